@@ -1,0 +1,44 @@
+"""Box arithmetic in numpy. Coordinates are pixels; a box covers ``[x1, x2) x [y1, y2)``, so width is ``x2 - x1``."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+
+def xywh_to_xyxy(bboxes_xywh: Array) -> Array:
+    """Top-left corner and size ``(N, 4)`` to two corners ``(N, 4)``; the dtype is kept."""
+    bboxes_xyxy = bboxes_xywh.copy()
+    bboxes_xyxy[:, 2:] += bboxes_xywh[:, :2]
+    return bboxes_xyxy
+
+
+def xyxy_to_xywh(bboxes_xyxy: Array) -> Array:
+    """Two corners ``(N, 4)`` to top-left corner and size ``(N, 4)``; the dtype is kept."""
+    bboxes_xywh = bboxes_xyxy.copy()
+    bboxes_xywh[:, 2:] -= bboxes_xyxy[:, :2]
+    return bboxes_xywh
+
+
+def clip_xyxy(bboxes_xyxy: Array, height: int, width: int) -> Array:
+    """Boxes ``(N, 4)`` cut to the image; one fully outside gets no area."""
+    limits = np.array([width, height, width, height], dtype=bboxes_xyxy.dtype)
+    return np.clip(bboxes_xyxy, 0, limits)
+
+
+def area_xyxy(bboxes_xyxy: Array) -> Array:
+    """Areas ``(N,)`` in square pixels; 0 where a box is turned inside out."""
+    size_wh = np.maximum(bboxes_xyxy[:, 2:] - bboxes_xyxy[:, :2], 0)
+    return size_wh[:, 0] * size_wh[:, 1]
+
+
+def pairwise_iou(a_xyxy: Array, b_xyxy: Array) -> Array:
+    """Intersection over union ``(A, B)`` of boxes ``(A, 4)`` and ``(B, 4)``; 0 where both areas are 0."""
+    top_left = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
+    bottom_right = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
+    size_wh = np.maximum(bottom_right - top_left, 0)
+    intersection = size_wh[..., 0] * size_wh[..., 1]
+    union = area_xyxy(a_xyxy)[:, None] + area_xyxy(b_xyxy)[None, :] - intersection
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)

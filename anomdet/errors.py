@@ -1,0 +1,50 @@
+"""What a user sees when something is wrong: what was expected, what was found, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with what the user gave.
+
+    Args:
+        where: ``file:line`` or ``file`` or the name of an argument; with the key, as ``run.yaml:12: training.epochs``.
+        expected: what would have been right, e.g. ``an integer >= 1``.
+        got: what was found, as the user wrote it.
+        hint: what to do, e.g. ``did you mean 'epochs'?``; empty if the rest says it.
+    """
+
+    where: str
+    expected: str
+    got: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: expected {self.expected}, got {self.got}"
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class UserError(Exception):
+    """Bad input. The command line prints it without a traceback and exits with code 2.
+
+    Args:
+        problems: everything that is wrong, all at once: a :class:`Problem` each, or a plain sentence.
+        title: one line above the problems; left out, a single problem stands alone.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problems: Problem | str | Iterable[Problem | str], title: str = "") -> None:
+        self.problems = [problems] if isinstance(problems, (Problem, str)) else list(problems)
+        assert self.problems, "a UserError needs at least one problem"
+        self.title = title
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        lines = [str(problem) for problem in self.problems]
+        if self.title:
+            return "\n".join([self.title, *(f"  {line}" for line in lines)])
+        return "\n".join(lines)
