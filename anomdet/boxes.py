@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating]
+Array: TypeAlias = NDArray[np.floating]
 
 
 def xywh_to_xyxy(bboxes_xywh: Array) -> Array:
@@ -41,4 +43,5 @@ def pairwise_iou(a_xyxy: Array, b_xyxy: Array) -> Array:
     size_wh = np.maximum(bottom_right - top_left, 0)
     intersection = size_wh[..., 0] * size_wh[..., 1]
     union = area_xyxy(a_xyxy)[:, None] + area_xyxy(b_xyxy)[None, :] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    iou = np.zeros(union.shape, dtype=np.result_type(union, np.float32))
+    return np.divide(intersection, union, out=iou, where=union > 0)

@@ -1,0 +1,3 @@
+"""Backbones and models. Importing it registers ours under MMEngine's MODELS."""
+
+from anomdet.models import efficientnet_lite  # noqa: F401

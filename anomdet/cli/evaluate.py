@@ -1,0 +1,120 @@
+"""``anomdet evaluate``: a trained detector to numbers, and the predictions behind them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anomdet.cli.run_config import load_run
+from anomdet.errors import Problem, UserError
+
+SPLITS = ("train", "val", "test")
+OUTPUTS = ("metrics.json", "predictions.json", "ground_truth.json")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found.
+
+    Args:
+        table: for the console.
+        metrics: the content of metrics.json.
+        written: the files.
+    """
+
+    table: str
+    metrics: dict[str, Any]
+    written: list[Path]
+
+
+def evaluate(
+    config_path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    split: str = "test",
+    checkpoint: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Evaluated:
+    """Evaluate a checkpoint on a split.
+
+    Args:
+        config_path: YAML or Python config.
+        overrides: ``key=value`` each.
+        split: train, val or test.
+        checkpoint: default: ``<checkpoint_dir>/best_model.pth``.
+        out: the folder of the results; default: ``<log_dir>/evaluation``.
+
+    Raises:
+        UserError: anything wrong with what the user gave.
+    """
+    run = load_run(config_path, overrides)
+    from anomdet.cli.prepare import load_libraries
+
+    load_libraries()
+    from anomdet.engine.outputs import make_folder, move_aside
+    from anomdet.evaluation.summary import format_table
+
+    config, path = with_checkpoint(run.config, split, checkpoint)
+    make_folder(config.work_dir, "logging.log_dir")
+    folder = make_folder(out or Path(config.work_dir) / "evaluation", "--out")
+    moved = move_aside(folder, OUTPUTS)
+    config.test_evaluator.out_dir = str(folder)
+    runner = _build(config)
+    if moved:
+        runner.logger.info(f"results of an earlier evaluation were moved to {moved}")
+    runner.logger.info(f"evaluating {path} on the {split} split: {len(runner.test_dataloader.dataset)} images")
+    runner.test()
+    metrics = runner.test_evaluator.metrics[0].last_result
+    return Evaluated(format_table(metrics), metrics, [folder / name for name in OUTPUTS])
+
+
+def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> tuple[Any, Path]:
+    """A complete config that tests a checkpoint on a split, and the checkpoint's path.
+
+    The classes are the checkpoint's, in its order; data with other class numbers is refused.
+    """
+    from anomdet.cli.prepare import complete
+    from anomdet.engine.checkpoint import load_checkpoint
+
+    if split not in SPLITS:
+        raise UserError(Problem("--split", f"one of {', '.join(SPLITS)}", repr(split)))
+    path = Path(checkpoint or Path(config.default_hooks.checkpoint.out_dir) / "best_model.pth")
+    meta = load_checkpoint(path).get("meta", {}).get("dataset_meta", {})
+    if "class_nums" not in meta:
+        raise UserError(Problem(str(path), "a checkpoint of AnomDet, which knows its classes", "none in it"))
+    names = dict(zip(meta["class_nums"], meta["classes"], strict=True))
+    # The checkpoint brings all weights: nothing pretrained need be fetched or read.
+    config = copy.deepcopy(config)
+    config.load_from = None
+    _forget_pretrained(config.model)
+    config = complete(config, names)
+    config.test_dataloader.dataset.split = split
+    config.load_from = str(path)
+    return config, path
+
+
+def _forget_pretrained(model: Any) -> None:
+    from anomdet.config.presets import walk
+
+    for node in walk(model):
+        if (node.get("init_cfg") or {}).get("type") == "Pretrained":
+            node["init_cfg"] = None
+        if str(node.get("type", "")).startswith("anomdet.") and "pretrained" in node:
+            node["pretrained"] = False
+
+
+def _build(config: Any) -> Any:
+    """A Runner that only tests, with the checkpoint's weights in it."""
+    from anomdet.cli.prepare import build_runner, for_machine
+
+    fitted, _ = for_machine(config)
+    for name in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+        fitted[name] = None
+    for name in ("val_dataloader", "val_cfg", "val_evaluator"):
+        fitted[name] = None
+    fitted.custom_hooks = []
+    fitted.default_hooks = dict(logger=None, checkpoint=None, param_scheduler=None, sampler_seed=None)
+    return build_runner(fitted, log_name="evaluation.log")

@@ -1,0 +1,157 @@
+"""The command line. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from anomdet.errors import UserError
+
+app = typer.Typer(
+    name="anomdet",
+    help="Train, evaluate and ship detectors of visual anomalies (defects).",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="YAML settings, or a Python config.")]
+Overrides = Annotated[Optional[list[str]], typer.Argument(help="Settings to change: training.epochs=3", metavar="[KEY=VALUE]...")]  # noqa: UP045, E501 - typer reads it on Python 3.10
+Split = Annotated[str, typer.Option(help="train, val or test.")]
+Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_dir/best_model.pth.")]  # noqa: UP045
+Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
+
+
+def _name_files(paths: list[Path]) -> None:
+    typer.echo("wrote:")
+    for path in paths:
+        typer.echo(f"  {path}")
+
+
+@app.command(epilog="Example: anomdet train -c configs/default.yaml training.epochs=3 data.data_dir=/data/x")
+def train(
+    config: Config,
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoint_dir/last.pth.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Train a detector."""
+    from anomdet.cli.train import train as run
+
+    _name_files(run(config, overrides or (), resume=resume))
+
+
+@app.command(epilog="Example: anomdet evaluate -c configs/default.yaml --split val")
+def evaluate(
+    config: Config,
+    overrides: Overrides = None,
+    split: Split = "test",
+    checkpoint: Checkpoint = None,
+    out: Out = None,
+    debug: Debug = False,
+) -> None:
+    """Measure a trained detector."""
+    from anomdet.cli.evaluate import evaluate as run
+
+    result = run(config, overrides or (), split=split, checkpoint=checkpoint, out=out)
+    typer.echo(result.table)
+    _name_files(result.written)
+
+
+@app.command(epilog="Example: anomdet visualize -c configs/default.yaml --limit 20")
+def visualize(
+    config: Config,
+    overrides: Overrides = None,
+    split: Split = "test",
+    checkpoint: Checkpoint = None,
+    out: Out = None,
+    limit: Limit = 32,
+    debug: Debug = False,
+) -> None:
+    """Draw ground truth and predictions side by side."""
+    from anomdet.cli.visualize import visualize as run
+
+    _name_files(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, limit=limit))
+
+
+@app.command(epilog="Example: anomdet browse -c configs/default.yaml --limit 16")
+def browse(
+    config: Config,
+    overrides: Overrides = None,
+    out: Out = None,
+    limit: Limit = 16,
+    debug: Debug = False,
+) -> None:
+    """Draw the training data as the network sees it, after augmentation."""
+    from anomdet.cli.browse import browse as run
+
+    _name_files(run(config, overrides or (), out=out, limit=limit))
+
+
+@app.command(name="config", epilog="Example: anomdet config -c configs/default.yaml --to py > run.py")
+def show_config(
+    config: Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML settings; default: none, all defaults.")] = None,  # noqa: UP045, E501
+    overrides: Overrides = None,
+    to: Annotated[str, typer.Option("--to", help="yaml, py or schema.")] = "yaml",
+    presets: Annotated[bool, typer.Option("--presets", help="List the models instead.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Print the resolved settings, the MMEngine config or the JSON schema."""
+    if presets:
+        from anomdet.config.presets import PRESETS
+
+        typer.echo("\n".join(PRESETS))
+        return
+    from anomdet.cli.config import show
+
+    typer.echo(show(config, overrides or (), to).rstrip("\n"))
+
+
+@app.command(epilog="Example: anomdet demo --out demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="A folder that does not exist yet, or is empty.")] = Path("demo"),
+    debug: Debug = False,
+) -> None:
+    """Draw a data set of parts, train on it, evaluate and show: all on a CPU, in minutes."""
+    from anomdet.cli.demo import demo as run
+
+    _name_files(run(out))
+
+
+def _without_worker_report(text: str) -> str:
+    """A data loader's worker wraps an error in its traceback; the user needs the last part."""
+    return text.rsplit("UserError: ", 1)[-1] if "Original Traceback" in text else text
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 2 bad input, 130 interrupted, 1 anything unforeseen."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments or os.environ.get("ANOMDET_DEBUG") == "1"
+    try:
+        app(arguments, prog_name="anomdet")
+    except UserError as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"error: {_without_worker_report(str(error))}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; go on with: anomdet train --resume", err=True)
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last stop before the user
+        if debug:
+            raise
+        message = f"{type(error).__name__}: {error}".splitlines()[0]
+        typer.echo(f"unforeseen error: {message}\nrun again with --debug for the traceback", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

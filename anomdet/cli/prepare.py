@@ -1,0 +1,152 @@
+"""Fill in what only the data and the machine can tell, between the config and the Runner."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import os
+import uuid
+import warnings
+from typing import Any
+
+from anomdet.errors import Problem, UserError
+
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+OUR_DATASET = "anomdet.TextLabelDataset"
+
+
+def load_libraries() -> None:
+    """Import MMDetection quietly, with mmcv's operators supplied where its compiled extension is missing."""
+    from anomdet import ops
+
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    ops.install()
+    warnings.filterwarnings("ignore")
+    with contextlib.redirect_stdout(io.StringIO()):
+        import mmdet.datasets  # noqa: F401 - prints about an optional package when first imported
+
+    import anomdet.registry  # noqa: F401
+
+
+def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
+    """A config with its classes and channels filled in: what is written beside the outputs.
+
+    Args:
+        config: from YAML or Python.
+        class_names: class number to name, from a checkpoint; None: from the config or the data.
+
+    Raises:
+        UserError: anything wrong with the data or the user's files.
+    """
+    config = copy.deepcopy(config)
+    config.setdefault("runner_type", "anomdet.InspectionRunner")
+    config.setdefault("default_scope", "mmdet")
+    with _scope():
+        if config.train_dataloader.dataset.get("type") == OUR_DATASET:
+            _fill_classes(config, class_names)
+        if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
+            _fit_backbone(config)
+    return config
+
+
+@contextlib.contextmanager
+def _scope() -> Any:
+    """Look names up in MMDetection's registries first, as the Runner will."""
+    from mmengine.registry import DefaultScope
+
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        yield
+
+
+def _fill_classes(config: Any, class_names: dict[int, str] | None) -> None:
+    from mmdet.registry import DATASETS
+
+    if class_names is not None:
+        for name in LOADERS:
+            config[name].dataset.classes = [[number, name_] for number, name_ in class_names.items()]
+    dataset = DATASETS.build({**config.train_dataloader.dataset, "pipeline": []})
+    metainfo = dataset.metainfo
+    pairs = [[int(number), str(name)] for number, name in zip(metainfo["class_nums"], metainfo["classes"], strict=True)]
+    for name in LOADERS:
+        config[name].dataset.classes = pairs
+    _set_num_classes(config.model, len(pairs))
+
+
+def _set_num_classes(model: Any, found: int) -> None:
+    from anomdet.config.presets import walk
+
+    for node in walk(model):
+        if "num_classes" not in node:
+            continue
+        if node["num_classes"] not in (None, found):
+            problem = Problem(
+                "model.num_classes", f"{found}, the classes of the data", str(node["num_classes"]), "leave it null"
+            )
+            raise UserError(problem)
+        node["num_classes"] = found
+
+
+def _fit_backbone(config: Any) -> None:
+    from mmdet.registry import MODELS
+
+    from anomdet.models.fit import fit_to_backbone
+    from anomdet.models.probe import probe
+
+    backbone = MODELS.build({**config.model.backbone, "init_cfg": None})
+    fit_to_backbone(config.model, probe(backbone))
+
+
+def for_machine(config: Any) -> tuple[Any, list[str]]:
+    """Fit a complete config to this machine: workers, precision, weights on disk, processes.
+
+    Returns:
+        The config to build the Runner from, and notes for the log.
+    """
+    import torch
+
+    from anomdet.engine.weights import resolve_weights
+
+    config = copy.deepcopy(config)
+    notes = []
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in LOADERS:
+        loader = config[name]
+        if loader.num_workers > cores:
+            notes.append(f"{name}: {loader.num_workers} workers asked for, {cores} cores here: {cores} used")
+            loader.num_workers = cores
+    if config.optim_wrapper.type == "AmpOptimWrapper" and not torch.cuda.is_available():
+        config.optim_wrapper.type = "OptimWrapper"
+        notes.append("use_amp: no GPU here: full precision is used")
+    _set_processes(config, torch.cuda.is_available())
+    resolve_weights(config)
+    config.experiment_name = f"anomdet_{uuid.uuid4().hex[:8]}"
+    return config, notes
+
+
+def _set_processes(config: Any, on_gpu: bool) -> None:
+    """Under torchrun: one process a rank; on a CPU with gloo, which needs no device."""
+    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+        config.launcher = "none"
+        return
+    config.launcher = "pytorch"
+    if not on_gpu:
+        import torch.distributed as dist
+
+        if not dist.is_initialized():
+            dist.init_process_group("gloo")
+        config.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
+
+
+def is_main_process() -> bool:
+    """Whether this process may write and speak."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def build_runner(config: Any, *, log_name: str | None) -> Any:
+    """The Runner of a config that :func:`for_machine` fitted."""
+    from mmengine.registry import RUNNERS
+
+    config = copy.deepcopy(config)
+    config.log_name = log_name
+    return RUNNERS.build(config)

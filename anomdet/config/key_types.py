@@ -1,0 +1,70 @@
+"""What a key of the settings may hold, where Python's own types do not say it.
+
+In the JSON schema of a type ``$comment`` is what an error message calls it; ``describe.py`` reads it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+OpenFraction = Annotated[float, Field(gt=0, le=1)]
+MetricName = Literal["iou", "precision", "recall", "f1_score"]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy takes
+Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "efficientnet_lite0")
+BACKBONE_PATTERN = rf"^({'|'.join(BACKBONES)}|timm:.+)$"
+BackboneName = Annotated[
+    str,
+    Field(pattern=BACKBONE_PATTERN),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": BACKBONE_PATTERN,
+            "examples": list(BACKBONES),
+            "$comment": f"one of {', '.join(BACKBONES)}, timm:<name>",
+        }
+    ),
+]
+
+# Written out because pydantic's own JSON schema of it forgets that the keys are integers.
+ClassNames = Annotated[
+    dict[int, Annotated[str, Field(min_length=1)]],
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^-?[0-9]+$", "$comment": "an integer, the class number of the label files"},
+            "additionalProperties": {"type": "string", "minLength": 1},
+            "minProperties": 1,
+            "$comment": "a mapping of class numbers to names, as {1: open, 2: short}",
+        }
+    ),
+]
+
+Transform = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "object", "properties": {"type": {"type": "string"}}, "additionalProperties": True},
+                {"type": "string"},
+            ],
+            "$comment": "an Albumentations transform, as {type: HorizontalFlip, p: 0.5}",
+        }
+    ),
+]
+
+
+def spell_out(transforms: list[Any]) -> list[Any]:
+    """``HorizontalFlip`` in a list stands for ``{type: HorizontalFlip}``, inside a composition too."""
+    spelled: list[Any] = [{"type": item} if isinstance(item, str) else item for item in transforms]
+    return [
+        {**item, "transforms": spell_out(item["transforms"])}
+        if isinstance(item, dict) and isinstance(item.get("transforms"), list)
+        else item
+        for item in spelled
+    ]

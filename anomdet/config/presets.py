@@ -1,0 +1,173 @@
+"""Presets: a name of ours to an MMDetection model config, fitted to the settings. No torch is imported here.
+
+The networks are read from the configs that MMDetection installs; what a preset needs changed for small inspection
+data (no SyncBN, no random batch resizing, nothing frozen that was never trained) is changed here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mmengine.config import Config, ConfigDict
+
+from anomdet.errors import Problem, UserError
+
+PRESETS = {
+    "fasterrcnn_resnet50_fpn": "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
+    "faster_rcnn": "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
+    "cascade_rcnn": "cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py",
+    "retinanet": "retinanet/retinanet_r50_fpn_1x_coco.py",
+    "fcos": "fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py",
+    "atss": "atss/atss_r50_fpn_1x_coco.py",
+    "rtmdet_tiny": "rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
+    "rtmdet_s": "rtmdet/rtmdet_s_8xb32-300e_coco.py",
+    "rtmdet_m": "rtmdet/rtmdet_m_8xb32-300e_coco.py",
+    "rtmdet_l": "rtmdet/rtmdet_l_8xb32-300e_coco.py",
+    "yolox_tiny": "yolox/yolox_tiny_8xb8-300e_coco.py",
+    "yolox_s": "yolox/yolox_s_8xb8-300e_coco.py",
+    "dino": "dino/dino-4scale_r50_8xb2-12e_coco.py",
+}
+MMDET_PREFIX = "mmdet::"
+# FCOS's COCO weights want the Caffe normalisation; ours follows the settings, so it starts from torchvision's ImageNet.
+_NO_COCO = {"fcos"}
+RESNET_CHANNELS = {
+    18: (64, 128, 256, 512),
+    34: (64, 128, 256, 512),
+    50: (256, 512, 1024, 2048),
+    101: (256, 512, 1024, 2048),
+}
+
+
+@lru_cache(maxsize=1)
+def mmdet_configs_dir() -> Path:
+    """The folder of model configs inside the installed MMDetection."""
+    spec = importlib.util.find_spec("mmdet")
+    if spec is None or spec.origin is None:
+        raise UserError("MMDetection is not installed; run: pip install -r requirements.txt")
+    return Path(spec.origin).parent / ".mim" / "configs"
+
+
+def config_path(name: str) -> str:
+    """Where a preset or an ``mmdet::`` name has its config, relative to MMDetection's configs folder.
+
+    Raises:
+        UserError: no such preset or file, with the nearest name.
+    """
+    if not name.startswith(MMDET_PREFIX):
+        if name in PRESETS:
+            return PRESETS[name]
+        raise UserError(_unknown(name, list(PRESETS), f"a preset ({', '.join(PRESETS)}) or mmdet::<path>.py"))
+    relative = name[len(MMDET_PREFIX) :]
+    folder = mmdet_configs_dir()
+    if relative.endswith(".py") and ".." not in Path(relative).parts and (folder / relative).is_file():
+        return relative
+    known = [path.relative_to(folder).as_posix() for path in folder.rglob("*.py")]
+    raise UserError(_unknown(relative, known, "a config that MMDetection installs, mmdet::<folder>/<file>.py"))
+
+
+def _unknown(name: str, known: list[str], expected: str) -> Problem:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return Problem("model.name", expected, repr(name), f"did you mean {near[0]!r}?" if near else "")
+
+
+def load_model(name: str) -> ConfigDict:
+    """MMDetection's model dict of a preset, fitted to inspection data; classes and normalisation are still COCO's.
+
+    Raises:
+        UserError: the name is unknown, or the config trains no box detector.
+    """
+    path = config_path(name)
+    config = Config.fromfile(mmdet_configs_dir() / path, import_custom_modules=False)
+    model = config.get("model")
+    if model is None or not any("num_classes" in node for node in walk(model)):
+        raise UserError(Problem("model.name", "the config of a box detector", repr(name), "choose another config"))
+    if "mask_head" in model.get("roi_head", {}) or "mask_head" in model or "panoptic_head" in model:
+        raise UserError(Problem("model.name", "a detector of boxes", f"{name!r}, which needs masks", "choose another"))
+    for node in walk(model):
+        if str(node.get("type")) in ("SyncBN", "MMSyncBN"):
+            node["type"] = "BN"
+    if str(model.get("type")) == "RTMDet":
+        model["use_syncbn"] = False
+    if name == "fcos":
+        set_resnet(model, 50)
+    _limit_predictions(model.get("test_cfg") or {})
+    return model
+
+
+def _limit_predictions(test_cfg: dict[str, Any]) -> None:
+    """COCO counts the best 100 boxes of an image; more only cost time and disk."""
+    stage = test_cfg.get("rcnn", test_cfg)
+    stage["max_per_img"] = min(stage.get("max_per_img", 100), 100)
+
+
+def walk(node: Any) -> Iterator[dict[str, Any]]:
+    """Every dict inside a nested config, parents first."""
+    if isinstance(node, dict):
+        yield node
+        for child in list(node.values()):
+            yield from walk(child)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            yield from walk(child)
+
+
+def coco_weights(name: str) -> str | None:
+    """The address of a preset's COCO weights, from the metafile that MMDetection installs; None where it has none."""
+    if name in _NO_COCO:
+        return None
+    path = config_path(name)
+    metafile = mmdet_configs_dir() / Path(path).parent / "metafile.yml"
+    if not metafile.is_file():
+        return None
+    models = yaml.safe_load(metafile.read_text(encoding="utf-8")).get("Models", [])
+    return next((entry.get("Weights") for entry in models if entry.get("Config") == f"configs/{path}"), None)
+
+
+def default_backbone(model: dict[str, Any]) -> str | None:
+    """The name of a preset's own backbone where it is a ResNet, as the settings spell it."""
+    backbone = model.get("backbone", {})
+    return f"resnet{backbone['depth']}" if backbone.get("type") == "ResNet" else None
+
+
+def set_resnet(model: dict[str, Any], depth: int) -> None:
+    """Put a torchvision-style ResNet under a detector; its neck takes as many levels as before."""
+    levels = len(model["neck"]["in_channels"]) if "neck" in model else 1
+    stages = tuple(range(4 - levels, 4))
+    model["backbone"] = ConfigDict(
+        type="ResNet",
+        depth=depth,
+        num_stages=4,
+        out_indices=stages,
+        frozen_stages=1,
+        norm_cfg=dict(type="BN", requires_grad=True),
+        norm_eval=True,
+        style="pytorch",
+        init_cfg=dict(type="Pretrained", checkpoint=f"torchvision://resnet{depth}"),
+    )
+    if "neck" in model:
+        model["neck"]["in_channels"] = [RESNET_CHANNELS[depth][stage] for stage in stages]
+
+
+def start_from_scratch(model: dict[str, Any]) -> None:
+    """Without pretrained weights nothing may stay frozen: frozen random weights and statistics never learn."""
+    for node in walk(model):
+        if (node.get("init_cfg") or {}).get("type") == "Pretrained":
+            node["init_cfg"] = None
+        if "pretrained" in node and node.get("type", "").startswith("anomdet."):
+            node["pretrained"] = False
+    backbone = model.get("backbone", {})
+    thaw: dict[str, Callable[[Any], Any]] = {
+        "frozen_stages": lambda _: -1,
+        "frozen_blocks": lambda _: 0,
+        "norm_eval": lambda _: False,
+        "norm_cfg": lambda norm: {**norm, "requires_grad": True},
+    }
+    for key, change in thaw.items():
+        if key in backbone:
+            backbone[key] = change(backbone[key])

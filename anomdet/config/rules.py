@@ -1,0 +1,136 @@
+"""Rules that hold between keys; each is skipped where one of its keys is already refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from anomdet.config.problems import KeyPath, Report, show_value
+from anomdet.config.schema import FIXED_BACKBONES, Settings
+
+
+class Facts:
+    """The settings as far as they fit the schema.
+
+    Args:
+        fitting: plain values that fit, nested; a key that is not given is left out.
+        bad: paths of what does not fit.
+        report: takes the problems.
+    """
+
+    def __init__(self, fitting: dict[str, Any], bad: set[KeyPath], report: Report) -> None:
+        self._fitting = fitting
+        self._bad = bad
+        self._defaults = Settings().model_dump()
+        self.report = report
+
+    def sound(self, *paths: KeyPath) -> bool:
+        """Whether nothing at or under these keys was refused."""
+        return not any(bad[: len(path)] == path or path[: len(bad)] == bad for path in paths for bad in self._bad)
+
+    def given(self, path: KeyPath) -> bool:
+        """Whether the user wrote the key."""
+        return _get(self._fitting, path, self) is not self
+
+    def value(self, path: KeyPath) -> Any:
+        """What the user wrote, or the default."""
+        return _get(self._fitting, path, _get(self._defaults, path, None))
+
+
+def _get(values: Any, path: KeyPath, default: Any) -> Any:
+    for key in path:
+        if not isinstance(values, dict) or key not in values:
+            return default
+        values = values[key]
+    return values
+
+
+def check_rules(facts: Facts) -> None:
+    """Report every broken rule."""
+    for keys, rule in _RULES:
+        if facts.sound(*keys):
+            rule(facts)
+
+
+NAME, DETECTION_MODEL, BACKBONE = ("model", "name"), ("model", "detection_model"), ("model", "backbone")
+BACKBONE_FILE, MODEL_FILE = ("model", "custom_backbone_file"), ("model", "custom_model_file")
+NUM_CLASSES, CLASSES = ("model", "num_classes"), ("data", "classes")
+RATIOS = (("data", "train_split"), ("data", "val_split"), ("data", "test_split"))
+SPLIT_FILES = ("data", "split_files")
+
+
+def _one_name(facts: Facts) -> None:
+    name, detection_model = facts.value(NAME), facts.value(DETECTION_MODEL)
+    if facts.given(NAME) and detection_model is not None and name != detection_model:
+        expected = f"the same as model.name, {name!r} ({facts.report.place(NAME).where})"
+        facts.report.add(DETECTION_MODEL, expected, repr(detection_model), "give one of the two")
+
+
+def _one_file(facts: Facts) -> None:
+    if facts.value(BACKBONE_FILE) is not None and facts.value(MODEL_FILE) is not None:
+        expected = "null, since model.custom_model_file brings its own backbone"
+        facts.report.add(BACKBONE_FILE, expected, repr(facts.value(BACKBONE_FILE)), "give one of the two")
+
+
+def _backbone_of_preset(facts: Facts) -> None:
+    """A name that fixes its backbone contradicts another one, unless ``detection_model: null`` gives it up."""
+    gave_up = facts.given(DETECTION_MODEL) and facts.value(DETECTION_MODEL) is None
+    name = facts.value(DETECTION_MODEL) or facts.value(NAME)
+    if gave_up or name not in FIXED_BACKBONES or facts.value(MODEL_FILE) is not None:
+        return
+    own_backbone, general = FIXED_BACKBONES[name]
+    for path, fitting in ((BACKBONE, (None, own_backbone)), (BACKBONE_FILE, (None,))):
+        if facts.value(path) not in fitting:
+            expected = f"null or {own_backbone} with {name}" if len(fitting) > 1 else f"null with {name}"
+            remedy = "detection_model: null" if facts.value(DETECTION_MODEL) else f"name: {general}"
+            hint = f"for another backbone write model.{remedy}"
+            facts.report.add(path, expected, repr(facts.value(path)), hint)
+
+
+def _class_count(facts: Facts) -> None:
+    count, classes = facts.value(NUM_CLASSES), facts.value(CLASSES)
+    if count is not None and classes is not None and count != len(classes):
+        where = facts.report.place(CLASSES).where
+        hint = "leave model.num_classes out"
+        facts.report.add(NUM_CLASSES, f"{len(classes)}, as many as data.classes has ({where})", str(count), hint)
+
+
+def _class_names(facts: Facts) -> None:
+    first: dict[str, int | str] = {}
+    for number, name in (facts.value(CLASSES) or {}).items():
+        if name in first:
+            expected = "a name for each class number"
+            facts.report.add((*CLASSES, number), expected, f"{name!r}, the name of {first[name]} too")
+        first.setdefault(name, number)
+
+
+def _ratios(facts: Facts) -> None:
+    values = [facts.value(path) for path in RATIOS]
+    if facts.value(SPLIT_FILES) is not None or abs(sum(values) - 1) <= 1e-6:
+        return
+    last = max((path for path in RATIOS if facts.given(path)), key=lambda path: facts.report.place(path).order)
+    got = f"{' + '.join(f'{value:g}' for value in values)} = {sum(values):g}"
+    facts.report.add(last, "train_split + val_split + test_split = 1", got)
+
+
+def _files(facts: Facts) -> None:
+    listed = [(*SPLIT_FILES, split) for split in facts.value(SPLIT_FILES) or {}]
+    for path in (BACKBONE_FILE, MODEL_FILE, *listed):
+        name = facts.value(path)
+        if name is not None and not Path(name).is_file():
+            got = f"{show_value(name)}, a folder" if Path(name).is_dir() else show_value(name)
+            hint = f"a path starts from the folder of the command, {Path.cwd()}"
+            expected = "a Python file that exists" if path[0] == "model" else "a file that exists"
+            facts.report.add(path, expected, got, "" if Path(name).is_absolute() else hint)
+
+
+_RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
+    ((NAME, DETECTION_MODEL), _one_name),
+    ((BACKBONE_FILE, MODEL_FILE), _one_file),
+    ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE), _backbone_of_preset),
+    ((NUM_CLASSES, CLASSES), _class_count),
+    ((CLASSES,), _class_names),
+    ((*RATIOS, SPLIT_FILES), _ratios),
+    ((BACKBONE_FILE, MODEL_FILE, SPLIT_FILES), _files),
+)

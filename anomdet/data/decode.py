@@ -1,0 +1,82 @@
+"""Image files to pixels: always upright, 8 bit, three channels, BGR."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.data.image_headers import BadImageError, Header, read_header
+from anomdet.errors import Problem, UserError
+
+
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """Pixels ``(H, W, 3)``, uint8 BGR, C-contiguous, writable.
+
+    8 and 16 bit, grey and colour. 16 bit is divided by 257, so that white stays white; alpha is dropped; EXIF
+    orientation is applied in every format that carries it, so that the pixels are those that a viewer shows.
+
+    Raises:
+        UserError: missing, unreadable, truncated, or not 1 to 16 bit integers.
+    """
+    try:
+        data = np.fromfile(os.fspath(path), dtype=np.uint8)
+    except OSError as error:
+        raise UserError(Problem(str(path), "a readable image", error.strerror or str(error))) from None
+    try:
+        return decode_image(data)
+    except BadImageError as error:
+        raise UserError(Problem(str(path), "a readable image", str(error))) from None
+
+
+def decode_image(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As :func:`read_image`, from the bytes of a file.
+
+    Raises:
+        BadImageError: not decodable.
+    """
+    header = read_header(lambda offset, size: data[offset : offset + size].tobytes(), len(data))
+    pixels = _decode(_with_upright_tag(data, header), header)
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise BadImageError(f"a {header.kind} file with damaged pixels")
+    if pixels.dtype == np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
+    if pixels.dtype != np.uint8:
+        raise BadImageError(f"{pixels.dtype} pixels; 8 and 16 bit integers are supported")
+    if pixels.ndim == 2:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+    return _turn_upright(pixels, header.orientation)
+
+
+def _decode(data: NDArray[np.uint8], header: Header) -> NDArray | None:
+    # A grey JPEG decoded as grey and spread afterwards takes half the time of letting the decoder spread it.
+    grey = header.kind == "jpeg" and header.num_channels == 1
+    flags = cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
+    if header.bit_depth > 8:
+        flags |= cv2.IMREAD_ANYDEPTH
+    try:
+        return cv2.imdecode(data, flags)
+    except cv2.error as error:
+        raise BadImageError(f"a {header.kind} file that OpenCV refuses: {error.err}") from None
+
+
+def _with_upright_tag(data: NDArray[np.uint8], header: Header) -> NDArray[np.uint8]:
+    """A TIFF decoder applies some orientations by itself, whatever the flags say: hide the tag from it."""
+    if header.kind != "tiff" or header.orientation == 1:
+        return data
+    assert header.orientation_at is not None
+    offset, order = header.orientation_at
+    data = data.copy()
+    data[offset : offset + 2] = np.frombuffer(struct.pack(order + "H", 1), np.uint8)
+    return data
+
+
+def _turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    if orientation >= 5:
+        pixels = cv2.transpose(pixels)
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    return pixels if flip is None else cv2.flip(pixels, flip)

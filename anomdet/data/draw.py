@@ -1,0 +1,44 @@
+"""One draw of one image in one epoch: what a sampler yields, and the root of that sample's randomness."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Draw(int):
+    """The index of an image in its data set, which knows where in the training it was drawn.
+
+    It is an ``int``, so that it passes through any batch sampler, ``DataLoader`` and ``Dataset`` unnoticed. Its random
+    stream depends on (seed, epoch, position) alone, never on the worker or rank that handles it.
+
+    Args:
+        index: position in the data set.
+        seed: of the run, >= 0.
+        epoch: >= 0.
+        position: number of this draw in the epoch, counted over all ranks.
+    """
+
+    seed: int
+    epoch: int
+    position: int
+
+    def __new__(cls, index: int, seed: int = 0, epoch: int = 0, position: int = 0) -> Draw:
+        self = super().__new__(cls, index)
+        self.seed = seed
+        self.epoch = epoch
+        self.position = position
+        return self
+
+    def __reduce__(self) -> tuple:
+        return Draw, (int(self), self.seed, self.epoch, self.position)
+
+    def __repr__(self) -> str:
+        return f"Draw({int(self)}, seed={self.seed}, epoch={self.epoch}, position={self.position})"
+
+    def seed_sequence(self, *stream: int) -> np.random.SeedSequence:
+        """Entropy of this draw; each ``stream`` of small integers is independent of the others."""
+        return np.random.SeedSequence((self.seed, self.epoch, self.position), spawn_key=stream)
+
+    def rng(self, *stream: int) -> np.random.Generator:
+        """A fresh generator of this draw, the same at each call; a ``stream`` apart for each purpose."""
+        return np.random.Generator(np.random.PCG64(self.seed_sequence(*stream)))

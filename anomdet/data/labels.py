@@ -1,0 +1,134 @@
+"""Label text to boxes and back: one object a line, ``class_num x_corner y_corner width height``.
+
+Pixels of the upright image, the corner is the top left one; an empty file is a normal image.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.boxes import xyxy_to_xywh
+from anomdet.errors import Problem
+
+LINE_FORMAT = "class_num x_corner y_corner width height"
+_INTEGER = r"[+-]?[0-9]{1,18}"
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_LINE = re.compile(rf"\s*({_INTEGER})" + rf"\s+({_NUMBER})" * 4 + r"\s*", re.ASCII)
+_LIMIT = 1e7  # pixels; float32 holds smaller numbers to the pixel
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The objects of one image.
+
+    Args:
+        bboxes_xyxy: float32 ``(N, 4)``, pixels.
+        class_nums: int64 ``(N,)``, the user's numbers.
+    """
+
+    bboxes_xyxy: NDArray[np.float32]
+    class_nums: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.class_nums)
+
+
+NO_OBJECTS = Labels(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """What a label file holds, with the line number (from 1) of each object for messages."""
+
+    labels: Labels
+    line_nums: tuple[int, ...]
+    problems: tuple[Problem, ...]
+
+
+def parse_labels(path: str | Path) -> tuple[Labels, list[Problem]]:
+    """Read one label file; lines with a problem are left out of the labels."""
+    label_file = parse_label_file(path, where=str(path))
+    return label_file.labels, list(label_file.problems)
+
+
+def parse_label_file(path: str | Path, *, where: str) -> LabelFile:
+    """Read one label file; ``where`` names it in the problems, followed by ``:line``."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (a Path costs as much as the reading)
+            text = file.read().decode("utf-8-sig")
+    except OSError as error:
+        return LabelFile(NO_OBJECTS, (), (Problem(where, "a readable label file", error.strerror or str(error)),))
+    except UnicodeDecodeError as error:
+        got = f"byte 0x{error.object[error.start]:02x} at {error.start}"
+        return LabelFile(NO_OBJECTS, (), (Problem(where, "UTF-8 text", got, "save it as plain text"),))
+    rows: list[list[float]] = []
+    class_nums: list[int] = []
+    line_nums: list[int] = []
+    problems: list[Problem] = []
+    for line_num, line in enumerate(text.split("\n"), start=1):
+        match = _LINE.fullmatch(line)
+        if match:
+            row = [float(field) for field in match.groups()[1:]]
+            if _is_box(row):
+                rows.append(row)
+                class_nums.append(int(match[1]))
+                line_nums.append(line_num)
+                continue
+        if line.strip():
+            problems.append(Problem(f"{where}:{line_num}", *_what_is_wrong(line.split())))
+    if not rows:
+        return LabelFile(NO_OBJECTS, (), tuple(problems))
+    boxes = np.array(rows)
+    boxes[:, 2:] += boxes[:, :2]
+    labels = Labels(boxes.astype(np.float32), np.array(class_nums, dtype=np.int64))
+    return LabelFile(labels, tuple(line_nums), tuple(problems))
+
+
+def _is_box(row: list[float]) -> bool:
+    x, y, width, height = row
+    return 0 < width < _LIMIT and 0 < height < _LIMIT and abs(x) < _LIMIT and abs(y) < _LIMIT
+
+
+def _what_is_wrong(fields: list[str]) -> tuple[str, str, str]:
+    """Expected, got and hint for a line that is no object."""
+    if len(fields) != 5:
+        hint = "separate the numbers with spaces" if re.search("[,;]", " ".join(fields)) else ""
+        return f"5 numbers '{LINE_FORMAT}'", f"{len(fields)}: {_shorten(' '.join(fields))!r}", hint
+    if not re.fullmatch(_INTEGER, fields[0]):
+        return "an integer as class_num", repr(_shorten(fields[0])), ""
+    for name, field in zip(LINE_FORMAT.split()[1:], fields[1:], strict=True):
+        if not re.fullmatch(_NUMBER, field) or not abs(float(field)) < _LIMIT:
+            return f"a finite number of pixels as {name}", repr(_shorten(field)), ""
+        if name in ("width", "height") and float(field) <= 0:
+            return f"a {name} > 0", field, "the box is a corner and a size, not two corners"
+    raise AssertionError(f"a good line: {fields}")
+
+
+def _shorten(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def write_labels(path: str | Path, labels: Labels) -> None:
+    """Write one label file, atomically; :func:`parse_labels` reads back the same float32 boxes."""
+    boxes = xyxy_to_xywh(labels.bboxes_xyxy.astype(np.float64))
+    rows = zip(labels.class_nums.tolist(), boxes.tolist(), strict=True)
+    text = "".join(f"{class_num} {' '.join(f'{value:.10g}' for value in box)}\n" for class_num, box in rows)
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

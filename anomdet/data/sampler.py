@@ -1,0 +1,171 @@
+"""The order of the images in an epoch: plain, or with rare classes drawn more often. Both yield :class:`Draw`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from anomdet.data.draw import Draw
+from anomdet.errors import Problem, UserError
+from anomdet.registry import DATA_SAMPLERS
+
+
+class _EpochSampler(Sampler[int]):
+    """Shares one global order of an epoch over the ranks: rank r takes the positions r, r + world, ..."""
+
+    def __init__(self, dataset: Any, seed: int | None, num_draws: int, *, round_up: bool) -> None:
+        self.dataset = dataset
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self.rank, self.world_size = get_dist_info()
+        self.total_size = math.ceil(num_draws / self.world_size) * self.world_size if round_up else num_draws
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another epoch, another order."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Draws of this rank."""
+        return len(range(self.rank, self.total_size, self.world_size))
+
+    def __iter__(self) -> Iterator[int]:
+        epoch = self.epoch
+        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, epoch))))
+        order: NDArray[np.integer] = np.resize(self._order(generator), self.total_size)[self.rank :: self.world_size]
+        positions = range(self.rank, self.total_size, self.world_size)
+        for index, position in zip(order, positions, strict=True):
+            yield Draw(index, self.seed, epoch, position)
+
+    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
+        raise NotImplementedError
+
+
+@DATA_SAMPLERS.register_module()
+class DrawSampler(_EpochSampler):
+    """Every image once an epoch.
+
+    Args:
+        dataset: anything with a length.
+        shuffle: a new order each epoch.
+        seed: the same on all ranks; None: agreed between them.
+        round_up: repeat the first images so that all ranks have equally many.
+    """
+
+    def __init__(self, dataset: Any, shuffle: bool = True, seed: int | None = 0, round_up: bool = True) -> None:
+        super().__init__(dataset, seed, len(dataset), round_up=round_up)
+        self.shuffle = shuffle
+
+    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
+        return generator.permutation(len(self.dataset)) if self.shuffle else np.arange(len(self.dataset))
+
+
+@DATA_SAMPLERS.register_module()
+class BalancedSampler(_EpochSampler):
+    """Images are drawn by inverse class frequency; normal images keep a share of their own.
+
+    An image with objects has the weight ``max over its classes of 1 / (number of images with that class)``. So each of
+    C classes is in at least 1/C of the drawn images with objects. Normal images share ``normal_ratio`` evenly. The
+    draws are systematic (Madow 1949): an image is drawn the whole number of times next below or above its expected
+    number, and normal images have their share to within one.
+
+    Args:
+        dataset: has ``image_class_counts`` ``(N, C)``; no image is decoded.
+        seed: the same on all ranks; None: agreed between them.
+        normal_ratio: share of normal images among the drawn, 0 to 1; None: as in the data.
+        replacement: False: an image at most once an epoch.
+        num_samples: draws in an epoch over all ranks. None: with replacement as many as images; without, the effective
+            sample size ``(sum w)^2 / sum w^2`` (Kish 1965), which is smaller the rarer the rarest class is.
+
+    Raises:
+        UserError: a data set without counts; a ratio or number that cannot be.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        seed: int | None = 0,
+        normal_ratio: float | None = None,
+        replacement: bool = True,
+        num_samples: int | None = None,
+    ) -> None:
+        counts = getattr(dataset, "image_class_counts", None)
+        if counts is None:
+            raise UserError(
+                Problem(
+                    "BalancedSampler", "a data set with image_class_counts", type(dataset).__name__, "use DrawSampler"
+                )
+            )
+        assert len(counts) == len(dataset)
+        self.probabilities = image_probabilities(counts, normal_ratio)
+        self.is_normal = ~counts.any(axis=1)
+        num_possible = int(np.count_nonzero(self.probabilities))
+        if num_samples is None:
+            num_samples = len(dataset) if replacement else round(1 / float(np.square(self.probabilities).sum()))
+        if num_samples < 1 or (not replacement and num_samples > num_possible):
+            limit = "" if replacement else f" and <= {num_possible}, as each image comes once"
+            raise UserError(Problem("num_samples", f"a number >= 1{limit}", str(num_samples)))
+        super().__init__(dataset, seed, num_samples, round_up=True)
+        self.num_draws = self.total_size if replacement else num_samples
+        self.expected = self.probabilities * self.num_draws
+        if not replacement:
+            self.expected = cap_at_one(self.expected)
+
+    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
+        """Systematic sampling over a random order of the normal images and, behind them, of the others."""
+        shuffled = generator.permutation(len(self.expected)).astype(np.int32)
+        normal = self.is_normal[shuffled]
+        images = np.concatenate([shuffled[normal], shuffled[~normal]])
+        edges = np.cumsum(self.expected[images])
+        edges *= self.num_draws / edges[-1]
+        ticks = np.arange(self.num_draws) + generator.random()
+        at = np.searchsorted(edges, ticks, side="right")
+        order = images[np.minimum(at, len(images) - 1)]
+        generator.shuffle(order)
+        return order
+
+
+def image_probabilities(counts: NDArray[np.integer], normal_ratio: float | None) -> NDArray[np.float64]:
+    """Probability ``(N,)`` of each image at one draw, from objects per image and class ``(N, C)``.
+
+    Raises:
+        UserError: ``normal_ratio`` outside 0 to 1, or asking for images that the data does not have.
+    """
+    present = counts > 0
+    normal = ~present.any(axis=1)
+    num_normal, num_images = int(normal.sum()), len(counts)
+    ratio = num_normal / num_images if normal_ratio is None else float(normal_ratio)
+    if not 0 <= ratio <= 1:
+        raise UserError(Problem("normal_ratio", "a share from 0 to 1", f"{ratio:g}"))
+    if ratio == 1 and num_normal < num_images and normal_ratio is not None:
+        raise UserError(Problem("normal_ratio", "a share below 1, or nothing is left to detect", f"{ratio:g}"))
+    if not num_normal:  # no normal image, whatever share was asked for
+        ratio = 0.0
+    weights = np.zeros(num_images)
+    for images in present.T:
+        np.maximum(weights, np.where(images, 1 / max(int(images.sum()), 1), 0.0), out=weights)
+    probabilities = weights * ((1 - ratio) / weights.sum()) if num_normal < num_images else weights
+    if num_normal:
+        probabilities[normal] = ratio / num_normal
+    return probabilities
+
+
+def cap_at_one(expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same sum with no number above 1: what is above is shared among the others in proportion."""
+    capped = expected.copy()
+    total = round(float(expected.sum()))
+    certain: NDArray[np.bool_] = np.zeros(len(expected), dtype=bool)
+    while True:
+        over = ~certain & (capped > 1)
+        if not over.any():
+            return capped
+        certain |= over
+        capped[certain] = 1.0
+        rest = capped[~certain].sum()
+        if rest > 0:
+            capped[~certain] *= (total - certain.sum()) / rest

@@ -1,0 +1,125 @@
+"""Checkpoints: written atomically, and read with weights only, so that loading one never runs its code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.device import is_cuda_available
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals, weights_to_cpu
+
+import anomdet
+from anomdet.errors import Problem, UserError
+
+
+def collect_checkpoint(runner: Runner, *, epoch: int, best: dict[str, Any], for_resume: bool) -> dict[str, Any]:
+    """What a checkpoint holds, in MMEngine's layout.
+
+    Args:
+        runner: the training.
+        epoch: epochs finished.
+        best: the best score so far, its epoch and metric.
+        for_resume: with optimizer, schedules and history; without them it serves inference at half the size.
+
+    Returns:
+        ``meta`` (epoch, iter, seed, config, classes, versions, best), ``state_dict``, and for a resume ``optimizer``,
+        ``param_schedulers`` and ``message_hub``.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    # Inside after_train_epoch the loop has counted its last iteration already.
+    meta = dict(
+        epoch=epoch,
+        iter=runner.iter,
+        seed=runner.seed,
+        cfg=runner.cfg.pretty_text,
+        dataset_meta=dict(runner.train_dataloader.dataset.metainfo),
+        anomdet_version=anomdet.__version__,
+        torch_version=torch.__version__,
+        cuda=is_cuda_available(),
+        best=best,
+    )
+    checkpoint: dict[str, Any] = {"meta": meta, "state_dict": weights_to_cpu(model.state_dict())}
+    if for_resume:
+        checkpoint["message_hub"] = runner.message_hub.state_dict()
+        checkpoint["optimizer"] = runner.optim_wrapper.state_dict()
+        checkpoint["param_schedulers"] = [scheduler.state_dict() for scheduler in runner.param_schedulers or []]
+    runner.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+    if not for_resume:
+        checkpoint.pop("ema_state_dict", None)
+    return checkpoint
+
+
+def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write beside the target, flush to the disk, then rename: a kill or a full disk leaves the old file whole.
+
+    Raises:
+        UserError: the disk is full or not writable.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, (OSError, RuntimeError)):
+            hint = "free some space or set logging.checkpoint_dir; an earlier file is untouched"
+            raise UserError(Problem(str(path), "room to write the checkpoint", str(error), hint)) from error
+        raise
+
+
+def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Read a checkpoint of AnomDet, MMEngine or plain weights; nothing in it is executed.
+
+    Returns:
+        The checkpoint's dict.
+
+    Raises:
+        UserError: no such file, not a checkpoint, cut short, or one that holds code.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(Problem(str(path), "a checkpoint file", "nothing there", "train first, or give --checkpoint"))
+    try:
+        with torch.serialization.safe_globals(get_torch_safe_globals()):
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(_refused(path, error)) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
+        hint = "the file is damaged or of another kind"
+        raise UserError(Problem(str(path), "a checkpoint written by torch.save", _first_line(error), hint)) from error
+    if not isinstance(checkpoint, dict):
+        raise UserError(Problem(str(path), "a dict of weights", type(checkpoint).__name__))
+    return checkpoint
+
+
+def _refused(path: Path, error: Exception) -> Problem:
+    text = str(error)
+    if "Unsupported global" in text or "GLOBAL" in text:
+        name = text.split("GLOBAL ", 1)[-1].split(" ", 1)[0]
+        return Problem(
+            str(path), "weights only", f"the Python object {name}", "it was not loaded: such a file can run any code"
+        )
+    return Problem(str(path), "a checkpoint written by torch.save", "a file of another kind or a damaged one")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def use_safe_loading() -> None:
+    """Make MMEngine load local files through :func:`load_checkpoint`; by itself it falls back to running pickles."""
+
+    def load_from_safe(filename: str, map_location: Any = None) -> dict[str, Any]:
+        return load_checkpoint(filename, map_location)
+
+    CheckpointLoader.register_scheme(prefixes="", loader=load_from_safe, force=True)

@@ -1,0 +1,128 @@
+"""What a user sees while a training runs: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from anomdet.registry import HOOKS
+
+_HEADLINE = ("mAP", "mAP_50", "precision", "recall", "f1_score")
+_SMOOTHING = 0.9
+
+
+def readable_time(seconds: float) -> str:
+    """``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+@HOOKS.register_module()
+class ProgressHook(Hook):
+    """One line an epoch at INFO, one a batch at DEBUG, and in between a bar, or a line each ``interval_s`` seconds."""
+
+    priority = "BELOW_NORMAL"
+
+    def __init__(self, interval_s: float = 60.0) -> None:
+        self.interval_s = interval_s
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+        self.best = float("-inf")
+        self.loss_sum, self.batches = 0.0, 0
+
+    def before_train(self, runner: Runner) -> None:
+        loader = runner.train_dataloader
+        device = next(runner.model.parameters()).device
+        runner.logger.info(
+            f"training {runner.model_name} for {runner.max_epochs} epochs of {len(loader)} batches of up to "
+            f"{loader.batch_size} images on {device}; {len(loader.dataset)} images"
+        )
+        self.started = self.spoken = time.monotonic()
+        self.first_iter = runner.iter
+        if sys.stdout.isatty() and runner.rank == 0:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+            self.bar = Progress(*columns, transient=True)
+            self.bar.start()
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self.epoch_started = time.monotonic()
+        self.loss_sum, self.batches = 0.0, 0
+        if self.bar is not None:
+            if self.task is not None:
+                self.bar.remove_task(self.task)
+            name = f"epoch {runner.epoch + 1}/{runner.max_epochs}"
+            self.task = self.bar.add_task(name, total=len(runner.train_dataloader), note="")
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        losses = {key: float(value) for key, value in (outputs or {}).items()}
+        self.loss_sum += losses.get("loss", 0.0)
+        self.batches += 1
+        runner.logger.debug(self._batch_line(runner, batch_idx, losses))
+        now = time.monotonic()
+        left = self._time_left(runner, now)
+        loss = self.loss_sum / self.batches
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, advance=1, note=f"loss {loss:.4f}, {left} left")
+        elif now - self.spoken > self.interval_s:
+            self.spoken = now
+            where = f"epoch {runner.epoch + 1}/{runner.max_epochs}  batch {batch_idx + 1}/{len(runner.train_dataloader)}"
+            runner.logger.info(f"{where}  loss {loss:.4f}  {left} left")
+
+    def _batch_line(self, runner: Runner, batch_idx: int, losses: dict[str, float]) -> str:
+        norm = runner.message_hub.log_scalars.get("train/grad_norm")
+        parts = [f"epoch {runner.epoch + 1} batch {batch_idx + 1}"]
+        parts += [f"{key} {value:.4f}" for key, value in losses.items()]
+        parts += [f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.3e}"]
+        if norm is not None:
+            parts.append(f"grad_norm {float(norm.current()):.3f}")
+        return "  ".join([*parts, f"memory {_memory_mib()} MiB"])
+
+    def _time_left(self, runner: Runner, now: float) -> str:
+        done = runner.iter + 1 - self.first_iter
+        return readable_time((now - self.started) / done * (runner.max_iters - runner.iter - 1))
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        loop, done = runner.train_loop, runner.epoch + 1
+        self.line = (
+            f"epoch {done}/{runner.max_epochs}  loss {self.loss_sum / max(self.batches, 1):.4f}  "
+            f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.2e}  {readable_time(time.monotonic() - self.epoch_started)}"
+        )
+        if not (done >= loop.val_begin and (done % loop.val_interval == 0 or done == loop.max_epochs)):
+            runner.logger.info(self.line)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        metrics = metrics or {}
+        numbers = "  ".join(f"{key} {metrics[key]:.4f}" for key in _HEADLINE if key in metrics)
+        score = metrics.get("mAP", float("nan"))
+        note = "  (best so far)" if score > self.best else ""
+        self.best = max(self.best, score)
+        runner.logger.info(f"{self.line}  val: {numbers}{note}")
+        self.spoken = time.monotonic()
+
+    def after_train(self, runner: Runner) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def _memory_mib() -> int:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,0 +1,31 @@
+"""The optimizer's parameters in two groups, those that weight decay shrinks and those that it must not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+from torch import nn
+
+from anomdet.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+
+def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The trained parameters, each once: matrices and kernels, and the vectors and scalars (norms, biases, scales)."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TwoGroups(DefaultOptimWrapperConstructor):
+    """Weight decay for kernels, none for norms and biases.
+
+    MMEngine's own constructor makes a group of each parameter, hundreds of them, and the optimizer steps one by one.
+    """
+
+    def __call__(self, model: nn.Module) -> Any:
+        decayed, free = decay_groups(model)
+        groups = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
+        optimizer = OPTIMIZERS.build({**self.optimizer_cfg, "params": [group for group in groups if group["params"]]})
+        return OPTIM_WRAPPERS.build({**self.optim_wrapper_cfg}, default_args={"optimizer": optimizer})

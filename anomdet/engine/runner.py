@@ -1,0 +1,101 @@
+"""MMEngine's Runner with our logging: one ``training.log``, the console's lines and the file's the same."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import mmdet
+import mmengine
+import torch
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
+
+import anomdet
+from anomdet.engine.checkpoint import use_safe_loading
+from anomdet.registry import RUNNERS
+
+_LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
+_FORMAT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+
+
+class _OwnLines(logging.Filter):
+    """What the libraries tell at INFO is detail to our users: it is shown from DEBUG on."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self.level = level
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        from_library = record.pathname.startswith(_LIBRARIES)
+        if record.pathname.endswith("base_module.py"):  # a paragraph for each parameter: nobody's detail
+            return False
+        return record.levelno > logging.INFO or not from_library or self.level <= logging.DEBUG
+
+
+class _Console(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to today's ``sys.stdout``, so that a live progress bar may stand below the lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stdout
+        super().emit(record)
+
+
+def _to_channels_last(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(x.contiguous(memory_format=torch.channels_last) for x in inputs)
+
+
+@RUNNERS.register_module()
+class InspectionRunner(Runner):
+    """A Runner that writes ``<work_dir>/<log_name>`` and nothing else of its own; ``cfg.log_name=None``: no file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        use_safe_loading()
+        super().__init__(*args, **kwargs)
+        stamped = Path(self._log_dir)
+        if stamped.is_dir() and not any(stamped.iterdir()):
+            stamped.rmdir()
+        self._log_dir = self.work_dir
+
+    def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **_: Any) -> MMLogger:
+        level = logging.getLevelName(log_level) if isinstance(log_level, str) else log_level
+        logger = MMLogger.get_instance(self._experiment_name, logger_name="anomdet", log_level=level)
+        logger.handlers.clear()
+        handlers: list[logging.Handler] = [_Console()]
+        name = self.cfg.get("log_name", "training.log")
+        if name and self.rank == 0:
+            # Not a FileHandler: MMEngine would write a page on each parameter's initialisation into it.
+            handlers.append(logging.StreamHandler((Path(self.work_dir) / name).open("a", encoding="utf-8")))
+        for handler in handlers:
+            handler.setFormatter(_FORMAT)
+            handler.setLevel(level if self.rank == 0 else logging.ERROR)
+            handler.addFilter(_OwnLines(level))
+            logger.handlers.append(handler)
+        return logger
+
+    def build_model(self, model: Any) -> torch.nn.Module:
+        model = super().build_model(model)
+        if self.cfg.get("channels_last"):
+            model.to(memory_format=torch.channels_last)
+            model.backbone.register_forward_pre_hook(_to_channels_last)
+        return model
+
+    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
+        if visualizer is not None:
+            return super().build_visualizer(visualizer)
+        return Visualizer.get_instance(self._experiment_name)
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+        self.logger.debug(
+            f"AnomDet {anomdet.__version__}, Python {platform.python_version()}, torch {torch.__version__}, "
+            f"mmengine {mmengine.__version__}, mmdet {mmdet.__version__}, {device}, {torch.get_num_threads()} threads, "
+            f"{self.world_size} processes, seed {self.seed}"
+        )
+
+    def dump_config(self) -> None:
+        """The command line writes the config itself, before the Runner is built."""

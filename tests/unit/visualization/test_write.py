@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from anomdet.errors import UserError
+from anomdet.visualization import write
+from anomdet.visualization.write import write_image
+
+
+@pytest.mark.parametrize("name", ["a.png", "Prüfling 凹み.PNG", "new/folder/a.bmp", "a.tif"])
+def test_written_as_it_is(tmp_path, name):
+    image = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    write_image(tmp_path / name, image)
+    data = np.frombuffer((tmp_path / name).read_bytes(), dtype=np.uint8)
+    assert np.array_equal(cv2.imdecode(data, cv2.IMREAD_COLOR), image)
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [(tmp_path / name).name]
+
+
+def test_an_unknown_extension_names_the_known(tmp_path):
+    with pytest.raises(UserError, match=r"\.png, \.jpg.*got \.gifx"):
+        write_image(tmp_path / "a.gifx", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(UserError, match="no extension"):
+        write_image(tmp_path / "a", np.zeros((4, 4, 3), np.uint8))
+
+
+def test_too_large_for_the_format(tmp_path):
+    with pytest.raises(UserError, match="70000 x 1"):
+        write_image(tmp_path / "a.jpg", np.zeros((1, 70000, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_old_picture(tmp_path, monkeypatch):
+    image = np.zeros((4, 4, 3), np.uint8)
+    write_image(tmp_path / "a.png", image)
+    before = (tmp_path / "a.png").read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(write.os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_image(tmp_path / "a.png", image + 1)
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
