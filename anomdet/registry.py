@@ -14,7 +14,12 @@ from mmengine.registry import RUNNERS as ROOT_RUNNERS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
+from anomdet import ops
+
 SCOPE = "anomdet"
+
+# Whoever reaches our registries will build MMDetection's models, and these need mmcv's operators.
+ops.install()
 
 
 def _node(name: str, parent: Registry, *locations: str) -> Registry:
@@ -22,13 +27,11 @@ def _node(name: str, parent: Registry, *locations: str) -> Registry:
 
 
 DATASETS = _node("dataset", ROOT_DATASETS, "data.dataset")
-TRANSFORMS = _node("transform", ROOT_TRANSFORMS, "data.load_image", "data.augment")
+TRANSFORMS = _node("transform", ROOT_TRANSFORMS, "data.load_image", "data.augment", "data.pack")
 DATA_SAMPLERS = _node("data sampler", ROOT_DATA_SAMPLERS, "data.sampler")
 MODELS = _node("model", ROOT_MODELS, "models")
 METRICS = _node("metric", ROOT_METRICS, "evaluation.metric")
 HOOKS = _node("hook", ROOT_HOOKS, "engine.hooks")
-OPTIM_WRAPPER_CONSTRUCTORS = _node(
-    "optimizer wrapper constructor", ROOT_OPTIM_WRAPPER_CONSTRUCTORS, "engine.optim"
-)
+OPTIM_WRAPPER_CONSTRUCTORS = _node("optimizer wrapper constructor", ROOT_OPTIM_WRAPPER_CONSTRUCTORS, "engine.optim")
 PARAM_SCHEDULERS = _node("parameter scheduler", ROOT_PARAM_SCHEDULERS, "engine.schedules")
 RUNNERS = _node("runner", ROOT_RUNNERS, "engine.runner")

@@ -62,7 +62,7 @@ def evaluate(
     folder = make_folder(out or Path(config.work_dir) / "evaluation", "--out")
     moved = move_aside(folder, OUTPUTS)
     config.test_evaluator.out_dir = str(folder)
-    runner = _build(config)
+    runner = build_tester(config)
     if moved:
         runner.logger.info(f"results of an earlier evaluation were moved to {moved}")
     runner.logger.info(f"evaluating {path} on the {split} split: {len(runner.test_dataloader.dataset)} images")
@@ -106,7 +106,7 @@ def _forget_pretrained(model: Any) -> None:
             node["pretrained"] = False
 
 
-def _build(config: Any) -> Any:
+def build_tester(config: Any) -> Any:
     """A Runner that only tests, with the checkpoint's weights in it."""
     from anomdet.cli.prepare import build_runner, for_machine
 

@@ -22,7 +22,9 @@ app = typer.Typer(
 )
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="YAML settings, or a Python config.")]
-Overrides = Annotated[Optional[list[str]], typer.Argument(help="Settings to change: training.epochs=3", metavar="[KEY=VALUE]...")]  # noqa: UP045, E501 - typer reads it on Python 3.10
+Overrides = Annotated[
+    Optional[list[str]], typer.Argument(help="Settings to change: training.epochs=3", metavar="[KEY=VALUE]...")
+]  # noqa: UP045, E501 - typer reads it on Python 3.10
 Split = Annotated[str, typer.Option(help="train, val or test.")]
 Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_dir/best_model.pth.")]  # noqa: UP045
 Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
@@ -98,7 +100,9 @@ def browse(
 
 @app.command(name="config", epilog="Example: anomdet config -c configs/default.yaml --to py > run.py")
 def show_config(
-    config: Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML settings; default: none, all defaults.")] = None,  # noqa: UP045, E501
+    config: Annotated[
+        Optional[Path], typer.Option("--config", "-c", help="YAML settings; default: none, all defaults.")
+    ] = None,  # noqa: UP045, E501
     overrides: Overrides = None,
     to: Annotated[str, typer.Option("--to", help="yaml, py or schema.")] = "yaml",
     presets: Annotated[bool, typer.Option("--presets", help="List the models instead.")] = False,
@@ -106,7 +110,7 @@ def show_config(
 ) -> None:
     """Print the resolved settings, the MMEngine config or the JSON schema."""
     if presets:
-        from anomdet.config.presets import PRESETS
+        from anomdet.config.preset_names import PRESETS
 
         typer.echo("\n".join(PRESETS))
         return
@@ -145,7 +149,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         typer.echo("interrupted; go on with: anomdet train --resume", err=True)
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - the last stop before the user
+    except Exception as error:
         if debug:
             raise
         message = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -18,15 +18,12 @@ OUR_DATASET = "anomdet.TextLabelDataset"
 
 def load_libraries() -> None:
     """Import MMDetection quietly, with mmcv's operators supplied where its compiled extension is missing."""
-    from anomdet import ops
-
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    ops.install()
     warnings.filterwarnings("ignore")
+    import anomdet.registry  # noqa: F401 - supplies mmcv's operators, so it comes first
+
     with contextlib.redirect_stdout(io.StringIO()):
         import mmdet.datasets  # noqa: F401 - prints about an optional package when first imported
-
-    import anomdet.registry  # noqa: F401
 
 
 def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
@@ -93,8 +90,8 @@ def _fit_backbone(config: Any) -> None:
     from anomdet.models.fit import fit_to_backbone
     from anomdet.models.probe import probe
 
-    backbone = MODELS.build({**config.model.backbone, "init_cfg": None})
-    fit_to_backbone(config.model, probe(backbone))
+    backbone = MODELS.build(config.model.backbone)
+    config.model = fit_to_backbone(config.model, probe(backbone))
 
 
 def for_machine(config: Any) -> tuple[Any, list[str]]:
@@ -136,6 +133,14 @@ def _set_processes(config: Any, on_gpu: bool) -> None:
         if not dist.is_initialized():
             dist.init_process_group("gloo")
         config.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
+
+
+def build_loader(config: Any) -> Any:
+    """The training's data loader alone, with its data set and sampler, without workers."""
+    from mmengine.runner import Runner
+
+    with _scope():
+        return Runner.build_dataloader({**config.train_dataloader, "num_workers": 0, "persistent_workers": False})
 
 
 def is_main_process() -> bool:

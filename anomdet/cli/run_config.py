@@ -56,10 +56,14 @@ def _python_config(path: Path, overrides: Sequence[str]) -> Any:
     except SyntaxError as error:
         raise UserError(Problem(f"{path}:{error.lineno}", "Python", f"{error.msg}")) from error
     except Exception as error:  # a config is the user's code: anything may come out of it
-        raise UserError(Problem(str(path), "a config that MMEngine can read", f"{type(error).__name__}: {error}")) from error
+        raise UserError(
+            Problem(str(path), "a config that MMEngine can read", f"{type(error).__name__}: {error}")
+        ) from error
     missing = [key for key in ("model", "train_dataloader", "test_dataloader", "work_dir") if key not in config]
     if missing:
-        raise UserError(Problem(str(path), "the keys of a training", f"no {', '.join(missing)}", "see configs/default.py"))
+        raise UserError(
+            Problem(str(path), "the keys of a training", f"no {', '.join(missing)}", "see configs/default.py")
+        )
     problems = [problem for text in overrides if (problem := _override(config, text))]
     if problems:
         raise UserError(problems)

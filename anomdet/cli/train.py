@@ -71,7 +71,7 @@ def _make_room(log_dir: Path, checkpoint_dir: Path, *, resume: bool) -> list[str
 
 def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     """Leave the settings and the complete config beside the outputs: either repeats the run."""
-    from anomdet.engine.outputs import write_text
+    from anomdet.atomic import write_text
 
     write_text(log_dir / "config.py", config.pretty_text)
     if run.settings is not None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
+from typing import Any
+
+from anomdet.config.describe import flat_keys
 from anomdet.config.schema import Settings
 from anomdet.config.yaml_lines import to_yaml
 
@@ -9,3 +13,35 @@ from anomdet.config.yaml_lines import to_yaml
 def dump_yaml(settings: Settings) -> str:
     """Every key with its value, in the order of the schema; ``load_settings`` reads the same settings from it."""
     return to_yaml(settings.model_dump())
+
+
+def annotated_yaml(settings: Settings, title: str) -> str:
+    """As :func:`dump_yaml`, with the meaning of each key above it: the form of the files in configs/.
+
+    Args:
+        settings: what to write.
+        title: a few lines that say what the file is for.
+    """
+    meanings = {key: schema.get("description", "") for key, schema in flat_keys().items()}
+    head = ["# yaml-language-server: $schema=settings.schema.json", *_comment(title, 0)]
+    return "\n".join([*head, *_section(settings.model_dump(), meanings, "", 0)]) + "\n"
+
+
+def _section(values: dict[str, Any], meanings: dict[str, str], prefix: str, indent: int) -> list[str]:
+    lines: list[str] = []
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        nested = isinstance(value, dict) and any(known.startswith(f"{key}.") for known in meanings)
+        if indent == 0:
+            lines.append("")
+        elif meanings.get(key):
+            lines += _comment(meanings[key], indent)
+        if nested:
+            lines += [f"{' ' * indent}{name}:", *_section(value, meanings, f"{key}.", indent + 2)]
+        else:
+            lines += textwrap.indent(to_yaml({name: value}).rstrip("\n"), " " * indent).splitlines()
+    return lines
+
+
+def _comment(text: str, indent: int) -> list[str]:
+    return [f"{' ' * indent}# {line}" for part in text.splitlines() for line in textwrap.wrap(part, 110 - indent)]

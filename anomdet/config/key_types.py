@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, PositiveFloat, WithJsonSchema
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 OpenFraction = Annotated[float, Field(gt=0, le=1)]
 MetricName = Literal["iou", "precision", "recall", "f1_score"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy takes
 Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
+Scales = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
 
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "efficientnet_lite0")
 BACKBONE_PATTERN = rf"^({'|'.join(BACKBONES)}|timm:.+)$"

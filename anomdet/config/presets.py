@@ -16,24 +16,9 @@ from typing import Any
 import yaml
 from mmengine.config import Config, ConfigDict
 
+from anomdet.config.preset_names import MMDET_PREFIX, PRESETS, unknown_name
 from anomdet.errors import Problem, UserError
 
-PRESETS = {
-    "fasterrcnn_resnet50_fpn": "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
-    "faster_rcnn": "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
-    "cascade_rcnn": "cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py",
-    "retinanet": "retinanet/retinanet_r50_fpn_1x_coco.py",
-    "fcos": "fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py",
-    "atss": "atss/atss_r50_fpn_1x_coco.py",
-    "rtmdet_tiny": "rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
-    "rtmdet_s": "rtmdet/rtmdet_s_8xb32-300e_coco.py",
-    "rtmdet_m": "rtmdet/rtmdet_m_8xb32-300e_coco.py",
-    "rtmdet_l": "rtmdet/rtmdet_l_8xb32-300e_coco.py",
-    "yolox_tiny": "yolox/yolox_tiny_8xb8-300e_coco.py",
-    "yolox_s": "yolox/yolox_s_8xb8-300e_coco.py",
-    "dino": "dino/dino-4scale_r50_8xb2-12e_coco.py",
-}
-MMDET_PREFIX = "mmdet::"
 # FCOS's COCO weights want the Caffe normalisation; ours follows the settings, so it starts from torchvision's ImageNet.
 _NO_COCO = {"fcos"}
 RESNET_CHANNELS = {
@@ -60,20 +45,18 @@ def config_path(name: str) -> str:
         UserError: no such preset or file, with the nearest name.
     """
     if not name.startswith(MMDET_PREFIX):
-        if name in PRESETS:
-            return PRESETS[name]
-        raise UserError(_unknown(name, list(PRESETS), f"a preset ({', '.join(PRESETS)}) or mmdet::<path>.py"))
+        wrong = unknown_name(name)
+        if wrong is not None:
+            raise UserError(Problem("model.name", *wrong))
+        return PRESETS[name]
     relative = name[len(MMDET_PREFIX) :]
     folder = mmdet_configs_dir()
     if relative.endswith(".py") and ".." not in Path(relative).parts and (folder / relative).is_file():
         return relative
     known = [path.relative_to(folder).as_posix() for path in folder.rglob("*.py")]
-    raise UserError(_unknown(relative, known, "a config that MMDetection installs, mmdet::<folder>/<file>.py"))
-
-
-def _unknown(name: str, known: list[str], expected: str) -> Problem:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return Problem("model.name", expected, repr(name), f"did you mean {near[0]!r}?" if near else "")
+    near = difflib.get_close_matches(relative, known, n=1, cutoff=0.5)
+    hint = f"did you mean {MMDET_PREFIX}{near[0]}?" if near else ""
+    raise UserError(Problem("model.name", "a config that MMDetection installs, mmdet::<folder>/<file>.py", name, hint))
 
 
 def load_model(name: str) -> ConfigDict:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from anomdet.config.preset_names import unknown_name
 from anomdet.config.problems import KeyPath, Report, show_value
 from anomdet.config.schema import FIXED_BACKBONES, Settings
 
@@ -67,6 +68,13 @@ def _one_name(facts: Facts) -> None:
         facts.report.add(DETECTION_MODEL, expected, repr(detection_model), "give one of the two")
 
 
+def _known_name(facts: Facts) -> None:
+    for path in (NAME, DETECTION_MODEL):
+        wrong = unknown_name(facts.value(path)) if facts.given(path) and facts.value(path) else None
+        if wrong is not None:
+            facts.report.add(path, *wrong)
+
+
 def _one_file(facts: Facts) -> None:
     if facts.value(BACKBONE_FILE) is not None and facts.value(MODEL_FILE) is not None:
         expected = "null, since model.custom_model_file brings its own backbone"
@@ -126,6 +134,7 @@ def _files(facts: Facts) -> None:
 
 
 _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
+    ((NAME, DETECTION_MODEL), _known_name),
     ((NAME, DETECTION_MODEL), _one_name),
     ((BACKBONE_FILE, MODEL_FILE), _one_file),
     ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE), _backbone_of_preset),

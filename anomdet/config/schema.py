@@ -22,6 +22,7 @@ from anomdet.config.key_types import (
     Fraction,
     MetricName,
     OpenFraction,
+    Scales,
     Seed,
     Transform,
     spell_out,
@@ -213,9 +214,7 @@ class DataSettings(Section):
     """The keys below, or a list of Albumentations transforms: `- {type: HorizontalFlip, p: 0.3}`, `- Transpose`."""
     normalize_mean: Channels = Field(default_factory=lambda: [0.485, 0.456, 0.406])
     """RGB, of pixel values from 0 to 1."""
-    normalize_std: Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)] = Field(
-        default_factory=lambda: [0.229, 0.224, 0.225]
-    )
+    normalize_std: Scales = Field(default_factory=lambda: [0.229, 0.224, 0.225])
     """RGB, of pixel values from 0 to 1."""
     train_split: OpenFraction = 0.7
     """The share of images to learn from; the three splits sum to 1."""

@@ -207,7 +207,7 @@ def _train_loader(settings: Settings) -> dict[str, Any]:
         dict(type="LoadAnnotations", with_bbox=True),
         *([dict(type="anomdet.AlbumentationsAugment", transforms=transforms)] if transforms else []),
         dict(type="Resize", scale=(width, height), keep_ratio=True),
-        dict(type="PackDetInputs", meta_keys=META_KEYS),
+        dict(type="anomdet.PackInspectionInputs", meta_keys=META_KEYS),
     ]
     seed = settings.training.seed
     sampler: dict[str, Any] = dict(type="anomdet.DrawSampler", shuffle=True, seed=seed)
@@ -221,7 +221,7 @@ def _eval_loader(settings: Settings, split: str) -> dict[str, Any]:
     pipeline: list[dict[str, Any]] = [
         dict(type="anomdet.LoadInspectionImage"),
         dict(type="Resize", scale=(width, height), keep_ratio=True),
-        dict(type="PackDetInputs", meta_keys=(*META_KEYS, "instances")),
+        dict(type="anomdet.PackInspectionInputs", meta_keys=(*META_KEYS, "instances")),
     ]
     sampler = dict(type="anomdet.DrawSampler", shuffle=False, seed=0, round_up=False)
     return _loader(settings, sampler=sampler, dataset=_dataset(settings, split, pipeline))

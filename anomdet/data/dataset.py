@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from mmdet.datasets.base_det_dataset import BaseDetDataset
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from anomdet.data.draw import Draw
@@ -98,6 +100,10 @@ class TextLabelDataset(BaseDetDataset):
         elif self._indices is not None:
             counts = counts[list(self._indices)]
         self.image_class_counts = counts
+        lacking = [name for name, count in zip(self.metainfo["classes"], counts.sum(axis=0), strict=True) if not count]
+        if lacking:
+            text = f"the {self.split} split has no object of class {', '.join(lacking)}"
+            print_log(text, logger="current", level=logging.WARNING)
 
     def load_data_list(self) -> list[dict]:
         """Records of this split: ``img_path, img_id, file_name, height, width, instances``."""

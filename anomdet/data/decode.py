@@ -46,7 +46,7 @@ def decode_image(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
     if pixels.dtype != np.uint8:
-        raise BadImageError(f"{pixels.dtype} pixels; 8 and 16 bit integers are supported")
+        raise BadImageError(f"{pixels.dtype} pixels, where 8 and 16 bit integers are supported")
     if pixels.ndim == 2:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     return _turn_upright(pixels, header.orientation)

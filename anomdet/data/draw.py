@@ -37,7 +37,8 @@ class Draw(int):
 
     def seed_sequence(self, *stream: int) -> np.random.SeedSequence:
         """Entropy of this draw; each ``stream`` of small integers is independent of the others."""
-        return np.random.SeedSequence((self.seed, self.epoch, self.position), spawn_key=stream)
+        entropy = (self.seed & 0xFFFFFFFF, self.epoch, self.position, self.seed >> 32)  # a long seed shifts no word
+        return np.random.SeedSequence(entropy, spawn_key=stream)
 
     def rng(self, *stream: int) -> np.random.Generator:
         """A fresh generator of this draw, the same at each call; a ``stream`` apart for each purpose."""

@@ -81,14 +81,17 @@ def check_image(path: str | Path, *, decode: bool = False) -> Header:
             return _check_pixels(path)
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             first = file.read(_FIRST_BYTES) or b""
+            file_size = os.fstat(file.fileno()).st_size
 
             def read(offset: int, size: int) -> bytes:
                 if offset + size <= len(first):
                     return first[offset : offset + size]
+                if offset >= file_size:
+                    return b""
                 file.seek(offset)
-                return file.read(size) or b""
+                return file.read(min(size, file_size - offset)) or b""
 
-            return read_header(read, os.fstat(file.fileno()).st_size)
+            return read_header(read, file_size)
     except OSError as error:
         raise BadImageError(error.strerror or str(error)) from None
 

@@ -64,6 +64,8 @@ def read_header(read: Read, size: int) -> Header:
         raise BadImageError("a truncated header") from None
     if header.height <= 0 or header.width <= 0:
         raise BadImageError(f"a size of {header.height} x {header.width} pixels")
+    if header.bit_depth > 16:
+        raise BadImageError(f"{header.bit_depth} bit pixels, where 8 and 16 bit integers are supported")
     return header
 
 
@@ -177,7 +179,7 @@ def _bmp(read: Read, size: int) -> Header:
 
 
 def _tiff(read: Read, size: int) -> Header:
-    tags = _tiff_tags(read)
+    tags = _tiff_tags(read, size)
     if 256 not in tags or 257 not in tags:
         raise BadImageError("a TIFF without a size")
     starts, lengths = (tags.get(strips, tags.get(tiles)) for strips, tiles in ((273, 324), (279, 325)))
@@ -207,10 +209,11 @@ class _Tag:
 
 _TIFF_TAGS = (256, 257, 258, 273, 274, 277, 279, 324, 325)
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
+_TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
-def _tiff_tags(read: Read) -> dict[int, _Tag]:
-    """The integer tags of the first directory that this module knows."""
+def _tiff_tags(read: Read, size: int | None = None) -> dict[int, _Tag]:
+    """The integer tags of the first directory that this module knows; all values must lie within ``size``."""
     start = read(0, 16)
     order = {b"II": "<", b"MM": ">"}[start[:2]]
     big = struct.unpack(order + "H", start[2:4])[0] == 43
@@ -222,14 +225,15 @@ def _tiff_tags(read: Read) -> dict[int, _Tag]:
     tags = {}
     for at in range(0, min(count, 4096) * entry_bytes, entry_bytes):
         tag, kind, num_values = struct.unpack_from(entry_format, entries, at)
-        if tag not in _TIFF_TAGS or kind not in _TIFF_TYPES:
-            continue
-        code = f"{order}{num_values}{_TIFF_TYPES[kind]}"
         offset = directory + count_bytes + at + entry_bytes - inline_bytes
-        num_bytes = num_values * struct.calcsize(order + _TIFF_TYPES[kind])
+        num_bytes = num_values * _TIFF_BYTES.get(kind, 0)
         if num_bytes > inline_bytes:
             (offset,) = struct.unpack(order + ("Q" if big else "I"), read(offset, inline_bytes))
-        tags[tag] = _Tag(struct.unpack(code, read(offset, num_bytes)), offset, order)
+            if size is not None and offset + num_bytes > size:
+                raise BadImageError("a truncated TIFF")
+        if tag in _TIFF_TAGS and kind in _TIFF_TYPES:
+            code = f"{order}{num_values}{_TIFF_TYPES[kind]}"
+            tags[tag] = _Tag(struct.unpack(code, read(offset, num_bytes)), offset, order)
     return tags
 
 

@@ -15,6 +15,8 @@ from anomdet.data.draw import Draw
 from anomdet.errors import Problem, UserError
 from anomdet.registry import DATA_SAMPLERS
 
+_ORDER_STREAM = 2  # apart from those of the draws
+
 
 class _EpochSampler(Sampler[int]):
     """Shares one global order of an epoch over the ranks: rank r takes the positions r, r + world, ..."""
@@ -36,7 +38,9 @@ class _EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         epoch = self.epoch
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, epoch))))
+        generator = np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence((self.seed, epoch), spawn_key=(_ORDER_STREAM,)))
+        )
         order: NDArray[np.integer] = np.resize(self._order(generator), self.total_size)[self.rank :: self.world_size]
         positions = range(self.rank, self.total_size, self.world_size)
         for index, position in zip(order, positions, strict=True):

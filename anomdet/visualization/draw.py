@@ -43,7 +43,8 @@ def choose_style(size_hw: tuple[int, int], num_boxes: int) -> Style:
     """Type that can be read in the whole picture; with many boxes it shrinks, then the picture grows."""
     longer = max(size_hw)
     scale = max(1, math.ceil(SMALLEST_SIDE_PX / longer))
-    font_px = float(np.clip(0.021 * longer * scale, *FONT_PX))
+    # A label of a strip must fit its width.
+    font_px = float(np.clip(min(0.021 * longer, 0.12 * min(size_hw)) * scale, *FONT_PX))
     room = LABEL_SHARE * size_hw[0] * size_hw[1] * scale**2 / max(num_boxes, 1)
     font_px = max(FONT_PX[0], min(font_px, math.sqrt(room / 9)))  # a label is about 9 font_px squared
     wanted = math.ceil(scale * math.sqrt(9 * font_px**2 / room))
@@ -140,8 +141,7 @@ def _draw_labels(
     size_hw = (canvas.shape[0], canvas.shape[1])
     taken = np.empty((0, 4))
     for index, name, score in labels:
-        for text in _texts(name, score, style.font_px, size_hw[1]):
-            chip = label_chip(text, colors[name], style.font_px)[: size_hw[0], : size_hw[1]]
+        for chip in _chips(name, score, colors[name], style.font_px, size_hw):
             chip_wh = (chip.shape[1], chip.shape[0])
             (x, y), badness = place(bboxes_xyxy, index, taken, chip_wh, size_hw)
             if badness <= HIDES_TOO_MUCH or len(labels) == 1:
@@ -151,12 +151,14 @@ def _draw_labels(
                 break
 
 
-def _texts(name: str, score: float | None, font_px: int, width: int) -> list[str]:
-    """What the label may say, the fullest first."""
-    name = shorten(name, font_px, max(width // 3, 6 * font_px))
-    if score is None:
-        return [name, shorten(name, font_px, 3 * font_px)]
-    return [f"{name} {score:.2f}", f"{score:.2f}"]
+def _chips(name: str, score: float | None, color: Color, font_px: int, size_hw: tuple[int, int]) -> list[Image]:
+    """What the label may be, the fullest first; those that fit the picture, or the last one, cut."""
+    name = shorten(name, font_px, max(size_hw[1] // 3, 6 * font_px))
+    brief = shorten(name, font_px, 3 * font_px)
+    texts = [name, brief] if score is None else [f"{name} {score:.2f}", f"{brief} {score:.2f}", f"{score:.2f}"]
+    chips = [label_chip(text, color, font_px) for text in dict.fromkeys(texts)]
+    fitting = [chip for chip in chips if chip.shape[0] <= size_hw[0] and chip.shape[1] <= size_hw[1]]
+    return fitting or [chips[-1][: size_hw[0], : size_hw[1]]]
 
 
 def label_chip(text: str, color: Color, font_px: int) -> Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from typing import Any
@@ -51,7 +50,12 @@ class ProgressHook(Hook):
         self.started = self.spoken = time.monotonic()
         self.first_iter = runner.iter
         if sys.stdout.isatty() and runner.rank == 0:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[note]}"),
+            )
             self.bar = Progress(*columns, transient=True)
             self.bar.start()
 
@@ -78,7 +82,9 @@ class ProgressHook(Hook):
             self.bar.update(self.task, advance=1, note=f"loss {loss:.4f}, {left} left")
         elif now - self.spoken > self.interval_s:
             self.spoken = now
-            where = f"epoch {runner.epoch + 1}/{runner.max_epochs}  batch {batch_idx + 1}/{len(runner.train_dataloader)}"
+            where = (
+                f"epoch {runner.epoch + 1}/{runner.max_epochs}  batch {batch_idx + 1}/{len(runner.train_dataloader)}"
+            )
             runner.logger.info(f"{where}  loss {loss:.4f}  {left} left")
 
     def _batch_line(self, runner: Runner, batch_idx: int, losses: dict[str, float]) -> str:
@@ -125,4 +131,8 @@ class ProgressHook(Hook):
 def _memory_mib() -> int:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() // 2**20
+    if sys.platform == "win32":
+        return 0
+    import resource  # not on Windows
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -104,6 +104,14 @@ def test_the_label_names_class_and_score_in_the_colour_of_the_class():
     assert not has(picture, ORANGE)
 
 
+def test_in_a_narrow_strip_the_label_is_cut_to_what_fits():
+    strip = draw(grey(1600, 60), np.array([[10, 500, 40, 540]]), ["mousebite"], [0.87])
+    chip = label_chip("0.87", ORANGE, 13)
+    assert chip.shape[1] <= 60 < label_chip("mousebite 0.87", ORANGE, 13).shape[1]
+    windows = np.lib.stride_tricks.sliding_window_view(strip, chip.shape)[..., 0, :, :, :]
+    assert (windows == chip).all(axis=(-3, -2, -1)).sum() == 1
+
+
 def test_colours_do_not_depend_on_the_order_of_the_boxes():
     bboxes = np.array([[50, 50, 90, 90], [300, 300, 350, 350]])
     there = draw(grey(640, 640), bboxes, ["a", "b"])

@@ -1,0 +1,63 @@
+"""``anomdet browse``: the training data as the network sees it, after augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anomdet.cli.run_config import load_run
+from anomdet.cli.visualize import SHEET, check_limit
+
+
+def browse(
+    config_path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    out: str | Path | None = None,
+    limit: int = 16,
+) -> list[Path]:
+    """Draw the first ``limit`` images that the sampler draws in the first epoch, and a contact sheet.
+
+    Returns:
+        The contact sheet and the folder of the pictures.
+
+    Raises:
+        UserError: anything wrong with what the user gave.
+    """
+    run = load_run(config_path, overrides)
+    from anomdet.cli.prepare import build_loader, complete, load_libraries
+
+    check_limit(limit)
+    load_libraries()
+    from anomdet.engine.outputs import make_folder, move_aside
+    from anomdet.visualization.sheets import contact_sheet
+    from anomdet.visualization.write import write_image
+
+    config = complete(run.config)
+    make_folder(config.work_dir, "logging.log_dir")
+    folder = make_folder(out or Path(config.work_dir) / "browse", "--out")
+    loader = build_loader(config)
+    move_aside(folder, sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg"))
+    pictures = []
+    for number, index in zip(range(limit), loader.sampler, strict=False):
+        picture = _picture(loader.dataset[index], loader.dataset.metainfo["classes"])
+        write_image(folder / f"{number:04d}.jpg", picture)
+        pictures.append(picture)
+    write_image(folder / SHEET, contact_sheet(pictures[:16], columns=4))
+    return [folder / SHEET, folder]
+
+
+def _picture(sample: dict[str, Any], names: Sequence[str]) -> Any:
+    """One packed sample, drawn: ``inputs`` is uint8 BGR, channels first."""
+    import numpy as np
+
+    from anomdet.visualization.color import class_colors
+    from anomdet.visualization.draw import draw
+
+    image = np.ascontiguousarray(sample["inputs"].numpy().transpose(1, 2, 0))
+    instances = sample["data_samples"].gt_instances
+    bboxes_xyxy = instances.bboxes
+    bboxes_xyxy = getattr(bboxes_xyxy, "tensor", bboxes_xyxy).numpy()
+    labels = [names[int(label)] for label in instances.labels]
+    return draw(image, bboxes_xyxy, labels, colors=class_colors(list(names)))

@@ -1,0 +1,72 @@
+"""Any timm model that knows ``features_only``, as a detector's backbone."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from anomdet.errors import Problem, UserError
+from anomdet.registry import MODELS
+
+
+@MODELS.register_module()
+class TimmBackbone(nn.Module):
+    """The feature maps of a timm model, from the finest to the coarsest.
+
+    Args:
+        name: as in ``timm.list_models()``, ``resnet18`` or ``convnext_tiny.fb_in22k``.
+        pretrained: load timm's weights, from its cache or the network.
+        out_indices: which maps to keep, counted from the finest; null keeps all.
+        init_cfg: accepted for MMDetection's sake and unused.
+
+    Attributes:
+        channels, strides: one number for each map.
+
+    Raises:
+        UserError: timm is missing, the name is unknown, it has no feature maps, or its weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pretrained: bool = False,
+        out_indices: Sequence[int] | None = None,
+        init_cfg: None = None,
+    ):
+        super().__init__()
+        del init_cfg
+        self.model = _create(name, pretrained, out_indices)
+        self.channels = tuple(self.model.feature_info.channels())
+        self.strides = tuple(self.model.feature_info.reduction())
+        self.channels_last = str(getattr(self.model, "output_fmt", "NCHW")).endswith("NHWC")
+
+    def init_weights(self) -> None:
+        """Nothing: timm did it. MMDetection calls this on every backbone."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Images ``(N, 3, H, W)`` to maps ``(N, channels[i], H / strides[i], W / strides[i])``."""
+        maps = self.model(images)
+        return tuple(level.permute(0, 3, 1, 2).contiguous() if self.channels_last else level for level in maps)
+
+
+def _create(name: str, pretrained: bool, out_indices: Sequence[int] | None) -> nn.Module:
+    where = f"backbone timm:{name}"
+    try:
+        import timm
+    except ImportError as error:
+        raise UserError(Problem(where, "the pip package timm", "no such package", "run: pip install timm")) from error
+    if not timm.is_model(name.split(".")[0]):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() names them"
+        raise UserError(Problem(where, "a model that timm knows", repr(name), hint))
+    chosen: dict[str, Any] = {} if out_indices is None else {"out_indices": tuple(out_indices)}
+    try:
+        return timm.create_model(name, pretrained=pretrained, features_only=True, **chosen)
+    except (RuntimeError, AttributeError, IndexError, AssertionError, ValueError, TypeError) as error:
+        raise UserError(Problem(where, "a model with feature maps", f"{type(error).__name__}: {error}")) from error
+    except OSError as error:  # what a hub without a network raises, or a missing cache
+        hint = "load them once where there is a network, or set pretrained: false"
+        raise UserError(Problem(where, "its pretrained weights", f"{type(error).__name__}: {error}", hint)) from error

