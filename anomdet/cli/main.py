@@ -23,8 +23,8 @@ app = typer.Typer(
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="YAML settings, or a Python config.")]
 Overrides = Annotated[
-    Optional[list[str]], typer.Argument(help="Settings to change: training.epochs=3", metavar="[KEY=VALUE]...")
-]  # noqa: UP045, E501 - typer reads it on Python 3.10
+    list[str] | None, typer.Argument(help="Settings to change: training.epochs=3", metavar="[KEY=VALUE]...")
+]
 Split = Annotated[str, typer.Option(help="train, val or test.")]
 Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_dir/best_model.pth.")]  # noqa: UP045
 Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
@@ -101,8 +101,8 @@ def browse(
 @app.command(name="config", epilog="Example: anomdet config -c configs/default.yaml --to py > run.py")
 def show_config(
     config: Annotated[
-        Optional[Path], typer.Option("--config", "-c", help="YAML settings; default: none, all defaults.")
-    ] = None,  # noqa: UP045, E501
+        Path | None, typer.Option("--config", "-c", help="YAML settings; default: none, all defaults.")
+    ] = None,
     overrides: Overrides = None,
     to: Annotated[str, typer.Option("--to", help="yaml, py or schema.")] = "yaml",
     presets: Annotated[bool, typer.Option("--presets", help="List the models instead.")] = False,
@@ -121,7 +121,7 @@ def show_config(
 
 @app.command(epilog="Example: anomdet demo --out demo")
 def demo(
-    out: Annotated[Path, typer.Option(help="A folder that does not exist yet, or is empty.")] = Path("demo"),
+    out: Annotated[Optional[Path], typer.Option(help="An empty or new folder; default: demo.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Draw a data set of parts, train on it, evaluate and show: all on a CPU, in minutes."""

@@ -90,16 +90,17 @@ class AlbumentationsAugment(BaseTransform):
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import opens a URL
         import albumentations
 
+        built = [_build_transform(transform) for transform in self.transforms]
         params = albumentations.BboxParams(
             format="pascal_voc",
             min_visibility=self.min_visibility,
             min_width=self.min_size_px,
             min_height=self.min_size_px,
-            check_each_transform=sum(map(_count_movers, self.transforms)) > 1,
+            check_each_transform=_count_movers(built) > 1,
         )
         self._bit_generator = np.random.PCG64(0)
         self._python_random = random.Random(0)
-        self._compose = albumentations.Compose([_build_transform(t) for t in self.transforms], bbox_params=params)
+        self._compose = albumentations.Compose(built, bbox_params=params)
         # Not set_random_seed: it seeds each transform alike, so that two flips with p = 0.5 always come together.
         self._compose.set_random_state(np.random.Generator(self._bit_generator), self._python_random)
         self._needs_rgb = not all(map(_is_colour_blind, self.transforms))
@@ -183,7 +184,7 @@ def _is_colour_blind(config: Mapping) -> bool:
     return all(map(_is_colour_blind, config.get("transforms", ())))
 
 
-def _count_movers(config: Mapping) -> int:
+def _count_movers(transforms: Sequence) -> int:
     """Transforms that may push a box over the edge.
 
     From the second on, Albumentations must drop lost boxes after each step, which is slow: else one that was cropped
@@ -191,7 +192,10 @@ def _count_movers(config: Mapping) -> int:
     """
     import albumentations
 
-    if "transforms" in config:
-        return sum(map(_count_movers, config["transforms"]))
-    kind = getattr(albumentations, str(config.get("type")), object)
-    return not (config.get("type") in _ONTO_ITSELF or issubclass(kind, albumentations.ImageOnlyTransform))
+    movers = 0
+    for transform in transforms:
+        if isinstance(transform, albumentations.BaseCompose):
+            movers += _count_movers(transform.transforms)
+        elif not isinstance(transform, albumentations.ImageOnlyTransform):
+            movers += type(transform).__name__ not in _ONTO_ITSELF
+    return movers

@@ -47,8 +47,8 @@ def split_records(
         raise UserError(
             Problem(str(index.data_dir), f"at least {num_splits} images, one a split", f"{num_images}", hint)
         )
-    strata = [tuple(sorted(set(record.labels.class_nums.tolist()))) or (_NORMAL,) for record in index.records]
-    split_of = stratify(strata, ratios, seed)
+    strata = tuple(tuple(sorted(set(record.labels.class_nums.tolist()))) or (_NORMAL,) for record in index.records)
+    split_of = stratify(strata, tuple(ratios), seed)
     return {name: tuple(i for i, at in enumerate(split_of) if at == j) for j, name in enumerate(SPLITS)}
 
 

@@ -8,13 +8,15 @@ in every split before the rest is shared by ratio, and a last pass moves single 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 _ATTEMPTS = 10
 
 
-def stratify(strata: Sequence[tuple[Hashable, ...]], ratios: Sequence[float], seed: int) -> list[int]:
+@lru_cache(maxsize=4)  # the data sets of the three splits ask alike
+def stratify(strata: tuple[tuple[Hashable, ...], ...], ratios: tuple[float, ...], seed: int) -> tuple[int, ...]:
     """Split number of each image.
 
     Args:
@@ -35,7 +37,7 @@ def stratify(strata: Sequence[tuple[Hashable, ...]], ratios: Sequence[float], se
             best, fewest_missing = attempted.split_of, missing
         if missing == 0:
             break
-    return best
+    return tuple(best)
 
 
 class _Stratification:

@@ -11,6 +11,7 @@ from mmengine.device import is_cuda_available
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals, weights_to_cpu
+from torch import nn
 
 import anomdet
 from anomdet.atomic import atomic_write
@@ -106,6 +107,42 @@ def _refused(path: Path, error: Exception) -> Problem:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path, *, strict: bool) -> str:
+    """Put a checkpoint's weights into a model.
+
+    Args:
+        model: not wrapped.
+        checkpoint: with ``state_dict``, or the weights themselves.
+        path: where it came from, for messages.
+        strict: every weight must have its place; otherwise those of another shape or name are left out, as the
+            classifier of COCO's 80 classes.
+
+    Returns:
+        One line for the log.
+
+    Raises:
+        UserError: the weights are not this model's.
+    """
+    weights = {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
+    own = model.state_dict()
+    fitting = {key: value for key, value in weights.items() if key in own and _same_shape(own[key], value)}
+    missing = [key for key in own if key not in fitting and not key.endswith("num_batches_tracked")]
+    strange = [key for key in weights if key not in own]
+    if not fitting or (strict and (missing or strange)):
+        got = f"{len(fitting)} of {len(own)} weights that fit"
+        example = next(iter(missing or strange), "")
+        hint = f"for example {example!r} does not; give the config that it was trained with"
+        raise UserError(Problem(str(path), "the weights of this model", got, hint))
+    model.load_state_dict(fitting, strict=False)
+    left = sorted({key.split(".")[0] for key in missing})
+    note = f"; newly begun: {len(missing)} in {', '.join(left)}" if missing else ""
+    return f"{len(fitting)} of {len(own)} weights from {path}{note}"
+
+
+def _same_shape(own: torch.Tensor, value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and own.shape == value.shape
 
 
 def use_safe_loading() -> None:

@@ -12,11 +12,12 @@ import mmdet
 import mmengine
 import torch
 from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 import anomdet
-from anomdet.engine.checkpoint import use_safe_loading
+from anomdet.engine.checkpoint import load_checkpoint, load_weights, use_safe_loading
 from anomdet.registry import RUNNERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
@@ -83,6 +84,20 @@ class InspectionRunner(Runner):
             model.to(memory_format=torch.channels_last)
             model.backbone.register_forward_pre_hook(_to_channels_last)
         return model
+
+    def load_checkpoint(self, filename: str, map_location: Any = "cpu", **_: Any) -> dict[str, Any]:
+        """Load weights: all of them for a resume or a test, those that fit for a new training.
+
+        Raises:
+            UserError: unreadable, not weights only, or another model's.
+        """
+        checkpoint = load_checkpoint(filename, map_location)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        starting = self._train_loop is not None and not self._resume
+        self.logger.info(load_weights(model, checkpoint, filename, strict=not starting))
+        self._has_loaded = True
+        return checkpoint
 
     def build_visualizer(self, visualizer: Any = None) -> Visualizer:
         if visualizer is not None:

@@ -99,9 +99,15 @@ def _keep_levels(backbone: Any, kept: Sequence[int], count: int) -> None:
     """Tells the backbone to return only the ``kept`` ones of its ``count`` maps."""
     if len(kept) == count:
         return
-    key = "out_blocks" if str(backbone.get("type", "")).endswith("EfficientNetLite0") else "out_indices"
-    current = backbone.get(key) or ((4, 10, 15) if key == "out_blocks" else range(count))
-    assert len(current) == count
+    kind = str(backbone.get("type", ""))
+    key = "out_blocks" if kind.endswith("EfficientNetLite0") else "out_indices"
+    # Ours return all they have by default; of another's default we know nothing.
+    default = (4, 10, 15) if key == "out_blocks" else range(count) if kind.startswith("anomdet.") else ()
+    current = backbone.get(key) or default
+    if len(current) != count:
+        raise UserError(
+            Problem(f"backbone {kind}: {key}", f"{count} numbers, one for each feature map", str(list(current)))
+        )
     backbone[key] = [current[i] for i in kept]
 
 

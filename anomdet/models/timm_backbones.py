@@ -65,8 +65,9 @@ def _create(name: str, pretrained: bool, out_indices: Sequence[int] | None) -> n
     chosen: dict[str, Any] = {} if out_indices is None else {"out_indices": tuple(out_indices)}
     try:
         return timm.create_model(name, pretrained=pretrained, features_only=True, **chosen)
-    except (RuntimeError, AttributeError, IndexError, AssertionError, ValueError, TypeError) as error:
-        raise UserError(Problem(where, "a model with feature maps", f"{type(error).__name__}: {error}")) from error
-    except OSError as error:  # what a hub without a network raises, or a missing cache
+    except Exception as error:  # timm and the hub's client raise what they please
+        got = f"{type(error).__name__}: {error}"
+        if not pretrained:
+            raise UserError(Problem(where, "a model with feature maps", got)) from error
         hint = "load them once where there is a network, or set pretrained: false"
-        raise UserError(Problem(where, "its pretrained weights", f"{type(error).__name__}: {error}", hint)) from error
+        raise UserError(Problem(where, "feature maps with pretrained weights", got, hint)) from error

@@ -17,7 +17,7 @@ DataMaker = Callable[..., Path]
 
 @pytest.fixture
 def make_data(tmp_path: Path) -> DataMaker:
-    """``make_data({"a.png": "1 2 3 4 5\\n"}, size_hw=(40, 60))``: images with their label text (None: no label file)."""
+    """``make_data({"a.png": "1 2 3 4 5\\n"}, size_hw=(40, 60))``: images and label texts (None: no file)."""
 
     def make(label_texts: Mapping[str, str | None], size_hw: tuple[int, int] = (40, 60), name: str = "data") -> Path:
         data_dir = tmp_path / name

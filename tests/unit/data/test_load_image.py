@@ -71,7 +71,7 @@ def test_grey_jpeg_equals_opencvs_own_reading(tmp_path):
 def test_a_cut_file_is_a_user_error_with_its_name(tmp_path, kind):
     path = tmp_path / "a.img"
     path.write_bytes(encoded(kind)[:-100])
-    with pytest.raises(UserError, match="a.img: expected a readable image, got a truncated"):
+    with pytest.raises(UserError, match=r"a\.img: expected a readable image, got a truncated"):
         read_image(path)
 
 

@@ -96,7 +96,8 @@ def _model_cfg(preset: str, strides: tuple[int, ...]):
         node.pop("pretrained", None)
     cfg.data_preprocessor.pop("batch_augments", None)
     if preset == "dino":
-        cfg.encoder.num_layers, cfg.decoder.num_layers, cfg.num_queries = 1, 1, 100
+        cfg.encoder.num_layers, cfg.decoder.num_layers, cfg.num_queries = 1, 1, 40
+        cfg.test_cfg.max_per_img = 50
         cfg.dn_cfg.group_cfg.num_dn_queries = 4
     return cfg
 
@@ -165,6 +166,17 @@ def test_one_stage_detectors_leave_out_levels_finer_than_their_own() -> None:
     assert fitted.bbox_head.strides == [8, 16, 32, 64, 128]
     fitted = fit_to_backbone(_model_cfg("rtmdet", STRIDES[5]), levels)
     assert fitted.backbone.out_indices == [2, 3, 4] and fitted.neck.in_channels == [16, 24, 32]
+
+
+def test_levels_are_left_out_at_the_backbone_by_its_own_argument() -> None:
+    levels = [LevelInfo(24, 4), LevelInfo(40, 8), LevelInfo(112, 16), LevelInfo(320, 32)]
+    cfg = _model_cfg("rtmdet", STRIDES[4])
+    cfg.backbone = {"type": "anomdet.EfficientNetLite0", "out_blocks": (2, 4, 10, 15)}
+    fitted = fit_to_backbone(cfg, levels)
+    assert fitted.backbone.out_blocks == [4, 10, 15] and fitted.data_preprocessor.pad_size_divisor == 32
+    cfg.backbone = {"type": "ResNet", "depth": 50}
+    with pytest.raises(UserError, match=r"ResNet: out_indices: expected 4 numbers"):
+        fit_to_backbone(cfg, levels)
 
 
 @pytest.mark.parametrize("strides", [(), (16, 8), (8, 8)])

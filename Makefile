@@ -1,0 +1,42 @@
+# Two commands: make demo, make test. Each makes .venv, installs what it needs, and runs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+RUNTIME := requirements.txt constraints.txt setup.py requirements/runtime.txt requirements/optional.txt
+
+.PHONY: demo test lint format install clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/anomdet demo
+
+test: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+install: $(VENV)/.runtime
+
+# opencv-python (asked for by mmcv) and opencv-python-headless (by Albumentations) unpack to one folder. The headless
+# one must be the last: it also imports where there is no screen and no libGL.
+$(VENV)/.runtime: $(RUNTIME)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -r requirements.txt
+	$(PIP) install --force-reinstall --no-deps -c constraints.txt opencv-python-headless
+	touch $@
+
+$(VENV)/.tests: $(VENV)/.runtime requirements/tests.txt
+	$(PIP) install -c constraints.txt -r requirements/tests.txt
+	touch $@
+
+lint: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
