@@ -34,11 +34,11 @@ from anomdet import ops  # noqa: E402
 ops.install()
 
 import mmdet  # noqa: E402
-from mmdet.datasets.base_det_dataset import BaseDetDataset  # noqa: E402
 
 from anomdet.data.dataset import TextLabelDataset  # noqa: E402
 from anomdet.data.draw import Draw  # noqa: E402
 from anomdet.data.labels import Labels, write_labels  # noqa: E402
+from anomdet.data.mmdet_bases import BaseDetDataset  # noqa: E402
 
 DEEPPCB = Path(__file__).resolve().parents[2] / "shared/data/deeppcb"
 META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")

@@ -6,6 +6,7 @@ data (no SyncBN, no random batch resizing, nothing frozen that was never trained
 
 from __future__ import annotations
 
+import copy
 import difflib
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -66,8 +67,7 @@ def load_model(name: str) -> ConfigDict:
         UserError: the name is unknown, or the config trains no box detector.
     """
     path = config_path(name)
-    config = Config.fromfile(mmdet_configs_dir() / path, import_custom_modules=False)
-    model = config.get("model")
+    model = copy.deepcopy(_read(path))
     if model is None or not any("num_classes" in node for node in walk(model)):
         raise UserError(Problem("model.name", "the config of a box detector", repr(name), "choose another config"))
     if "mask_head" in model.get("roi_head", {}) or "mask_head" in model or "panoptic_head" in model:
@@ -81,6 +81,11 @@ def load_model(name: str) -> ConfigDict:
         set_resnet(model, 50)
     _limit_predictions(model.get("test_cfg") or {})
     return model
+
+
+@lru_cache
+def _read(path: str) -> ConfigDict | None:
+    return Config.fromfile(mmdet_configs_dir() / path, import_custom_modules=False).get("model")
 
 
 def _limit_predictions(test_cfg: dict[str, Any]) -> None:
@@ -105,11 +110,17 @@ def coco_weights(name: str) -> str | None:
     if name in _NO_COCO:
         return None
     path = config_path(name)
-    metafile = mmdet_configs_dir() / Path(path).parent / "metafile.yml"
+    return _metafile_weights(Path(path).parent).get(f"configs/{path}")
+
+
+@lru_cache
+def _metafile_weights(folder: Path) -> dict[str, str | None]:
+    metafile = mmdet_configs_dir() / folder / "metafile.yml"
     if not metafile.is_file():
-        return None
-    models = yaml.safe_load(metafile.read_text(encoding="utf-8")).get("Models", [])
-    return next((entry.get("Weights") for entry in models if entry.get("Config") == f"configs/{path}"), None)
+        return {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML has it
+    models = yaml.load(metafile.read_text(encoding="utf-8"), loader).get("Models", [])
+    return {entry["Config"]: entry.get("Weights") for entry in models if "Config" in entry}
 
 
 def default_backbone(model: dict[str, Any]) -> str | None:
@@ -120,7 +131,9 @@ def default_backbone(model: dict[str, Any]) -> str | None:
 
 def set_resnet(model: dict[str, Any], depth: int) -> None:
     """Put a torchvision-style ResNet under a detector; its neck takes as many levels as before."""
-    levels = len(model["neck"]["in_channels"]) if "neck" in model else 1
+    neck = model.get("neck")
+    neck = neck[0] if isinstance(neck, (list, tuple)) else neck
+    levels = len(neck["in_channels"]) if neck else 1
     stages = tuple(range(4 - levels, 4))
     model["backbone"] = ConfigDict(
         type="ResNet",
@@ -133,24 +146,35 @@ def set_resnet(model: dict[str, Any], depth: int) -> None:
         style="pytorch",
         init_cfg=dict(type="Pretrained", checkpoint=f"torchvision://resnet{depth}"),
     )
-    if "neck" in model:
-        model["neck"]["in_channels"] = [RESNET_CHANNELS[depth][stage] for stage in stages]
+    if neck:
+        neck["in_channels"] = [RESNET_CHANNELS[depth][stage] for stage in stages]
 
 
-def start_from_scratch(model: dict[str, Any]) -> None:
-    """Without pretrained weights nothing may stay frozen: frozen random weights and statistics never learn."""
+def forget_weights(model: dict[str, Any]) -> None:
+    """Take out every address of pretrained weights, in place: nothing is fetched or read when the model is built."""
     for node in walk(model):
         if (node.get("init_cfg") or {}).get("type") == "Pretrained":
             node["init_cfg"] = None
-        if "pretrained" in node and node.get("type", "").startswith("anomdet."):
-            node["pretrained"] = False
-    backbone = model.get("backbone", {})
-    thaw: dict[str, Callable[[Any], Any]] = {
+        if str(node.get("type", "")).startswith("anomdet."):
+            node.update({key: value for key, value in (("pretrained", False), ("checkpoint", None)) if key in node})
+
+
+def has_weights(backbone: dict[str, Any]) -> bool:
+    """Whether a backbone starts from weights that somebody trained."""
+    initialised = (backbone.get("init_cfg") or {}).get("type") == "Pretrained"
+    return bool(initialised or backbone.get("pretrained") or backbone.get("checkpoint"))
+
+
+def thaw(backbone: dict[str, Any]) -> None:
+    """Train everything, in place: frozen random weights and statistics never learn."""
+    if backbone.get("type") == "anomdet.EfficientNetLite0":
+        backbone["norm_eval"] = False  # its default holds the statistics of ImageNet
+    changes: dict[str, Callable[[Any], Any]] = {
         "frozen_stages": lambda _: -1,
         "frozen_blocks": lambda _: 0,
         "norm_eval": lambda _: False,
         "norm_cfg": lambda norm: {**norm, "requires_grad": True},
     }
-    for key, change in thaw.items():
+    for key, change in changes.items():
         if key in backbone:
             backbone[key] = change(backbone[key])

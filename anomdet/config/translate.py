@@ -49,14 +49,7 @@ def to_mmengine(settings: Settings) -> Config:
             test_evaluator=_evaluator(settings),
             optim_wrapper=_optim_wrapper(settings),
             param_scheduler=[dict(type="anomdet.IterationSchedule", convert_to_iter_based=True, **_schedule(settings))],
-            default_hooks=dict(
-                runtime_info=dict(type="RuntimeInfoHook"),
-                timer=dict(type="IterTimerHook"),
-                sampler_seed=dict(type="DistSamplerSeedHook"),
-                param_scheduler=dict(type="ParamSchedulerHook"),
-                logger=dict(type="anomdet.ProgressHook"),
-                checkpoint=dict(type="anomdet.BestAndLastHook", out_dir=logs.checkpoint_dir, monitor="mAP"),
-            ),
+            default_hooks=_default_hooks(logs.checkpoint_dir),
             custom_hooks=_hooks(settings),
             env_cfg=dict(
                 cudnn_benchmark=False,
@@ -81,7 +74,7 @@ def _model(settings: Settings) -> tuple[ConfigDict, str | None]:
         model = ConfigDict(
             type="anomdet.FileModel",
             file=wanted.custom_model_file,
-            config=settings.model_dump(mode="json"),
+            config=wanted.model_dump(mode="json"),
             num_classes=_num_classes(settings),
             data_preprocessor=dict(type="DetDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True),
         )
@@ -90,10 +83,8 @@ def _model(settings: Settings) -> tuple[ConfigDict, str | None]:
     model = presets.load_model(name)
     own_backbone = _set_backbone(model, settings)
     load_from = presets.coco_weights(name) if wanted.pretrained and own_backbone else None
-    if not wanted.pretrained:
-        presets.start_from_scratch(model)
-    elif load_from:
-        _drop_imagenet(model)
+    if load_from or not wanted.pretrained:
+        presets.forget_weights(model)  # COCO weights hold the backbone too: nothing else need be fetched
     for node in presets.walk(model):
         if "num_classes" in node:
             node["num_classes"] = _num_classes(settings)
@@ -101,7 +92,9 @@ def _model(settings: Settings) -> tuple[ConfigDict, str | None]:
     preprocessor.update(_channel_order(preprocessor, bgr=reads_bgr))
     preprocessor["pad_size_divisor"] = model.data_preprocessor.get("pad_size_divisor", 32)
     model.data_preprocessor = preprocessor
-    model.merge_from_dict(wanted.overrides) if hasattr(model, "merge_from_dict") else _merge(model, wanted.overrides)
+    _merge(model, wanted.overrides)
+    if not wanted.pretrained and not presets.has_weights(model.backbone):
+        presets.thaw(model.backbone)
     return model, load_from
 
 
@@ -127,7 +120,7 @@ def _set_backbone(model: ConfigDict, settings: Settings) -> bool:
     wanted = settings.model
     if wanted.custom_backbone_file:
         model.backbone = ConfigDict(
-            type="anomdet.FileBackbone", file=wanted.custom_backbone_file, config=settings.model_dump(mode="json")
+            type="anomdet.FileBackbone", file=wanted.custom_backbone_file, config=wanted.model_dump(mode="json")
         )
         return False
     name = wanted.backbone
@@ -142,15 +135,9 @@ def _set_backbone(model: ConfigDict, settings: Settings) -> bool:
     elif name == "efficientnet_lite0":
         model.backbone = ConfigDict(type="anomdet.EfficientNetLite0", pretrained=wanted.pretrained)
     else:
-        model.backbone = ConfigDict(type="anomdet.VGG16", pretrained=wanted.pretrained)
+        checkpoint = "torchvision://vgg16" if wanted.pretrained else None
+        model.backbone = ConfigDict(type="anomdet.VGG16", checkpoint=checkpoint)
     return False
-
-
-def _drop_imagenet(model: ConfigDict) -> None:
-    """COCO weights hold the backbone too: nothing else need be fetched."""
-    for node in presets.walk(model):
-        if (node.get("init_cfg") or {}).get("type") == "Pretrained":
-            node["init_cfg"] = None
 
 
 def _data_preprocessor(data: DataSettings) -> dict[str, Any]:
@@ -251,6 +238,17 @@ def _optim_wrapper(settings: Settings) -> dict[str, Any]:
 def _schedule(settings: Settings) -> dict[str, Any]:
     scheduler = settings.training.scheduler.model_dump()
     return dict(**scheduler, warmup_start=_WARMUP_START, max_epochs=settings.training.epochs)
+
+
+def _default_hooks(checkpoint_dir: str) -> dict[str, Any]:
+    return dict(
+        runtime_info=dict(type="RuntimeInfoHook"),
+        timer=dict(type="IterTimerHook"),
+        sampler_seed=dict(type="DistSamplerSeedHook"),
+        param_scheduler=dict(type="ParamSchedulerHook"),
+        logger=dict(type="anomdet.ProgressHook"),
+        checkpoint=dict(type="anomdet.BestAndLastHook", out_dir=checkpoint_dir, monitor="mAP"),
+    )
 
 
 def _hooks(settings: Settings) -> list[dict[str, Any]]:

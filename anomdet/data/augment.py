@@ -62,9 +62,9 @@ _COLOUR_BLIND = frozenset(
 class AlbumentationsAugment(BaseTransform):
     """Albumentations transforms on an image and its boxes.
 
-    Required keys: ``img`` (uint8 BGR ``(H, W, 3)``), ``gt_bboxes`` (HorizontalBoxes), ``gt_bboxes_labels`` (int64),
-    ``gt_ignore_flags``, ``draw``. Sets these but ``draw``, and ``img_shape``. The randomness is the draw's alone; two
-    such steps in one pipeline have streams of their own.
+    Required keys: ``img`` (uint8 BGR ``(H, W, 3)``), ``gt_bboxes`` (HorizontalBoxes), ``gt_bboxes_labels`` (int64) and
+    ``gt_ignore_flags``; all are set anew, and ``img_shape``. Optional key: ``draw``, from which all randomness comes;
+    without it, from np.random. Two such steps in one pipeline have streams of their own.
 
     Boxes are cut to the image before and after; those without area, smaller than ``min_size_px`` or less visible than
     ``min_visibility`` are dropped. An image left without boxes stays, as a normal image.
@@ -130,7 +130,9 @@ class AlbumentationsAugment(BaseTransform):
         return results
 
     def _seed(self, results: dict) -> None:
-        draw: Draw = results["draw"]
+        draw = results.get("draw")
+        if draw is None:  # behind a wrapper such as MultiImageMixDataset, or in someone else's data set
+            draw = Draw(0, seed=int(np.random.randint(2**31)))
         step = results["augment_steps"] = results.get("augment_steps", -1) + 1
         sequence = draw.seed_sequence(_AUGMENT_STREAM, step)
         self._bit_generator.state = np.random.PCG64(sequence).state

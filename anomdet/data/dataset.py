@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmdet.datasets.base_det_dataset import BaseDetDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from anomdet.data.draw import Draw
 from anomdet.data.index import DataIndex, ImageRecord, scan
+from anomdet.data.mmdet_bases import BaseDetDataset
 from anomdet.data.splits import SPLITS, split_records
 from anomdet.errors import Problem, UserError
 from anomdet.registry import DATASETS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 Read = Callable[[int, int], bytes]
@@ -79,40 +79,43 @@ def _kind(start: bytes) -> str:
 
 
 def _jpeg(read: Read, size: int) -> Header:
-    position, orientation, frame = 2, 1, None
-    while True:
-        marker_start = read(position, 4)
-        if marker_start[0] != 0xFF:
-            raise BadImageError("a damaged JPEG header")
-        marker = marker_start[1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        if marker == 0xDA:
-            break
-        if marker == 0xD9:
-            raise BadImageError("a JPEG without pixels")
-        if marker == 0x01 or 0xD0 <= marker <= 0xD7:
-            position += 2
-            continue
-        length = int.from_bytes(marker_start[2:4], "big")
+    orientation, frame, pixels_start = 1, None, 0
+    for marker, position, length in _jpeg_segments(read):
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            frame = struct.unpack(">BHHB", read(position + 4, 6))
+            frame = struct.unpack(">BHHB", read(position, 6))
         elif marker == 0xE1:
-            orientation = _exif_orientation(read(position + 4, length - 2)) or orientation
-        position += 2 + length
+            orientation = _exif_orientation(read(position, length)) or orientation
+        pixels_start = position
     if frame is None:
         raise BadImageError("a JPEG without a frame header")
-    _check_jpeg_end(read, size, position)
+    if not _is_near_end(b"\xff\xd9", read, size, pixels_start):
+        raise BadImageError("a truncated JPEG (no end marker)")
     bit_depth, height, width, num_channels = frame
     return Header("jpeg", height, width, orientation, bit_depth, num_channels)
 
 
-def _check_jpeg_end(read: Read, size: int, scan_start: int) -> None:
-    """Pixel data never contains the end marker, so finding it anywhere after the scan's start means a whole image."""
-    tail_start = max(scan_start, size - _TAIL_BYTES)
-    if b"\xff\xd9" not in read(tail_start, _TAIL_BYTES) and b"\xff\xd9" not in read(scan_start, size):
-        raise BadImageError("a truncated JPEG (no end marker)")
+def _jpeg_segments(read: Read) -> Iterator[tuple[int, int, int]]:
+    """Marker, and start and length of the content, of each segment up to the start of the pixels (0xDA)."""
+    position, marker = 2, 0
+    while marker != 0xDA:
+        start = read(position, 4)
+        if start[0] != 0xFF:
+            raise BadImageError("a damaged JPEG header")
+        marker = start[1]
+        if marker == 0xFF:  # a fill byte
+            position += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD9:  # without content; pixels cannot follow an end (0xD9)
+            position += 2
+        else:
+            length = int.from_bytes(start[2:4], "big")
+            yield marker, position + 4, length - 2
+            position += 2 + length
+
+
+def _is_near_end(marker: bytes, read: Read, size: int, pixels_start: int) -> bool:
+    """Whether the end marker, which pixel data cannot contain, follows the pixels; padding may follow the marker."""
+    tail_start = max(pixels_start, size - _TAIL_BYTES)
+    return marker in read(tail_start, _TAIL_BYTES) or marker in read(pixels_start, size)
 
 
 def _png(read: Read, size: int) -> Header:
@@ -125,9 +128,9 @@ def _png(read: Read, size: int) -> Header:
         if name == b"eXIf":
             orientation = _tiff_orientation(read(position + 8, length))
         position += 12 + length
-    tail = read(max(0, size - _TAIL_BYTES), _TAIL_BYTES)
-    if b"IEND\xaeB`\x82" not in tail:
+    if not _is_near_end(b"IEND\xaeB`\x82", read, size, position):
         raise BadImageError("a truncated PNG (no end chunk)")
+    tail = read(max(0, size - _TAIL_BYTES), _TAIL_BYTES)
     return Header("png", height, width, _late_exif(tail) or orientation, bit_depth, _PNG_CHANNELS.get(colour_type, 0))
 
 

@@ -86,6 +86,7 @@ def scan(
         UserError: everything that is wrong with the folder, each problem with its file and line.
     """
     data_dir = Path(data_dir)
+    _check_choices(missing_labels, verify_images)
     missing = [
         Problem(str(data_dir / name), "a folder", "a file" if (data_dir / name).exists() else "nothing", hint)
         for name, hint in (("images", "data_dir holds images/ and labels/"), ("labels", _LABELS_HINT))
@@ -107,6 +108,19 @@ def scan(
     return index
 
 
+def _check_choices(missing_labels: str, verify_images: str) -> None:
+    choices = (("missing_labels", missing_labels, _MISSING), ("verify_images", verify_images, _VERIFY))
+    problems = [
+        Problem(f"data.{name}", f"one of {', '.join(allowed)}", repr(got))
+        for name, got, allowed in choices
+        if got not in allowed
+    ]
+    if problems:
+        raise UserError(problems)
+
+
+_MISSING = ("error", "normal", "skip")
+_VERIFY = ("header", "decode")
 _LABELS_HINT = "each images/x.png has its labels/x.txt, empty for a normal image"
 
 

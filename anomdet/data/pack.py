@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from mmdet.datasets.transforms.formatting import PackDetInputs
 
+from anomdet.data.mmdet_bases import PackDetInputs
 from anomdet.registry import TRANSFORMS
 
 

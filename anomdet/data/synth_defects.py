@@ -98,7 +98,7 @@ def hole(rng: np.random.Generator, unit: float) -> Defect:
     theta = np.sort((np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * 2 * np.pi / corners)
     reach = radius * rng.uniform(0.62, 1.15, corners)
     points_xy = np.stack([np.cos(theta), np.sin(theta)], 1) * reach[:, None] + half
-    mask = np.zeros((2 * half + 1,) * 2, np.uint8)
+    mask: NDArray[np.uint8] = np.zeros((2 * half + 1,) * 2, np.uint8)
     cv2.fillPoly(mask, [np.round(points_xy * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
     inside = mask.astype(np.float32) / 255
     burr = cv2.GaussianBlur(inside, (0, 0), 2.0 * unit)

@@ -135,7 +135,7 @@ def _outline(rng: np.random.Generator, size_hw: tuple[int, int], angle_deg: floa
 
 
 def _polygon(size_hw: tuple[int, int], points_xy: NDArray[np.floating]) -> Floats:
-    mask = np.zeros(size_hw, np.uint8)
+    mask: NDArray[np.uint8] = np.zeros(size_hw, np.uint8)
     cv2.fillPoly(mask, [np.round(points_xy * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
     return mask.astype(np.float32) / 255
 
@@ -148,7 +148,7 @@ def _bolts(rng: np.random.Generator, size_hw: tuple[int, int], axes: _Axes) -> F
         [(-0.64, -0.64), (0.64, -0.64), (-0.64, 0.64), (0.64, 0.64)],
         [(0.0, 0.0)],
     )[int(rng.choice(4, p=[0.2, 0.25, 0.4, 0.15]))]
-    mask = np.zeros(size_hw, np.uint8)
+    mask: NDArray[np.uint8] = np.zeros(size_hw, np.uint8)
     radius_px = float(rng.uniform(7, 10)) * min(size_hw) / 320
     for centre_xy in axes.to_image(np.array(places)) if places else []:
         centre = tuple(int(v) for v in np.round(centre_xy * 16))

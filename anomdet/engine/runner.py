@@ -66,6 +66,7 @@ class InspectionRunner(Runner):
         level = logging.getLevelName(log_level) if isinstance(log_level, str) else log_level
         logger = MMLogger.get_instance(self._experiment_name, logger_name="anomdet", log_level=level)
         logger.handlers.clear()
+        logger.setLevel(level)  # so that a line nobody reads is not even put together
         handlers: list[logging.Handler] = [_Console()]
         name = self.cfg.get("log_name", "training.log")
         if name and self.rank == 0:

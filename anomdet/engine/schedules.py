@@ -46,7 +46,7 @@ class IterationSchedule(_ParamScheduler):
         T_0, T_mult: epochs of the first period of warm restarts, and the growth of the periods.
         eta_min: the lowest learning rate of the cosines.
         step_size, gamma: step_lr multiplies by gamma after each step_size epochs.
-        warmup_iterations: a linear rise from ``warmup_start`` of the rate; the schedule begins where it ends.
+        warmup_iterations: a linear rise from ``warmup_start`` of the rate; the cosines begin where it ends.
     """
 
     def __init__(  # noqa: PLR0913 - the settings' keys, one for one
@@ -78,6 +78,12 @@ class IterationSchedule(_ParamScheduler):
         """The Runner's way in (``convert_to_iter_based=True``): only so does it tell the length of an epoch."""
         return cls(**arguments)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at the iteration of a checkpoint; the formula stays the settings', so a resume may add epochs."""
+        self.last_step, self._global_step = state_dict["last_step"], state_dict["_global_step"]
+        for group, rate in zip(self.optimizer.param_groups, self._get_value(), strict=True):
+            group["lr"] = rate
+
     def _get_value(self) -> list[float]:
         return [self.rate(self.last_step, base) for base in self.base_values]
 
@@ -86,6 +92,8 @@ class IterationSchedule(_ParamScheduler):
         if iteration < self.warmup_iterations:
             share = iteration / self.warmup_iterations
             return base * (self.warmup_start + (1 - self.warmup_start) * share)
+        if self.name == "step_lr":  # steps come at the ends of epochs, warm-up or not
+            return base * self.gamma ** (iteration // self.epoch_length // self.step_size)
         iteration -= self.warmup_iterations
         epoch = iteration / self.epoch_length
         if self.name == "cosine_annealing_warm_restarts":
@@ -93,6 +101,4 @@ class IterationSchedule(_ParamScheduler):
         if self.name == "cosine_annealing":
             total = max(self.max_epochs * self.epoch_length - self.warmup_iterations, 1)
             return cosine(min(iteration / total, 1.0), base, self.eta_min)
-        if self.name == "step_lr":
-            return base * self.gamma ** (int(epoch) // self.step_size)
         return base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def fetch(address: str) -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_S)
     try:
-        torch.hub.download_url_to_file(url, str(temporary), progress=False)
+        torch.hub.download_url_to_file(url, str(temporary), hash_prefix=_hash_prefix(url), progress=False)
         temporary.replace(target)
     except (URLError, OSError, RuntimeError) as error:
         reason = getattr(error, "reason", error)
@@ -77,6 +78,14 @@ def fetch(address: str) -> Path:
         temporary.unlink(missing_ok=True)
         socket.setdefaulttimeout(before)
     return target
+
+
+def _hash_prefix(url: str) -> str | None:
+    """The start of the file's sha256, which torchvision puts into its names: a cut transfer is noticed."""
+    if urlparse(url).hostname != "download.pytorch.org":
+        return None
+    found = re.search(r"-([0-9a-f]{8,})\.", url)
+    return found.group(1) if found else None
 
 
 def _url(address: str) -> str:

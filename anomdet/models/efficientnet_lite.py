@@ -42,9 +42,9 @@ class ConvNorm(nn.Module):
         self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1, act: bool = True
     ):
         super().__init__()
-        # TensorFlow's "same" padding at stride 2 has one pixel less at the top left than at the bottom right. We pad
-        # by two more at both sides and drop the first row and column of the output: no padded copy of the input.
-        # Equal wherever the map's height and width are even.
+        # TensorFlow's "same" padding at stride 2 has one pixel less at the top left than at the bottom right (as long
+        # as the map's sides are even). Rather than copy the input to pad it, we pad by one more than needed at both
+        # sides and drop the first row and column of the output, a quarter of the size.
         self.crop = stride == 2
         padding = kernel // 2 + 1 if self.crop else kernel // 2
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
@@ -55,8 +55,7 @@ class ConvNorm(nn.Module):
         """``(N, in, H, W)`` to ``(N, out, ceil(H / stride), ceil(W / stride))``."""
         conv, norm = self.conv, self.norm
         if norm.training:
-            x = conv(x)
-            x = norm(x[:, :, 1:, 1:] if self.crop else x)
+            x = norm(self._conv_copying(x) if self.crop else conv(x))
         else:
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
             weight = conv.weight * scale[:, None, None, None]
@@ -64,6 +63,14 @@ class ConvNorm(nn.Module):
             x = F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
             x = x[:, :, 1:, 1:] if self.crop else x
         return F.relu6(x, inplace=True) if self.act else x
+
+    def _conv_copying(self, x: Tensor) -> Tensor:
+        """The same by a padded copy: a norm on a cropped map would be slower than the copy."""
+        conv = self.conv
+        before, after = conv.kernel_size[0] // 2 - 1, conv.kernel_size[0] // 2
+        odd_h, odd_w = x.shape[2] % 2, x.shape[3] % 2
+        x = F.pad(x, (before, after + odd_w, before, after + odd_h))
+        return F.conv2d(x, conv.weight, None, conv.stride, 0, conv.dilation, conv.groups)
 
 
 class InvertedResidual(nn.Module):

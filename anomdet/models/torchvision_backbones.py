@@ -35,7 +35,7 @@ class VGG16(nn.Module):
 
     def __init__(self, checkpoint: str | None = None, out_indices: Sequence[int] | None = None, init_cfg: None = None):
         super().__init__()
-        from torchvision.models import vgg16
+        from torchvision.models.vgg import cfgs, make_layers
 
         del init_cfg
         indices = tuple(range(len(LAYERS)) if out_indices is None else out_indices)
@@ -44,8 +44,12 @@ class VGG16(nn.Module):
         self.layers = tuple(LAYERS[i] for i in indices)
         self.channels = tuple(CHANNELS[i] for i in indices)
         self.strides = tuple(STRIDES[i] for i in indices)
-        # An in-place ReLU would be fine here, but so it is in torchvision: the maps end after it.
-        self.features = vgg16(init_weights=checkpoint is None).features[: self.layers[-1] + 1]
+        # Not by torchvision's vgg16(): it would fill the classifier's 120 million numbers first.
+        self.features = make_layers(cfgs["D"], batch_norm=False)[: self.layers[-1] + 1]
+        for layer in self.features:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
         if checkpoint is not None:
             self._load(checkpoint)
 

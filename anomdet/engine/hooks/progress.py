@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import Any
@@ -74,7 +75,8 @@ class ProgressHook(Hook):
         losses = {key: float(value) for key, value in (outputs or {}).items()}
         self.loss_sum += losses.get("loss", 0.0)
         self.batches += 1
-        runner.logger.debug(self._batch_line(runner, batch_idx, losses))
+        if runner.logger.isEnabledFor(logging.DEBUG):
+            runner.logger.debug(self._batch_line(runner, batch_idx, losses))
         now = time.monotonic()
         left = self._time_left(runner, now)
         loss = self.loss_sum / self.batches

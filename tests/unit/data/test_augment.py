@@ -99,6 +99,16 @@ def test_bad_boxes_are_mended_or_dropped_before():
     assert results["gt_bboxes_labels"].tolist() == [0, 1, 5]
 
 
+def test_without_a_draw_numpys_generator_decides():
+    augment, pictures = AlbumentationsAugment([{"type": "GaussNoise", "p": 1}]), []
+    for seed in (1, 1, 2):
+        results = sample()
+        del results["draw"]
+        np.random.seed(seed)
+        pictures.append(augment(results)["img"].tobytes())
+    assert pictures[0] == pictures[1] != pictures[2]
+
+
 @pytest.mark.parametrize("boxes", [[], [[40, 5, 50, 15]]])
 def test_an_image_left_without_boxes_is_a_normal_image(boxes):
     crop = {"type": "Crop", "x_min": 0, "y_min": 0, "x_max": 20, "y_max": 20, "p": 1}

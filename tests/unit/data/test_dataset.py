@@ -45,6 +45,10 @@ def data_dir(make_data):
 
 
 def build(data_dir, split="train", **options) -> TextLabelDataset:
+    options = {
+        "serialize_data": False,
+        **options,
+    }  # serializing collects garbage, half a second among all these modules
     return DATASETS.build({"type": "anomdet.TextLabelDataset", "data_root": str(data_dir), "split": split, **options})
 
 
@@ -136,11 +140,11 @@ def epochs_of(
 
 @pytest.mark.parametrize("sampler", ["anomdet.DrawSampler", "anomdet.BalancedSampler"])
 def test_the_same_samples_whatever_the_workers(data_dir, sampler):
-    dataset = build(data_dir, pipeline=PIPELINE)
+    dataset = build(data_dir, pipeline=PIPELINE, serialize_data=True)
     expected = epochs_of(dataset, sampler, 0)
     assert all(len(set(epoch)) == len(epoch) for epoch in expected)
     assert not set(expected[0]) & set(expected[1]) and not set(expected[1]) & set(expected[2])
-    for num_workers, persistent in ((2, False), (2, True), (4, True)):
+    for num_workers, persistent in ((2, False), (4, True)):
         assert epochs_of(dataset, sampler, num_workers, persistent) == expected, (num_workers, persistent)
 
 
@@ -211,7 +215,7 @@ def test_packing_equals_mmdetections(size_hw, turned):
     image = np.random.default_rng(0).integers(0, 255, (*size_hw, 3), dtype=np.uint8)
     results = {"img": image[:, ::-1] if turned else image, "img_shape": size_hw, "img_id": 4}
     packed = [PackInspectionInputs(("img_shape", "img_id"))(copy.copy(results))]
-    results["img"] = np.ascontiguousarray(results["img"])
+    results["img"] = results["img"].copy()
     packed.append(PackDetInputs(("img_shape", "img_id"))(results))
     assert torch.equal(packed[0]["inputs"], packed[1]["inputs"]) and packed[0]["inputs"].is_contiguous()
     assert packed[0]["data_samples"].metainfo == packed[1]["data_samples"].metainfo

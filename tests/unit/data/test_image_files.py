@@ -59,8 +59,6 @@ def test_whole_files_pass_and_cut_ones_do_not(tmp_path, kind, options):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
 @pytest.mark.parametrize("padding", [b"\0" * 512, b"\0" * 20_000, b"maker note"])
 def test_bytes_behind_the_end_are_accepted(tmp_path, kind, padding):
-    if kind == "PNG" and len(padding) > 4000:
-        pytest.skip("more than a PNG's tail; nobody writes this")
     path = tmp_path / "a.bin"
     path.write_bytes(encoded(kind) + padding)
     assert check_image(path).upright_hw == (48, 64)
@@ -111,12 +109,12 @@ def test_missing_file(tmp_path):
 
 
 def test_any_bytes_give_a_header_or_a_bad_image_error(tmp_path):
-    """3,000 damaged files: no other exception, no endless loop, no giant read."""
+    """1,500 damaged files: no other exception, no endless loop, no giant read."""
     rng = np.random.default_rng(0)
     samples = [oriented(kind, 6) for kind in ORIENTED_FORMATS] + [encoded("BMP"), encoded("TIFF", big_tiff=True)]
     outcomes = set()
     path = tmp_path / "a.bin"
-    for number in range(3000):
+    for number in range(1500):
         data = bytearray(samples[number % len(samples)])
         places = rng.integers(2, min(len(data), 400), rng.integers(1, 6))
         for place in places:

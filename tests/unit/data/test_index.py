@@ -72,6 +72,13 @@ def test_no_images_and_no_objects(make_data):
     assert problems_of(make_data({"a.png": ""}, name="normal")) == {"labels/": "at least one object; only empty files"}
 
 
+def test_unknown_choices(make_data):
+    assert problems_of(make_data({"a.png": "1 1 1 5 5"}), missing_labels="eror", verify_images="no") == {
+        "data.missing_labels": "one of error, normal, skip; 'eror'",
+        "data.verify_images": "one of header, decode; 'no'",
+    }
+
+
 def test_relative_boxes_are_recognised(make_data):
     assert "boxes in pixels" in problems_of(make_data({"a.png": "0 0.5 0.5 0.2 0.1\n"}))["labels/"]
 

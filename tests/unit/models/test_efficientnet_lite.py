@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anomdet.errors import UserError
-from anomdet.models.efficientnet_lite import EfficientNetLite0
+from anomdet.models.efficientnet_lite import ConvNorm, EfficientNetLite0
 from anomdet.models.probe import LevelInfo, probe
 from anomdet.registry import MODELS
 
@@ -51,6 +51,17 @@ def test_maps_and_gradients_equal_the_package_s_own_model(norm_eval: bool) -> No
         (model.blocks[15].project.norm.bias, reference._blocks[15]._bn2.bias),
     ):
         torch.testing.assert_close(our.grad, their.grad, rtol=1e-3, atol=1e-3 * float(their.grad.abs().max()))
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("size_hw", [(8, 12), (9, 11), (8, 7)])
+def test_the_two_ways_of_padding_agree_on_odd_sides_too(kernel: int, size_hw: tuple[int, int]) -> None:
+    layer = ConvNorm(4, 4, kernel, stride=2, groups=4, act=False)
+    x = torch.randn(2, 4, *size_hw, generator=torch.Generator().manual_seed(0))
+    folded = layer.eval()(x)  # the norm is still the identity, up to its epsilon
+    assert folded.shape[2:] == (-(-size_hw[0] // 2), -(-size_hw[1] // 2))
+    expected = torch.nn.functional.batch_norm(folded, None, None, training=True, eps=layer.norm.eps)
+    torch.testing.assert_close(layer.train()(x), expected, rtol=2e-2, atol=2e-2)
 
 
 def test_levels_are_as_documented() -> None:

@@ -92,12 +92,15 @@ def _model_cfg(preset: str, strides: tuple[int, ...]):
             node["feedforward_channels"] = 64
         if node.get("fc_out_channels"):
             node["fc_out_channels"] = 32
+        if node.get("type") == "RandomSampler":
+            node["num"] = 16
+        if "max_per_img" in node:
+            node["max_per_img"] = 40
         node.pop("init_cfg", None)
         node.pop("pretrained", None)
     cfg.data_preprocessor.pop("batch_augments", None)
     if preset == "dino":
         cfg.encoder.num_layers, cfg.decoder.num_layers, cfg.num_queries = 1, 1, 40
-        cfg.test_cfg.max_per_img = 50
         cfg.dn_cfg.group_cfg.num_dn_queries = 4
     return cfg
 

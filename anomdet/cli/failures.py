@@ -1,0 +1,145 @@
+"""What an exception means to the user: one message, an exit code, and no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import typer
+
+from anomdet.errors import Problem, UserError
+
+_LESS_MEMORY = "lower training.batch_size or data.image_size, or choose a smaller model"
+_REINSTALL_CV2 = "pip install --force-reinstall --no-deps opencv-python-headless"
+_REINSTALL = "pip install -r requirements.txt"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: a batch system wants the machine back."""
+
+
+def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: bool) -> int:
+    """Do the work of a command and turn what it raises into a message on stderr.
+
+    Returns:
+        The exit code: 0 done, 2 bad input, 130 interrupted, 143 terminated, 1 the machine's limits or the unforeseen.
+    """
+    try:
+        with _sigterm_raises():
+            result = work()
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except BrokenPipeError:
+        _silence_stdout()
+        return 1
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where every error ends
+        if debug:
+            traceback.print_exc()
+        message, code = explain(error, arguments)
+        _say(message)
+        return code
+
+
+def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, int]:
+    """The message of an exception, and the exit code.
+
+    Args:
+        error: what a command raised.
+        arguments: of the command line, to show what was got.
+    """
+    if isinstance(error, UserError):
+        return f"error: {_own_words(str(error))}", error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "interrupted", 143 if isinstance(error, Terminated) else 130
+    if isinstance(error, typer.BadParameter.__mro__[1]):  # the base of all usage errors, under a private name
+        from anomdet.cli.usage import usage_problem
+
+        return f"error: {usage_problem(error, arguments)}", 2
+    limit = machine_limit(error)
+    if limit:
+        return f"error: {limit}", 1
+    if isinstance(error, ImportError):
+        return f"error: {_missing_library(error)}", 2
+    if isinstance(error, OSError) and error.strerror:
+        return f"error: {_bad_file(error)}", 2
+    first_line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    return f"unforeseen error: {first_line}\nrun again with --debug for the traceback", 1
+
+
+def machine_limit(error: BaseException) -> str:
+    """What to do about an error that comes from too little memory; empty for any other error."""
+    text = str(error)
+    if type(error).__name__ == "OutOfMemoryError":
+        return f"the GPU's memory is full; {_LESS_MEMORY}"
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:
+        return f"the memory is full; {_LESS_MEMORY}"
+    if isinstance(error, RuntimeError) and "DataLoader worker" in text:
+        return f"a process that loads images died, mostly for want of memory; lower data.num_workers, {_LESS_MEMORY}"
+    return ""
+
+
+def _own_words(text: str) -> str:
+    """A data loader's worker wraps an error in its traceback; the user needs the last part."""
+    return text.rsplit("UserError: ", 1)[-1].rstrip() if "Original Traceback" in text else text
+
+
+def _missing_library(error: ImportError) -> str:
+    text = str(error)
+    if "libGL" in text or "libgthread" in text:
+        return f"OpenCV finds no screen library ({text}); run: {_REINSTALL_CV2}"
+    if error.name and error.name.split(".")[0] == "cv2":
+        return f"OpenCV cannot be imported ({text}); run: {_REINSTALL_CV2}"
+    return f"a library cannot be imported ({text}); run: {_REINSTALL}"
+
+
+def _bad_file(error: OSError) -> Problem:
+    where = str(error.filename or "disk")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(where, "room to write", "a full disk", "free some space and run the command again")
+    return Problem(where, "a file that can be read or written", str(error.strerror))
+
+
+def _say(message: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - the message of the command line
+
+
+def _silence_stdout() -> None:
+    """Nobody reads any more: without this Python complains at exit that it cannot flush."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Within, SIGTERM raises :class:`Terminated` in the main thread, as Ctrl-C raises KeyboardInterrupt."""
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def user_built(path: Path, error: Exception) -> UserError:
+    """The error of a config that MMDetection cannot build or run, in the words of the library."""
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    got = f"{type(error).__name__}: {first_line}"
+    return UserError(Problem(str(path), "a config that MMDetection can build", got, "--debug shows where it failed"))

@@ -1,0 +1,72 @@
+"""Wrong arguments of the command line, in our words: what was expected, what was got, what is nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anomdet.errors import Problem
+
+_KINDS = {"int": "an integer", "integer": "an integer", "float": "a number"}
+
+
+def usage_problem(error: Any, arguments: Sequence[str]) -> Problem:
+    """The problem behind one of typer's usage errors.
+
+    Args:
+        error: it carries the context (``ctx``) and for some kinds ``option_name`` or ``param``.
+        arguments: the command line, without the program's name.
+    """
+    command = error.ctx.command_path if error.ctx else "anomdet"
+    if getattr(error, "option_name", None):
+        return _option_problem(error, command, arguments)
+    param = getattr(error, "param", None)
+    if param is not None:
+        return _value_problem(error, param, command, arguments)
+    if hasattr(error.ctx and error.ctx.command, "commands"):
+        return _unknown_command(list(error.ctx.command.commands), arguments)
+    return Problem("command line", f"{command} --help", error.format_message())
+
+
+def _option_problem(error: Any, command: str, arguments: Sequence[str]) -> Problem:
+    from anomdet.config.problems import did_you_mean, nearest
+
+    name = error.option_name
+    known = sorted(option for param in error.ctx.command.params for option in param.opts if option.startswith("--"))
+    if name in known:
+        return Problem(name, "a value" if "requires" in str(error) else "no value", "another", f"see: {command} --help")
+    key, _, value = name.lstrip("-").partition("=")
+    near = nearest(f"--{key}", known)
+    hint = did_you_mean(near) if near else ""
+    if "." in key:
+        hint = f"settings have no dashes: {key}={value or _value_of(name, arguments) or '...'}"
+    return Problem("command line", f"an option of {command} ({', '.join([*known, '--help'])})", repr(name), hint)
+
+
+def _value_problem(error: Any, param: Any, command: str, arguments: Sequence[str]) -> Problem:
+    name = next((option for option in param.opts if option.startswith("--")), param.opts[0])
+    if type(error).__name__ == "MissingParameter":
+        given = next((text for text in arguments if text.endswith((".yaml", ".yml", ".py")) and "=" not in text), None)
+        hint = f"write {name} {given}" if given and name == "--config" else f"see: {command} --help"
+        return Problem(name, "a YAML or Python file" if name == "--config" else "a value", "nothing", hint)
+    kind = getattr(param.type, "name", "value")
+    value = next((found for option in param.opts if (found := _value_of(option, arguments)) is not None), None)
+    return Problem(name, _KINDS.get(kind, kind), repr(value) if value is not None else error.message)
+
+
+def _unknown_command(commands: list[str], arguments: Sequence[str]) -> Problem:
+    from anomdet.config.problems import did_you_mean, nearest
+
+    word = next((text for text in arguments if not text.startswith("-")), " ".join(arguments))
+    near = nearest(word, commands, cutoff=0.5)
+    return Problem("command line", f"one of {', '.join(commands)}", repr(word), did_you_mean(near) if near else "")
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str | None:
+    """What the command line gives for an option."""
+    for position, text in enumerate(arguments):
+        if text == option and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if text.startswith(f"{option}="):
+            return text.partition("=")[2]
+    return None

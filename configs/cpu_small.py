@@ -1,0 +1,298 @@
+channels_last = True
+custom_hooks = [
+    dict(seed=42, type='anomdet.EpochSeedHook'),
+    dict(
+        ema_type='ExpMomentumEMA',
+        gamma=100,
+        momentum=0.002,
+        type='EMAHook',
+        update_buffers=True),
+    dict(
+        min_delta=0.0, monitor='mAP', patience=5,
+        type='anomdet.EarlyStopping'),
+]
+custom_imports = dict(
+    allow_failed_imports=False, imports=[
+        'anomdet.registry',
+    ])
+default_hooks = dict(
+    checkpoint=dict(
+        monitor='mAP', out_dir='checkpoints', type='anomdet.BestAndLastHook'),
+    logger=dict(type='anomdet.ProgressHook'),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    runtime_info=dict(type='RuntimeInfoHook'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    timer=dict(type='IterTimerHook'))
+default_scope = 'mmdet'
+env_cfg = dict(
+    cudnn_benchmark=False,
+    dist_cfg=dict(backend='nccl'),
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
+load_from = None
+log_level = 'INFO'
+model = dict(
+    backbone=dict(
+        frozen_blocks=3, pretrained=True, type='anomdet.EfficientNetLite0'),
+    bbox_head=dict(
+        act_cfg=dict(inplace=True, type='SiLU'),
+        anchor_generator=dict(
+            offset=0, strides=[
+                8,
+                16,
+                32,
+            ], type='MlvlPointGenerator'),
+        bbox_coder=dict(type='DistancePointBBoxCoder'),
+        exp_on_reg=False,
+        feat_channels=64,
+        in_channels=64,
+        loss_bbox=dict(loss_weight=2.0, type='GIoULoss'),
+        loss_cls=dict(
+            beta=2.0,
+            loss_weight=1.0,
+            type='QualityFocalLoss',
+            use_sigmoid=True),
+        norm_cfg=dict(type='BN'),
+        num_classes=None,
+        pred_kernel_size=1,
+        share_conv=True,
+        stacked_convs=2,
+        type='RTMDetSepBNHead',
+        with_objectness=False),
+    data_preprocessor=dict(
+        bgr_to_rgb=True,
+        mean=[
+            123.675,
+            116.28,
+            103.53,
+        ],
+        pad_size_divisor=32,
+        std=[
+            58.395,
+            57.12,
+            57.375,
+        ],
+        type='DetDataPreprocessor'),
+    neck=dict(
+        act_cfg=dict(inplace=True, type='SiLU'),
+        expand_ratio=0.5,
+        in_channels=[
+            96,
+            192,
+            384,
+        ],
+        norm_cfg=dict(type='BN'),
+        num_csp_blocks=1,
+        out_channels=64,
+        type='CSPNeXtPAFPN'),
+    test_cfg=dict(
+        max_per_img=100,
+        min_bbox_size=0,
+        nms=dict(iou_threshold=0.65, type='nms'),
+        nms_pre=30000,
+        score_thr=0.001),
+    train_cfg=dict(
+        allowed_border=-1,
+        assigner=dict(topk=13, type='DynamicSoftLabelAssigner'),
+        debug=False,
+        pos_weight=-1),
+    type='RTMDet',
+    use_syncbn=False)
+optim_wrapper = dict(
+    clip_grad=dict(max_norm=35.0, norm_type=2),
+    constructor='anomdet.TwoGroups',
+    optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
+    type='OptimWrapper')
+param_scheduler = [
+    dict(
+        T_0=10,
+        T_mult=1,
+        convert_to_iter_based=True,
+        eta_min=2e-05,
+        gamma=0.1,
+        max_epochs=20,
+        name='cosine_annealing',
+        step_size=3,
+        type='anomdet.IterationSchedule',
+        warmup_iterations=100,
+        warmup_start=0.01),
+]
+randomness = dict(deterministic=False, seed=42)
+resume = False
+runner_type = 'anomdet.InspectionRunner'
+test_cfg = dict(type='TestLoop')
+test_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        classes=None,
+        data_root='data/',
+        missing_labels='error',
+        pipeline=[
+            dict(type='anomdet.LoadInspectionImage'),
+            dict(keep_ratio=True, scale=(
+                320,
+                320,
+            ), type='Resize'),
+            dict(
+                meta_keys=(
+                    'img_id',
+                    'img_path',
+                    'file_name',
+                    'ori_shape',
+                    'img_shape',
+                    'scale_factor',
+                    'instances',
+                ),
+                type='anomdet.PackInspectionInputs'),
+        ],
+        ratios=(
+            0.7,
+            0.15,
+            0.15,
+        ),
+        split='test',
+        split_files=None,
+        split_seed=0,
+        test_mode=True,
+        type='anomdet.TextLabelDataset',
+        verify_images='header'),
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(
+        round_up=False, seed=0, shuffle=False, type='anomdet.DrawSampler'))
+test_evaluator = dict(
+    include_metrics=[
+        'iou',
+        'precision',
+        'recall',
+        'f1_score',
+    ],
+    iou_thresholds=[
+        0.5,
+        0.75,
+        0.95,
+    ],
+    matching_iou_threshold=0.5,
+    score_threshold=0.3,
+    type='anomdet.InspectionMetric')
+train_cfg = dict(max_epochs=20, type='EpochBasedTrainLoop', val_interval=1)
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        classes=None,
+        data_root='data/',
+        missing_labels='error',
+        pipeline=[
+            dict(type='anomdet.LoadInspectionImage'),
+            dict(type='LoadAnnotations', with_bbox=True),
+            dict(
+                transforms=[
+                    dict(p=0.5, type='HorizontalFlip'),
+                    dict(p=0.5, type='VerticalFlip'),
+                    dict(
+                        border_mode=0,
+                        fill=[
+                            124,
+                            116,
+                            104,
+                        ],
+                        limit=[
+                            -15.0,
+                            15.0,
+                        ],
+                        p=0.5,
+                        rotate_method='ellipse',
+                        type='Rotate'),
+                    dict(
+                        brightness=0.2,
+                        contrast=0.2,
+                        hue=0.1,
+                        p=0.5,
+                        saturation=0.2,
+                        type='ColorJitter'),
+                ],
+                type='anomdet.AlbumentationsAugment'),
+            dict(keep_ratio=True, scale=(
+                320,
+                320,
+            ), type='Resize'),
+            dict(
+                meta_keys=(
+                    'img_id',
+                    'img_path',
+                    'file_name',
+                    'ori_shape',
+                    'img_shape',
+                    'scale_factor',
+                ),
+                type='anomdet.PackInspectionInputs'),
+        ],
+        ratios=(
+            0.7,
+            0.15,
+            0.15,
+        ),
+        split='train',
+        split_files=None,
+        split_seed=0,
+        test_mode=False,
+        type='anomdet.TextLabelDataset',
+        verify_images='header'),
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(normal_ratio=None, seed=42, type='anomdet.BalancedSampler'))
+val_cfg = dict(type='ValLoop')
+val_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        classes=None,
+        data_root='data/',
+        missing_labels='error',
+        pipeline=[
+            dict(type='anomdet.LoadInspectionImage'),
+            dict(keep_ratio=True, scale=(
+                320,
+                320,
+            ), type='Resize'),
+            dict(
+                meta_keys=(
+                    'img_id',
+                    'img_path',
+                    'file_name',
+                    'ori_shape',
+                    'img_shape',
+                    'scale_factor',
+                    'instances',
+                ),
+                type='anomdet.PackInspectionInputs'),
+        ],
+        ratios=(
+            0.7,
+            0.15,
+            0.15,
+        ),
+        split='val',
+        split_files=None,
+        split_seed=0,
+        test_mode=True,
+        type='anomdet.TextLabelDataset',
+        verify_images='header'),
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(
+        round_up=False, seed=0, shuffle=False, type='anomdet.DrawSampler'))
+val_evaluator = dict(
+    include_metrics=[
+        'iou',
+        'precision',
+        'recall',
+        'f1_score',
+    ],
+    iou_thresholds=[
+        0.5,
+        0.75,
+        0.95,
+    ],
+    matching_iou_threshold=0.5,
+    score_threshold=0.3,
+    type='anomdet.InspectionMetric')
+work_dir = 'logs'

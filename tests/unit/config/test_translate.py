@@ -1,0 +1,412 @@
+"""Settings to an MMEngine config: pure, as the golden files say, and no key of the settings is lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+
+from anomdet.config.describe import flat_keys
+from anomdet.config.load import load_settings
+from anomdet.config.translate import to_mmengine
+from anomdet.errors import UserError
+from tests.golden.update import CASES, FOLDER, translate
+
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+ROOT = Path(__file__).parents[3]
+BACKBONE_FILE, MODEL_FILE = "examples/custom_backbone_mobilenet_v2.py", "examples/custom_model_torchvision.py"
+FASTER = "model.name=faster_rcnn"
+WARM = "training.scheduler.name=cosine_annealing_warm_restarts"
+
+
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def config_of(*overrides: str) -> Config:
+    return to_mmengine(load_settings(None, overrides))
+
+
+def pipeline(config: Config, kind: str, loader: str = "train_dataloader") -> Any:
+    found = [step for step in config[loader].dataset.pipeline if step.type == kind]
+    assert len(found) == 1, kind
+    return found[0]
+
+
+def transform(config: Config, kind: str) -> Any:
+    found = [item for item in pipeline(config, "anomdet.AlbumentationsAugment").transforms if item.type == kind]
+    return found[0] if found else None
+
+
+def hook(config: Config, kind: str) -> Any:
+    return next((item for item in config.custom_hooks if item.type == kind), None)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name: str) -> None:
+    wanted = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+    assert translate(name) == wanted, "if this change is meant: python -m tests.golden.update"
+
+
+def test_no_golden_file_without_a_case() -> None:
+    assert {path.stem for path in FOLDER.glob("*.txt")} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_pure(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(None, CASES[name])
+    before = settings.model_dump_json()
+    monkeypatch.chdir(tmp_path)
+    first, second = to_mmengine(settings), to_mmengine(settings)
+    assert first.pretty_text == second.pretty_text
+    # Whatever happens to the config later, the settings stay.
+    first.model.clear()
+    for loader in LOADERS:
+        first[loader].dataset.pipeline.clear()
+    first.test_evaluator.iou_thresholds.append(0.1)
+    assert settings.model_dump_json() == before
+    assert to_mmengine(settings).pretty_text == second.pretty_text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_python_text_is_the_config(name: str) -> None:
+    config = config_of(*CASES[name])
+    assert Config.fromstring(config.pretty_text, ".py").to_dict() == config.to_dict()
+
+
+@pytest.mark.parametrize("folder", ["it's data", 'say "cheese"', "C:\\new\\table", "d\u00e4ta/\u6587", "100%"])
+def test_any_path_survives_the_python_text(folder: str) -> None:
+    settings = load_settings(None)
+    data = settings.data.model_copy(update={"data_dir": folder})
+    config = to_mmengine(settings.model_copy(update={"data": data}))
+    assert Config.fromstring(config.pretty_text, ".py").train_dataloader.dataset.data_root == folder
+
+
+Row = tuple[tuple[str, ...], Callable[[Config], Any], Any]
+AUG = "data.augmentations."
+# Each key of the settings: the overrides that change it, where the change is seen, and what is seen there.
+ROWS: dict[str, Row] = {
+    "model.name": (("model.name=retinanet",), lambda c: c.model.type, "RetinaNet"),
+    "model.detection_model": (("model.detection_model=fcos",), lambda c: c.model.type, "FCOS"),
+    "model.pretrained": (("model.pretrained=false",), lambda c: c.load_from, None),
+    "model.num_classes": (("model.num_classes=7",), lambda c: c.model.roi_head.bbox_head.num_classes, 7),
+    "model.backbone": ((FASTER, "model.backbone=resnet18"), lambda c: c.model.backbone.depth, 18),
+    "model.custom_backbone_file": (
+        (FASTER, f"model.custom_backbone_file={BACKBONE_FILE}"),
+        lambda c: (c.model.backbone.type, c.model.backbone.file),
+        ("anomdet.FileBackbone", BACKBONE_FILE),
+    ),
+    "model.custom_model_file": (
+        (f"model.custom_model_file={MODEL_FILE}",),
+        lambda c: (c.model.type, c.model.file),
+        ("anomdet.FileModel", MODEL_FILE),
+    ),
+    "model.overrides": (("model.overrides={neck: {num_outs: 6}}",), lambda c: c.model.neck.num_outs, 6),
+    "training.epochs": (("training.epochs=3",), lambda c: c.train_cfg.max_epochs, 3),
+    "training.batch_size": (("training.batch_size=5",), lambda c: [c[name].batch_size for name in LOADERS], [5] * 3),
+    "training.learning_rate": (("training.learning_rate=0.25",), lambda c: c.optim_wrapper.optimizer.lr, 0.25),
+    "training.weight_decay": (("training.weight_decay=0.5",), lambda c: c.optim_wrapper.optimizer.weight_decay, 0.5),
+    "training.optimizer": (
+        ("training.optimizer=sgd",),
+        lambda c: (c.optim_wrapper.optimizer.type, c.optim_wrapper.optimizer.momentum),
+        ("SGD", 0.9),
+    ),
+    "training.scheduler.name": (("training.scheduler.name=constant",), lambda c: c.param_scheduler[0].name, "constant"),
+    "training.scheduler.T_0": ((WARM, "training.scheduler.T_0=4"), lambda c: c.param_scheduler[0].T_0, 4),
+    "training.scheduler.T_mult": ((WARM, "training.scheduler.T_mult=3"), lambda c: c.param_scheduler[0].T_mult, 3),
+    "training.scheduler.eta_min": (
+        (WARM, "training.scheduler.eta_min=1e-6"),
+        lambda c: c.param_scheduler[0].eta_min,
+        1e-6,
+    ),
+    "training.scheduler.step_size": (
+        ("training.scheduler={name: step_lr, step_size: 8}",),
+        lambda c: c.param_scheduler[0].step_size,
+        8,
+    ),
+    "training.scheduler.gamma": (
+        ("training.scheduler={name: step_lr, gamma: 0.7}",),
+        lambda c: c.param_scheduler[0].gamma,
+        0.7,
+    ),
+    "training.scheduler.warmup_iterations": (
+        ("training.scheduler.warmup_iterations=9",),
+        lambda c: c.param_scheduler[0].warmup_iterations,
+        9,
+    ),
+    "training.seed": (
+        ("training.seed=3",),
+        lambda c: (c.randomness.seed, c.train_dataloader.sampler.seed, hook(c, "anomdet.EpochSeedHook").seed),
+        (3, 3, 3),
+    ),
+    "training.use_amp": (("training.use_amp=false",), lambda c: c.optim_wrapper.type, "OptimWrapper"),
+    "training.gradient_clip_norm": (
+        ("training.gradient_clip_norm=2",),
+        lambda c: c.optim_wrapper.clip_grad.max_norm,
+        2.0,
+    ),
+    "training.ema": (("training.ema=true",), lambda c: hook(c, "EMAHook") is not None, True),
+    "training.channels_last": (("training.channels_last=true",), lambda c: c.channels_last, True),
+    "training.val_interval": (("training.val_interval=4",), lambda c: c.train_cfg.val_interval, 4),
+    "training.early_stopping.enabled": (
+        ("training.early_stopping.enabled=false",),
+        lambda c: hook(c, "anomdet.EarlyStopping"),
+        None,
+    ),
+    "training.early_stopping.patience": (
+        ("training.early_stopping.patience=2",),
+        lambda c: hook(c, "anomdet.EarlyStopping").patience,
+        2,
+    ),
+    "training.early_stopping.min_delta": (
+        ("training.early_stopping.min_delta=0.01",),
+        lambda c: hook(c, "anomdet.EarlyStopping").min_delta,
+        0.01,
+    ),
+    "training.class_imbalance_handling.method": (
+        ("training.class_imbalance_handling.method=none",),
+        lambda c: (c.train_dataloader.sampler.type, c.train_dataloader.sampler.shuffle),
+        ("anomdet.DrawSampler", True),
+    ),
+    "training.class_imbalance_handling.normal_ratio": (
+        ("training.class_imbalance_handling.normal_ratio=0.4",),
+        lambda c: c.train_dataloader.sampler.normal_ratio,
+        0.4,
+    ),
+    "data.data_dir": (("data.data_dir=/d",), lambda c: [c[name].dataset.data_root for name in LOADERS], ["/d"] * 3),
+    "data.classes": (
+        ("data.classes={9: b, -1: a}",),
+        lambda c: ([c[name].dataset.classes for name in LOADERS], c.model.roi_head.bbox_head.num_classes),
+        ([[[-1, "a"], [9, "b"]]] * 3, 2),
+    ),
+    "data.image_size": (
+        ("data.image_size=[200, 300]",),
+        lambda c: [pipeline(c, "Resize", name).scale for name in LOADERS],
+        [(300, 200)] * 3,
+    ),
+    "data.missing_labels": (
+        ("data.missing_labels=normal",),
+        lambda c: [c[name].dataset.missing_labels for name in LOADERS],
+        ["normal"] * 3,
+    ),
+    "data.verify_images": (
+        ("data.verify_images=decode",),
+        lambda c: [c[name].dataset.verify_images for name in LOADERS],
+        ["decode"] * 3,
+    ),
+    "data.num_workers": (
+        ("data.num_workers=0",),
+        lambda c: [(c[name].num_workers, c[name].persistent_workers) for name in LOADERS],
+        [(0, False)] * 3,
+    ),
+    "data.augmentations": (
+        ("data.augmentations=[{type: Blur, p: 0.1}]",),
+        lambda c: pipeline(c, "anomdet.AlbumentationsAugment").transforms,
+        [{"type": "Blur", "p": 0.1}],
+    ),
+    AUG + "horizontal_flip": ((AUG + "horizontal_flip=false",), lambda c: transform(c, "HorizontalFlip"), None),
+    AUG + "horizontal_flip_prob": (
+        (AUG + "horizontal_flip_prob=0.2",),
+        lambda c: transform(c, "HorizontalFlip").p,
+        0.2,
+    ),
+    AUG + "vertical_flip": ((AUG + "vertical_flip=false",), lambda c: transform(c, "VerticalFlip"), None),
+    AUG + "vertical_flip_prob": ((AUG + "vertical_flip_prob=0.2",), lambda c: transform(c, "VerticalFlip").p, 0.2),
+    AUG + "rotation": ((AUG + "rotation=false",), lambda c: transform(c, "Rotate"), None),
+    AUG + "rotation_degrees": (
+        (AUG + "rotation_degrees=30",),
+        lambda c: tuple(transform(c, "Rotate").limit),
+        (-30.0, 30.0),
+    ),
+    AUG + "rotation_prob": ((AUG + "rotation_prob=0.2",), lambda c: transform(c, "Rotate").p, 0.2),
+    AUG + "color_jitter": ((AUG + "color_jitter=false",), lambda c: transform(c, "ColorJitter"), None),
+    AUG + "brightness": ((AUG + "brightness=0.31",), lambda c: transform(c, "ColorJitter").brightness, 0.31),
+    AUG + "contrast": ((AUG + "contrast=0.32",), lambda c: transform(c, "ColorJitter").contrast, 0.32),
+    AUG + "saturation": ((AUG + "saturation=0.33",), lambda c: transform(c, "ColorJitter").saturation, 0.33),
+    AUG + "hue": ((AUG + "hue=0.34",), lambda c: transform(c, "ColorJitter").hue, 0.34),
+    AUG + "color_jitter_prob": ((AUG + "color_jitter_prob=0.2",), lambda c: transform(c, "ColorJitter").p, 0.2),
+    AUG + "random_crop": ((AUG + "random_crop=true",), lambda c: transform(c, "RandomCrop") is not None, True),
+    AUG + "crop_height": (
+        (AUG + "random_crop=true", AUG + "crop_height=64"),
+        lambda c: transform(c, "RandomCrop").height,
+        64,
+    ),
+    AUG + "crop_width": (
+        (AUG + "random_crop=true", AUG + "crop_width=65"),
+        lambda c: transform(c, "RandomCrop").width,
+        65,
+    ),
+    AUG + "random_crop_prob": (
+        (AUG + "random_crop=true", AUG + "random_crop_prob=0.2"),
+        lambda c: transform(c, "RandomCrop").p,
+        0.2,
+    ),
+    "data.normalize_mean": (
+        ("data.normalize_mean=[0.1, 0.2, 0.3]",),
+        lambda c: c.model.data_preprocessor.mean,
+        [25.5, 51.0, 76.5],
+    ),
+    "data.normalize_std": (
+        ("data.normalize_std=[0.2, 0.4, 0.6]",),
+        lambda c: c.model.data_preprocessor.std,
+        [51.0, 102.0, 153.0],
+    ),
+    "data.split_seed": (
+        ("data.split_seed=8",),
+        lambda c: [c[name].dataset.split_seed for name in LOADERS],
+        [8] * 3,
+    ),
+    "metrics.matching_iou_threshold": (
+        ("metrics.matching_iou_threshold=0.4",),
+        lambda c: (c.val_evaluator.matching_iou_threshold, c.test_evaluator.matching_iou_threshold),
+        (0.4, 0.4),
+    ),
+    "metrics.iou_thresholds": (
+        ("metrics.iou_thresholds=[0.6]",),
+        lambda c: (c.val_evaluator.iou_thresholds, c.test_evaluator.iou_thresholds),
+        ([0.6], [0.6]),
+    ),
+    "metrics.score_threshold": (
+        ("metrics.score_threshold=0.9",),
+        lambda c: (c.val_evaluator.score_threshold, c.test_evaluator.score_threshold),
+        (0.9, 0.9),
+    ),
+    "metrics.include_metrics": (
+        ("metrics.include_metrics=[iou]",),
+        lambda c: (c.val_evaluator.include_metrics, c.test_evaluator.include_metrics),
+        (["iou"], ["iou"]),
+    ),
+    "logging.log_dir": (("logging.log_dir=here",), lambda c: c.work_dir, "here"),
+    "logging.checkpoint_dir": (
+        ("logging.checkpoint_dir=there",),
+        lambda c: c.default_hooks.checkpoint.out_dir,
+        "there",
+    ),
+    "logging.log_level": (("logging.log_level=ERROR",), lambda c: c.log_level, "ERROR"),
+}
+_RATIOS = ("data.train_split=0.5", "data.val_split=0.3", "data.test_split=0.2")
+_LISTS = ("README.md", "LICENSE", "Makefile")  # files that exist; what they hold is not read here
+_FILES = ("data.split_files={train: README.md, val: LICENSE, test: Makefile}",)
+for _position, _split in enumerate(("train", "val", "test")):
+    ROWS[f"data.{_split}_split"] = (
+        _RATIOS,
+        lambda c, i=_position: [c[name].dataset.ratios[i] for name in LOADERS],  # type: ignore[misc]
+        [(0.5, 0.3, 0.2)[_position]] * 3,
+    )
+    ROWS[f"data.split_files.{_split}"] = (
+        _FILES,
+        lambda c, s=_split: [c[name].dataset.split_files[s] for name in LOADERS],  # type: ignore[misc]
+        [_LISTS[_position]] * 3,
+    )
+ROWS["data.split_files"] = (_FILES, lambda c: c.val_dataloader.dataset.split_files is not None, True)
+
+
+def test_every_key_has_a_row() -> None:
+    assert set(ROWS) == set(flat_keys()), "a new key of the settings needs a row: where does the config show it?"
+    assert len(ROWS) >= 72
+
+
+@pytest.mark.parametrize("key", ROWS)
+def test_every_key_reaches_the_config(key: str) -> None:
+    overrides, seen, expected = ROWS[key]
+    changed = seen(config_of(*overrides))
+    assert changed == pytest.approx(expected) if isinstance(expected, float) else changed == expected
+    base = () if key not in ("training.scheduler.step_size",) else ("training.scheduler={name: step_lr}",)
+    try:
+        before = seen(config_of(*base))
+    except (AttributeError, KeyError, TypeError):
+        return  # there is no such place without the change
+    assert before != expected, f"the row of {key} shows no change"
+
+
+def test_each_loader_has_its_split() -> None:
+    config = config_of()
+    assert [config[name].dataset.split for name in LOADERS] == ["train", "val", "test"]
+    assert [config[name].dataset.test_mode for name in LOADERS] == [False, True, True]
+
+
+def test_only_training_is_augmented_and_balanced() -> None:
+    config = config_of()
+    for name in LOADERS[1:]:
+        assert [step.type for step in config[name].dataset.pipeline] == [
+            "anomdet.LoadInspectionImage",
+            "Resize",
+            "anomdet.PackInspectionInputs",
+        ]
+        sampler = config[name].sampler
+        assert (sampler.type, sampler.shuffle, sampler.round_up) == ("anomdet.DrawSampler", False, False)
+
+
+def test_no_augmentation_leaves_no_augment_step() -> None:
+    kinds = [step.type for step in config_of("data.augmentations=[]").train_dataloader.dataset.pipeline]
+    assert "anomdet.AlbumentationsAugment" not in kinds
+
+
+def test_square_image_size() -> None:
+    assert pipeline(config_of("data.image_size=96"), "Resize").scale == (96, 96)
+
+
+def test_no_classes_are_left_open() -> None:
+    config = config_of()
+    assert config.model.roi_head.bbox_head.num_classes is None
+    assert config.train_dataloader.dataset.classes is None
+
+
+def test_every_head_gets_the_classes() -> None:
+    heads = config_of("model.name=cascade_rcnn", "model.num_classes=5").model.roi_head.bbox_head
+    assert [head.num_classes for head in heads] == [5, 5, 5]
+
+
+def test_no_clipping() -> None:
+    assert config_of("training.gradient_clip_norm=null").optim_wrapper.clip_grad is None
+
+
+def test_overrides_are_merged_deep() -> None:
+    before, after = config_of(), config_of("model.overrides={rpn_head: {anchor_generator: {scales: [2, 4]}}}")
+    assert after.model.rpn_head.anchor_generator.scales == [2, 4]
+    assert after.model.rpn_head.anchor_generator.strides == before.model.rpn_head.anchor_generator.strides
+    assert after.model.roi_head == before.model.roi_head
+
+
+def test_overrides_can_replace() -> None:
+    loss = "{_delete_: true, type: GIoULoss}"
+    after = config_of(f"model.overrides={{rpn_head: {{loss_bbox: {loss}}}}}")
+    assert after.model.rpn_head.loss_bbox == {"type": "GIoULoss"}
+
+
+def test_a_user_file_gets_the_model_section() -> None:
+    """As examples/ say: ``config["pretrained"]`` and the like at the top."""
+    backbone = config_of(FASTER, f"model.custom_backbone_file={BACKBONE_FILE}", "model.pretrained=false").model.backbone
+    assert (backbone.config.pretrained, backbone.config.name) == (False, "faster_rcnn")
+    assert config_of(f"model.custom_model_file={MODEL_FILE}", "model.num_classes=4").model.config.num_classes == 4
+
+
+def test_a_custom_model_normalises_by_itself() -> None:
+    preprocessor = config_of(
+        f"model.custom_model_file={MODEL_FILE}", "data.normalize_mean=[0.1, 0.1, 0.1]"
+    ).model.data_preprocessor
+    assert (preprocessor.mean, preprocessor.std) == ([0.0] * 3, [255.0] * 3)
+
+
+@pytest.mark.parametrize("name", ["rtmdet_s", "yolox_tiny"])
+def test_weights_that_were_trained_on_bgr_get_bgr(name: str) -> None:
+    mean, std = [0.5, 0.25, 0.125], [0.25, 0.5, 0.125]
+    given = (f"model.name={name}", f"data.normalize_mean={mean}", f"data.normalize_std={std}")
+    rgb = config_of(*given, "model.pretrained=false").model.data_preprocessor
+    assert rgb.bgr_to_rgb is True
+    assert rgb.mean == pytest.approx([255 * x for x in mean], abs=1e-3)
+    bgr = config_of(*given).model.data_preprocessor
+    assert bgr.bgr_to_rgb is False
+    assert (bgr.mean, bgr.std) == (rgb.mean[::-1], rgb.std[::-1])
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
+    settings = load_settings(None)
+    wrong = settings.model.model_copy(update={"name": "faster_rcn"})
+    with pytest.raises(UserError, match="did you mean 'faster_rcnn'"):
+        to_mmengine(settings.model_copy(update={"model": wrong}))
