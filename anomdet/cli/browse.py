@@ -25,19 +25,20 @@ def browse(
     Raises:
         UserError: anything wrong with what the user gave.
     """
+    check_limit(limit)
     run = load_run(config_path, overrides)
     from anomdet.cli.prepare import build_loader, complete, load_libraries
 
-    check_limit(limit)
     load_libraries()
     from anomdet.engine.outputs import make_folder, move_aside
     from anomdet.visualization.sheets import contact_sheet
     from anomdet.visualization.write import write_image
 
-    config = complete(run.config)
+    with run.blamed():
+        config = complete(run.config)
+        loader = build_loader(config)
     make_folder(config.work_dir, "logging.log_dir")
     folder = make_folder(out or Path(config.work_dir) / "browse", "--out")
-    loader = build_loader(config)
     move_aside(folder, sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg"))
     pictures = []
     for number, index in zip(range(limit), loader.sampler, strict=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import typer
 from anomdet.cli.evaluate import evaluate
 from anomdet.cli.train import train
 from anomdet.cli.visualize import visualize
+from anomdet.engine.outputs import make_folder
+from anomdet.errors import Problem, UserError
 
 NUM_IMAGES = 600
 
@@ -27,7 +30,7 @@ def demo(out: Path | None = None) -> list[Path]:
         UserError: the folder holds something.
     """
     started = time.monotonic()
-    out = free_folder() if out is None else out
+    out = free_folder() if out is None else _empty_folder(out)
     from anomdet.atomic import write_text
     from anomdet.config.shipped import configs_dir
     from anomdet.data.synth import generate
@@ -56,12 +59,20 @@ def free_folder() -> Path:
         number += 1
 
 
+def _empty_folder(out: Path) -> Path:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        hint = "nothing was overwritten; name another folder or move this one away"
+        got = "one that holds something" if out.is_dir() else "a file"
+        raise UserError(Problem("--out", "an empty or new folder", f"{out}, {got}", hint))
+    return make_folder(out, "--out")
+
+
 def _settings(template: Path, out: Path) -> str:
     """The shipped settings, with the folders of this demo."""
     text = template.read_text(encoding="utf-8")
     text = text.replace("$schema=settings.schema.json", f"$schema={template.parent / 'settings.schema.json'}")
     for key in ("data", "logs", "checkpoints"):
-        text = text.replace(f": demo/{key}", f": {(out / key).as_posix()}")
+        text = text.replace(f": demo/{key}", f": {json.dumps((out / key).as_posix(), ensure_ascii=False)}")
     return text
 
 

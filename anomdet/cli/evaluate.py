@@ -57,16 +57,18 @@ def evaluate(
     from anomdet.engine.outputs import make_folder, move_aside
     from anomdet.evaluation.summary import format_table
 
-    config, path = with_checkpoint(run.config, split, checkpoint)
-    make_folder(config.work_dir, "logging.log_dir")
-    folder = make_folder(out or Path(config.work_dir) / "evaluation", "--out")
+    with run.blamed():
+        config, path = with_checkpoint(run.config, split, checkpoint)
+        make_folder(config.work_dir, "logging.log_dir")
+        folder = make_folder(out or Path(config.work_dir) / "evaluation", "--out")
+        config.test_evaluator.out_dir = str(folder)
+        runner = build_tester(config)
     moved = move_aside(folder, OUTPUTS)
-    config.test_evaluator.out_dir = str(folder)
-    runner = build_tester(config)
     if moved:
         runner.logger.info(f"results of an earlier evaluation were moved to {moved}")
     runner.logger.info(f"evaluating {path} on the {split} split: {len(runner.test_dataloader.dataset)} images")
-    runner.test()
+    with run.blamed():
+        runner.test()
     metrics = runner.test_evaluator.metrics[0].last_result
     return Evaluated(format_table(metrics), metrics, [folder / name for name in OUTPUTS])
 
@@ -107,7 +109,11 @@ def _forget_pretrained(model: Any) -> None:
 
 
 def build_tester(config: Any) -> Any:
-    """A Runner that only tests, with the checkpoint's weights in it."""
+    """A Runner that only tests, with the checkpoint's weights in it.
+
+    Raises:
+        UserError: the weights are another model's, or the split is empty; nothing was written.
+    """
     from anomdet.cli.prepare import build_runner, for_machine
 
     fitted, _ = for_machine(config)
@@ -117,4 +123,8 @@ def build_tester(config: Any) -> Any:
         fitted[name] = None
     fitted.custom_hooks = []
     fitted.default_hooks = dict(logger=None, checkpoint=None, param_scheduler=None, sampler_seed=None)
-    return build_runner(fitted, log_name="evaluation.log")
+    runner = build_runner(fitted, log_name=None)
+    runner.load_or_resume()
+    runner.test_loop  # noqa: B018 - builds the data loader; all that can be wrong is wrong by now
+    runner.open_log("evaluation.log")
+    return runner

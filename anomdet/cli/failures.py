@@ -47,7 +47,8 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
         if debug:
             traceback.print_exc()
         message, code = explain(error, arguments)
-        _say(message)
+        if code < 128 or os.environ.get("RANK", "0") == "0":  # of many processes one tells of an interruption
+            _say(message)
         return code
 
 
@@ -112,7 +113,7 @@ def _bad_file(error: OSError) -> Problem:
 
 def _say(message: str) -> None:
     with contextlib.suppress(BrokenPipeError):
-        print(message, file=sys.stderr, flush=True)  # noqa: T201 - the message of the command line
+        typer.echo(message, err=True)
 
 
 def _silence_stdout() -> None:

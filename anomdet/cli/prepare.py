@@ -10,6 +10,7 @@ import uuid
 import warnings
 from typing import Any
 
+from anomdet.cli.lean_imports import put_off
 from anomdet.errors import Problem, UserError
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -22,8 +23,9 @@ def load_libraries() -> None:
     warnings.filterwarnings("ignore")
     import anomdet.registry  # noqa: F401 - supplies mmcv's operators, so it comes first
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        import mmdet.datasets  # noqa: F401 - prints about an optional package when first imported
+    with contextlib.redirect_stdout(io.StringIO()), put_off():
+        import mmdet.datasets
+        import mmdet.models  # noqa: F401
 
 
 def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
@@ -90,7 +92,9 @@ def _fit_backbone(config: Any) -> None:
     from anomdet.models.fit import fit_to_backbone
     from anomdet.models.probe import probe
 
-    backbone = MODELS.build(config.model.backbone)
+    # Only the shapes are looked at: the weights can wait for the Runner.
+    unloaded = {"pretrained": False} if "pretrained" in config.model.backbone else {}
+    backbone = MODELS.build({**config.model.backbone, **unloaded})
     config.model = fit_to_backbone(config.model, probe(backbone))
 
 

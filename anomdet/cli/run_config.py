@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from anomdet.cli.failures import machine_limit, user_built
 from anomdet.config.load import load_settings
-from anomdet.config.schema import Settings
+from anomdet.config.preset_names import MMDET_PREFIX
+from anomdet.config.problems import did_you_mean, nearest
+from anomdet.config.schema import Settings, effective_model_name
 from anomdet.errors import Problem, UserError
+
+_YAML = (".yaml", ".yml")
+# What the commands read of a Python config; whatever else it holds is MMEngine's business.
+_NEEDED = (
+    "model.type",
+    "train_dataloader.dataset.type",
+    "val_dataloader.dataset.type",
+    "test_dataloader.dataset.type",
+    "test_evaluator.type",
+    "optim_wrapper.type",
+    "default_hooks.checkpoint.out_dir",
+    "work_dir",
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +46,27 @@ class Run:
     config: Any
     settings: Settings | None
 
+    @contextlib.contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Within, what MMDetection refuses is an error of the user's, where the user wrote in MMDetection's language.
+
+        Raises:
+            UserError: with MMDetection's words, for a Python config, ``model.overrides`` or a model ``mmdet::...``.
+        """
+        try:
+            yield
+        except (UserError, OSError):
+            raise
+        except Exception as error:
+            if machine_limit(error) or not self._in_foreign_language():
+                raise
+            raise user_built(self.path, error) from error
+
+    def _in_foreign_language(self) -> bool:
+        if self.settings is None or self.settings.model.overrides:
+            return True
+        return effective_model_name(self.settings).startswith(MMDET_PREFIX)
+
 
 def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     """Read a YAML or Python config, with ``key=value`` overrides.
@@ -36,56 +75,90 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
         UserError: anything wrong with the file or an override, all at once.
     """
     path = Path(path)
-    if path.suffix == ".py":
+    if path.suffix == ".py" and path.is_file():
         return Run(path=path, config=_python_config(path, overrides), settings=None)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix.lower() not in _YAML and path.is_file():
         raise UserError(Problem("--config", "a file that ends in .yaml, .yml or .py", str(path)))
+    if not path.exists():
+        raise UserError(_no_such_file(path))
     settings = load_settings(path, overrides)
     from anomdet.config.translate import to_mmengine
 
     return Run(path=path, config=to_mmengine(settings), settings=settings)
 
 
+def _no_such_file(path: Path) -> Problem:
+    around = [*path.parent.glob("*.y*ml"), *path.parent.glob("*.py")] if path.parent.is_dir() else []
+    near = nearest(path.name, [other.name for other in around])
+    hint = did_you_mean(str(path.with_name(near))) if near else f"a path starts from the folder {Path.cwd()}"
+    return Problem("--config", "a YAML or Python file", f"{path}, which does not exist", hint)
+
+
 def _python_config(path: Path, overrides: Sequence[str]) -> Any:
     from mmengine.config import Config
 
-    if not path.is_file():
-        raise UserError(Problem("--config", "a Python config", f"{path}, which does not exist"))
     try:
         config = Config.fromfile(path)
     except SyntaxError as error:
-        raise UserError(Problem(f"{path}:{error.lineno}", "Python", f"{error.msg}")) from error
+        raise UserError(Problem(f"{path}:{error.lineno}", "Python", error.msg)) from error
     except Exception as error:  # a config is the user's code: anything may come out of it
-        raise UserError(
-            Problem(str(path), "a config that MMEngine can read", f"{type(error).__name__}: {error}")
-        ) from error
-    missing = [key for key in ("model", "train_dataloader", "test_dataloader", "work_dir") if key not in config]
+        got = f"{type(error).__name__}: {error}"
+        raise UserError(Problem(_failing_line(path, error), "a config that MMEngine can read", got)) from error
+    missing = [key for key in _NEEDED if not _holds(config, key)]
     if missing:
-        raise UserError(
-            Problem(str(path), "the keys of a training", f"no {', '.join(missing)}", "see configs/default.py")
-        )
+        hint = "anomdet config -c run.yaml --to py writes a complete one"
+        raise UserError(Problem(str(path), "the keys of a training of AnomDet", f"no {', '.join(missing)}", hint))
     problems = [problem for text in overrides if (problem := _override(config, text))]
     if problems:
         raise UserError(problems)
     return config
 
 
+def _failing_line(path: Path, error: Exception) -> str:
+    """``file:line`` of the config's own line that failed; MMEngine runs it under its own or a temporary name."""
+    own = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        in_config = frame.name == "<module>" and frame.lineno and frame.lineno <= len(own)
+        if in_config and (Path(frame.filename).name == path.name or frame.filename.startswith("<")):
+            return f"{path}:{frame.lineno}"
+    return str(path)
+
+
+def _holds(config: Any, dotted: str) -> bool:
+    node = config
+    for name in dotted.split("."):
+        if not hasattr(node, "get") or node.get(name) is None:
+            return False
+        node = node.get(name)
+    return True
+
+
 def _override(config: Any, text: str) -> Problem | None:
-    """Set ``a.b=value`` in a Python config; the key must be there already, so that no misspelling passes."""
+    """Set ``a.b=value`` or ``a.0.b=value`` in a Python config.
+
+    The key must be there already, so that no misspelling passes; but where a class is named (``type``) it may be a
+    new argument, which the class itself will refuse if it is not one of its own.
+    """
     key, equals, value = text.partition("=")
     where = f"command line: {key}"
-    if not equals or not key:
-        return Problem("command line", "key=value", repr(text))
-    node = config
-    *parents, last = key.split(".")
-    for name in parents:
-        node = node.get(name) if isinstance(node, dict) or node is config else None
-        if node is None:
-            return Problem(where, "a key of the config", f"no {name!r}", "see anomdet config --to py")
-    if last not in node:
-        return Problem(where, f"one of {', '.join(node.keys())}", repr(last))
+    if not equals or not key or key.startswith("-"):
+        return Problem("command line", "key=value, as train_cfg.max_epochs=3", repr(text))
+    node: Any = config
+    at: Any = None
+    parts = key.split(".")
+    for depth, name in enumerate(parts, start=1):
+        names = list(range(len(node))) if isinstance(node, (list, tuple)) else list(getattr(node, "keys", list)())
+        at = int(name) if isinstance(node, (list, tuple)) and name.isdecimal() else name
+        if at not in names and not (depth == len(parts) and "type" in names):
+            near = nearest(name, [str(known) for known in names])
+            expected = f"one of {', '.join(map(str, names))}" if names else "a key of the config"
+            return Problem(where, expected, repr(name), did_you_mean(near) if near else "see anomdet config --to py")
+        if depth < len(parts):
+            node = node[at]
     try:
-        node[last] = yaml.safe_load(value)
+        node[at] = yaml.safe_load(value)
     except yaml.YAMLError:
         return Problem(where, "a YAML value", repr(value))
+    except TypeError:
+        return Problem(where, "a key that can be changed", f"{at!r} in a tuple", "give the whole tuple as a list")
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,31 +26,69 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     Raises:
         UserError: anything wrong with what the user gave.
     """
+    started = time.monotonic()
     run = load_run(config_path, overrides)
     from anomdet.cli.prepare import build_runner, complete, for_machine, is_main_process, load_libraries
 
     load_libraries()
-    config = complete(run.config)
-    fitted, notes = for_machine(config)
+    from anomdet.engine.outputs import make_folder
+
+    with run.blamed():
+        config = complete(run.config)
+        fitted, notes = for_machine(config)
     log_dir, checkpoint_dir = Path(config.work_dir), Path(config.default_hooks.checkpoint.out_dir)
-    if is_main_process():
-        notes += _make_room(log_dir, checkpoint_dir, resume=resume)
-        _write_inputs(run, config, log_dir)
+    make_folder(log_dir, "logging.log_dir")
+    make_folder(checkpoint_dir, "logging.checkpoint_dir")
     if resume:
         fitted.resume, fitted.load_from = True, str(_last_checkpoint(checkpoint_dir))
-    runner = build_runner(fitted, log_name=LOG_NAME)
+    with run.blamed():
+        # Nothing of an earlier run is touched before everything is known to be sound.
+        runner = build_runner(fitted, log_name=None)
+    if resume:
+        _check_resume(runner, fitted.load_from)
+    if is_main_process():
+        notes += [] if resume else _make_room(log_dir, checkpoint_dir)
+        _write_inputs(run, config, log_dir)
+    runner.open_log(LOG_NAME)
     for note in notes:
         runner.logger.info(note)
-    _log_data(runner)
+    with run.blamed():
+        _log_data(runner)
+        runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
+        again = shlex.join(["anomdet", "train", "--config", str(config_path), *overrides, "--resume"])
+        _run(runner, again)
+    best = _hook(runner, "best_epoch")
+    runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
+    return [checkpoint_dir / "best_model.pth", checkpoint_dir / "last.pth", log_dir / LOG_NAME]
+
+
+def _run(runner: Any, again: str) -> None:
+    """Train; an interruption says how to go on.
+
+    Args:
+        runner: of the training.
+        again: the command that resumes it.
+    """
     try:
         runner.train()
+    except KeyboardInterrupt as error:
+        raise type(error)(_interrupted(runner, again)) from None
     finally:
         for hook in runner.hooks:
             if hasattr(hook, "close"):
                 hook.close()
-    best = next(hook for hook in runner.hooks if hasattr(hook, "best_epoch"))
-    runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
-    return [checkpoint_dir / "best_model.pth", checkpoint_dir / "last.pth", log_dir / LOG_NAME]
+
+
+def _interrupted(runner: Any, again: str) -> str:
+    hook = _hook(runner, "last_epoch")
+    if not hook.last_epoch:
+        return "interrupted in the first epoch: no checkpoint was written"
+    path = hook.out_dir / "last.pth"
+    return f"interrupted; {path} holds epoch {hook.last_epoch} of {runner.max_epochs}; go on with:\n  {again}"
+
+
+def _hook(runner: Any, attribute: str) -> Any:
+    return next(hook for hook in runner.hooks if hasattr(hook, attribute))
 
 
 def _last_checkpoint(checkpoint_dir: Path) -> Path:
@@ -58,13 +98,21 @@ def _last_checkpoint(checkpoint_dir: Path) -> Path:
     return path
 
 
-def _make_room(log_dir: Path, checkpoint_dir: Path, *, resume: bool) -> list[str]:
-    from anomdet.engine.outputs import make_folder, move_aside
+def _check_resume(runner: Any, path: str) -> None:
+    """Refuse to go on from the checkpoint of another model or of other classes."""
+    from anomdet.engine.checkpoint import load_checkpoint, load_weights
 
-    make_folder(log_dir, "logging.log_dir")
-    make_folder(checkpoint_dir, "logging.checkpoint_dir")
-    if resume:
-        return []
+    checkpoint = load_checkpoint(path)
+    load_weights(runner.model, checkpoint, path, strict=True)
+    known = list(checkpoint.get("meta", {}).get("dataset_meta", {}).get("class_nums", []))
+    found = list(runner.train_dataloader.dataset.metainfo.get("class_nums", known))
+    if known and known != found:
+        raise UserError(Problem(path, f"the classes {found} of the data", str(known), "train without --resume"))
+
+
+def _make_room(log_dir: Path, checkpoint_dir: Path) -> list[str]:
+    from anomdet.engine.outputs import move_aside
+
     moved = (move_aside(log_dir, _LOG_FILES), move_aside(checkpoint_dir, ("best_model.pth", "last.pth")))
     return [f"results of an earlier run were moved to {place}" for place in moved if place]
 

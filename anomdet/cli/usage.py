@@ -7,7 +7,8 @@ from typing import Any
 
 from anomdet.errors import Problem
 
-_KINDS = {"int": "an integer", "integer": "an integer", "float": "a number"}
+_VALUES = {"--limit": "an integer >= 1", "--config": "a YAML or Python file"}
+_LONG = {"-c": "--config"}
 
 
 def usage_problem(error: Any, arguments: Sequence[str]) -> Problem:
@@ -17,13 +18,14 @@ def usage_problem(error: Any, arguments: Sequence[str]) -> Problem:
         error: it carries the context (``ctx``) and for some kinds ``option_name`` or ``param``.
         arguments: the command line, without the program's name.
     """
-    command = error.ctx.command_path if error.ctx else "anomdet"
+    known = error.ctx is not None
+    command = error.ctx.command_path if known else f"anomdet {next(iter(arguments), '')}".strip()
     if getattr(error, "option_name", None):
         return _option_problem(error, command, arguments)
     param = getattr(error, "param", None)
     if param is not None:
         return _value_problem(error, param, command, arguments)
-    if hasattr(error.ctx and error.ctx.command, "commands"):
+    if known and hasattr(error.ctx.command, "commands"):
         return _unknown_command(list(error.ctx.command.commands), arguments)
     return Problem("command line", f"{command} --help", error.format_message())
 
@@ -32,12 +34,17 @@ def _option_problem(error: Any, command: str, arguments: Sequence[str]) -> Probl
     from anomdet.config.problems import did_you_mean, nearest
 
     name = error.option_name
-    known = sorted(option for param in error.ctx.command.params for option in param.opts if option.startswith("--"))
-    if name in known:
-        return Problem(name, "a value" if "requires" in str(error) else "no value", "another", f"see: {command} --help")
+    text = error.format_message()
+    if "requires an argument" in text:
+        name = _LONG.get(name, name)
+        return Problem(name, _VALUES.get(name, "a value"), "nothing", f"see: {command} --help")
+    if "does not take a value" in text:
+        return Problem(name, "no value", repr(_value_of(name, arguments)), f"see: {command} --help")
+    params = error.ctx.command.params if error.ctx else []
+    known = sorted(option for param in params for option in param.opts if option.startswith("--"))
     key, _, value = name.lstrip("-").partition("=")
     near = nearest(f"--{key}", known)
-    hint = did_you_mean(near) if near else ""
+    hint = did_you_mean(repr(near)) if near else ""
     if "." in key:
         hint = f"settings have no dashes: {key}={value or _value_of(name, arguments) or '...'}"
     return Problem("command line", f"an option of {command} ({', '.join([*known, '--help'])})", repr(name), hint)
@@ -48,10 +55,9 @@ def _value_problem(error: Any, param: Any, command: str, arguments: Sequence[str
     if type(error).__name__ == "MissingParameter":
         given = next((text for text in arguments if text.endswith((".yaml", ".yml", ".py")) and "=" not in text), None)
         hint = f"write {name} {given}" if given and name == "--config" else f"see: {command} --help"
-        return Problem(name, "a YAML or Python file" if name == "--config" else "a value", "nothing", hint)
-    kind = getattr(param.type, "name", "value")
+        return Problem(name, _VALUES.get(name, "a value"), "nothing", hint)
     value = next((found for option in param.opts if (found := _value_of(option, arguments)) is not None), None)
-    return Problem(name, _KINDS.get(kind, kind), repr(value) if value is not None else error.message)
+    return Problem(name, _VALUES.get(name, "another value"), repr(value) if value is not None else error.message)
 
 
 def _unknown_command(commands: list[str], arguments: Sequence[str]) -> Problem:
@@ -59,7 +65,9 @@ def _unknown_command(commands: list[str], arguments: Sequence[str]) -> Problem:
 
     word = next((text for text in arguments if not text.startswith("-")), " ".join(arguments))
     near = nearest(word, commands, cutoff=0.5)
-    return Problem("command line", f"one of {', '.join(commands)}", repr(word), did_you_mean(near) if near else "")
+    return Problem(
+        "command line", f"one of {', '.join(commands)}", repr(word), did_you_mean(repr(near)) if near else ""
+    )
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str | None:

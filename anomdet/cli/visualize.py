@@ -30,6 +30,7 @@ def visualize(
     Raises:
         UserError: anything wrong with what the user gave.
     """
+    check_limit(limit)
     run = load_run(config_path, overrides)
     from anomdet.cli.prepare import load_libraries
 
@@ -38,19 +39,18 @@ def visualize(
     from anomdet.engine.outputs import make_folder, move_aside
     from anomdet.evaluation.files import read_evaluation
 
-    check_limit(limit)
-    config, _ = with_checkpoint(run.config, split, checkpoint)
-    make_folder(config.work_dir, "logging.log_dir")
-    folder = make_folder(out or Path(config.work_dir) / "visualization", "--out")
-    moved = move_aside(folder, sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg"))
-    _thin_out(config.test_dataloader.dataset, limit)
-    with tempfile.TemporaryDirectory() as results:
+    with run.blamed(), tempfile.TemporaryDirectory() as results:
+        config, _ = with_checkpoint(run.config, split, checkpoint)
+        make_folder(config.work_dir, "logging.log_dir")
+        folder = make_folder(out or Path(config.work_dir) / "visualization", "--out")
+        _thin_out(config.test_dataloader.dataset, limit)
         config.test_evaluator.out_dir = results
         runner = build_tester(config)
-        if moved:
-            runner.logger.info(f"earlier pictures were moved to {moved}")
         runner.test()
         found = read_evaluation(Path(results))
+    moved = move_aside(folder, sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg"))
+    if moved:
+        runner.logger.info(f"earlier pictures were moved to {moved}")
     images_dir = Path(config.test_dataloader.dataset.data_root) / "images"
     pictures = _draw_all(found, images_dir, folder, config.test_evaluator.score_threshold)
     runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {found.metrics['score_threshold']}")

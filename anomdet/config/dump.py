@@ -6,6 +6,7 @@ import textwrap
 from typing import Any
 
 from anomdet.config.describe import flat_keys
+from anomdet.config.reference import section_meanings
 from anomdet.config.schema import Settings
 from anomdet.config.yaml_lines import to_yaml
 
@@ -22,7 +23,7 @@ def annotated_yaml(settings: Settings, title: str) -> str:
         settings: what to write.
         title: a few lines that say what the file is for.
     """
-    meanings = {key: schema.get("description", "") for key, schema in flat_keys().items()}
+    meanings = section_meanings() | {key: schema.get("description", "") for key, schema in flat_keys().items()}
     head = ["# yaml-language-server: $schema=settings.schema.json", *_comment(title, 0)]
     return "\n".join([*head, *_section(settings.model_dump(), meanings, "", 0)]) + "\n"
 
@@ -34,7 +35,7 @@ def _section(values: dict[str, Any], meanings: dict[str, str], prefix: str, inde
         nested = isinstance(value, dict) and any(known.startswith(f"{key}.") for known in meanings)
         if indent == 0:
             lines.append("")
-        elif meanings.get(key):
+        if meanings.get(key):
             lines += _comment(meanings[key], indent)
         if nested:
             lines += [f"{' ' * indent}{name}:", *_section(value, meanings, f"{key}.", indent + 2)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 import importlib.util
+import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +21,6 @@ from mmengine.config import Config, ConfigDict
 from anomdet.config.preset_names import MMDET_PREFIX, PRESETS, unknown_name
 from anomdet.errors import Problem, UserError
 
-# FCOS's COCO weights want the Caffe normalisation; ours follows the settings, so it starts from torchvision's ImageNet.
-_NO_COCO = {"fcos"}
 RESNET_CHANNELS = {
     18: (64, 128, 256, 512),
     34: (64, 128, 256, 512),
@@ -66,10 +65,15 @@ def load_model(name: str) -> ConfigDict:
     Raises:
         UserError: the name is unknown, or the config trains no box detector.
     """
-    path = config_path(name)
-    model = copy.deepcopy(_read(path))
-    if model is None or not any("num_classes" in node for node in walk(model)):
+    model = copy.deepcopy(_read(config_path(name)))
+    if (
+        model is None
+        or not {"backbone", "data_preprocessor"} <= set(model)
+        or not {"bbox_head", "roi_head"} & set(model)
+    ):
         raise UserError(Problem("model.name", "the config of a box detector", repr(name), "choose another config"))
+    if not any("num_classes" in node for node in walk(model)):
+        raise UserError(Problem("model.name", "a detector of classes", repr(name), "choose another config"))
     if "mask_head" in model.get("roi_head", {}) or "mask_head" in model or "panoptic_head" in model:
         raise UserError(Problem("model.name", "a detector of boxes", f"{name!r}, which needs masks", "choose another"))
     for node in walk(model):
@@ -77,15 +81,39 @@ def load_model(name: str) -> ConfigDict:
             node["type"] = "BN"
     if str(model.get("type")) == "RTMDet":
         model["use_syncbn"] = False
-    if name == "fcos":
-        set_resnet(model, 50)
+    _without_caffe(model.backbone)
     _limit_predictions(model.get("test_cfg") or {})
     return model
 
 
 @lru_cache
 def _read(path: str) -> ConfigDict | None:
-    return Config.fromfile(mmdet_configs_dir() / path, import_custom_modules=False).get("model")
+    try:
+        return Config.fromfile(mmdet_configs_dir() / path, import_custom_modules=False).get("model")
+    except (ImportError, OSError) as error:  # some need MMPretrain, or a file that MMDetection does not install
+        problem = Problem("model.name", "a config that can be read here", f"{MMDET_PREFIX}{path} ({error})")
+        raise UserError(problem) from error
+
+
+def _without_caffe(backbone: dict[str, Any]) -> None:
+    """A ResNet of Caffe's kind becomes torchvision's: its frozen statistics hold for Caffe's pixel values only."""
+    if backbone.get("type") == "ResNet" and backbone.get("style") == "caffe":
+        backbone["style"] = "pytorch"
+        backbone["norm_cfg"] = dict(type="BN", requires_grad=True)
+        backbone["init_cfg"] = dict(type="Pretrained", checkpoint=f"torchvision://resnet{backbone['depth']}")
+
+
+def fit_queries(model: dict[str, Any], size_hw: tuple[int, int]) -> None:
+    """A two-stage DETR picks its queries among the cells of its feature maps; small images have fewer, in place.
+
+    A quarter of the cells of a full image, so that oblong images have enough too.
+    """
+    if not model.get("as_two_stage") or "num_queries" not in model:
+        return
+    strides = [8 * 2**level for level in range(model.get("num_feature_levels", 4))]
+    cells = sum(math.ceil(size_hw[0] / stride) * math.ceil(size_hw[1] / stride) for stride in strides)
+    model["num_queries"] = min(model["num_queries"], max(cells // 4, 1))
+    model["test_cfg"]["max_per_img"] = min(model["test_cfg"]["max_per_img"], model["num_queries"])
 
 
 def _limit_predictions(test_cfg: dict[str, Any]) -> None:
@@ -106,10 +134,14 @@ def walk(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def coco_weights(name: str) -> str | None:
-    """The address of a preset's COCO weights, from the metafile that MMDetection installs; None where it has none."""
-    if name in _NO_COCO:
-        return None
+    """The address of a preset's COCO weights, from the metafile that MMDetection installs; None where it has none.
+
+    None also for weights that want Caffe's pixel values (as FCOS's): ours follow the settings.
+    """
     path = config_path(name)
+    model = _read(path) or {}
+    if all(value == 1 for value in model.get("data_preprocessor", {}).get("std") or [0]):
+        return None
     return _metafile_weights(Path(path).parent).get(f"configs/{path}")
 
 
@@ -119,7 +151,8 @@ def _metafile_weights(folder: Path) -> dict[str, str | None]:
     if not metafile.is_file():
         return {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML has it
-    models = yaml.load(metafile.read_text(encoding="utf-8"), loader).get("Models", [])
+    content = yaml.load(metafile.read_text(encoding="utf-8"), loader)
+    models = content if isinstance(content, list) else content.get("Models", [])
     return {entry["Config"]: entry.get("Weights") for entry in models if "Config" in entry}
 
 

@@ -35,7 +35,7 @@ def reference_markdown() -> str:
     """The text of docs/config.md: a table of keys for each section."""
     keys, defaults = flat_keys(), _flat(Settings().model_dump())
     parts = [_INTRODUCTION]
-    for section, about in _sections().items():
+    for section, about in section_meanings().items():
         rows = [key for key in keys if key.rpartition(".")[0] == section]
         parts.append(f"## {section}\n\n{about}\n\n| key | default | takes | meaning |\n|---|---|---|---|")
         for key in rows:
@@ -52,14 +52,14 @@ def schema_text() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
-def _sections(schema: dict[str, Any] | None = None, prefix: str = "") -> dict[str, str]:
+def section_meanings(schema: dict[str, Any] | None = None, prefix: str = "") -> dict[str, str]:
     """Dotted name of each section and what it is about, parents first."""
     found: dict[str, str] = {}
     for name, child in (schema or json_schema())["properties"].items():
         for branch in branches(resolve(child)):
             if is_section(branch):
                 found[f"{prefix}{name}"] = branch["description"]
-                found.update(_sections(branch, f"{prefix}{name}."))
+                found.update(section_meanings(branch, f"{prefix}{name}."))
     return found
 
 

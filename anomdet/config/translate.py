@@ -92,6 +92,7 @@ def _model(settings: Settings) -> tuple[ConfigDict, str | None]:
     preprocessor.update(_channel_order(preprocessor, bgr=reads_bgr))
     preprocessor["pad_size_divisor"] = model.data_preprocessor.get("pad_size_divisor", 32)
     model.data_preprocessor = preprocessor
+    presets.fit_queries(model, size_hw(settings.data.image_size))
     _merge(model, wanted.overrides)
     if not wanted.pretrained and not presets.has_weights(model.backbone):
         presets.thaw(model.backbone)

@@ -5,15 +5,14 @@ Pixels of the upright image, the corner is the top left one; an empty file is a 
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.atomic import write_text
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem
 
@@ -120,15 +119,4 @@ def write_labels(path: str | Path, labels: Labels) -> None:
     boxes = xyxy_to_xywh(labels.bboxes_xyxy.astype(np.float64))
     rows = zip(labels.class_nums.tolist(), boxes.tolist(), strict=True)
     text = "".join(f"{class_num} {' '.join(f'{value:.10g}' for value in box)}\n" for class_num, box in rows)
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_text(Path(path), text)

@@ -45,6 +45,24 @@ class _Console(logging.StreamHandler):  # type: ignore[type-arg]
         self.stream = sys.stdout
         super().emit(record)
 
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A terminal that was closed, or a pipe that nobody reads, ends no training."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
+class _LogFile(logging.StreamHandler):  # type: ignore[type-arg]
+    """Not a FileHandler: MMEngine would write a page on each parameter's initialisation into it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk ends no training either; the checkpoints speak for themselves. Said once, on the console."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.addFilter(lambda _: False)
+        sys.stderr.write(f"{self.stream.name} cannot be written any more: {error.strerror}\n")
+
 
 def _to_channels_last(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     return tuple(x.contiguous(memory_format=torch.channels_last) for x in inputs)
@@ -70,14 +88,19 @@ class InspectionRunner(Runner):
         handlers: list[logging.Handler] = [_Console()]
         name = self.cfg.get("log_name", "training.log")
         if name and self.rank == 0:
-            # Not a FileHandler: MMEngine would write a page on each parameter's initialisation into it.
-            handlers.append(logging.StreamHandler((Path(self.work_dir) / name).open("a", encoding="utf-8")))
+            handlers.append(_LogFile((Path(self.work_dir) / name).open("a", encoding="utf-8")))
         for handler in handlers:
             handler.setFormatter(_FORMAT)
             handler.setLevel(level if self.rank == 0 else logging.ERROR)
             handler.addFilter(_OwnLines(level))
             logger.handlers.append(handler)
         return logger
+
+    def open_log(self, name: str) -> None:
+        """From now on the log is written to ``<work_dir>/<name>`` too; for a Runner built with ``log_name=None``."""
+        self.cfg.log_name = name
+        self.build_logger(self.cfg.log_level)
+        self._log_env({})
 
     def build_model(self, model: Any) -> torch.nn.Module:
         model = super().build_model(model)
@@ -106,6 +129,8 @@ class InspectionRunner(Runner):
         return Visualizer.get_instance(self._experiment_name)
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        if not self.cfg.get("log_name", "training.log"):
+            return
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
         self.logger.debug(
             f"AnomDet {anomdet.__version__}, Python {platform.python_version()}, torch {torch.__version__}, "

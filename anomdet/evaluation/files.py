@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from anomdet.atomic import write_text
 from anomdet.errors import Problem, UserError
 
 GROUND_TRUTH = "ground_truth.json"
@@ -35,17 +34,7 @@ def write_json(path: Path, content: Any, *, indent: int | None = None) -> None:
     Floats are written with all their digits: reading gives the same numbers back.
     """
     text = json.dumps(content, indent=indent, allow_nan=False, ensure_ascii=False)
-    handle, temp_name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temp_name).chmod(0o666 & ~_umask())
-        Path(temp_name).replace(path)
-    except BaseException:
-        Path(temp_name).unlink(missing_ok=True)
-        raise
+    write_text(path, text + "\n")
 
 
 def write_evaluation(out_dir: Path, evaluation: Evaluation) -> list[Path]:
@@ -87,10 +76,3 @@ def _read(path: Path, kind: type, problems: list[Problem | str]) -> Any:
             return content
         problems.append(Problem(str(path), what, type(content).__name__))
     return None
-
-
-def _umask() -> int:
-    # mkstemp makes files that only their owner can read; results are for the colleagues too.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import cv2
 
+from anomdet.atomic import atomic_write
 from anomdet.errors import Problem, UserError
 from anomdet.visualization.draw import Image
 
@@ -31,16 +30,5 @@ def write_image(path: Path, image_bgr: Image) -> None:
         height, width = image_bgr.shape[:2]
         raise UserError(Problem(str(path), f"a size that {path.suffix} can hold", f"{width} x {height}", "take .png"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temp_name = tempfile.mkstemp(dir=path.parent, prefix=".picture.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temp_name).chmod(0o666 & ~mask)
-        Path(temp_name).replace(path)
-    except BaseException:
-        Path(temp_name).unlink(missing_ok=True)
-        raise
+    with atomic_write(path) as file:
+        file.write(data.tobytes())

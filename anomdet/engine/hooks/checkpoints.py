@@ -32,6 +32,7 @@ class BestAndLastHook(Hook):
         self.monitor = monitor
         self.best_score = -math.inf
         self.best_epoch = 0
+        self.last_epoch = 0  # of the last.pth that this training wrote or went on from
 
     def before_train(self, runner: Runner) -> None:
         self.out_dir.mkdir(parents=True, exist_ok=True)
@@ -50,9 +51,11 @@ class BestAndLastHook(Hook):
         self._save(runner, LAST_NAME, epoch=runner.epoch)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        best = checkpoint.get("meta", {}).get("best")
+        meta = checkpoint.get("meta", {})
+        best = meta.get("best")
         if best and runner._resume:
             self.best_score, self.best_epoch = best["score"], best["epoch"]
+            self.last_epoch = meta.get("epoch", 0)
 
     def _will_validate(self, runner: Runner) -> bool:
         loop, done = runner.train_loop, runner.epoch + 1
@@ -64,3 +67,5 @@ class BestAndLastHook(Hook):
         best = {"score": self.best_score, "epoch": self.best_epoch, "monitor": self.monitor}
         checkpoint = collect_checkpoint(runner, epoch=epoch, best=best, for_resume=for_resume)
         save_atomically(checkpoint, self.out_dir / name)
+        if name == LAST_NAME:
+            self.last_epoch = epoch

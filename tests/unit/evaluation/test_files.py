@@ -48,7 +48,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", fail)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="No space"):
         write_json(path, {"mAP": 0.6})
     assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]

@@ -39,7 +39,7 @@ def test_a_full_disk_leaves_the_old_picture(tmp_path, monkeypatch):
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write.os, "fsync", fail)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="No space"):
         write_image(tmp_path / "a.png", image + 1)
     assert (tmp_path / "a.png").read_bytes() == before

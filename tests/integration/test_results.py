@@ -1,0 +1,141 @@
+"""``anomdet evaluate``, ``visualize`` and ``browse`` on a trained run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from tests.integration.conftest import CLASSES, Trained, named_files, run_command
+from tests.unit.evaluation.pycocotools_oracle import pycocotools_numbers
+
+pytestmark = pytest.mark.xdist_group("run")
+Capture = pytest.CaptureFixture[str]
+OVERALL = ("mAP", "mAP_50", "mAP_75", "mAP_small", "mAP_medium", "mAP_large", "AR_100", "mAP_95")
+COUNTED = ("precision", "recall", "f1_score", "mean_iou")
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained: Trained) -> Path:
+    run_command("evaluate", "-c", trained.config)
+    return trained.log_dir / "evaluation"
+
+
+def test_metrics_has_the_keys(evaluated: Path) -> None:
+    metrics = read(evaluated / "metrics.json")
+    assert set(OVERALL) | set(COUNTED) <= set(metrics)
+    assert (metrics["score_threshold"], metrics["matching_iou_threshold"]) == (0.05, 0.5)
+    assert set(metrics["per_class"]) == set(CLASSES.values())
+    for number, name in CLASSES.items():
+        row = metrics["per_class"][name]
+        assert {"AP", "AP_50", "num_gt", *COUNTED} <= set(row)
+        assert row["class_num"] == number
+    assert metrics["num_images"] == 4
+    assert metrics["num_gt"] > 0
+
+
+def test_predictions_are_coco_in_original_pixels_and_the_users_numbers(evaluated: Path) -> None:
+    truth, predictions = read(evaluated / "ground_truth.json"), read(evaluated / "predictions.json")
+    images = {image["id"]: image for image in truth["images"]}
+    assert [(entry["id"], entry["name"]) for entry in truth["categories"]] == list(CLASSES.items())
+    assert len(predictions) > 0
+    for entry in predictions:
+        assert {"image_id", "category_id", "bbox", "score", "file_name"} <= set(entry)
+        assert entry["file_name"] == images[entry["image_id"]]["file_name"]
+        assert entry["category_id"] in CLASSES
+        x, y, width, height = entry["bbox"]
+        assert 0 <= x <= x + width <= 96.01
+        assert 0 <= y <= y + height <= 96.01
+
+
+def test_metrics_equal_pycocotools_on_the_written_files(evaluated: Path) -> None:
+    metrics = read(evaluated / "metrics.json")
+    truth, predictions = read(evaluated / "ground_truth.json"), read(evaluated / "predictions.json")
+    assert_equal(metrics, truth, predictions)
+
+
+def assert_equal(metrics: dict[str, Any], truth: Any, predictions: Any) -> None:
+    oracle = pycocotools_numbers(truth, predictions, [0.5, 0.75, 0.95])
+    for key in OVERALL:
+        assert metrics[key] == pytest.approx(oracle[key], abs=1e-6), key
+
+
+def test_ground_truth_is_the_label_files(evaluated: Path, data_dir: Path) -> None:
+    truth = read(evaluated / "ground_truth.json")
+    for image in truth["images"]:
+        text = (data_dir / "labels" / image["file_name"]).with_suffix(".txt").read_text(encoding="utf-8")
+        wanted = sorted([float(word) for word in line.split()] for line in text.splitlines())
+        found = [entry for entry in truth["annotations"] if entry["image_id"] == image["id"]]
+        assert sorted([entry["category_id"], *entry["bbox"]] for entry in found) == wanted
+
+
+def test_evaluate_other_split_checkpoint_and_folder(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "here"
+    checkpoint = trained.checkpoint_dir / "last.pth"
+    run_command("evaluate", "-c", trained.config, "--split", "val", "--checkpoint", checkpoint, "--out", out)
+    output = capsys.readouterr().out
+    assert named_files(output) == [out / name for name in ("metrics.json", "predictions.json", "ground_truth.json")]
+    assert all(path.is_file() for path in named_files(output))
+    assert str(checkpoint) in output
+    assert "mAP_50" in output
+    test_images = {image["file_name"] for image in read(trained.log_dir / "evaluation" / "ground_truth.json")["images"]}
+    val_images = {image["file_name"] for image in read(out / "ground_truth.json")["images"]}
+    assert val_images
+    assert not test_images & val_images
+
+
+def test_evaluate_twice_moves_the_first_aside(trained: Trained, tmp_path: Path) -> None:
+    for _ in range(2):
+        run_command("evaluate", "-c", trained.config, "--out", tmp_path)
+    (moved,) = (tmp_path / "previous").iterdir()
+    names = ("metrics.json", "predictions.json", "ground_truth.json")
+    assert {path.name for path in moved.iterdir()} == set(names)
+    for name in names:
+        assert read(moved / name) == read(tmp_path / name)
+
+
+def test_evaluate_with_the_python_config_gives_the_same(trained: Trained, evaluated: Path, tmp_path: Path) -> None:
+    run_command("evaluate", "-c", trained.log_dir / "config.py", "--out", tmp_path)
+    assert read(tmp_path / "metrics.json") == read(evaluated / "metrics.json")
+
+
+def assert_picture(path: Path) -> None:
+    picture = cv2.imread(str(path))
+    assert picture is not None, path
+    assert min(picture.shape[:2]) >= 64
+    assert picture.std() > 5
+
+
+def test_visualize(trained: Trained, evaluated: Path, capsys: Capture) -> None:
+    run_command("visualize", "-c", trained.config, "--limit", "3")
+    sheet, folder = named_files(capsys.readouterr().out)
+    assert folder == trained.log_dir / "visualization"
+    pictures = sorted(path for path in folder.iterdir() if path.suffix == ".jpg" and path != sheet)
+    assert len(pictures) == 3
+    known = {Path(image["file_name"]).stem for image in read(evaluated / "ground_truth.json")["images"]}
+    assert {path.stem for path in pictures} <= known
+    for path in (*pictures, sheet):
+        assert_picture(path)
+
+
+def test_browse(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
+    run_command("browse", "-c", trained.config, "--limit", "5", "--out", tmp_path)
+    sheet, folder = named_files(capsys.readouterr().out)
+    assert folder == tmp_path
+    assert len([path for path in folder.iterdir() if path.suffix == ".jpg"]) == 6
+    for path in folder.iterdir():
+        assert_picture(path)
+    assert sheet.is_file()
+
+
+def test_no_checkpoint_is_refused(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
+    for command in ("evaluate", "visualize"):
+        run_command(command, "-c", trained.config, "--checkpoint", tmp_path / "none.pth", code=2)
+        assert "none.pth" in capsys.readouterr().err

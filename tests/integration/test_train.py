@@ -1,0 +1,153 @@
+"""``anomdet train``: what it writes, that nothing is lost, and that the same settings give the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from anomdet.config.load import load_settings
+from anomdet.engine.hooks.checkpoints import BestAndLastHook
+from tests.integration.conftest import Trained, assert_same_weights, named_files, run_command, write_settings
+
+pytestmark = pytest.mark.xdist_group("run")
+
+
+def test_writes_what_it_names(trained: Trained) -> None:
+    named = named_files(trained.output)
+    assert [path.name for path in named] == ["best_model.pth", "last.pth", "training.log"]
+    assert all(path.is_file() and path.stat().st_size > 0 for path in named)
+    assert {path.name for path in trained.checkpoint_dir.iterdir()} == {"best_model.pth", "last.pth"}
+    assert {"training.log", "settings.yaml", "config.py"} <= {path.name for path in trained.log_dir.iterdir()}
+
+
+def test_console_and_log_carry_the_same_lines(trained: Trained) -> None:
+    log = (trained.log_dir / "training.log").read_text(encoding="utf-8")
+    assert trained.output.split("wrote:")[0].strip() == log.strip()
+    for text in ("epoch 1/2", "epoch 2/2", "mAP", "loss", "1: scratch", "4: hole", "best: epoch"):
+        assert text in log
+    assert "Traceback" not in log
+
+
+def test_the_left_settings_are_the_run(trained: Trained) -> None:
+    left = load_settings(trained.log_dir / "settings.yaml")
+    assert left == load_settings(trained.config)
+
+
+def test_checkpoints_hold_weights_only_and_say_what_they_are(trained: Trained) -> None:
+    last = torch.load(trained.checkpoint_dir / "last.pth", weights_only=False)
+    assert (last["meta"]["epoch"], last["meta"]["seed"]) == (2, 42)
+    assert list(last["meta"]["dataset_meta"]["class_nums"]) == [1, 2, 3, 4]
+    assert {"optimizer", "param_schedulers", "message_hub", "ema_state_dict"} <= set(last)
+    best = torch.load(trained.checkpoint_dir / "best_model.pth", weights_only=False)
+    assert best["meta"]["best"]["epoch"] == best["meta"]["epoch"] in (1, 2)
+    assert not {"optimizer", "ema_state_dict"} & set(best)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_the_same_settings_give_the_same_weights(trained: Trained, tmp_path: Path, workers: str) -> None:
+    """In another process, and whoever loads the images."""
+    _train_again(trained.config, tmp_path, f"data.num_workers={workers}")
+    assert_same_weights(trained.checkpoint_dir / "last.pth", tmp_path / "checkpoints" / "last.pth")
+
+
+def test_another_seed_gives_other_weights(trained: Trained, tmp_path: Path) -> None:
+    _train_again(trained.config, tmp_path, "training.seed=1")
+    with pytest.raises(AssertionError, match="weights differ"):
+        assert_same_weights(trained.checkpoint_dir / "last.pth", tmp_path / "checkpoints" / "last.pth")
+
+
+def _train_again(config: Path, folder: Path, *overrides: str) -> None:
+    dirs = (f"logging.log_dir={folder / 'logs'}", f"logging.checkpoint_dir={folder / 'checkpoints'}")
+    run_command("train", "-c", config, *dirs, *overrides)
+
+
+@pytest.mark.parametrize("source", ["translated", "left beside the outputs"])
+def test_a_python_config_trains_to_the_same_weights(
+    trained: Trained, tmp_path: Path, source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if source == "translated":
+        run_command("config", "-c", trained.config, "--to", "py")
+        text = capsys.readouterr().out
+    else:
+        text = (trained.log_dir / "config.py").read_text(encoding="utf-8")
+    config = tmp_path / "run.py"
+    config.write_text(text, encoding="utf-8")
+    dirs = (f"work_dir={tmp_path / 'logs'}", f"default_hooks.checkpoint.out_dir={tmp_path / 'checkpoints'}")
+    run_command("train", "-c", config, *dirs)
+    assert_same_weights(trained.checkpoint_dir / "last.pth", tmp_path / "checkpoints" / "last.pth")
+
+
+def test_earlier_results_are_moved_aside(data_dir: Path, tmp_path: Path) -> None:
+    config = write_settings(tmp_path, data_dir)
+    logs, checkpoints = tmp_path / "logs", tmp_path / "checkpoints"
+    for folder, name in ((logs, "training.log"), (logs, "settings.yaml"), (checkpoints, "best_model.pth")):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text("of an earlier run", encoding="utf-8")
+    (logs / "notes.txt").write_text("mine", encoding="utf-8")
+    run_command("train", "-c", config)
+    log = (logs / "training.log").read_text(encoding="utf-8")
+    for folder, names in ((logs, {"training.log", "settings.yaml"}), (checkpoints, {"best_model.pth"})):
+        (moved,) = (folder / "previous").iterdir()
+        assert {path.name for path in moved.iterdir()} == names
+        assert {path.read_text(encoding="utf-8") for path in moved.iterdir()} == {"of an earlier run"}
+        assert str(moved) in log
+    assert (logs / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def _interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = BestAndLastHook.after_val_epoch
+
+    def then_stop(self: BestAndLastHook, runner: Any, metrics: Any = None) -> None:
+        finish(self, runner, metrics)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BestAndLastHook, "after_val_epoch", then_stop)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dirs = (f"logging.log_dir={tmp_path / 'logs'}", f"logging.checkpoint_dir={tmp_path / 'checkpoints'}")
+    with monkeypatch.context() as patch:
+        _interrupt(patch)
+        run_command("train", "-c", trained.config, *dirs, code=130)
+    assert "--resume" in capsys.readouterr().err
+    last = tmp_path / "checkpoints" / "last.pth"
+    assert torch.load(last, weights_only=False)["meta"]["epoch"] == 1
+    run_command("train", "-c", trained.config, "--resume", *dirs)
+    assert_same_weights(trained.checkpoint_dir / "last.pth", last)
+    # Its optimizer and best score too, not the weights alone.
+    one, other = (torch.load(path, weights_only=False) for path in (trained.checkpoint_dir / "last.pth", last))
+    assert one["meta"]["best"] == other["meta"]["best"]
+    for number, state in one["optimizer"]["state"].items():
+        for key, value in state.items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(other["optimizer"]["state"][number][key]))
+    log = (tmp_path / "logs" / "training.log").read_text(encoding="utf-8")
+    assert log.count("epoch 1/2") == log.count("epoch 2/2") == 1
+
+
+def test_debug_tells_every_batch(data_dir: Path, tmp_path: Path) -> None:
+    config = write_settings(tmp_path, data_dir)
+    run_command("train", "-c", config, "logging.log_level=DEBUG")
+    log = (tmp_path / "logs" / "training.log").read_text(encoding="utf-8")
+    batches = [line for line in log.splitlines() if "epoch 1 batch" in line]
+    assert len(batches) >= 4
+    for text in ("loss", "lr ", "grad_norm", "memory"):
+        assert all(text in line for line in batches)
+
+
+def test_without_validation_images_of_a_class_it_still_ends(data_dir: Path, tmp_path: Path) -> None:
+    """No mAP to speak of: the last epoch is the best so far, and both files are there."""
+    config = write_settings(tmp_path, data_dir, learning_rate=1e-12)
+    run_command("train", "-c", config)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best_model.pth", "last.pth"}
+
+
+def test_resume_without_a_checkpoint_is_refused(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_command("train", "-c", write_settings(tmp_path, data_dir), "--resume", code=2)
+    assert "last.pth" in capsys.readouterr().err
