@@ -18,11 +18,11 @@ def get_custom_backbone(config):
     """What AnomDet calls.
 
     Args:
-        config: a dict, the model section of the settings; ``pretrained`` true loads ImageNet's weights.
+        config: the settings as a dict; ``model.pretrained`` true loads ImageNet's weights.
 
     Returns:
         The backbone, a torch.nn.Module from images (N, 3, H, W) to a dict of maps, and the channels of each map.
     """
-    network = mobilenet_v2(weights="IMAGENET1K_V2" if config.get("pretrained") else None)
+    network = mobilenet_v2(weights="IMAGENET1K_V2" if config.get("model", {}).get("pretrained") else None)
     backbone = create_feature_extractor(network, list(LAYERS))
     return backbone, list(LAYERS.values())

@@ -15,17 +15,18 @@ from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 
 
 class CustomModel(nn.Module):
-    """What AnomDet makes; ``config`` is the model section of the settings, ``num_classes`` filled in."""
+    """What AnomDet makes; ``config`` is the settings as a dict, ``model.num_classes`` filled in."""
 
     def __init__(self, config):
         super().__init__()
-        pretrained = bool(config.get("pretrained"))
+        pretrained = bool(config["model"].get("pretrained"))
+        longest_px = config.get("data", {}).get("image_size", 640)
         self.detector = fasterrcnn_mobilenet_v3_large_320_fpn(
             weights=None,
             weights_backbone="IMAGENET1K_V1" if pretrained else None,
-            num_classes=config["num_classes"] + 1,  # torchvision counts the background, as class 0
-            min_size=config.get("min_size", 320),
-            max_size=config.get("max_size", 640),
+            num_classes=config["model"]["num_classes"] + 1,  # torchvision counts the background, as class 0
+            min_size=longest_px if isinstance(longest_px, int) else min(longest_px),
+            max_size=longest_px if isinstance(longest_px, int) else max(longest_px),
         )
 
     def forward(self, images, targets=None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +92,21 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> t
     config = copy.deepcopy(config)
     config.load_from = None
     _forget_pretrained(config.model)
-    config = complete(config, names)
+    try:
+        config = complete(config, names)
+    except UserError as error:
+        raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
     config.test_dataloader.dataset.split = split
     config.load_from = str(path)
     return config, path
+
+
+def _in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
+    """The classes that are allowed came from the checkpoint, not from the settings: the message says so."""
+    if isinstance(problem, str) or "data.classes" not in problem.expected:
+        return problem
+    expected = problem.expected.replace("data.classes", f"the checkpoint {path}")
+    return replace(problem, expected=expected, hint="give the checkpoint that was trained on this data")
 
 
 def _forget_pretrained(model: Any) -> None:
@@ -125,6 +136,6 @@ def build_tester(config: Any) -> Any:
     fitted.default_hooks = dict(logger=None, checkpoint=None, param_scheduler=None, sampler_seed=None)
     runner = build_runner(fitted, log_name=None)
     runner.load_or_resume()
-    runner.test_loop  # noqa: B018 - builds the data loader; all that can be wrong is wrong by now
+    _ = runner.test_loop  # builds the data loader: what can be wrong is found before anything is written
     runner.open_log("evaluation.log")
     return runner

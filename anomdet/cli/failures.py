@@ -10,7 +10,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -139,8 +138,9 @@ def _sigterm_raises() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def user_built(path: Path, error: Exception) -> UserError:
+def user_built(where: str, error: Exception) -> UserError:
     """The error of a config that MMDetection cannot build or run, in the words of the library."""
-    first_line = next(iter(str(error).strip().splitlines()), "")
-    got = f"{type(error).__name__}: {first_line}"
-    return UserError(Problem(str(path), "a config that MMDetection can build", got, "--debug shows where it failed"))
+    said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    said = next(iter(said.strip().splitlines()), "").split(". Please check")[0]
+    got = f"{type(error).__name__}: {said}"
+    return UserError(Problem(where, "what MMDetection can build and run", got, "--debug shows where it failed"))

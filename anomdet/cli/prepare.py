@@ -93,8 +93,10 @@ def _fit_backbone(config: Any) -> None:
     from anomdet.models.probe import probe
 
     # Only the shapes are looked at: the weights can wait for the Runner.
-    unloaded = {"pretrained": False} if "pretrained" in config.model.backbone else {}
-    backbone = MODELS.build({**config.model.backbone, **unloaded})
+    without = {
+        key: value for key, value in (("pretrained", False), ("checkpoint", None)) if key in config.model.backbone
+    }
+    backbone = MODELS.build({**config.model.backbone, **without})
     config.model = fit_to_backbone(config.model, probe(backbone))
 
 

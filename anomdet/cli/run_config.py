@@ -58,14 +58,18 @@ class Run:
         except (UserError, OSError):
             raise
         except Exception as error:
-            if machine_limit(error) or not self._in_foreign_language():
+            where = self._foreign_words()
+            if machine_limit(error) or not where:
                 raise
-            raise user_built(self.path, error) from error
+            raise user_built(where, error) from error
 
-    def _in_foreign_language(self) -> bool:
-        if self.settings is None or self.settings.model.overrides:
-            return True
-        return effective_model_name(self.settings).startswith(MMDET_PREFIX)
+    def _foreign_words(self) -> str:
+        """Where the user wrote in MMDetection's language; empty if nowhere."""
+        if self.settings is None:
+            return str(self.path)
+        if self.settings.model.overrides:
+            return f"{self.path}: model.overrides"
+        return f"{self.path}: model.name" if effective_model_name(self.settings).startswith(MMDET_PREFIX) else ""
 
 
 def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:

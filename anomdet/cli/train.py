@@ -44,6 +44,7 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     with run.blamed():
         # Nothing of an earlier run is touched before everything is known to be sound.
         runner = build_runner(fitted, log_name=None)
+        _ = runner.train_loop, runner.val_loop
     if resume:
         _check_resume(runner, fitted.load_from)
     if is_main_process():

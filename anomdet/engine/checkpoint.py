@@ -18,6 +18,9 @@ from anomdet.atomic import atomic_write
 from anomdet.errors import Problem, UserError
 
 
+_DAMAGED = "a file of another kind or a damaged one"
+
+
 def collect_checkpoint(runner: Runner, *, epoch: int, best: dict[str, Any], for_resume: bool) -> dict[str, Any]:
     """What a checkpoint holds, in MMEngine's layout.
 
@@ -81,15 +84,16 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise UserError(Problem(str(path), "a checkpoint file", "nothing there", "train first, or give --checkpoint"))
+        got = "a folder" if path.is_dir() else "nothing there"
+        raise UserError(Problem(str(path), "a checkpoint file", got, "train first, or give --checkpoint"))
     try:
         with torch.serialization.safe_globals(get_torch_safe_globals()):
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(_refused(path, error)) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
-        hint = "the file is damaged or of another kind"
-        raise UserError(Problem(str(path), "a checkpoint written by torch.save", _first_line(error), hint)) from error
+        got = f"a file that cannot be read ({error.strerror})" if isinstance(error, OSError) else _DAMAGED
+        raise UserError(Problem(str(path), "a checkpoint written by torch.save", got)) from error
     if not isinstance(checkpoint, dict):
         raise UserError(Problem(str(path), "a dict of weights", type(checkpoint).__name__))
     return checkpoint
@@ -102,11 +106,7 @@ def _refused(path: Path, error: Exception) -> Problem:
         return Problem(
             str(path), "weights only", f"the Python object {name}", "it was not loaded: such a file can run any code"
         )
-    return Problem(str(path), "a checkpoint written by torch.save", "a file of another kind or a damaged one")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return Problem(str(path), "a checkpoint written by torch.save", _DAMAGED)
 
 
 def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path, *, strict: bool) -> str:

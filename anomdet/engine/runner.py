@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import sys
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,9 @@ class InspectionRunner(Runner):
         logger.setLevel(level)  # so that a line nobody reads is not even put together
         handlers: list[logging.Handler] = [_Console()]
         name = self.cfg.get("log_name", "training.log")
-        if name and self.rank == 0:
-            handlers.append(_LogFile((Path(self.work_dir) / name).open("a", encoding="utf-8")))
+        if self.rank == 0:
+            # Lines of a log that is opened later wait for it.
+            handlers.append(self._log_file(name) if name else MemoryHandler(10_000, logging.CRITICAL + 1))
         for handler in handlers:
             handler.setFormatter(_FORMAT)
             handler.setLevel(level if self.rank == 0 else logging.ERROR)
@@ -97,10 +99,16 @@ class InspectionRunner(Runner):
         return logger
 
     def open_log(self, name: str) -> None:
-        """From now on the log is written to ``<work_dir>/<name>`` too; for a Runner built with ``log_name=None``."""
+        """Write the log to ``<work_dir>/<name>`` too, from the first line on; for a Runner built with ``log_name=None``."""
+        waiting = [handler for handler in self.logger.handlers if isinstance(handler, MemoryHandler)]
         self.cfg.log_name = name
         self.build_logger(self.cfg.log_level)
-        self._log_env({})
+        for handler in waiting:
+            handler.setTarget(self.logger.handlers[-1])
+            handler.close()
+
+    def _log_file(self, name: str) -> logging.Handler:
+        return _LogFile((Path(self.work_dir) / name).open("a", encoding="utf-8"))
 
     def build_model(self, model: Any) -> torch.nn.Module:
         model = super().build_model(model)
@@ -129,8 +137,6 @@ class InspectionRunner(Runner):
         return Visualizer.get_instance(self._experiment_name)
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
-        if not self.cfg.get("log_name", "training.log"):
-            return
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
         self.logger.debug(
             f"AnomDet {anomdet.__version__}, Python {platform.python_version()}, torch {torch.__version__}, "

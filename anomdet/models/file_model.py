@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ class FileModel(BaseModel):
 
     Args:
         file: Python file that defines ``class CustomModel(config)``, a torch.nn.Module.
-        config: handed to the class as a dict, with ``num_classes`` (without the background) added.
+        config: the settings as a plain dict, handed to the class with ``model.num_classes`` (without the background)
+            filled in.
         num_classes: how many classes of defects there are.
         data_preprocessor: null for the images described above.
         init_cfg: as for every mmengine model; weights are the user's own affair.
@@ -60,7 +62,7 @@ class FileModel(BaseModel):
         self.num_classes = num_classes
         make = load_name(file, CLASS, f"class {CLASS}(config)")
         try:
-            model = make(dict(config or {}, num_classes=num_classes))
+            model = make(_with_num_classes(config or {}, num_classes))
         except Exception as error:
             path = Path(file).expanduser().resolve()
             raise UserError(problem_from(error, path, f"{CLASS}(config) to make a torch.nn.Module")) from error
@@ -150,3 +152,9 @@ def _target(sample: Any, device: torch.device) -> dict[str, Tensor]:
     solid = (bboxes_xyxy[:, 2:] > bboxes_xyxy[:, :2]).all(1)
     labels = sample.gt_instances.labels.to(device).long() + 1
     return {"boxes": bboxes_xyxy[solid], "labels": labels[solid]}
+
+
+def _with_num_classes(config: Mapping[str, Any], num_classes: int) -> dict[str, Any]:
+    plain = copy.deepcopy(dict(config))
+    plain["model"] = dict(plain.get("model") or {}, num_classes=num_classes)
+    return plain

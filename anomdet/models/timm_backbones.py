@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
+from urllib.parse import urlparse
+from urllib.request import getproxies
 
 from torch import Tensor, nn
 
@@ -64,10 +68,35 @@ def _create(name: str, pretrained: bool, out_indices: Sequence[int] | None) -> n
         raise UserError(Problem(where, "a model that timm knows", repr(name), hint))
     chosen: dict[str, Any] = {} if out_indices is None else {"out_indices": tuple(out_indices)}
     try:
-        return timm.create_model(name, pretrained=pretrained, features_only=True, **chosen)
+        with _quick_offline() if pretrained else nullcontext():
+            return timm.create_model(name, pretrained=pretrained, features_only=True, **chosen)
     except Exception as error:  # timm and the hub's client raise what they please
         got = f"{type(error).__name__}: {error}"
         if not pretrained:
             raise UserError(Problem(where, "a model with feature maps", got)) from error
         hint = "load them once where there is a network, or set pretrained: false"
         raise UserError(Problem(where, "feature maps with pretrained weights", got, hint)) from error
+
+
+@contextmanager
+def _quick_offline() -> Iterator[None]:
+    """Without a network the hub's client tries again for most of a minute; within, it looks into its cache at once."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _reachable(str(constants.ENDPOINT))
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _reachable(address: str) -> bool:
+    """Whether an address has a chance: a proxy may know it, or the name is known here."""
+    if getproxies():
+        return True
+    try:
+        socket.getaddrinfo(urlparse(address).hostname, None)
+    except OSError:
+        return False
+    return True

@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from tests.integration.conftest import CLASSES, Trained, named_files, run_command
-from tests.unit.evaluation.pycocotools_oracle import pycocotools_numbers
+from tests.unit.evaluation.pycocotools_oracle import class_aps, single_threshold_aps, twelve_numbers
 
 pytestmark = pytest.mark.xdist_group("run")
 Capture = pytest.CaptureFixture[str]
@@ -57,14 +57,15 @@ def test_predictions_are_coco_in_original_pixels_and_the_users_numbers(evaluated
 
 def test_metrics_equal_pycocotools_on_the_written_files(evaluated: Path) -> None:
     metrics = read(evaluated / "metrics.json")
-    truth, predictions = read(evaluated / "ground_truth.json"), read(evaluated / "predictions.json")
-    assert_equal(metrics, truth, predictions)
-
-
-def assert_equal(metrics: dict[str, Any], truth: Any, predictions: Any) -> None:
-    oracle = pycocotools_numbers(truth, predictions, [0.5, 0.75, 0.95])
+    files = (evaluated / "ground_truth.json", evaluated / "predictions.json")
+    by_hand = twelve_numbers(*files)
+    by_hand.update(zip(("mAP_50", "mAP_75", "mAP_95"), single_threshold_aps(*files, (0.5, 0.75, 0.95)), strict=True))
     for key in OVERALL:
-        assert metrics[key] == pytest.approx(oracle[key], abs=1e-6), key
+        assert metrics[key] == pytest.approx(by_hand[key], abs=1e-6), key
+    for number, (ap, ap_50) in class_aps(*files).items():
+        row = metrics["per_class"][CLASSES[number]]
+        assert row["AP"] == pytest.approx(ap, abs=1e-6)
+        assert row["AP_50"] == pytest.approx(ap_50, abs=1e-6)
 
 
 def test_ground_truth_is_the_label_files(evaluated: Path, data_dir: Path) -> None:

@@ -27,7 +27,7 @@ class CustomModel(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
-        self.num_classes = config["num_classes"]
+        self.num_classes = config["model"]["num_classes"]
         self.seen = []
 
     def forward(self, images, targets=None):
@@ -85,7 +85,7 @@ def test_predictions_come_back_in_original_pixels_with_labels_from_0(tmp_path: P
 
 
 def test_the_example_trains_and_predicts() -> None:
-    config = {"min_size": 64, "max_size": 64, "pretrained": False}
+    config = {"model": {"pretrained": False}, "data": {"image_size": 64}}
     model = MODELS.build({"type": "anomdet.FileModel", "file": str(EXAMPLE), "config": config, "num_classes": 2})
     torch.manual_seed(0)
     batch = _batch([(64, 64), (64, 64)], [[[8, 8, 40, 40]], []])

@@ -1,0 +1,212 @@
+"""The hooks, with a fake Runner: early stopping, best and last checkpoints, seeds, the words of the progress."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from anomdet.engine.checkpoint import load_checkpoint
+from anomdet.engine.hooks import BestAndLastHook, EarlyStopping, EpochSeedHook
+from anomdet.engine.hooks.progress import readable_time
+
+NAN = math.nan
+
+
+class Runner:
+    """As much of MMEngine's as the hooks touch."""
+
+    def __init__(self, *, resume: bool = False, rank: int = 0, val_interval: int = 1, max_epochs: int = 10) -> None:
+        self.epoch, self.iter, self.rank, self.seed = 0, 0, rank, 0
+        self._resume = resume
+        self.train_loop = SimpleNamespace(
+            stop_training=False, val_begin=1, val_interval=val_interval, max_epochs=max_epochs
+        )
+        self.lines: list[str] = []
+        self.logger = SimpleNamespace(info=self.lines.append)
+        self.model = nn.Linear(2, 1)
+        state = SimpleNamespace(state_dict=dict)
+        self.message_hub = self.optim_wrapper = state
+        self.param_schedulers: list[Any] = []
+        self.cfg = SimpleNamespace(pretty_text="")
+        self.train_dataloader = SimpleNamespace(dataset=SimpleNamespace(metainfo={}))
+
+    def call_hook(self, name: str, **_: Any) -> None:
+        assert name == "before_save_checkpoint"
+
+    def run(self, hook: Any, scores: list[float | None], *, before: Any = None) -> int:
+        """Epochs as MMEngine's loop runs them; None: no validation after that epoch. Returns the epochs done."""
+        hook.before_train(self)
+        for score in scores:
+            if self.train_loop.stop_training:
+                break
+            with torch.no_grad():
+                self.model.weight.fill_(float(self.epoch + 1))
+            hook.after_train_epoch(self)
+            self.epoch += 1
+            if score is not None:
+                hook.after_val_epoch(self, {"mAP": score, "other": 1.0})
+        return self.epoch
+
+
+STOPS: dict[str, tuple[dict[str, Any], list[float], int]] = {
+    "it rises": (dict(patience=2), [0.1, 0.2, 0.3, 0.4, 0.5], 5),
+    "a plateau stops": (dict(patience=2), [0.5] * 6, 3),
+    "a plateau at zero stops": (dict(patience=2), [0.0] * 6, 3),
+    "it falls": (dict(patience=2), [0.5, 0.4, 0.3, 0.2], 3),
+    "a rise starts the count anew": (dict(patience=2), [0.5, 0.4, 0.6, 0.5, 0.5, 0.5], 5),
+    "below the best does not count": (dict(patience=2), [0.5, 0.3, 0.4, 0.45], 3),
+    "patience 1": (dict(patience=1), [0.5, 0.5, 0.9], 2),
+    "NaN is not better": (dict(patience=2), [0.5, NAN, NAN, 0.9], 3),
+    "NaN at first": (dict(patience=3), [NAN, NAN, 0.1, 0.1, 0.1, 0.2], 6),
+    "all NaN": (dict(patience=2), [NAN] * 5, 2),
+    "min_delta": (dict(patience=2, min_delta=0.1), [0.5, 0.55, 0.59, 0.9], 3),
+    "min_delta reached": (dict(patience=2, min_delta=0.1), [0.5, 0.55, 0.65, 0.7, 0.72, 0.9], 5),
+}
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_early_stopping(name: str) -> None:
+    arguments, scores, epochs = STOPS[name]
+    runner = Runner()
+    assert runner.run(EarlyStopping(**arguments), list(scores)) == epochs
+    stopped = epochs < len(scores)
+    assert runner.train_loop.stop_training == stopped or epochs == len(scores)
+    if stopped:
+        assert f"stopped early after epoch {epochs}" in runner.lines[-1]
+
+
+def test_early_stopping_without_the_metric_counts_as_not_better() -> None:
+    runner = Runner()
+    hook = EarlyStopping(monitor="nothing", patience=2)
+    assert runner.run(hook, [0.1, 0.2, 0.3]) == 2
+
+
+def test_early_stopping_goes_on_after_a_resume() -> None:
+    first, checkpoint = EarlyStopping(patience=3), {}
+    runner = Runner()
+    runner.run(first, [0.5, 0.4])
+    first.before_save_checkpoint(runner, checkpoint)
+    resumed = EarlyStopping(patience=3)
+    again = Runner(resume=True)
+    resumed.after_load_checkpoint(again, checkpoint)
+    assert again.run(resumed, [0.4, 0.4, 0.4]) == 2
+    # Loading weights for another training brings no counts along.
+    fresh = EarlyStopping(patience=3)
+    fresh.after_load_checkpoint(Runner(resume=False), checkpoint)
+    assert (fresh.best_score, fresh.bad_validations) == (-math.inf, 0)
+
+
+def test_a_stopped_run_stays_stopped_when_resumed() -> None:
+    first, checkpoint = EarlyStopping(patience=1), {}
+    runner = Runner()
+    runner.run(first, [0.5, 0.5])
+    first.before_save_checkpoint(runner, checkpoint)
+    resumed = EarlyStopping(patience=1)
+    again = Runner(resume=True)
+    resumed.after_load_checkpoint(again, checkpoint)
+    assert again.run(resumed, [0.9]) == 0
+    # With more patience it goes on.
+    patient = EarlyStopping(patience=2)
+    patient.after_load_checkpoint(again, checkpoint)
+    assert Runner(resume=True).run(patient, [0.9]) == 1
+
+
+def saved(folder: Path, name: str) -> tuple[int, float]:
+    checkpoint = load_checkpoint(folder / name)
+    return checkpoint["meta"]["epoch"], float(checkpoint["state_dict"]["weight"][0, 0])
+
+
+BEST: dict[str, tuple[list[float | None], int, float]] = {
+    "the best in the middle": ([0.1, 0.5, 0.3], 2, 0.5),
+    "equal scores keep the first": ([0.5, 0.5], 1, 0.5),
+    "NaN at first": ([NAN, 0.0, -0.5], 2, 0.0),
+    "NaN later": ([0.2, NAN], 1, 0.2),
+    "only NaN": ([NAN, NAN], 1, -math.inf),
+    "zeros": ([0.0, 0.0], 1, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", BEST)
+def test_best_and_last(tmp_path: Path, name: str) -> None:
+    scores, best_epoch, best_score = BEST[name]
+    hook = BestAndLastHook(str(tmp_path / "checkpoints"))
+    epochs = Runner(max_epochs=len(scores)).run(hook, scores)
+    folder = tmp_path / "checkpoints"
+    assert saved(folder, "best_model.pth") == (best_epoch, best_epoch)
+    assert saved(folder, "last.pth") == (epochs, epochs)
+    assert load_checkpoint(folder / "last.pth")["meta"]["best"] == dict(
+        score=best_score, epoch=best_epoch, monitor="mAP"
+    )
+    assert {path.name for path in folder.iterdir()} == {"best_model.pth", "last.pth"}
+
+
+def test_last_is_written_after_every_epoch_validated_or_not(tmp_path: Path) -> None:
+    hook, runner = BestAndLastHook(str(tmp_path)), Runner(val_interval=2, max_epochs=5)
+    hook.before_train(runner)
+    for epoch in range(1, 6):
+        hook.after_train_epoch(runner)
+        runner.epoch += 1
+        if epoch % 2 == 0 or epoch == 5:
+            assert not (tmp_path / "last.pth").is_file() or saved(tmp_path, "last.pth")[0] == epoch - 1
+            hook.after_val_epoch(runner, {"mAP": 0.1 * epoch})
+        assert saved(tmp_path, "last.pth")[0] == epoch
+    assert saved(tmp_path, "best_model.pth")[0] == 5
+
+
+def test_other_ranks_write_nothing(tmp_path: Path) -> None:
+    Runner(rank=1, max_epochs=2).run(BestAndLastHook(str(tmp_path)), [0.1, 0.2])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_best_score_survives_a_resume(tmp_path: Path) -> None:
+    first = BestAndLastHook(str(tmp_path))
+    runner = Runner(max_epochs=4)
+    runner.run(first, [0.3, 0.6])
+    resumed, again = BestAndLastHook(str(tmp_path)), Runner(resume=True, max_epochs=4)
+    again.epoch = 2
+    resumed.after_load_checkpoint(again, load_checkpoint(tmp_path / "last.pth"))
+    assert (resumed.best_score, resumed.best_epoch) == (0.6, 2)
+    again.run(resumed, [0.5, 0.55])
+    assert saved(tmp_path, "best_model.pth")[0] == 2
+    assert saved(tmp_path, "last.pth")[0] == 4
+    fresh = BestAndLastHook(str(tmp_path))
+    fresh.after_load_checkpoint(Runner(resume=False), load_checkpoint(tmp_path / "last.pth"))
+    assert fresh.best_epoch == 0
+
+
+def draws(seed: int, epoch: int, rank: int = 0) -> tuple[float, float, float]:
+    runner: Any = SimpleNamespace(epoch=epoch, rank=rank)
+    EpochSeedHook(seed).before_train_epoch(runner)
+    return float(torch.rand(1)), float(np.random.rand()), random.random()
+
+
+def test_seeds() -> None:
+    assert draws(1, 0) == draws(1, 0)
+    each = [draws(1, 0), draws(1, 1), draws(2, 0), draws(1, 0, rank=1), draws(2, 1)]
+    for generator in zip(*each, strict=True):
+        assert len(set(generator)) == len(each)
+
+
+TIMES = {
+    0.2: "0 s",
+    59.4: "59 s",
+    59.6: "1 min 00 s",
+    185: "3 min 05 s",
+    3599.4: "59 min 59 s",
+    3599.7: "1 h 00 min",
+    7620: "2 h 07 min",
+    90000: "25 h 00 min",
+}
+
+
+@pytest.mark.parametrize("seconds", TIMES)
+def test_readable_time(seconds: float) -> None:
+    assert readable_time(seconds) == TIMES[seconds]

@@ -1,0 +1,80 @@
+"""Weight decay for kernels only, and every trained parameter once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from anomdet.engine.optim import TwoGroups, decay_groups
+
+
+class Scaled(nn.Module):
+    """Two convolutions with one shared kernel, norms, a frozen part, a scalar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 3, 3)
+        self.second = nn.Conv2d(3, 3, 3)
+        self.second.weight = self.first.weight
+        self.norms = nn.ModuleList([nn.BatchNorm2d(3), nn.GroupNorm(1, 3), nn.LayerNorm(3)])
+        self.linear = nn.Linear(3, 2)
+        self.embedding = nn.Embedding(4, 3)
+        self.scale = nn.Parameter(torch.tensor(1.0))
+        self.frozen = nn.Linear(2, 2).requires_grad_(False)
+
+
+def names(model: nn.Module, parameters: list[nn.Parameter]) -> set[str]:
+    known = {id(parameter): name for name, parameter in model.named_parameters()}
+    return {known[id(parameter)] for parameter in parameters}
+
+
+def test_every_trained_parameter_once() -> None:
+    model = Scaled()
+    decayed, free = decay_groups(model)
+    ids = [id(parameter) for parameter in (*decayed, *free)]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+
+
+def test_norms_biases_and_scalars_are_free() -> None:
+    model = Scaled()
+    decayed, free = decay_groups(model)
+    assert names(model, decayed) == {"first.weight", "linear.weight", "embedding.weight"}
+    assert all(name.endswith("bias") or name.startswith("norms") or name == "scale" for name in names(model, free))
+    assert len(free) == 3 * 2 + 3 + 1
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW", "SGD"])
+def test_the_optimizer(kind: str) -> None:
+    build = TwoGroups(
+        dict(
+            type="OptimWrapper",
+            optimizer=dict(type=kind, lr=0.5, weight_decay=0.25),
+            clip_grad=dict(max_norm=3.0, norm_type=2),
+        )
+    )
+    for _ in range(2):  # building leaves the config as it was
+        wrapper = build(Scaled())
+        assert type(wrapper.optimizer).__name__ == kind
+        assert [group["weight_decay"] for group in wrapper.optimizer.param_groups] == [0.25, 0.0]
+        assert [group["lr"] for group in wrapper.optimizer.param_groups] == [0.5, 0.5]
+        assert wrapper.clip_grad_kwargs["max_norm"] == 3.0
+
+
+def test_decay_shrinks_kernels_only() -> None:
+    model = Scaled()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+    build = TwoGroups(dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.1, weight_decay=0.5)))
+    build(model).optimizer.step()
+    assert model.first.weight.flatten()[0].item() == pytest.approx(0.95)
+    assert model.first.bias[0].item() == model.norms[0].weight[0].item() == model.scale.item() == 1.0
+    assert model.frozen.weight.flatten()[0].item() == 1.0
+
+
+def test_without_kernels_there_is_one_group() -> None:
+    build = TwoGroups(dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.1)))
+    assert len(build(nn.BatchNorm2d(3)).optimizer.param_groups) == 1

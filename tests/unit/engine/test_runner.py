@@ -1,0 +1,38 @@
+"""What the log shows: our lines from INFO on, the libraries' from DEBUG on, and their warnings always."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import mmdet
+import mmengine
+import pytest
+
+from anomdet.engine.runner import _OwnLines
+
+OWN = "/somewhere/anomdet/cli/train.py"
+LIBRARIES = [str(Path(module.__file__ or "").parent / "runner.py") for module in (mmengine, mmdet)]
+
+
+def shown(pathname: str, level: int, log_level: int) -> bool:
+    record = logging.LogRecord("anomdet", level, pathname, 1, "text", None, None)
+    return bool(_OwnLines(log_level).filter(record))
+
+
+def test_our_lines_are_shown() -> None:
+    for level in (logging.DEBUG, logging.INFO, logging.ERROR):
+        assert shown(OWN, level, logging.INFO)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_the_libraries_lines_are_detail(library: str) -> None:
+    assert not shown(library, logging.INFO, logging.INFO)
+    assert shown(library, logging.INFO, logging.DEBUG)
+    for log_level in (logging.DEBUG, logging.INFO, logging.ERROR):
+        assert shown(library, logging.WARNING, log_level)
+
+
+def test_the_initialisation_of_each_parameter_is_nobodys_detail() -> None:
+    path = str(Path(mmengine.__file__).parent / "model" / "base_module.py")
+    assert not shown(path, logging.INFO, logging.DEBUG)
