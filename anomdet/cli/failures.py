@@ -58,10 +58,11 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, i
         error: what a command raised.
         arguments: of the command line, to show what was got.
     """
+    interrupted = interruption(error)
+    if interrupted is not None:
+        return str(interrupted) or "interrupted", 143 if isinstance(interrupted, Terminated) else 130
     if isinstance(error, UserError):
         return f"error: {_own_words(str(error))}", error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return str(error) or "interrupted", 143 if isinstance(error, Terminated) else 130
     if isinstance(error, typer.BadParameter.__mro__[1]):  # the base of all usage errors, under a private name
         from anomdet.cli.usage import usage_problem
 
@@ -75,6 +76,13 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, i
         return f"error: {_bad_file(error)}", 2
     first_line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     return f"unforeseen error: {first_line}\nrun again with --debug for the traceback", 1
+
+
+def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The Ctrl-C or SIGTERM behind an error: some libraries catch it and raise an error of their own instead."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def machine_limit(error: BaseException) -> str:

@@ -30,7 +30,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
 
 
-def _name_files(paths: list[Path]) -> None:
+def name_files(paths: list[Path]) -> None:
+    """End a command by naming what it wrote; of many processes only the first speaks."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     typer.echo("wrote:")
     for path in paths:
         typer.echo(f"  {path}")
@@ -46,7 +49,7 @@ def train(
     """Train a detector."""
     from anomdet.cli.train import train as run
 
-    _name_files(run(config, overrides or (), resume=resume))
+    name_files(run(config, overrides or (), resume=resume))
 
 
 @app.command(epilog="Example: anomdet evaluate -c configs/default.yaml --split val")
@@ -63,7 +66,7 @@ def evaluate(
 
     result = run(config, overrides or (), split=split, checkpoint=checkpoint, out=out)
     typer.echo(result.table)
-    _name_files(result.written)
+    name_files(result.written)
 
 
 @app.command(epilog="Example: anomdet visualize -c configs/default.yaml --limit 20")
@@ -76,10 +79,10 @@ def visualize(
     limit: Limit = 32,
     debug: Debug = False,
 ) -> None:
-    """Draw ground truth and predictions side by side."""
+    """Draw truth and predictions side by side."""
     from anomdet.cli.visualize import visualize as run
 
-    _name_files(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, limit=limit))
+    name_files(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, limit=limit))
 
 
 @app.command(epilog="Example: anomdet browse -c configs/default.yaml --limit 16")
@@ -90,10 +93,13 @@ def browse(
     limit: Limit = 16,
     debug: Debug = False,
 ) -> None:
-    """Draw the training data as the network sees it, after augmentation."""
+    """Draw the training data, augmented.
+
+    As the network sees them; boxes with their classes.
+    """
     from anomdet.cli.browse import browse as run
 
-    _name_files(run(config, overrides or (), out=out, limit=limit))
+    name_files(run(config, overrides or (), out=out, limit=limit))
 
 
 @app.command(name="config", epilog="Example: anomdet config -c configs/default.yaml --to py > run.py")
@@ -106,7 +112,10 @@ def show_config(
     presets: Annotated[bool, typer.Option("--presets", help="List the models instead.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Print the resolved settings, the MMEngine config or the JSON schema."""
+    """Print the resolved settings.
+
+    As YAML with all keys, as an MMEngine config (py), or the JSON schema that editors complete from.
+    """
     if presets:
         from anomdet.config.preset_names import PRESETS
 
@@ -122,22 +131,31 @@ def demo(
     out: Annotated[Optional[Path], typer.Option(help="An empty or new folder; default: demo.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
-    """Draw a data set of parts, train on it, evaluate and show: all on a CPU, in minutes."""
+    """Show everything on data drawn here.
+
+    Draws parts with defects, trains on them, evaluates, draws the results: on a CPU, in minutes.
+    """
     from anomdet.cli.demo import demo as run
 
-    _name_files(run(out))
+    name_files(run(out))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit: 0 done, 2 bad input, 130 interrupted, 143 terminated, 1 anything unforeseen."""
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given or os.environ.get("ANOMDET_DEBUG") == "1"
+    sys.exit(run_command(lambda: _invoke(given or ["--help"]), given, debug=debug))
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Not by the application's own ``main``, which would keep an interruption to itself."""
     command = typer.main.get_command(app)
-    sys.exit(
-        run_command(
-            lambda: command.main(given or ["--help"], prog_name="anomdet", standalone_mode=False), given, debug=debug
-        )
-    )
+    try:
+        with command.make_context("anomdet", list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    return 0
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anomdet.cli.failures import interruption
 from anomdet.cli.run_config import Run, load_run
 from anomdet.errors import Problem, UserError
 
@@ -72,8 +73,11 @@ def _run(runner: Any, again: str) -> None:
     """
     try:
         runner.train()
-    except KeyboardInterrupt as error:
-        raise type(error)(_interrupted(runner, again)) from None
+    except BaseException as error:
+        interrupted = interruption(error)
+        if interrupted is None:
+            raise
+        raise type(interrupted)(_interrupted(runner, again)) from None
     finally:
         for hook in runner.hooks:
             if hasattr(hook, "close"):

@@ -26,6 +26,6 @@ class TwoGroups(DefaultOptimWrapperConstructor):
 
     def __call__(self, model: nn.Module) -> Any:
         decayed, free = decay_groups(model)
-        groups = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
         optimizer = OPTIMIZERS.build({**self.optimizer_cfg, "params": [group for group in groups if group["params"]]})
         return OPTIM_WRAPPERS.build({**self.optim_wrapper_cfg}, default_args={"optimizer": optimizer})

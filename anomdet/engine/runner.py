@@ -39,7 +39,7 @@ class _OwnLines(logging.Filter):
         return record.levelno > logging.INFO or not from_library or self.level <= logging.DEBUG
 
 
-class _Console(logging.StreamHandler):  # type: ignore[type-arg]
+class _Console(logging.StreamHandler):
     """Writes to today's ``sys.stdout``, so that a live progress bar may stand below the lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -52,7 +52,7 @@ class _Console(logging.StreamHandler):  # type: ignore[type-arg]
             super().handleError(record)
 
 
-class _LogFile(logging.StreamHandler):  # type: ignore[type-arg]
+class _LogFile(logging.StreamHandler):
     """Not a FileHandler: MMEngine would write a page on each parameter's initialisation into it."""
 
     def handleError(self, record: logging.LogRecord) -> None:
@@ -72,6 +72,8 @@ def _to_channels_last(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> t
 @RUNNERS.register_module()
 class InspectionRunner(Runner):
     """A Runner that writes ``<work_dir>/<log_name>`` and nothing else of its own; ``cfg.log_name=None``: no file."""
+
+    _log_dir: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         use_safe_loading()
@@ -99,7 +101,7 @@ class InspectionRunner(Runner):
         return logger
 
     def open_log(self, name: str) -> None:
-        """Write the log to ``<work_dir>/<name>`` too, from the first line on; for a Runner built with ``log_name=None``."""
+        """Write the log, from its first line on, to ``<work_dir>/<name>`` too: for a Runner with ``log_name=None``."""
         waiting = [handler for handler in self.logger.handlers if isinstance(handler, MemoryHandler)]
         self.cfg.log_name = name
         self.build_logger(self.cfg.log_level)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,9 @@ def run_command(*arguments: str | Path, code: int = 0) -> None:
 
 
 def run_process(*arguments: str | Path, cwd: Path) -> str:
-    """A command as a user runs it; returns what it printed."""
+    """A script as a user runs it; returns what it printed."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    command = [sys.executable, "-m", "anomdet.cli.main", *map(str, arguments)]
+    command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
@@ -90,7 +91,7 @@ def assert_same_weights(first: Path, second: Path) -> None:
     assert len(one) > 100
     assert one.keys() == other.keys()
     different = [key for key in one if not torch.equal(one[key], other[key])]
-    assert different == [], f"{len(different)} of {len(one)} weights differ"
+    assert not different, f"{len(different)} of {len(one)} weights differ"
 
 
 def named_files(output: str) -> list[Path]:
@@ -99,17 +100,47 @@ def named_files(output: str) -> list[Path]:
     return [Path(line.strip()) for line in lines if line.strip()]
 
 
-@pytest.fixture(scope="session")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("synth") / "data"
-    generate(folder, num_images=24, size_hw=(96, 96))
+def shared(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of pytest-xdist's workers fills and the others wait for.
+
+    Not by ``--dist loadgroup``: pytest-xdist 3.8 loses the groups under pytest 9.2.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared_{name}"
+    done, failed = folder.with_suffix(".done"), folder.with_suffix(".failed")
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        until = time.monotonic() + 300
+        while not done.exists():
+            assert not failed.exists(), f"another worker could not make {name}"
+            assert time.monotonic() < until, f"waited too long for {name}"
+            time.sleep(0.1)
+        return folder
+    try:
+        make(folder)
+    except BaseException:
+        failed.touch()
+        raise
+    done.touch()
     return folder
 
 
 @pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 images of 96 px, 16 of them for training. Read only."""
+    return shared(tmp_path_factory, "data", lambda folder: generate(folder, num_images=24, size_hw=(96, 96)))
+
+
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Trained:
-    """Two epochs, trained by the real command in a process of its own. Read only."""
-    folder = tmp_path_factory.mktemp("trained")
-    config = write_settings(folder, data_dir, epochs=2, ema=True)
-    output = run_process("train", "--config", config, cwd=folder)
-    return Trained(config, folder / "logs", folder / "checkpoints", output)
+    """Two epochs, trained by the real script in a process of its own. Read only."""
+
+    def train(folder: Path) -> None:
+        config = write_settings(folder, data_dir, epochs=2, ema=True)
+        output = run_process(ROOT / "train.py", "--config", config, cwd=folder)
+        (folder / "output.txt").write_text(output, encoding="utf-8")
+
+    folder = shared(tmp_path_factory, "trained", train)
+    output = (folder / "output.txt").read_text(encoding="utf-8")
+    return Trained(folder / "run.yaml", folder / "logs", folder / "checkpoints", output)

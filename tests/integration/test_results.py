@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
+import yaml
 
-from tests.integration.conftest import CLASSES, Trained, named_files, run_command
+from tests.integration.conftest import CLASSES, Trained, named_files, run_command, write_settings
 from tests.unit.evaluation.pycocotools_oracle import class_aps, single_threshold_aps, twelve_numbers
 
-pytestmark = pytest.mark.xdist_group("run")
 Capture = pytest.CaptureFixture[str]
 OVERALL = ("mAP", "mAP_50", "mAP_75", "mAP_small", "mAP_medium", "mAP_large", "AR_100", "mAP_95")
 COUNTED = ("precision", "recall", "f1_score", "mean_iou")
@@ -23,9 +24,11 @@ def read(path: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def evaluated(trained: Trained) -> Path:
-    run_command("evaluate", "-c", trained.config)
-    return trained.log_dir / "evaluation"
+def evaluated(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results on the test split, in a folder of this worker's own."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    run_command("evaluate", "-c", trained.config, "--out", folder)
+    return folder
 
 
 def test_metrics_has_the_keys(evaluated: Path) -> None:
@@ -55,9 +58,9 @@ def test_predictions_are_coco_in_original_pixels_and_the_users_numbers(evaluated
         assert 0 <= y <= y + height <= 96.01
 
 
-def test_metrics_equal_pycocotools_on_the_written_files(evaluated: Path) -> None:
-    metrics = read(evaluated / "metrics.json")
-    files = (evaluated / "ground_truth.json", evaluated / "predictions.json")
+def assert_equal_pycocotools(folder: Path) -> None:
+    metrics = read(folder / "metrics.json")
+    files = (folder / "ground_truth.json", folder / "predictions.json")
     by_hand = twelve_numbers(*files)
     by_hand.update(zip(("mAP_50", "mAP_75", "mAP_95"), single_threshold_aps(*files, (0.5, 0.75, 0.95)), strict=True))
     for key in OVERALL:
@@ -66,6 +69,53 @@ def test_metrics_equal_pycocotools_on_the_written_files(evaluated: Path) -> None
         row = metrics["per_class"][CLASSES[number]]
         assert row["AP"] == pytest.approx(ap, abs=1e-6)
         assert row["AP_50"] == pytest.approx(ap_50, abs=1e-6)
+
+
+def test_metrics_equal_pycocotools_on_the_written_files(evaluated: Path) -> None:
+    assert_equal_pycocotools(evaluated)
+
+
+@pytest.fixture(scope="module")
+def oracle(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Settings of a trained model that knows the answers, at twice the images' size."""
+    folder = tmp_path_factory.mktemp("oracle")
+    config = write_settings(folder, data_dir)
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    settings["model"] = {"custom_model_file": str(Path(__file__).with_name("oracle_model.py"))}
+    settings["data"]["image_size"] = 192
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORACLE_DATA", str(data_dir))
+        patch.setenv("ORACLE_SHAKE", "0")
+        run_command("train", "-c", config)
+        yield config
+
+
+def test_right_answers_score_one(oracle: Path) -> None:
+    """From the label files through the loader, the model, back to original pixels: nothing shifts a box."""
+    run_command("evaluate", "-c", oracle, "--split", "train")
+    folder = oracle.parent / "logs" / "evaluation"
+    metrics = read(folder / "metrics.json")
+    assert {key: metrics[key] for key in ("mAP", "mAP_95", "AR_100")} == {"mAP": 1.0, "mAP_95": 1.0, "AR_100": 1.0}
+    assert metrics["mean_iou"] == pytest.approx(1, abs=1e-4)
+    assert {row["AP"] for row in metrics["per_class"].values()} == {1.0}
+    truth, predictions = read(folder / "ground_truth.json"), read(folder / "predictions.json")
+
+    def boxes(entries: list[Any]) -> list[list[float]]:
+        return sorted([entry["image_id"], entry["category_id"], *entry["bbox"]] for entry in entries)
+
+    assert len(predictions) == metrics["num_gt"] > 10
+    for one, other in zip(boxes(predictions), boxes(truth["annotations"]), strict=True):
+        assert one == pytest.approx(other, abs=0.01)
+
+
+def test_shaken_answers_equal_pycocotools(oracle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORACLE_SHAKE", "0.02")
+    run_command("evaluate", "-c", oracle, "--split", "train", "--out", tmp_path)
+    metrics = read(tmp_path / "metrics.json")
+    assert 0.05 < metrics["mAP"] < 0.9
+    assert 0 < metrics["mAP_75"] < metrics["mAP_50"] < 1
+    assert_equal_pycocotools(tmp_path)
 
 
 def test_ground_truth_is_the_label_files(evaluated: Path, data_dir: Path) -> None:
@@ -77,7 +127,10 @@ def test_ground_truth_is_the_label_files(evaluated: Path, data_dir: Path) -> Non
         assert sorted([entry["category_id"], *entry["bbox"]] for entry in found) == wanted
 
 
-def test_evaluate_other_split_checkpoint_and_folder(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
+def test_evaluate_other_split_checkpoint_and_folder(
+    trained: Trained, evaluated: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    capsys.readouterr()
     out = tmp_path / "here"
     checkpoint = trained.checkpoint_dir / "last.pth"
     run_command("evaluate", "-c", trained.config, "--split", "val", "--checkpoint", checkpoint, "--out", out)
@@ -85,8 +138,8 @@ def test_evaluate_other_split_checkpoint_and_folder(trained: Trained, tmp_path: 
     assert named_files(output) == [out / name for name in ("metrics.json", "predictions.json", "ground_truth.json")]
     assert all(path.is_file() for path in named_files(output))
     assert str(checkpoint) in output
-    assert "mAP_50" in output
-    test_images = {image["file_name"] for image in read(trained.log_dir / "evaluation" / "ground_truth.json")["images"]}
+    assert "AP_50" in output
+    test_images = {image["file_name"] for image in read(evaluated / "ground_truth.json")["images"]}
     val_images = {image["file_name"] for image in read(out / "ground_truth.json")["images"]}
     assert val_images
     assert not test_images & val_images

@@ -39,6 +39,7 @@ class ProgressHook(Hook):
         self.bar: Progress | None = None
         self.task: TaskID | None = None
         self.best = float("-inf")
+        self.line = "validation"
         self.loss_sum, self.batches = 0.0, 0
 
     def before_train(self, runner: Runner) -> None:

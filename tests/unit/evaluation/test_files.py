@@ -7,7 +7,6 @@ import stat
 import pytest
 
 from anomdet.errors import UserError
-from anomdet.evaluation import files
 from anomdet.evaluation.files import Evaluation, read_evaluation, write_evaluation, write_json
 
 EVALUATION = Evaluation(

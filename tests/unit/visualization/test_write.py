@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from anomdet.errors import UserError
-from anomdet.visualization import write
 from anomdet.visualization.write import write_image
 
 

@@ -1,0 +1,135 @@
+"""What each kind of exception becomes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from anomdet.cli.failures import Terminated, explain, run_command, user_built
+from anomdet.errors import UserError
+
+
+class OutOfMemoryError(RuntimeError):
+    """torch's, which is raised on a GPU only."""
+
+
+CV2 = ImportError("libGL.so.1: cannot open shared object file: No such file or directory", name="cv2")
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "code"),
+    [
+        (UserError("a.yaml: wrong"), "error: a.yaml: wrong", 2),
+        (
+            UserError("Caught UserError in DataLoader worker process 0.\nOriginal Traceback (most recent ...):\n  x\n"
+                      "anomdet.errors.UserError: a.png: expected a readable image, got nothing\n"),
+            "error: a.png: expected a readable image, got nothing",
+            2,
+        ),
+        (KeyboardInterrupt(), "interrupted", 130),
+        (Terminated("interrupted; go on"), "interrupted; go on", 143),
+        (
+            OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "error: the GPU's memory is full; lower training.batch_size or data.image_size, or choose a smaller model",
+            1,
+        ),
+        (
+            MemoryError(),
+            "error: the memory is full; lower training.batch_size or data.image_size, or choose a smaller model",
+            1,
+        ),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+            "error: a process that loads images died, mostly for want of memory; lower data.num_workers, "
+            "lower training.batch_size or data.image_size, or choose a smaller model",
+            1,
+        ),
+        (
+            CV2,
+            "error: OpenCV finds no screen library (libGL.so.1: cannot open shared object file: No such file or "
+            "directory); run: pip install --force-reinstall --no-deps opencv-python-headless",
+            2,
+        ),
+        (
+            ModuleNotFoundError("No module named 'mmcv'", name="mmcv"),
+            "error: a library cannot be imported (No module named 'mmcv'); run: pip install -r requirements.txt",
+            2,
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "logs/config.py"),
+            "error: logs/config.py: expected room to write, got a full disk; free some space and run the command again",
+            2,
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "logs"),
+            "error: logs: expected a file that can be read or written, got Permission denied",
+            2,
+        ),
+        (
+            ZeroDivisionError("division by zero"),
+            "unforeseen error: ZeroDivisionError: division by zero\nrun again with --debug for the traceback",
+            1,
+        ),
+    ],
+)  # fmt: skip
+def test_explain(error: BaseException, message: str, code: int) -> None:
+    assert explain(error) == (message, code)
+
+
+def test_an_interruption_that_a_library_turned_into_its_own_error() -> None:
+    try:
+        try:
+            raise Terminated("go on with --resume")
+        except BaseException as caught:
+            raise SyntaxError("cannot format") from caught
+    except SyntaxError as error:
+        assert explain(error) == ("go on with --resume", 143)
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise UserError("wrong")
+
+    assert run_command(fail, [], debug=False) == 2
+    assert capsys.readouterr().err == "error: wrong\n"
+    assert run_command(fail, [], debug=True) == 2
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown
+    assert shown.endswith("error: wrong\n")
+
+
+def test_sigterm_interrupts_and_the_old_handler_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_command(lambda: os.kill(os.getpid(), signal.SIGTERM), [], debug=False) == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_only_the_first_of_many_processes_tells_of_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("RANK", "1")
+    assert run_command(fail, [], debug=False) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_a_broken_pipe_is_quiet() -> None:
+    command = f"{sys.executable} -m anomdet.cli.main config --to schema | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_what_mmdetection_says_is_cut_to_its_point() -> None:
+    error = KeyError("'Foo is not in the model registry. Please check whether the value is correct. More details ...")
+    assert str(user_built("run.py", error)) == (
+        "run.py: expected what MMDetection can build and run, got KeyError: 'Foo is not in the model registry; "
+        "--debug shows where it failed"
+    )

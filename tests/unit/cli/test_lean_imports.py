@@ -1,0 +1,47 @@
+"""Imports that are put off."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from anomdet.cli.lean_imports import put_off
+
+MODULE = "wsgiref"  # of the standard library, used by nobody here
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == MODULE]:
+        del sys.modules[name]
+
+
+def test_a_put_off_module_is_imported_when_it_is_used() -> None:
+    with put_off([MODULE]):
+        import wsgiref.headers as later
+        from wsgiref.headers import Headers
+    assert not any(name.split(".")[0] == MODULE for name in sys.modules)
+    assert Headers([("a", "b")])["a"] == "b"
+    assert later.Headers([("a", "b")])["a"] == "b"
+    assert "wsgiref.headers" in sys.modules
+
+
+def test_a_module_that_is_there_stays() -> None:
+    import wsgiref
+
+    with put_off([MODULE]):
+        import wsgiref as again
+    assert again is wsgiref
+    assert sys.modules[MODULE] is wsgiref
+
+
+@pytest.mark.slow
+def test_load_libraries_leaves_out_what_no_box_detector_uses() -> None:
+    code = (
+        "import sys\nfrom anomdet.cli.prepare import load_libraries\nload_libraries()\n"
+        "print([name for name in ('imgaug', 'numba', 'matplotlib', 'scipy.stats') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "[]\n"
