@@ -108,7 +108,8 @@ def main() -> None:
         times: dict[str, list[float]] = {"runner": [], "bare": [], "ratio": []}
         runner.register_hook(make_stopwatch(times))
         runner.train()
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}")
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, {torch.get_num_threads()} thread(s), torch {torch.__version__}")
     for name in ("runner", "bare"):
         print(f"{name:7s} median {1e3 * statistics.median(times[name]):8.1f} ms a step, {len(times[name])} steps")
     ratios = sorted(times["ratio"])

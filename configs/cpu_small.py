@@ -3,8 +3,8 @@ custom_hooks = [
     dict(seed=42, type='anomdet.EpochSeedHook'),
     dict(
         ema_type='ExpMomentumEMA',
-        gamma=100,
-        momentum=0.002,
+        gamma=50,
+        momentum=0.005,
         type='EMAHook',
         update_buffers=True),
     dict(

@@ -3,8 +3,8 @@ custom_hooks = [
     dict(seed=42, type='anomdet.EpochSeedHook'),
     dict(
         ema_type='ExpMomentumEMA',
-        gamma=100,
-        momentum=0.002,
+        gamma=50,
+        momentum=0.005,
         type='EMAHook',
         update_buffers=True),
 ]
@@ -108,7 +108,7 @@ param_scheduler = [
         convert_to_iter_based=True,
         eta_min=2e-05,
         gamma=0.1,
-        max_epochs=12,
+        max_epochs=10,
         name='cosine_annealing',
         step_size=3,
         type='anomdet.IterationSchedule',
@@ -198,7 +198,7 @@ test_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
-train_cfg = dict(max_epochs=12, type='EpochBasedTrainLoop', val_interval=3)
+train_cfg = dict(max_epochs=10, type='EpochBasedTrainLoop', val_interval=5)
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(

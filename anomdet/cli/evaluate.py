@@ -79,6 +79,7 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> t
     The classes are the checkpoint's, in its order; data with other class numbers is refused.
     """
     from anomdet.cli.prepare import complete
+    from anomdet.config.presets import forget_weights
     from anomdet.engine.checkpoint import load_checkpoint
 
     if split not in SPLITS:
@@ -91,7 +92,7 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> t
     # The checkpoint brings all weights: nothing pretrained need be fetched or read.
     config = copy.deepcopy(config)
     config.load_from = None
-    _forget_pretrained(config.model)
+    forget_weights(config.model)
     try:
         config = complete(config, names)
     except UserError as error:
@@ -107,16 +108,6 @@ def _in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
         return problem
     expected = problem.expected.replace("data.classes", f"the checkpoint {path}")
     return replace(problem, expected=expected, hint="give the checkpoint that was trained on this data")
-
-
-def _forget_pretrained(model: Any) -> None:
-    from anomdet.config.presets import walk
-
-    for node in walk(model):
-        if (node.get("init_cfg") or {}).get("type") == "Pretrained":
-            node["init_cfg"] = None
-        if str(node.get("type", "")).startswith("anomdet.") and "pretrained" in node:
-            node["pretrained"] = False
 
 
 def build_tester(config: Any) -> Any:

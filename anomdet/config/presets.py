@@ -190,6 +190,8 @@ def forget_weights(model: dict[str, Any]) -> None:
             node["init_cfg"] = None
         if str(node.get("type", "")).startswith("anomdet."):
             node.update({key: value for key, value in (("pretrained", False), ("checkpoint", None)) if key in node})
+            if "config" in node:  # the settings, as a user's file sees them
+                node["config"]["model"]["pretrained"] = False
 
 
 def has_weights(backbone: dict[str, Any]) -> bool:

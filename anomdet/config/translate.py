@@ -74,7 +74,7 @@ def _model(settings: Settings) -> tuple[ConfigDict, str | None]:
         model = ConfigDict(
             type="anomdet.FileModel",
             file=wanted.custom_model_file,
-            config=wanted.model_dump(mode="json"),
+            config=settings.model_dump(mode="json"),
             num_classes=_num_classes(settings),
             data_preprocessor=dict(type="DetDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True),
         )
@@ -121,7 +121,7 @@ def _set_backbone(model: ConfigDict, settings: Settings) -> bool:
     wanted = settings.model
     if wanted.custom_backbone_file:
         model.backbone = ConfigDict(
-            type="anomdet.FileBackbone", file=wanted.custom_backbone_file, config=wanted.model_dump(mode="json")
+            type="anomdet.FileBackbone", file=wanted.custom_backbone_file, config=settings.model_dump(mode="json")
         )
         return False
     name = wanted.backbone
@@ -256,8 +256,9 @@ def _hooks(settings: Settings) -> list[dict[str, Any]]:
     training = settings.training
     hooks: list[dict[str, Any]] = [dict(type="anomdet.EpochSeedHook", seed=training.seed)]
     if training.ema:
-        # The window of the average grows with the training to 1/momentum steps: short trainings profit too.
-        hooks.append(dict(type="EMAHook", ema_type="ExpMomentumEMA", momentum=0.002, gamma=100, update_buffers=True))
+        # The window of the average grows to 1/momentum = 200 steps. Longer ones lag behind a short training: with 500
+        # steps DeepPCB's 12 epochs ended at a validation mAP_50 of 0.839, the plain weights at 0.863.
+        hooks.append(dict(type="EMAHook", ema_type="ExpMomentumEMA", momentum=0.005, gamma=50, update_buffers=True))
     if training.early_stopping.enabled:
         stopping = training.early_stopping
         hooks.append(

@@ -61,6 +61,11 @@ class ProgressHook(Hook):
             self.bar = Progress(*columns, transient=True)
             self.bar.start()
 
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        best = checkpoint.get("meta", {}).get("best")
+        if best and runner._resume:
+            self.best = best["score"]
+
     def before_train_epoch(self, runner: Runner) -> None:
         self.epoch_started = time.monotonic()
         self.loss_sum, self.batches = 0.0, 0
