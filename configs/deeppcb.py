@@ -31,7 +31,13 @@ load_from = None
 log_level = 'INFO'
 model = dict(
     backbone=dict(
-        frozen_blocks=3, pretrained=True, type='anomdet.EfficientNetLite0'),
+        frozen_blocks=3,
+        out_blocks=[
+            4,
+            10,
+        ],
+        pretrained=True,
+        type='anomdet.EfficientNetLite0'),
     bbox_head=dict(
         act_cfg=dict(inplace=True, type='SiLU'),
         anchor_generator=dict(
@@ -75,9 +81,8 @@ model = dict(
         act_cfg=dict(inplace=True, type='SiLU'),
         expand_ratio=0.5,
         in_channels=[
-            96,
-            192,
-            384,
+            40,
+            112,
         ],
         norm_cfg=dict(type='BN'),
         num_csp_blocks=1,
@@ -108,7 +113,7 @@ param_scheduler = [
         convert_to_iter_based=True,
         eta_min=2e-05,
         gamma=0.1,
-        max_epochs=10,
+        max_epochs=11,
         name='cosine_annealing',
         step_size=3,
         type='anomdet.IterationSchedule',
@@ -179,8 +184,8 @@ test_dataloader = dict(
         test_mode=True,
         type='anomdet.TextLabelDataset',
         verify_images='header'),
-    num_workers=1,
-    persistent_workers=True,
+    num_workers=0,
+    persistent_workers=False,
     sampler=dict(
         round_up=False, seed=0, shuffle=False, type='anomdet.DrawSampler'))
 test_evaluator = dict(
@@ -198,7 +203,7 @@ test_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
-train_cfg = dict(max_epochs=10, type='EpochBasedTrainLoop', val_interval=5)
+train_cfg = dict(max_epochs=11, type='EpochBasedTrainLoop', val_interval=4)
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(
@@ -264,8 +269,8 @@ train_dataloader = dict(
         test_mode=False,
         type='anomdet.TextLabelDataset',
         verify_images='header'),
-    num_workers=1,
-    persistent_workers=True,
+    num_workers=0,
+    persistent_workers=False,
     sampler=dict(normal_ratio=0.05, seed=42, type='anomdet.BalancedSampler'))
 val_cfg = dict(type='ValLoop')
 val_dataloader = dict(
@@ -328,8 +333,8 @@ val_dataloader = dict(
         test_mode=True,
         type='anomdet.TextLabelDataset',
         verify_images='header'),
-    num_workers=1,
-    persistent_workers=True,
+    num_workers=0,
+    persistent_workers=False,
     sampler=dict(
         round_up=False, seed=0, shuffle=False, type='anomdet.DrawSampler'))
 val_evaluator = dict(
