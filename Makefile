@@ -21,6 +21,8 @@ install: $(VENV)/.runtime
 # opencv-python (asked for by mmcv) and opencv-python-headless (by Albumentations) unpack to one folder. The headless
 # one must be the last: it also imports where there is no screen and no libGL.
 $(VENV)/.runtime: $(RUNTIME)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || \
+		{ echo "error: expected Python 3.10 to 3.13, got $$($(PYTHON) --version); say which: make PYTHON=python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -r requirements.txt
 	$(PIP) install --force-reinstall --no-deps -c constraints.txt opencv-python-headless

@@ -25,7 +25,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     license_files=["LICENSE"],
-    python_requires=">=3.10",
+    python_requires=">=3.10,<3.14",
     # The configs lie in the root, where users look for them, and in the wheel inside the package.
     packages=[*find_packages(include=["anomdet", "anomdet.*"]), "anomdet.configs"],
     package_dir={"anomdet.configs": "configs"},

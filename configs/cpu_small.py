@@ -128,10 +128,10 @@ test_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
-            dict(keep_ratio=True, scale=(
+            dict(size_hw=(
                 320,
                 320,
-            ), type='Resize'),
+            ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
                     'img_id',
@@ -211,10 +211,10 @@ train_dataloader = dict(
                         type='ColorJitter'),
                 ],
                 type='anomdet.AlbumentationsAugment'),
-            dict(keep_ratio=True, scale=(
+            dict(size_hw=(
                 320,
                 320,
-            ), type='Resize'),
+            ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
                     'img_id',
@@ -249,10 +249,10 @@ val_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
-            dict(keep_ratio=True, scale=(
+            dict(size_hw=(
                 320,
                 320,
-            ), type='Resize'),
+            ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
                     'img_id',

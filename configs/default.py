@@ -219,10 +219,10 @@ test_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
-            dict(keep_ratio=True, scale=(
+            dict(size_hw=(
                 640,
                 640,
-            ), type='Resize'),
+            ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
                     'img_id',
@@ -302,10 +302,10 @@ train_dataloader = dict(
                         type='ColorJitter'),
                 ],
                 type='anomdet.AlbumentationsAugment'),
-            dict(keep_ratio=True, scale=(
+            dict(size_hw=(
                 640,
                 640,
-            ), type='Resize'),
+            ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
                     'img_id',
@@ -340,10 +340,10 @@ val_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
-            dict(keep_ratio=True, scale=(
+            dict(size_hw=(
                 640,
                 640,
-            ), type='Resize'),
+            ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
                     'img_id',

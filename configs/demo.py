@@ -144,10 +144,10 @@ test_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
-            dict(keep_ratio=True, scale=(
+            dict(size_hw=(
                 320,
                 320,
-            ), type='Resize'),
+            ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
                     'img_id',
@@ -222,10 +222,10 @@ train_dataloader = dict(
                     dict(p=1.0, type='D4'),
                 ],
                 type='anomdet.AlbumentationsAugment'),
-            dict(keep_ratio=True, scale=(
+            dict(size_hw=(
                 320,
                 320,
-            ), type='Resize'),
+            ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
                     'img_id',
@@ -277,10 +277,10 @@ val_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
-            dict(keep_ratio=True, scale=(
+            dict(size_hw=(
                 320,
                 320,
-            ), type='Resize'),
+            ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
                     'img_id',

@@ -6,8 +6,10 @@ import contextlib
 import copy
 import io
 import os
+import sys
 import uuid
 import warnings
+from datetime import timedelta
 from typing import Any
 
 from anomdet.cli.lean_imports import put_off
@@ -15,6 +17,7 @@ from anomdet.errors import Problem, UserError
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 OUR_DATASET = "anomdet.TextLabelDataset"
+_GLOO_TIMEOUT = timedelta(minutes=10)  # a process that hangs is noticed after so long
 
 
 def load_libraries() -> None:
@@ -121,6 +124,8 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
     if config.optim_wrapper.type == "AmpOptimWrapper" and not torch.cuda.is_available():
         config.optim_wrapper.type = "OptimWrapper"
         notes.append("use_amp: no GPU here: full precision is used")
+    if sys.platform == "darwin":  # forking after Metal has started crashes
+        config.env_cfg.mp_cfg.mp_start_method = "spawn"
     _set_processes(config, torch.cuda.is_available())
     resolve_weights(config)
     config.experiment_name = f"anomdet_{uuid.uuid4().hex[:8]}"
@@ -133,12 +138,17 @@ def _set_processes(config: Any, on_gpu: bool) -> None:
         config.launcher = "none"
         return
     config.launcher = "pytorch"
-    if not on_gpu:
-        import torch.distributed as dist
+    for name in ("val_evaluator", "test_evaluator"):
+        config[name].collect_device = "gpu"  # over the network, gloo's too; "cpu" wants a disk that all share
+    if on_gpu:
+        config.sync_bn = "torch"
+        return
+    import torch.distributed as dist
 
-        if not dist.is_initialized():
-            dist.init_process_group("gloo")
-        config.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
+    if not dist.is_initialized():
+        dist.init_process_group("gloo", timeout=_GLOO_TIMEOUT)
+    config.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
+    config.custom_hooks = [*config.get("custom_hooks", []), dict(type="anomdet.SameBuffersHook")]
 
 
 def build_loader(config: Any) -> Any:

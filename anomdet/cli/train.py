@@ -105,10 +105,13 @@ def _last_checkpoint(checkpoint_dir: Path) -> Path:
 
 def _check_resume(runner: Any, path: str) -> None:
     """Refuse to go on from the checkpoint of another model or of other classes."""
+    from mmengine.model import is_model_wrapper
+
     from anomdet.engine.checkpoint import load_checkpoint, load_weights
 
     checkpoint = load_checkpoint(path)
-    load_weights(runner.model, checkpoint, path, strict=True)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    load_weights(model, checkpoint, path, strict=True)
     known = list(checkpoint.get("meta", {}).get("dataset_meta", {}).get("class_nums", []))
     found = list(runner.train_dataloader.dataset.metainfo.get("class_nums", known))
     if known and known != found:

@@ -213,7 +213,7 @@ class DataSettings(Section):
     )
     """The keys below, or a list of Albumentations transforms: `- {type: HorizontalFlip, p: 0.3}`, `- Transpose`."""
     normalize_mean: Channels = Field(default_factory=lambda: [0.485, 0.456, 0.406])
-    """RGB, of pixel values from 0 to 1."""
+    """RGB, of pixel values from 0 to 1. YOLOX with its COCO weights sees pixels as they are, as in its training."""
     normalize_std: Scales = Field(default_factory=lambda: [0.229, 0.224, 0.225])
     """RGB, of pixel values from 0 to 1."""
     train_split: OpenFraction = 0.7

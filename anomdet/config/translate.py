@@ -76,7 +76,6 @@ def _model(settings: Settings) -> tuple[ConfigDict, str | None]:
             file=wanted.custom_model_file,
             config=settings.model_dump(mode="json"),
             num_classes=_num_classes(settings),
-            data_preprocessor=dict(type="DetDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True),
         )
         return model, None
     name = effective_model_name(settings)
@@ -90,6 +89,8 @@ def _model(settings: Settings) -> tuple[ConfigDict, str | None]:
             node["num_classes"] = _num_classes(settings)
     reads_bgr = not model.data_preprocessor.get("bgr_to_rgb", False) and load_from is not None
     preprocessor.update(_channel_order(preprocessor, bgr=reads_bgr))
+    if load_from and not model.data_preprocessor.get("mean"):
+        del preprocessor["mean"], preprocessor["std"]  # YOLOX's COCO weights know pixels as they are
     preprocessor["pad_size_divisor"] = model.data_preprocessor.get("pad_size_divisor", 32)
     model.data_preprocessor = preprocessor
     presets.fit_queries(model, size_hw(settings.data.image_size))
@@ -189,12 +190,11 @@ def _train_loader(settings: Settings) -> dict[str, Any]:
     data, imbalance = settings.data, settings.training.class_imbalance_handling
     styled = data.augmentations
     transforms = to_albumentations(styled) if isinstance(styled, AugmentationSettings) else styled
-    height, width = size_hw(data.image_size)
     pipeline: list[dict[str, Any]] = [
         dict(type="anomdet.LoadInspectionImage"),
         dict(type="LoadAnnotations", with_bbox=True),
         *([dict(type="anomdet.AlbumentationsAugment", transforms=transforms)] if transforms else []),
-        dict(type="Resize", scale=(width, height), keep_ratio=True),
+        dict(type="anomdet.FitInside", size_hw=size_hw(data.image_size)),
         dict(type="anomdet.PackInspectionInputs", meta_keys=META_KEYS),
     ]
     seed = settings.training.seed
@@ -205,10 +205,9 @@ def _train_loader(settings: Settings) -> dict[str, Any]:
 
 
 def _eval_loader(settings: Settings, split: str) -> dict[str, Any]:
-    height, width = size_hw(settings.data.image_size)
     pipeline: list[dict[str, Any]] = [
         dict(type="anomdet.LoadInspectionImage"),
-        dict(type="Resize", scale=(width, height), keep_ratio=True),
+        dict(type="anomdet.FitInside", size_hw=size_hw(settings.data.image_size)),
         dict(type="anomdet.PackInspectionInputs", meta_keys=(*META_KEYS, "instances")),
     ]
     sampler = dict(type="anomdet.DrawSampler", shuffle=False, seed=0, round_up=False)

@@ -8,5 +8,6 @@ import io
 with contextlib.redirect_stdout(io.StringIO()):
     from mmdet.datasets.base_det_dataset import BaseDetDataset
     from mmdet.datasets.transforms.formatting import PackDetInputs
+    from mmdet.datasets.transforms.transforms import Resize
 
-__all__ = ["BaseDetDataset", "PackDetInputs"]
+__all__ = ["BaseDetDataset", "PackDetInputs", "Resize"]

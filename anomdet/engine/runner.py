@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import platform
 import sys
@@ -78,9 +79,8 @@ class InspectionRunner(Runner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         use_safe_loading()
         super().__init__(*args, **kwargs)
-        stamped = Path(self._log_dir)
-        if stamped.is_dir() and not any(stamped.iterdir()):
-            stamped.rmdir()
+        with contextlib.suppress(OSError):  # not empty, or another process was faster
+            Path(self._log_dir).rmdir()
         self._log_dir = self.work_dir
 
     def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **_: Any) -> MMLogger:
@@ -116,7 +116,8 @@ class InspectionRunner(Runner):
         model = super().build_model(model)
         if self.cfg.get("channels_last"):
             model.to(memory_format=torch.channels_last)
-            model.backbone.register_forward_pre_hook(_to_channels_last)
+            if hasattr(model, "backbone"):  # a user's model takes a list of images
+                model.backbone.register_forward_pre_hook(_to_channels_last)
         return model
 
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", **_: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The hooks of a training: progress, checkpoints, early stopping, seeds. Importing this registers them."""
 
+from anomdet.engine.hooks.buffers import SameBuffersHook
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.engine.hooks.early_stopping import EarlyStopping
 from anomdet.engine.hooks.progress import ProgressHook
 from anomdet.engine.hooks.seeds import EpochSeedHook
 
-__all__ = ["BestAndLastHook", "EarlyStopping", "EpochSeedHook", "ProgressHook"]
+__all__ = ["BestAndLastHook", "EarlyStopping", "EpochSeedHook", "ProgressHook", "SameBuffersHook"]

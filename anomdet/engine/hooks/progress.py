@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from anomdet.registry import HOOKS
 
 _HEADLINE = ("mAP", "mAP_50", "precision", "recall", "f1_score")
-_SMOOTHING = 0.9
 
 
 def readable_time(seconds: float) -> str:
@@ -143,4 +142,4 @@ def _memory_mib() -> int:
         return 0
     import resource  # not on Windows
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)

@@ -186,8 +186,8 @@ ROWS: dict[str, Row] = {
     ),
     "data.image_size": (
         ("data.image_size=[200, 300]",),
-        lambda c: [pipeline(c, "Resize", name).scale for name in LOADERS],
-        [(300, 200)] * 3,
+        lambda c: [pipeline(c, "anomdet.FitInside", name).size_hw for name in LOADERS],
+        [(200, 300)] * 3,
     ),
     "data.missing_labels": (
         ("data.missing_labels=normal",),
@@ -335,7 +335,7 @@ def test_only_training_is_augmented_and_balanced() -> None:
     for name in LOADERS[1:]:
         assert [step.type for step in config[name].dataset.pipeline] == [
             "anomdet.LoadInspectionImage",
-            "Resize",
+            "anomdet.FitInside",
             "anomdet.PackInspectionInputs",
         ]
         sampler = config[name].sampler
@@ -348,7 +348,7 @@ def test_no_augmentation_leaves_no_augment_step() -> None:
 
 
 def test_square_image_size() -> None:
-    assert pipeline(config_of("data.image_size=96"), "Resize").scale == (96, 96)
+    assert pipeline(config_of("data.image_size=96"), "anomdet.FitInside").size_hw == (96, 96)
 
 
 def test_no_classes_are_left_open() -> None:
