@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import typer
+
 from anomdet.cli.failures import run_command
 from anomdet.errors import Problem, UserError
 
@@ -133,7 +135,7 @@ def _test(args: argparse.Namespace) -> list[Path]:
 
     common: dict[str, Any] = dict(split=args.split, checkpoint=args.checkpoint)
     result = evaluate(args.config, _overrides(args), out=args.out, **common)
-    print(result.table)  # noqa: T201 - what the command is for
+    typer.echo(result.table)
     pictures = draw(args.config, _overrides(args), out=args.show_dir, **common) if args.show_dir else []
     return [*result.written, *pictures]
 

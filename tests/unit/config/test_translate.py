@@ -379,21 +379,26 @@ def test_overrides_can_replace() -> None:
     assert after.model.rpn_head.loss_bbox == {"type": "GIoULoss"}
 
 
-def test_a_user_file_gets_the_model_section() -> None:
-    """As examples/ say: ``config["pretrained"]`` and the like at the top."""
-    backbone = config_of(FASTER, f"model.custom_backbone_file={BACKBONE_FILE}", "model.pretrained=false").model.backbone
-    assert (backbone.config.pretrained, backbone.config.name) == (False, "faster_rcnn")
-    assert config_of(f"model.custom_model_file={MODEL_FILE}", "model.num_classes=4").model.config.num_classes == 4
+def test_a_user_file_gets_all_settings() -> None:
+    """As docs/plugins.md says: ``config["model"]["pretrained"]``."""
+    given = (f"model.custom_backbone_file={BACKBONE_FILE}", "model.pretrained=false", "data.image_size=96")
+    config = config_of(FASTER, *given).model.backbone.config
+    assert (config.model.pretrained, config.model.name, config.data.image_size) == (False, "faster_rcnn", 96)
+    custom = config_of(f"model.custom_model_file={MODEL_FILE}", "model.num_classes=4").model
+    assert (custom.config.model.num_classes, custom.num_classes) == (4, 4)
 
 
 def test_a_custom_model_normalises_by_itself() -> None:
-    preprocessor = config_of(
-        f"model.custom_model_file={MODEL_FILE}", "data.normalize_mean=[0.1, 0.1, 0.1]"
-    ).model.data_preprocessor
-    assert (preprocessor.mean, preprocessor.std) == ([0.0] * 3, [255.0] * 3)
+    given = (f"model.custom_model_file={MODEL_FILE}", "data.normalize_mean=[0.1, 0.1, 0.1]")
+    assert "data_preprocessor" not in config_of(*given).model  # FileModel's own: pixels from 0 to 1
 
 
-@pytest.mark.parametrize("name", ["rtmdet_s", "yolox_tiny"])
+def test_yolox_with_its_weights_sees_pixels_as_they_are() -> None:
+    preprocessor = config_of("model.name=yolox_tiny").model.data_preprocessor
+    assert "mean" not in preprocessor and preprocessor.bgr_to_rgb is False
+
+
+@pytest.mark.parametrize("name", ["rtmdet_s", "rtmdet_tiny"])
 def test_weights_that_were_trained_on_bgr_get_bgr(name: str) -> None:
     mean, std = [0.5, 0.25, 0.125], [0.25, 0.5, 0.125]
     given = (f"model.name={name}", f"data.normalize_mean={mean}", f"data.normalize_std={std}")
