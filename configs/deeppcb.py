@@ -31,13 +31,7 @@ load_from = None
 log_level = 'INFO'
 model = dict(
     backbone=dict(
-        frozen_blocks=3,
-        out_blocks=[
-            4,
-            10,
-        ],
-        pretrained=True,
-        type='anomdet.EfficientNetLite0'),
+        frozen_blocks=3, pretrained=True, type='anomdet.EfficientNetLite0'),
     bbox_head=dict(
         act_cfg=dict(inplace=True, type='SiLU'),
         anchor_generator=dict(
@@ -81,8 +75,9 @@ model = dict(
         act_cfg=dict(inplace=True, type='SiLU'),
         expand_ratio=0.5,
         in_channels=[
-            40,
-            112,
+            96,
+            192,
+            384,
         ],
         norm_cfg=dict(type='BN'),
         num_csp_blocks=1,
@@ -104,7 +99,7 @@ model = dict(
 optim_wrapper = dict(
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
-    optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
+    optimizer=dict(lr=0.0015, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
@@ -125,7 +120,7 @@ resume = False
 runner_type = 'anomdet.InspectionRunner'
 test_cfg = dict(type='TestLoop')
 test_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=[
             [
@@ -205,7 +200,7 @@ test_evaluator = dict(
     type='anomdet.InspectionMetric')
 train_cfg = dict(max_epochs=11, type='EpochBasedTrainLoop', val_interval=4)
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=[
             [
@@ -274,7 +269,7 @@ train_dataloader = dict(
     sampler=dict(normal_ratio=0.05, seed=42, type='anomdet.BalancedSampler'))
 val_cfg = dict(type='ValLoop')
 val_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=[
             [
