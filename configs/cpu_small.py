@@ -100,7 +100,7 @@ model = dict(
 optim_wrapper = dict(
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
-    optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
+    optimizer=dict(lr=0.0015, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
@@ -121,7 +121,7 @@ resume = False
 runner_type = 'anomdet.InspectionRunner'
 test_cfg = dict(type='TestLoop')
 test_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=None,
         data_root='data/',
@@ -176,7 +176,7 @@ test_evaluator = dict(
     type='anomdet.InspectionMetric')
 train_cfg = dict(max_epochs=20, type='EpochBasedTrainLoop', val_interval=1)
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=None,
         data_root='data/',
@@ -242,7 +242,7 @@ train_dataloader = dict(
     sampler=dict(normal_ratio=None, seed=42, type='anomdet.BalancedSampler'))
 val_cfg = dict(type='ValLoop')
 val_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=None,
         data_root='data/',

@@ -99,7 +99,7 @@ model = dict(
 optim_wrapper = dict(
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
-    optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
+    optimizer=dict(lr=0.0015, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
@@ -108,7 +108,7 @@ param_scheduler = [
         convert_to_iter_based=True,
         eta_min=2e-05,
         gamma=0.1,
-        max_epochs=10,
+        max_epochs=8,
         name='cosine_annealing',
         step_size=3,
         type='anomdet.IterationSchedule',
@@ -120,7 +120,7 @@ resume = False
 runner_type = 'anomdet.InspectionRunner'
 test_cfg = dict(type='TestLoop')
 test_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=[
             [
@@ -190,9 +190,9 @@ test_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
-train_cfg = dict(max_epochs=10, type='EpochBasedTrainLoop', val_interval=2)
+train_cfg = dict(max_epochs=8, type='EpochBasedTrainLoop', val_interval=2)
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=[
             [
@@ -253,7 +253,7 @@ train_dataloader = dict(
     sampler=dict(normal_ratio=None, seed=42, type='anomdet.BalancedSampler'))
 val_cfg = dict(type='ValLoop')
 val_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=[
             [
