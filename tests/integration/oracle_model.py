@@ -19,7 +19,7 @@ class CustomModel(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        assert config["num_classes"] == 4
+        assert config["model"]["num_classes"] == 4
         self.weight = nn.Parameter(torch.ones(2, 2))
         self.shake = float(os.environ["ORACLE_SHAKE"])
         self.known = [self._read(path) for path in sorted(Path(os.environ["ORACLE_DATA"], "images").iterdir())]

@@ -32,7 +32,7 @@ def written_commands() -> list[tuple[str, list[str]]]:
 
 def test_all_pages_are_read():
     assert {page.name for page in PAGES} >= {"README.md", "quickstart.md", "data_format.md", "plugins.md", "config.md"}
-    assert len(written_commands()) >= 10
+    assert len(written_commands()) >= 10, written_commands()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
