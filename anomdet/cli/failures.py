@@ -15,6 +15,7 @@ from typing import Any
 
 import typer
 
+from anomdet.cli.ranks import is_main_process
 from anomdet.errors import Problem, UserError
 
 _LESS_MEMORY = "lower training.batch_size or data.image_size, or choose a smaller model"
@@ -46,7 +47,7 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
         if debug:
             traceback.print_exc()
         message, code = explain(error, arguments)
-        if code < 128 or os.environ.get("RANK", "0") == "0":  # of many processes one tells of an interruption
+        if code < 128 or is_main_process():  # of many processes one tells of an interruption
             _say(message)
         return code
 

@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 import typer
 
 from anomdet.cli.failures import run_command
+from anomdet.cli.ranks import is_main_process
 
 app = typer.Typer(
     name="anomdet",
@@ -32,7 +33,7 @@ Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
 
 def name_files(paths: list[Path]) -> None:
     """End a command by naming what it wrote; of many processes only the first speaks."""
-    if os.environ.get("RANK", "0") != "0":
+    if not is_main_process():
         return
     typer.echo("wrote:")
     for path in paths:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from anomdet.cli.lean_imports import put_off
+from anomdet.cli.ranks import num_processes
 from anomdet.errors import Problem, UserError
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -67,7 +68,8 @@ def _fill_classes(config: Any, class_names: dict[int, str] | None) -> None:
     if class_names is not None:
         for name in LOADERS:
             config[name].dataset.classes = [[number, name_] for number, name_ in class_names.items()]
-    dataset = DATASETS.build({**config.train_dataloader.dataset, "pipeline": []})
+    # Lazily: the Runner builds it again, in full.
+    dataset = DATASETS.build({**config.train_dataloader.dataset, "pipeline": [], "lazy_init": True})
     metainfo = dataset.metainfo
     pairs = [[int(number), str(name)] for number, name in zip(metainfo["class_nums"], metainfo["classes"], strict=True)]
     for name in LOADERS:
@@ -134,7 +136,7 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
 
 def _set_processes(config: Any, on_gpu: bool) -> None:
     """Under torchrun: one process a rank; on a CPU with gloo, which needs no device."""
-    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+    if num_processes() <= 1:
         config.launcher = "none"
         return
     config.launcher = "pytorch"
@@ -157,11 +159,6 @@ def build_loader(config: Any) -> Any:
 
     with _scope():
         return Runner.build_dataloader({**config.train_dataloader, "num_workers": 0, "persistent_workers": False})
-
-
-def is_main_process() -> bool:
-    """Whether this process may write and speak."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def build_runner(config: Any, *, log_name: str | None) -> Any:

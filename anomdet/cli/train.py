@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.cli.failures import interruption
+from anomdet.cli.ranks import is_main_process
 from anomdet.cli.run_config import Run, load_run
 from anomdet.errors import Problem, UserError
 
@@ -29,7 +30,7 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     """
     started = time.monotonic()
     run = load_run(config_path, overrides)
-    from anomdet.cli.prepare import build_runner, complete, for_machine, is_main_process, load_libraries
+    from anomdet.cli.prepare import build_runner, complete, for_machine, load_libraries
 
     load_libraries()
     from anomdet.engine.outputs import make_folder
@@ -140,6 +141,8 @@ def _log_data(runner: Any) -> None:
     dataset = runner.train_dataloader.dataset
     names = ", ".join(f"{number}: {name}" for number, name in zip(*_classes(dataset.metainfo), strict=True))
     runner.logger.info(f"data: {len(dataset)} training images; classes {names}")
+    for note in dataset.index.notes if hasattr(dataset, "index") else ():
+        runner.logger.info(f"data: {note}")
 
 
 def _classes(metainfo: dict[str, Any]) -> tuple[Sequence[int], Sequence[str]]:

@@ -72,7 +72,7 @@ def _thin_out(dataset: Any, limit: int) -> None:
     from mmengine.registry import DefaultScope
 
     with DefaultScope.overwrite_default_scope("mmdet"):
-        total = len(DATASETS.build({**dataset, "pipeline": []}))
+        total = len(DATASETS.build({**dataset, "pipeline": [], "lazy_init": True}).positions)
     dataset.indices = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(int)).tolist()
 
 

@@ -69,7 +69,6 @@ def to_mmengine(settings: Settings) -> Config:
 def _model(settings: Settings) -> tuple[ConfigDict, str | None]:
     """The model dict, and the address of COCO weights where the settings want them."""
     wanted = settings.model
-    preprocessor = _data_preprocessor(settings.data)
     if wanted.custom_model_file:
         model = ConfigDict(
             type="anomdet.FileModel",
@@ -87,12 +86,7 @@ def _model(settings: Settings) -> tuple[ConfigDict, str | None]:
     for node in presets.walk(model):
         if "num_classes" in node:
             node["num_classes"] = _num_classes(settings)
-    reads_bgr = not model.data_preprocessor.get("bgr_to_rgb", False) and load_from is not None
-    preprocessor.update(_channel_order(preprocessor, bgr=reads_bgr))
-    if load_from and not model.data_preprocessor.get("mean"):
-        del preprocessor["mean"], preprocessor["std"]  # YOLOX's COCO weights know pixels as they are
-    preprocessor["pad_size_divisor"] = model.data_preprocessor.get("pad_size_divisor", 32)
-    model.data_preprocessor = preprocessor
+    model.data_preprocessor = _data_preprocessor(settings.data, model.data_preprocessor, coco=load_from is not None)
     presets.fit_queries(model, size_hw(settings.data.image_size))
     _merge(model, wanted.overrides)
     if not wanted.pretrained and not presets.has_weights(model.backbone):
@@ -107,7 +101,10 @@ def _num_classes(settings: Settings) -> int | None:
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Deep merge in place; ``_delete_: true`` inside a mapping replaces it, as in MMEngine's configs."""
+    """Deep merge in place; ``_delete_: true`` inside a mapping replaces it, as in MMEngine's configs.
+
+    Not by MMEngine's own merge: it refuses a mapping where the preset has a null (``init_cfg``).
+    """
     for key, value in changes.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict) and not value.get("_delete_"):
             _merge(base[key], value)
@@ -142,21 +139,20 @@ def _set_backbone(model: ConfigDict, settings: Settings) -> bool:
     return False
 
 
-def _data_preprocessor(data: DataSettings) -> dict[str, Any]:
+def _data_preprocessor(data: DataSettings, preset: dict[str, Any], *, coco: bool) -> dict[str, Any]:
+    """The settings' normalisation, in RGB. COCO weights get the order of colours that they know, and raw pixels if so."""
+    rgb = preset.get("bgr_to_rgb", False) or not coco
+    order = 1 if rgb else -1  # the same numbers for each colour
+    normalize = dict(
+        mean=[round(255 * value, 3) for value in data.normalize_mean[::order]],
+        std=[round(255 * value, 3) for value in data.normalize_std[::order]],
+    )
     return dict(
         type="DetDataPreprocessor",
-        mean=[round(255 * value, 3) for value in data.normalize_mean],
-        std=[round(255 * value, 3) for value in data.normalize_std],
-        bgr_to_rgb=True,
-        pad_size_divisor=32,
+        **({} if coco and not preset.get("mean") else normalize),  # YOLOX's COCO weights know pixels as they are
+        bgr_to_rgb=rgb,
+        pad_size_divisor=preset.get("pad_size_divisor", 32),
     )
-
-
-def _channel_order(preprocessor: dict[str, Any], bgr: bool) -> dict[str, Any]:
-    """The settings speak RGB; weights that were trained on BGR get BGR, with the same numbers for each colour."""
-    if not bgr:
-        return {}
-    return dict(mean=preprocessor["mean"][::-1], std=preprocessor["std"][::-1], bgr_to_rgb=False)
 
 
 def size_hw(image_size: int | tuple[int, int]) -> tuple[int, int]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from mmcv.transforms.base import BaseTransform
 
 from anomdet.data.decode import read_image
-from anomdet.data.pack import PackInspectionInputs  # the last step registers beside the first
 from anomdet.registry import TRANSFORMS
-
-__all__ = ["LoadInspectionImage", "PackInspectionInputs", "read_image"]
 
 
 @TRANSFORMS.register_module()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.device import is_cuda_available
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals, weights_to_cpu
@@ -43,7 +42,6 @@ def collect_checkpoint(runner: Runner, *, epoch: int, best: dict[str, Any], for_
         dataset_meta=dict(runner.train_dataloader.dataset.metainfo),
         anomdet_version=anomdet.__version__,
         torch_version=str(torch.__version__),
-        cuda=is_cuda_available(),
         best=best,
     )
     checkpoint: dict[str, Any] = {"meta": meta, "state_dict": weights_to_cpu(model.state_dict())}

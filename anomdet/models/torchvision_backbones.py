@@ -22,7 +22,7 @@ class VGG16(nn.Module):
     """VGG16 without batch norm: maps at the strides 4, 8, 16 and 32 with 256, 512, 512 and 512 channels.
 
     Args:
-        checkpoint: file or http(s) address of torchvision's vgg16 weights; null starts at random, without a network.
+        checkpoint: file of torchvision's vgg16 weights; null starts at random.
         out_indices: which maps to keep, counted from the finest; null keeps all. Later layers are not built.
         init_cfg: accepted for MMDetection's sake and unused.
 
@@ -30,7 +30,7 @@ class VGG16(nn.Module):
         channels, strides: one number for each map.
 
     Raises:
-        UserError: out_indices out of range, or the checkpoint cannot be had or is another network's.
+        UserError: out_indices out of range, or the checkpoint cannot be read or is another network's.
     """
 
     def __init__(self, checkpoint: str | None = None, out_indices: Sequence[int] | None = None, init_cfg: None = None):
@@ -78,11 +78,9 @@ class VGG16(nn.Module):
 def _read(checkpoint: str) -> dict[str, Tensor]:
     where = f"VGG16: {checkpoint}"
     try:
-        if checkpoint.startswith(("http://", "https://")):
-            return torch.hub.load_state_dict_from_url(checkpoint, map_location="cpu", weights_only=True)
         return torch.load(Path(checkpoint).expanduser(), map_location="cpu", weights_only=True)
     except OSError as error:
-        hint = "download it where there is a network and give the file's path, or set pretrained: false"
-        raise UserError(Problem(where, "a file or an address that can be read", str(error), hint)) from error
+        hint = "give the path of torchvision's file, or set pretrained: false"
+        raise UserError(Problem(where, "a file that can be read", str(error), hint)) from error
     except Exception as error:
         raise UserError(Problem(where, "torchvision's vgg16 weights", f"{type(error).__name__}: {error}")) from error

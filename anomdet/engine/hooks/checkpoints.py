@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from anomdet.engine.checkpoint import collect_checkpoint, save_atomically
+from anomdet.engine.hooks.epochs import ends_with_validation
 from anomdet.registry import HOOKS
 
 BEST_NAME = "best_model.pth"
@@ -38,8 +39,8 @@ class BestAndLastHook(Hook):
         self.out_dir.mkdir(parents=True, exist_ok=True)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        # The loop counts the epoch up only after this hook; a validated epoch is saved with its scores, below.
-        if not self._will_validate(runner):
+        # A validated epoch is saved with its scores, below.
+        if not ends_with_validation(runner):
             self._save(runner, LAST_NAME, epoch=runner.epoch + 1)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
@@ -56,10 +57,6 @@ class BestAndLastHook(Hook):
         if best and runner._resume:
             self.best_score, self.best_epoch = best["score"], best["epoch"]
             self.last_epoch = meta.get("epoch", 0)
-
-    def _will_validate(self, runner: Runner) -> bool:
-        loop, done = runner.train_loop, runner.epoch + 1
-        return done >= loop.val_begin and (done % loop.val_interval == 0 or done == loop.max_epochs)
 
     def _save(self, runner: Runner, name: str, *, epoch: int, for_resume: bool = True) -> None:
         if runner.rank != 0:

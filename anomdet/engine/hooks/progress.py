@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from anomdet.engine.hooks.epochs import ends_with_validation
 from anomdet.registry import HOOKS
 
 _HEADLINE = ("mAP", "mAP_50", "precision", "recall", "f1_score")
@@ -83,16 +84,15 @@ class ProgressHook(Hook):
         if runner.logger.isEnabledFor(logging.DEBUG):
             runner.logger.debug(self._batch_line(runner, batch_idx, losses))
         now = time.monotonic()
-        left = self._time_left(runner, now)
         loss = self.loss_sum / self.batches
         if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, advance=1, note=f"loss {loss:.4f}, {left} left")
+            self.bar.update(self.task, advance=1, note=f"loss {loss:.4f}, {self._time_left(runner, now)} left")
         elif now - self.spoken > self.interval_s:
             self.spoken = now
             where = (
                 f"epoch {runner.epoch + 1}/{runner.max_epochs}  batch {batch_idx + 1}/{len(runner.train_dataloader)}"
             )
-            runner.logger.info(f"{where}  loss {loss:.4f}  {left} left")
+            runner.logger.info(f"{where}  loss {loss:.4f}  {self._time_left(runner, now)} left")
 
     def _batch_line(self, runner: Runner, batch_idx: int, losses: dict[str, float]) -> str:
         norm = runner.message_hub.log_scalars.get("train/grad_norm")
@@ -108,12 +108,12 @@ class ProgressHook(Hook):
         return readable_time((now - self.started) / done * (runner.max_iters - runner.iter - 1))
 
     def after_train_epoch(self, runner: Runner) -> None:
-        loop, done = runner.train_loop, runner.epoch + 1
+        done = runner.epoch + 1
         self.line = (
             f"epoch {done}/{runner.max_epochs}  loss {self.loss_sum / max(self.batches, 1):.4f}  "
             f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.2e}  {readable_time(time.monotonic() - self.epoch_started)}"
         )
-        if not (done >= loop.val_begin and (done % loop.val_interval == 0 or done == loop.max_epochs)):
+        if not ends_with_validation(runner):
             runner.logger.info(self.line)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:

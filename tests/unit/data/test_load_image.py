@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from anomdet.data.load_image import LoadInspectionImage, read_image
+from anomdet.data.decode import read_image
+from anomdet.data.load_image import LoadInspectionImage
 from anomdet.errors import UserError
 from tests.unit.data.image_samples import ORIENTED_FORMATS, QUARTERS, SUFFIXES, cv2_encoded, encoded, oriented
 
