@@ -6,9 +6,11 @@ Each node imports its modules at the first look-up, so importing this module cos
 from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
 from mmengine.registry import PARAM_SCHEDULERS as ROOT_PARAM_SCHEDULERS
 from mmengine.registry import RUNNERS as ROOT_RUNNERS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
@@ -32,6 +34,8 @@ DATA_SAMPLERS = _node("data sampler", ROOT_DATA_SAMPLERS, "data.sampler")
 MODELS = _node("model", ROOT_MODELS, "models")
 METRICS = _node("metric", ROOT_METRICS, "evaluation.metric")
 HOOKS = _node("hook", ROOT_HOOKS, "engine.hooks")
+LOOPS = _node("loop", ROOT_LOOPS, "engine.loops")
+OPTIM_WRAPPERS = _node("optimizer wrapper", ROOT_OPTIM_WRAPPERS, "engine.mixed_precision")
 OPTIM_WRAPPER_CONSTRUCTORS = _node("optimizer wrapper constructor", ROOT_OPTIM_WRAPPER_CONSTRUCTORS, "engine.optim")
 PARAM_SCHEDULERS = _node("parameter scheduler", ROOT_PARAM_SCHEDULERS, "engine.schedules")
 RUNNERS = _node("runner", ROOT_RUNNERS, "engine.runner")

@@ -1,6 +1,6 @@
 channels_last = True
 custom_hooks = [
-    dict(seed=42, type='anomdet.EpochSeedHook'),
+    dict(seed=42, type='anomdet.IterationSeedHook'),
     dict(
         ema_type='ExpMomentumEMA',
         gamma=50,
@@ -8,8 +8,12 @@ custom_hooks = [
         type='EMAHook',
         update_buffers=True),
     dict(
-        min_delta=0.0, monitor='mAP', patience=5,
-        type='anomdet.EarlyStopping'),
+        min_delta=0.0,
+        monitor='mAP',
+        nan_limit=3,
+        patience=5,
+        type='anomdet.EarlyStopping',
+        warmup_epochs=0),
 ]
 custom_imports = dict(
     allow_failed_imports=False, imports=[
@@ -18,7 +22,7 @@ custom_imports = dict(
 default_hooks = dict(
     checkpoint=dict(
         monitor='mAP', out_dir='checkpoints', type='anomdet.BestAndLastHook'),
-    logger=dict(type='anomdet.ProgressHook'),
+    logger=dict(monitor='mAP', type='anomdet.ProgressHook'),
     param_scheduler=dict(type='ParamSchedulerHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
@@ -98,6 +102,7 @@ model = dict(
     type='RTMDet',
     use_syncbn=False)
 optim_wrapper = dict(
+    accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
     optimizer=dict(lr=0.0015, type='AdamW', weight_decay=0.05),
@@ -128,6 +133,7 @@ test_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
+            dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
                 320,
@@ -174,7 +180,8 @@ test_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
-train_cfg = dict(max_epochs=20, type='EpochBasedTrainLoop', val_interval=1)
+train_cfg = dict(
+    max_epochs=20, type='anomdet.InspectionTrainLoop', val_interval=1)
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
@@ -239,8 +246,12 @@ train_dataloader = dict(
         verify_images='header'),
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(normal_ratio=None, seed=42, type='anomdet.BalancedSampler'))
-val_cfg = dict(type='ValLoop')
+    sampler=dict(
+        normal_ratio=None,
+        replacement=True,
+        seed=42,
+        type='anomdet.BalancedSampler'))
+val_cfg = dict(type='anomdet.InspectionValLoop', with_loss=True)
 val_dataloader = dict(
     batch_size=4,
     dataset=dict(
@@ -249,6 +260,7 @@ val_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
+            dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
                 320,
@@ -295,4 +307,5 @@ val_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
+visualizer = None
 work_dir = 'logs'

@@ -1,6 +1,6 @@
 channels_last = True
 custom_hooks = [
-    dict(seed=42, type='anomdet.EpochSeedHook'),
+    dict(seed=42, type='anomdet.IterationSeedHook'),
     dict(
         ema_type='ExpMomentumEMA',
         gamma=50,
@@ -17,7 +17,7 @@ default_hooks = dict(
         monitor='mAP',
         out_dir='checkpoints/deeppcb',
         type='anomdet.BestAndLastHook'),
-    logger=dict(type='anomdet.ProgressHook'),
+    logger=dict(monitor='mAP', type='anomdet.ProgressHook'),
     param_scheduler=dict(type='ParamSchedulerHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
@@ -97,6 +97,7 @@ model = dict(
     type='RTMDet',
     use_syncbn=False)
 optim_wrapper = dict(
+    accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
     optimizer=dict(lr=0.0015, type='AdamW', weight_decay=0.05),
@@ -108,7 +109,7 @@ param_scheduler = [
         convert_to_iter_based=True,
         eta_min=2e-05,
         gamma=0.1,
-        max_epochs=11,
+        max_epochs=9,
         name='cosine_annealing',
         step_size=3,
         type='anomdet.IterationSchedule',
@@ -152,6 +153,7 @@ test_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
+            dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
                 320,
@@ -198,7 +200,8 @@ test_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
-train_cfg = dict(max_epochs=11, type='EpochBasedTrainLoop', val_interval=4)
+train_cfg = dict(
+    max_epochs=9, type='anomdet.InspectionTrainLoop', val_interval=3)
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
@@ -266,8 +269,12 @@ train_dataloader = dict(
         verify_images='header'),
     num_workers=0,
     persistent_workers=False,
-    sampler=dict(normal_ratio=0.05, seed=42, type='anomdet.BalancedSampler'))
-val_cfg = dict(type='ValLoop')
+    sampler=dict(
+        normal_ratio=0.05,
+        replacement=True,
+        seed=42,
+        type='anomdet.BalancedSampler'))
+val_cfg = dict(type='anomdet.InspectionValLoop', with_loss=True)
 val_dataloader = dict(
     batch_size=4,
     dataset=dict(
@@ -301,6 +308,7 @@ val_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
+            dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
                 320,
@@ -347,4 +355,5 @@ val_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
+visualizer = None
 work_dir = 'logs/deeppcb'

@@ -1,9 +1,13 @@
 channels_last = False
 custom_hooks = [
-    dict(seed=42, type='anomdet.EpochSeedHook'),
+    dict(seed=42, type='anomdet.IterationSeedHook'),
     dict(
-        min_delta=0.0, monitor='mAP', patience=5,
-        type='anomdet.EarlyStopping'),
+        min_delta=0.0,
+        monitor='mAP',
+        nan_limit=3,
+        patience=5,
+        type='anomdet.EarlyStopping',
+        warmup_epochs=0),
 ]
 custom_imports = dict(
     allow_failed_imports=False, imports=[
@@ -12,7 +16,7 @@ custom_imports = dict(
 default_hooks = dict(
     checkpoint=dict(
         monitor='mAP', out_dir='checkpoints', type='anomdet.BestAndLastHook'),
-    logger=dict(type='anomdet.ProgressHook'),
+    logger=dict(monitor='mAP', type='anomdet.ProgressHook'),
     param_scheduler=dict(type='ParamSchedulerHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
@@ -189,10 +193,12 @@ model = dict(
             nms_pre=2000)),
     type='FasterRCNN')
 optim_wrapper = dict(
+    accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
+    dtype='auto',
     optimizer=dict(lr=0.001, type='Adam', weight_decay=0.0001),
-    type='AmpOptimWrapper')
+    type='anomdet.MixedPrecision')
 param_scheduler = [
     dict(
         T_0=10,
@@ -219,6 +225,7 @@ test_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
+            dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 640,
                 640,
@@ -265,7 +272,8 @@ test_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
-train_cfg = dict(max_epochs=10, type='EpochBasedTrainLoop', val_interval=1)
+train_cfg = dict(
+    max_epochs=10, type='anomdet.InspectionTrainLoop', val_interval=1)
 train_dataloader = dict(
     batch_size=16,
     dataset=dict(
@@ -330,8 +338,12 @@ train_dataloader = dict(
         verify_images='header'),
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(normal_ratio=None, seed=42, type='anomdet.BalancedSampler'))
-val_cfg = dict(type='ValLoop')
+    sampler=dict(
+        normal_ratio=None,
+        replacement=True,
+        seed=42,
+        type='anomdet.BalancedSampler'))
+val_cfg = dict(type='anomdet.InspectionValLoop', with_loss=True)
 val_dataloader = dict(
     batch_size=16,
     dataset=dict(
@@ -340,6 +352,7 @@ val_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
+            dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 640,
                 640,
@@ -386,4 +399,5 @@ val_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
+visualizer = None
 work_dir = 'logs'

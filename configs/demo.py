@@ -1,6 +1,6 @@
 channels_last = True
 custom_hooks = [
-    dict(seed=42, type='anomdet.EpochSeedHook'),
+    dict(seed=42, type='anomdet.IterationSeedHook'),
     dict(
         ema_type='ExpMomentumEMA',
         gamma=50,
@@ -17,7 +17,7 @@ default_hooks = dict(
         monitor='mAP',
         out_dir='demo/checkpoints',
         type='anomdet.BestAndLastHook'),
-    logger=dict(type='anomdet.ProgressHook'),
+    logger=dict(monitor='mAP', type='anomdet.ProgressHook'),
     param_scheduler=dict(type='ParamSchedulerHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
@@ -97,6 +97,7 @@ model = dict(
     type='RTMDet',
     use_syncbn=False)
 optim_wrapper = dict(
+    accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
     optimizer=dict(lr=0.0015, type='AdamW', weight_decay=0.05),
@@ -144,6 +145,7 @@ test_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
+            dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
                 320,
@@ -190,7 +192,8 @@ test_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
-train_cfg = dict(max_epochs=8, type='EpochBasedTrainLoop', val_interval=2)
+train_cfg = dict(
+    max_epochs=8, type='anomdet.InspectionTrainLoop', val_interval=2)
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
@@ -250,8 +253,12 @@ train_dataloader = dict(
         verify_images='header'),
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(normal_ratio=None, seed=42, type='anomdet.BalancedSampler'))
-val_cfg = dict(type='ValLoop')
+    sampler=dict(
+        normal_ratio=None,
+        replacement=True,
+        seed=42,
+        type='anomdet.BalancedSampler'))
+val_cfg = dict(type='anomdet.InspectionValLoop', with_loss=True)
 val_dataloader = dict(
     batch_size=4,
     dataset=dict(
@@ -277,6 +284,7 @@ val_dataloader = dict(
         missing_labels='error',
         pipeline=[
             dict(type='anomdet.LoadInspectionImage'),
+            dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
                 320,
@@ -323,4 +331,5 @@ val_evaluator = dict(
     matching_iou_threshold=0.5,
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
+visualizer = None
 work_dir = 'demo/logs'

@@ -54,6 +54,7 @@ def evaluate(
     from anomdet.cli.prepare import load_libraries
 
     load_libraries()
+    from anomdet.engine.hooks.progress import foreign_keys
     from anomdet.engine.outputs import make_folder, move_aside
     from anomdet.evaluation.summary import format_table
 
@@ -61,14 +62,16 @@ def evaluate(
         config, path = with_checkpoint(run.config, split, checkpoint)
         make_folder(config.work_dir, "logging.log_dir")
         folder = make_folder(out or Path(config.work_dir) / "evaluation", "--out")
-        config.test_evaluator.out_dir = str(folder)
+        own_metric(config).out_dir = str(folder)
         runner = build_tester(config)
     moved = move_aside(folder, OUTPUTS)
     if moved:
         runner.logger.info(f"results of an earlier evaluation were moved to {moved}")
     runner.logger.info(f"evaluating {path} on the {split} split: {len(runner.test_dataloader.dataset)} images")
     with run.blamed():
-        runner.test()
+        measured = runner.test()
+    for key in foreign_keys(measured):
+        runner.logger.info(f"{key} {measured[key]:.4f}")
     metrics = runner.test_evaluator.metrics[0].last_result
     return Evaluated(format_table(metrics), metrics, [folder / name for name in OUTPUTS])
 
@@ -102,6 +105,12 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> t
     return config, path
 
 
+def own_metric(config: Any) -> Any:
+    """The config of our metric, which is the first where there are several."""
+    evaluator = config.test_evaluator
+    return evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
+
+
 def _in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
     """The classes that are allowed came from the checkpoint, not from the settings: the message says so."""
     if isinstance(problem, str) or "data.classes" not in problem.expected:
@@ -123,7 +132,7 @@ def build_tester(config: Any) -> Any:
         fitted[name] = None
     for name in ("val_dataloader", "val_cfg", "val_evaluator"):
         fitted[name] = None
-    fitted.custom_hooks = []
+    fitted.custom_hooks, fitted.visualizer = [], None
     fitted.default_hooks = dict(logger=None, checkpoint=None, param_scheduler=None, sampler_seed=None)
     runner = build_runner(fitted, log_name=None)
     runner.load_or_resume()

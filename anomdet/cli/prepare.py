@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib
 import io
 import os
 import sys
 import uuid
 import warnings
+from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from anomdet.cli.lean_imports import put_off
@@ -17,7 +20,6 @@ from anomdet.cli.ranks import num_processes
 from anomdet.errors import Problem, UserError
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
-OUR_DATASET = "anomdet.TextLabelDataset"
 _GLOO_TIMEOUT = timedelta(minutes=10)  # a process that hangs is noticed after so long
 
 
@@ -46,11 +48,39 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
     config.setdefault("runner_type", "anomdet.InspectionRunner")
     config.setdefault("default_scope", "mmdet")
     with _scope():
-        if config.train_dataloader.dataset.get("type") == OUR_DATASET:
+        _import_plugins(config.get("custom_imports", {}).get("imports", ()))
+        if _is_ours(config.train_dataloader.dataset):
             _fill_classes(config, class_names)
         if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
             _fit_backbone(config)
     return config
+
+
+def _import_plugins(names: Iterable[str]) -> None:
+    """Import the modules that the settings name; what they register can be built from then on."""
+    problems = []
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001 - the user's code: anything may come out of it
+            lost = isinstance(error, ModuleNotFoundError) and name.startswith(str(error.name))
+            got = "no such module" if lost else f"{type(error).__name__}: {error}"
+            hint = f"it is looked for among the installed packages and in the folder of the command, {Path.cwd()}"
+            problems.append(
+                Problem(f"plugins: {name}", "a Python module that can be imported", got, hint if lost else "")
+            )
+    if problems:
+        raise UserError(problems)
+
+
+def _is_ours(dataset: Any) -> bool:
+    """Whether a data set's config is for TextLabelDataset or one derived from it."""
+    from mmdet.registry import DATASETS
+
+    from anomdet.data.dataset import TextLabelDataset
+
+    kind = DATASETS.get(str(dataset.get("type")))
+    return isinstance(kind, type) and issubclass(kind, TextLabelDataset)
 
 
 @contextlib.contextmanager
@@ -113,8 +143,11 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
     """
     import torch
 
+    from anomdet.engine.hooks.trackers import check_packages
+    from anomdet.engine.mixed_precision import for_device
     from anomdet.engine.weights import resolve_weights
 
+    check_packages(config.get("visualizer"))
     config = copy.deepcopy(config)
     notes = []
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -123,9 +156,8 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
         if loader.num_workers > cores:
             notes.append(f"{name}: {loader.num_workers} workers asked for, {cores} cores here: {cores} used")
             loader.num_workers = cores
-    if config.optim_wrapper.type == "AmpOptimWrapper" and not torch.cuda.is_available():
-        config.optim_wrapper.type = "OptimWrapper"
-        notes.append("use_amp: no GPU here: full precision is used")
+    config.optim_wrapper, note = for_device(config.optim_wrapper)
+    notes += [note] if note else []
     if sys.platform == "darwin":  # forking after Metal has started crashes
         config.env_cfg.mp_cfg.mp_start_method = "spawn"
     _set_processes(config, torch.cuda.is_available())
@@ -140,8 +172,9 @@ def _set_processes(config: Any, on_gpu: bool) -> None:
         config.launcher = "none"
         return
     config.launcher = "pytorch"
-    for name in ("val_evaluator", "test_evaluator"):
-        config[name].collect_device = "gpu"  # over the network, gloo's too; "cpu" wants a disk that all share
+    evaluators = (config[name] for name in ("val_evaluator", "test_evaluator"))
+    for metric in (part for one in evaluators for part in (one if isinstance(one, (list, tuple)) else (one,))):
+        metric.collect_device = "gpu"  # over the network, gloo's too; "cpu" wants a disk that all share
     if on_gpu:
         config.sync_bn = "torch"
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -67,8 +68,17 @@ class Run:
         """Where the user wrote in MMDetection's language; empty if nowhere."""
         if self.settings is None:
             return str(self.path)
-        if self.settings.model.overrides:
-            return f"{self.path}: model.overrides"
+        settings = self.settings
+        foreign = {
+            "model.overrides": settings.model.overrides,
+            "training.hooks": settings.training.hooks,
+            "data.dataset": settings.data.dataset,
+            "data.transforms": settings.data.transforms,
+            "metrics.extra": settings.metrics.extra,
+        }
+        written = [key for key, value in foreign.items() if value]
+        if written:
+            return f"{self.path}: {', '.join(written)}"
         return f"{self.path}: model.name" if effective_model_name(self.settings).startswith(MMDET_PREFIX) else ""
 
 
@@ -79,6 +89,9 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
         UserError: anything wrong with the file or an override, all at once.
     """
     path = Path(path)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # for plug-ins; last, so that a user's file hides no package
     if path.suffix == ".py" and path.is_file():
         return Run(path=path, config=_python_config(path, overrides), settings=None)
     if path.suffix.lower() not in _YAML and path.is_file():
@@ -131,6 +144,7 @@ def _failing_line(path: Path, error: Exception) -> str:
 def _holds(config: Any, dotted: str) -> bool:
     node = config
     for name in dotted.split("."):
+        node = node[0] if isinstance(node, (list, tuple)) and node else node
         if not hasattr(node, "get") or node.get(name) is None:
             return False
         node = node.get(name)

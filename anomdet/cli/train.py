@@ -86,11 +86,11 @@ def _run(runner: Any, again: str) -> None:
 
 
 def _interrupted(runner: Any, again: str) -> str:
-    hook = _hook(runner, "last_epoch")
-    if not hook.last_epoch:
-        return "interrupted in the first epoch: no checkpoint was written"
+    hook = _hook(runner, "last")
+    if hook.last is None:
+        return "interrupted before the first step: no checkpoint was written"
     path = hook.out_dir / "last.pth"
-    return f"interrupted; {path} holds epoch {hook.last_epoch} of {runner.max_epochs}; go on with:\n  {again}"
+    return f"interrupted; {path} holds {hook.last} of {runner.max_epochs} epochs; go on with:\n  {again}"
 
 
 def _hook(runner: Any, attribute: str) -> Any:
@@ -105,7 +105,11 @@ def _last_checkpoint(checkpoint_dir: Path) -> Path:
 
 
 def _check_resume(runner: Any, path: str) -> None:
-    """Refuse to go on from the checkpoint of another model or of other classes."""
+    """Refuse to go on from the checkpoint of another model, of other classes or of other splits.
+
+    Raises:
+        UserError: all differences.
+    """
     from mmengine.model import is_model_wrapper
 
     from anomdet.engine.checkpoint import load_checkpoint, load_weights
@@ -113,10 +117,20 @@ def _check_resume(runner: Any, path: str) -> None:
     checkpoint = load_checkpoint(path)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_weights(model, checkpoint, path, strict=True)
-    known = list(checkpoint.get("meta", {}).get("dataset_meta", {}).get("class_nums", []))
-    found = list(runner.train_dataloader.dataset.metainfo.get("class_nums", known))
+    meta, dataset = checkpoint.get("meta", {}), runner.train_dataloader.dataset
+    problems = []
+    known = list(meta.get("dataset_meta", {}).get("class_nums", []))
+    found = list(dataset.metainfo.get("class_nums", known))
     if known and known != found:
-        raise UserError(Problem(path, f"the classes {found} of the data", str(known), "train without --resume"))
+        problems.append(Problem(path, f"the classes {found} of the data", str(known), "train without --resume"))
+    hashes = getattr(dataset, "split_hashes", {})
+    changed = [name for name, value in meta.get("split_hashes", {}).items() if hashes.get(name, value) != value]
+    if changed:
+        got = f"other images in {', '.join(changed)}"
+        hint = "put images, data.split_seed and the ratios back, or train without --resume"
+        problems.append(Problem(path, "the splits that the training began with", got, hint))
+    if problems:
+        raise UserError(problems)
 
 
 def _make_room(log_dir: Path, checkpoint_dir: Path) -> list[str]:
@@ -141,8 +155,22 @@ def _log_data(runner: Any) -> None:
     dataset = runner.train_dataloader.dataset
     names = ", ".join(f"{number}: {name}" for number, name in zip(*_classes(dataset.metainfo), strict=True))
     runner.logger.info(f"data: {len(dataset)} training images; classes {names}")
+    _log_exposure(runner)
     for note in dataset.index.notes if hasattr(dataset, "index") else ():
         runner.logger.info(f"data: {note}")
+
+
+def _log_exposure(runner: Any) -> None:
+    """What the sampler makes of the classes' shares."""
+    from anomdet.data.sampler import class_exposure
+
+    dataset, sampler = runner.train_dataloader.dataset, runner.train_dataloader.sampler
+    if not hasattr(sampler, "expected_draws") or not hasattr(dataset, "image_class_counts"):
+        return
+    exposure = class_exposure(dataset.image_class_counts, sampler.expected_draws())
+    names = [*dataset.metainfo["classes"], "no defect"]
+    parts = [f"{name} {images} -> {draws:.0f}" for name, (images, draws) in zip(names, exposure, strict=True)]
+    runner.logger.info(f"images with each class, in the data -> drawn in an epoch: {', '.join(parts)}")
 
 
 def _classes(metainfo: dict[str, Any]) -> tuple[Sequence[int], Sequence[str]]:

@@ -35,7 +35,7 @@ def visualize(
     from anomdet.cli.prepare import load_libraries
 
     load_libraries()
-    from anomdet.cli.evaluate import build_tester, with_checkpoint
+    from anomdet.cli.evaluate import build_tester, own_metric, with_checkpoint
     from anomdet.engine.outputs import make_folder, move_aside
     from anomdet.evaluation.files import read_evaluation
 
@@ -44,7 +44,7 @@ def visualize(
         make_folder(config.work_dir, "logging.log_dir")
         folder = make_folder(out or Path(config.work_dir) / "visualization", "--out")
         _thin_out(config.test_dataloader.dataset, limit)
-        config.test_evaluator.out_dir = results
+        own_metric(config).out_dir = results
         runner = build_tester(config)
         runner.test()
         found = read_evaluation(Path(results))
@@ -52,7 +52,7 @@ def visualize(
     if moved:
         runner.logger.info(f"earlier pictures were moved to {moved}")
     images_dir = Path(config.test_dataloader.dataset.data_root) / "images"
-    pictures = _draw_all(found, images_dir, folder, config.test_evaluator.score_threshold)
+    pictures = _draw_all(found, images_dir, folder, own_metric(config).score_threshold)
     runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {found.metrics['score_threshold']}")
     return [folder / SHEET, folder]
 

@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, WithJsonSchema
+
+
+class Section(BaseModel):
+    """One frozen section of the settings; unknown keys are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False
+    )
+
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 OpenFraction = Annotated[float, Field(gt=0, le=1)]
 MetricName = Literal["iou", "precision", "recall", "f1_score"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy takes
+MonitorName = Literal["mAP", "mAP_50", "mAP_75", "val_loss"]
+TrackerName = Literal["tensorboard", "mlflow", "wandb"]
 Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 Scales = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
 

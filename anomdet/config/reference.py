@@ -35,9 +35,9 @@ def reference_markdown() -> str:
     """The text of docs/config.md: a table of keys for each section."""
     keys, defaults = flat_keys(), _flat(Settings().model_dump())
     parts = [_INTRODUCTION]
-    for section, about in section_meanings().items():
+    for section, about in {**section_meanings(), "": "Beside the sections."}.items():
         rows = [key for key in keys if key.rpartition(".")[0] == section]
-        parts.append(f"## {section}\n\n{about}\n\n| key | default | takes | meaning |\n|---|---|---|---|")
+        parts.append(f"## {section or 'plugins'}\n\n{about}\n\n| key | default | takes | meaning |\n|---|---|---|---|")
         for key in rows:
             default = f"`{show_value(defaults[key])}`" if key in defaults else ""
             takes = expected_text(keys[key]).replace("<", "\\<")

@@ -1,19 +1,11 @@
-"""The settings language: every key of the YAML, its default and its meaning. The one place where a default stands."""
+"""The settings language: every key of the YAML, its default and its meaning. The one place where a default stands,
+with ``schema_training.py``."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from anomdet.config.key_types import (
     BackboneName,
@@ -23,18 +15,13 @@ from anomdet.config.key_types import (
     MetricName,
     OpenFraction,
     Scales,
+    Section,
     Seed,
+    TrackerName,
     Transform,
     spell_out,
 )
-
-
-class Section(BaseModel):
-    """One frozen section of the settings; unknown keys are refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False
-    )
+from anomdet.config.schema_training import TrainingSettings
 
 
 class ModelSettings(Section):
@@ -64,80 +51,6 @@ class ModelSettings(Section):
         if isinstance(data, dict) and data.get("detection_model") is not None and "name" not in data:
             return {**data, "name": data["detection_model"]}
         return data
-
-
-class SchedulerSettings(Section):
-    """How the learning rate falls."""
-
-    name: Literal["cosine_annealing_warm_restarts", "cosine_annealing", "step_lr", "constant"] = (
-        "cosine_annealing_warm_restarts"
-    )
-    """Updated at each iteration; `step_lr` at the end of an epoch."""
-    T_0: PositiveInt = 10
-    """Warm restarts: epochs until the first restart."""
-    T_mult: PositiveInt = 1
-    """Warm restarts: each period is so many times as long as the one before."""
-    eta_min: Annotated[float, Field(ge=0)] = 0.0
-    """The lowest learning rate of both cosine schedules."""
-    step_size: PositiveInt = 3
-    """step_lr: epochs between two steps."""
-    gamma: OpenFraction = 0.1
-    """step_lr: the factor at each step."""
-    warmup_iterations: NonNegativeInt = 0
-    """Iterations of a linear rise from a hundredth of the learning rate, before any schedule."""
-
-
-class EarlyStoppingSettings(Section):
-    """When to stop before the last epoch."""
-
-    enabled: bool = True
-    """Whether to stop early at all."""
-    patience: PositiveInt = 5
-    """Validations without a better mAP before the training stops."""
-    min_delta: Annotated[float, Field(ge=0)] = 0.0
-    """How much better counts as better; 0: strictly better."""
-
-
-class ImbalanceSettings(Section):
-    """How rare classes get their share."""
-
-    method: Literal["none", "balanced_sampler"] = "balanced_sampler"
-    """`balanced_sampler`: images are drawn by inverse class frequency; normal images keep their share."""
-    normal_ratio: Fraction | None = None
-    """The share of normal images among the drawn; null: as in the data."""
-
-
-class TrainingSettings(Section):
-    """How to train."""
-
-    epochs: PositiveInt = 10
-    """How often the training split is gone through."""
-    batch_size: PositiveInt = 16
-    """Images in a step, for each process."""
-    learning_rate: PositiveFloat = 0.001
-    """Of the optimizer, before the scheduler lowers it."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0001
-    """Not applied to norms and biases."""
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    """`sgd` runs with momentum 0.9."""
-    scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
-    """How the learning rate falls."""
-    seed: Seed = 42
-    """Of the weights' initial values, the drawing of images and the augmentation."""
-    use_amp: bool = True
-    """Mixed precision on a GPU; on a CPU the log says that it runs in full precision."""
-    gradient_clip_norm: PositiveFloat | None = 35.0
-    """Largest L2 norm of the gradient; null: no clipping."""
-    ema: bool = False
-    """Evaluate and keep an exponential moving average of the weights."""
-    channels_last: bool = False
-    """Store images with the channels innermost: faster for small networks on a CPU and for most on a GPU."""
-    val_interval: PositiveInt = 1
-    """Epochs between two validations; the last epoch always ends with one."""
-    early_stopping: EarlyStoppingSettings = Field(default_factory=EarlyStoppingSettings)
-    """When to stop before the last epoch."""
-    class_imbalance_handling: ImbalanceSettings = Field(default_factory=ImbalanceSettings)
-    """How rare classes get their share."""
 
 
 class SplitFiles(Section):
@@ -226,6 +139,10 @@ class DataSettings(Section):
     """Another seed, other splits; apart from `training.seed`, so that repeated trainings share one test set."""
     split_files: SplitFiles | None = None
     """Lists in place of the ratios."""
+    dataset: dict[str, Any] = Field(default_factory=dict)
+    """Arguments over those of the data set; `type` names a plug-in's own: `{type: CsvDataset}`."""
+    transforms: list[dict[str, Any]] = Field(default_factory=list)
+    """Registered transforms of MMDetection's or a plug-in's, after the augmentations: `[{type: Glare}]`."""
 
     @field_validator("augmentations", mode="before")
     @classmethod
@@ -253,6 +170,8 @@ class MetricsSettings(Section):
     """Precision, recall, F1, mean IoU and the pictures leave out predictions below this score."""
     include_metrics: list[MetricName] = Field(default_factory=lambda: list(get_args(MetricName)))
     """Which of these the table and metrics.json hold, beside COCO's."""
+    extra: list[dict[str, Any]] = Field(default_factory=list)
+    """Registered metrics of MMDetection's or a plug-in's, beside ours: `[{type: CountError}]`."""
 
 
 class LoggingSettings(Section):
@@ -261,13 +180,15 @@ class LoggingSettings(Section):
     log_dir: str = "logs"
     """training.log, settings.yaml, config.py, evaluation/ and visualization/."""
     checkpoint_dir: str = "checkpoints"
-    """best_model.pth (by validation mAP) and last.pth."""
+    """best_model.pth (by `training.monitor`) and last.pth."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """DEBUG adds a line for each batch."""
+    trackers: list[TrackerName] = Field(default_factory=list)
+    """Where losses and metrics go besides the log; each needs its package, and writes below log_dir."""
 
 
 class Settings(Section):
-    """One run: model, training, data, metrics, logging."""
+    """One run: model, training, data, metrics, logging, and what to import for them."""
 
     model: ModelSettings = Field(default_factory=ModelSettings)
     """Which network."""
@@ -279,6 +200,8 @@ class Settings(Section):
     """What evaluation measures."""
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     """Where the outputs go."""
+    plugins: list[Annotated[str, Field(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*$")]] = Field(default_factory=list)
+    """Python modules to import first, as `my_package.my_module`: what they register can be named above."""
 
 
 FIXED_BACKBONES = {"fasterrcnn_resnet50_fpn": ("resnet50", "faster_rcnn")}

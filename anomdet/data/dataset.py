@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anomdet.data.draw import Draw
 from anomdet.data.index import DataIndex, ImageRecord, scan
 from anomdet.data.mmdet_bases import BaseDetDataset
-from anomdet.data.splits import SPLITS, split_records
+from anomdet.data.splits import SPLITS, split_hash, split_records
 from anomdet.errors import Problem, UserError
 from anomdet.registry import DATASETS
 
@@ -76,6 +76,7 @@ class TextLabelDataset(BaseDetDataset):
         ratios_3 = (float(ratios[0]), float(ratios[1]), float(ratios[2]))
         splits = split_records(self.index, ratios=ratios_3, seed=split_seed, split_files=split_files)
         self.positions = splits[split]
+        self._splits = splits
         class_nums = self.index.class_nums
         metainfo = {
             "classes": tuple(names[num] if names else str(num) for num in class_nums),
@@ -86,6 +87,11 @@ class TextLabelDataset(BaseDetDataset):
         super().__init__(
             data_root=str(data_root), metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode, **kwargs
         )
+
+    @property
+    def split_hashes(self) -> dict[str, str]:
+        """Split name to a hash over its images' names, see :func:`split_hash`."""
+        return {name: split_hash(self.index, positions) for name, positions in self._splits.items()}
 
     def full_init(self) -> None:
         """Load the records and ``image_class_counts`` ``(len(self), num_classes)``, objects of each class."""

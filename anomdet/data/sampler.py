@@ -1,4 +1,4 @@
-"""The order of the images in an epoch: plain, or with rare classes drawn more often. Both yield :class:`Draw`."""
+"""The order of the images in an epoch: plain, or with rare classes drawn more often. All yield :class:`Draw`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,19 @@ class _EpochSampler(Sampler[int]):
         self.epoch = 0
         self.rank, self.world_size = get_dist_info()
         self.total_size = math.ceil(num_draws / self.world_size) * self.world_size if round_up else num_draws
+        self.skipped = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Another epoch, another order."""
-        self.epoch = epoch
+        """Another epoch, another order, from its start."""
+        self.epoch, self.skipped = epoch, 0
+
+    def skip(self, num_draws: int) -> None:
+        """Leave out the first draws of this rank in this epoch, which an interrupted training has had already."""
+        self.skipped = num_draws
+
+    def expected_draws(self) -> NDArray[np.float64]:
+        """How often each image ``(N,)`` is drawn in an epoch over all ranks, on average."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         """Draws of this rank."""
@@ -43,6 +52,7 @@ class _EpochSampler(Sampler[int]):
         )
         order: NDArray[np.integer] = np.resize(self._order(generator), self.total_size)[self.rank :: self.world_size]
         positions = range(self.rank, self.total_size, self.world_size)
+        order, positions = order[self.skipped :], positions[self.skipped :]
         for index, position in zip(order, positions, strict=True):
             yield Draw(index, self.seed, epoch, position)
 
@@ -68,9 +78,44 @@ class DrawSampler(_EpochSampler):
     def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
         return generator.permutation(len(self.dataset)) if self.shuffle else np.arange(len(self.dataset))
 
+    def expected_draws(self) -> NDArray[np.float64]:
+        """Once each."""
+        return np.ones(len(self.dataset))
+
+
+class _WeightedSampler(_EpochSampler):
+    """Draws each image the whole number of times next below or above its expected number (Madow 1949).
+
+    Attributes:
+        expected: draws of each image ``(N,)`` in an epoch, up to a common factor.
+        is_normal: images without objects ``(N,)``, which have their expected number as a group.
+        num_draws: of an epoch over all ranks.
+    """
+
+    expected: NDArray[np.float64]
+    is_normal: NDArray[np.bool_]
+    num_draws: int
+
+    def expected_draws(self) -> NDArray[np.float64]:
+        """Of the plan; the draws of one epoch differ from it by less than one for each image."""
+        return self.expected * (self.num_draws / self.expected.sum())
+
+    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
+        """Systematic sampling over a random order of the normal images and, behind them, of the others."""
+        shuffled = generator.permutation(len(self.expected)).astype(np.int32)
+        normal = self.is_normal[shuffled]
+        images = np.concatenate([shuffled[normal], shuffled[~normal]])
+        edges = np.cumsum(self.expected[images])
+        edges *= self.num_draws / edges[-1]
+        ticks = np.arange(self.num_draws) + generator.random()
+        at = np.searchsorted(edges, ticks, side="right")
+        order = images[np.minimum(at, len(images) - 1)]
+        generator.shuffle(order)
+        return order
+
 
 @DATA_SAMPLERS.register_module()
-class BalancedSampler(_EpochSampler):
+class BalancedSampler(_WeightedSampler):
     """Images are drawn by inverse class frequency; normal images keep a share of their own.
 
     An image with objects has the weight ``max over its classes of 1 / (number of images with that class)``. So each of
@@ -98,14 +143,7 @@ class BalancedSampler(_EpochSampler):
         replacement: bool = True,
         num_samples: int | None = None,
     ) -> None:
-        counts = getattr(dataset, "image_class_counts", None)
-        if counts is None:
-            raise UserError(
-                Problem(
-                    "BalancedSampler", "a data set with image_class_counts", type(dataset).__name__, "use DrawSampler"
-                )
-            )
-        assert len(counts) == len(dataset)
+        counts = _class_counts(dataset, "BalancedSampler")
         self.probabilities = image_probabilities(counts, normal_ratio)
         self.is_normal = ~counts.any(axis=1)
         num_possible = int(np.count_nonzero(self.probabilities))
@@ -120,18 +158,64 @@ class BalancedSampler(_EpochSampler):
         if not replacement:
             self.expected = cap_at_one(self.expected)
 
-    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
-        """Systematic sampling over a random order of the normal images and, behind them, of the others."""
-        shuffled = generator.permutation(len(self.expected)).astype(np.int32)
-        normal = self.is_normal[shuffled]
-        images = np.concatenate([shuffled[normal], shuffled[~normal]])
-        edges = np.cumsum(self.expected[images])
-        edges *= self.num_draws / edges[-1]
-        ticks = np.arange(self.num_draws) + generator.random()
-        at = np.searchsorted(edges, ticks, side="right")
-        order = images[np.minimum(at, len(images) - 1)]
-        generator.shuffle(order)
-        return order
+
+@DATA_SAMPLERS.register_module()
+class RepeatFactorSampler(_WeightedSampler):
+    """Every image at least once an epoch, images with rare classes more often (Gupta et al., LVIS, 2019, section 3).
+
+    An image comes ``max over its classes of max(1, sqrt(threshold / f))`` times, f being the share of images with that
+    class; a normal image comes once. What is left of a whole number is drawn anew in each epoch. MMDetection's
+    ClassBalancedDataset has the same factors, but rounds each one above 1 up to a whole number.
+
+    Args:
+        dataset: has ``image_class_counts`` ``(N, C)``; no image is decoded.
+        threshold: classes in a smaller share of the images than this are repeated.
+        seed: the same on all ranks; None: agreed between them.
+
+    Raises:
+        UserError: a data set without counts; a threshold outside 0 to 1.
+    """
+
+    def __init__(self, dataset: Any, threshold: float, seed: int | None = 0) -> None:
+        counts = _class_counts(dataset, "RepeatFactorSampler")
+        if not 0 < threshold <= 1:
+            raise UserError(Problem("repeat_threshold", "a share above 0, at most 1", f"{threshold:g}"))
+        self.is_normal = ~counts.any(axis=1)
+        self.expected = repeat_factors(counts, threshold)
+        super().__init__(dataset, seed, math.ceil(self.expected.sum()), round_up=True)
+        self.num_draws = self.total_size
+
+
+def _class_counts(dataset: Any, sampler: str) -> NDArray[np.integer]:
+    counts = getattr(dataset, "image_class_counts", None)
+    if counts is None:
+        got = type(dataset).__name__
+        raise UserError(Problem(sampler, "a data set with image_class_counts", got, "use DrawSampler"))
+    assert len(counts) == len(dataset)
+    return counts
+
+
+def repeat_factors(counts: NDArray[np.integer], threshold: float) -> NDArray[np.float64]:
+    """How often each image ``(N,)`` comes in an epoch, from objects per image and class ``(N, C)``."""
+    factors = np.ones(len(counts))
+    for column in counts.T:
+        images = column > 0
+        share = int(images.sum()) / len(counts)
+        if 0 < share < threshold:
+            np.maximum(factors, math.sqrt(threshold / share), out=factors, where=images)
+    return factors
+
+
+def class_exposure(counts: NDArray[np.integer], draws: NDArray[np.float64]) -> list[tuple[int, float]]:
+    """For each class, and at the end for normal images: how many images show it, and how often they are drawn.
+
+    Args:
+        counts: objects per image and class ``(N, C)``.
+        draws: of each image in an epoch ``(N,)``.
+    """
+    normal = ~counts.any(axis=1)
+    masks = [*(column > 0 for column in counts.T), normal]
+    return [(int(images.sum()), float(draws[images].sum())) for images in masks]
 
 
 def image_probabilities(counts: NDArray[np.integer], normal_ratio: float | None) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +20,50 @@ from anomdet.errors import Problem, UserError
 _DAMAGED = "a file of another kind or a damaged one"
 
 
-def collect_checkpoint(runner: Runner, *, epoch: int, best: dict[str, Any], for_resume: bool) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Args:
+        epoch: epochs done, their validations included.
+        batch: batches done of the next one; all of them: only its validation is left.
+        iter: batches done since the start.
+    """
+
+    epoch: int
+    batch: int
+    iter: int
+
+    @classmethod
+    def of(cls, meta: dict[str, Any]) -> Progress:
+        """As a checkpoint's ``meta`` tells it."""
+        return cls(meta.get("epoch", 0), meta.get("batch", 0), meta.get("iter", 0))
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}" if not self.batch else f"epoch {self.epoch + 1} up to batch {self.batch}"
+
+
+def collect_checkpoint(runner: Runner, *, progress: Progress, best: dict[str, Any], for_resume: bool) -> dict[str, Any]:
     """What a checkpoint holds, in MMEngine's layout.
 
     Args:
         runner: the training.
-        epoch: epochs finished.
+        progress: how far it is.
         best: the best score so far, its epoch and metric.
         for_resume: with optimizer, schedules and history; without them it serves inference at half the size.
 
     Returns:
-        ``meta`` (epoch, iter, seed, config, classes, versions, best), ``state_dict``, and for a resume ``optimizer``,
-        ``param_schedulers`` and ``message_hub``.
+        ``meta`` (epoch, batch, iter, seed, config, classes, hashes of the splits, versions, best), ``state_dict``, and
+        for a resume ``optimizer``, ``param_schedulers`` and ``message_hub``.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    # Inside after_train_epoch the loop has counted its last iteration already.
+    dataset = runner.train_dataloader.dataset
     meta = dict(
-        epoch=epoch,
-        iter=runner.iter,
+        **asdict(progress),
         seed=runner.seed,
         cfg=_config_text(runner),
-        dataset_meta=dict(runner.train_dataloader.dataset.metainfo),
+        dataset_meta=dict(dataset.metainfo),
+        split_hashes=dict(getattr(dataset, "split_hashes", {})),
         anomdet_version=anomdet.__version__,
         torch_version=str(torch.__version__),
         best=best,

@@ -19,6 +19,7 @@ from anomdet.config import presets
 from anomdet.config.load import load_settings
 from anomdet.config.preset_names import PRESETS
 from anomdet.config.translate import to_mmengine
+from anomdet.engine.loops import predict_with_loss
 from anomdet.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -76,13 +77,14 @@ def _few_proposals(model: Any) -> None:
                 node[key]["max_per_img"] = 30
 
 
-def assert_trains_and_predicts(model: torch.nn.Module, size_px: int = 64) -> None:
+def assert_trains_and_predicts(model: torch.nn.Module, size_px: int = 64, dtype: Any = torch.float32) -> None:
     two_objects = [[4.0, 4.0, 30.0, 40.0], [20.0, 8.0, 60.0, 50.0]]
     with DefaultScope.overwrite_default_scope("mmdet"):
         model.train()
         for boxes in ([two_objects, []], [[], []]):
             data = model.data_preprocessor(batch(size_px, *boxes), training=True)
-            total, _ = model.parse_losses(model(**data, mode="loss"))
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                total, _ = model.parse_losses(model(**data, mode="loss"))
             assert torch.isfinite(total)
             total.backward()
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
@@ -91,17 +93,32 @@ def assert_trains_and_predicts(model: torch.nn.Module, size_px: int = 64) -> Non
         model.eval()
         with torch.no_grad():
             first, second = model.test_step(batch(size_px, [], []))
+        assert_validates(model, batch(size_px, two_objects, []), first)
     for result in (first.pred_instances, second.pred_instances):
         assert len(result.bboxes) == len(result.scores) == len(result.labels) <= 100
         assert torch.isfinite(result.bboxes).all()
         assert ((result.labels >= 0) & (result.labels < 3)).all()
 
 
+def assert_validates(model: torch.nn.Module, data: dict[str, Any], predicted: DetDataSample) -> None:
+    """The loss in validation changes nothing: not the statistics, not the predictions, not the mode."""
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    data = model.data_preprocessor(data, training=False)
+    with torch.no_grad():
+        (first, _), losses = predict_with_loss(model, data["inputs"], data["data_samples"])
+    total, _ = model.parse_losses(losses)
+    assert torch.isfinite(total)
+    assert torch.equal(first.pred_instances.scores, predicted.pred_instances.scores)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert not any(module.training for module in model.modules())
+
+
 # fasterrcnn_resnet50_fpn is the same network as faster_rcnn.
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "fasterrcnn_resnet50_fpn"])
-def test_trains_and_predicts(name: str) -> None:
+def test_trains_and_predicts(name: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    assert_trains_and_predicts(build(f"model.name={name}"))
+    assert_trains_and_predicts(build(f"model.name={name}"), dtype=dtype)
 
 
 SMALL = "model.overrides={neck: {out_channels: 32}, bbox_head: {in_channels: 32, feat_channels: 32}}"
@@ -116,10 +133,13 @@ def test_trains_on_other_backbones(name: str, backbone: str) -> None:
     assert_trains_and_predicts(build(f"model.name={name}", f"model.{backbone}", SMALL))
 
 
-def test_trains_on_a_backbone_from_a_file() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("example", ["mobilenet_v2", "efficientnet_lite0"])
+@pytest.mark.parametrize("name", ["atss", "faster_rcnn"])
+def test_trains_on_a_backbone_from_a_file(name: str, example: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    file = "model.custom_backbone_file=examples/custom_backbone_mobilenet_v2.py"
-    assert_trains_and_predicts(build("model.name=atss", file))
+    file = f"model.custom_backbone_file=examples/custom_backbone_{example}.py"
+    assert_trains_and_predicts(build(f"model.name={name}", file), dtype=dtype)
 
 
 def test_trains_a_model_from_a_file() -> None:
@@ -127,6 +147,30 @@ def test_trains_a_model_from_a_file() -> None:
     model = build("model.custom_model_file=examples/custom_model_torchvision.py")
     assert model.num_classes == 3
     assert_trains_and_predicts(model)
+
+
+SSDLITE = """
+from torch import nn
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+
+class CustomModel(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        num_classes = config["model"]["num_classes"] + 1
+        self.detector = ssdlite320_mobilenet_v3_large(
+            weights=None, weights_backbone=None, num_classes=num_classes, detections_per_img=100
+        )
+
+    def forward(self, images, targets=None):
+        return self.detector(images, targets)
+"""
+
+
+def test_trains_another_of_torchvisions_detectors(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    file = tmp_path / "ssdlite.py"
+    file.write_text(SSDLITE, encoding="utf-8")
+    assert_trains_and_predicts(build(f"model.custom_model_file={file}"))
 
 
 def test_efficientnet_from_scratch_trains_every_weight_and_statistic() -> None:

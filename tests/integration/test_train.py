@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 
 from anomdet.config.load import load_settings
+from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from tests.integration.conftest import (
     ROOT,
@@ -136,6 +141,148 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
             assert torch.equal(torch.as_tensor(value), torch.as_tensor(other["optimizer"]["state"][number][key]))
     log = (tmp_path / "logs" / "training.log").read_text(encoding="utf-8")
     assert log.count("epoch 1/2") == log.count("epoch 2/2") == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+def test_a_run_interrupted_in_an_epoch_goes_on_in_it(
+    trained: Trained,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    number: int,
+    code: int,
+) -> None:
+    """Batch 3 of 4 in the second epoch: weights, averages, optimizer, counts and history as without a break."""
+    common = (f"data.num_workers={workers}",)
+    dirs = (f"logging.log_dir={tmp_path / 'logs'}", f"logging.checkpoint_dir={tmp_path / 'checkpoints'}")
+    with monkeypatch.context() as patch:
+        _signal_at(patch, number, iteration=6)
+        run_command("train", "-c", trained.config, *dirs, *common, code=code)
+    message = capsys.readouterr().err
+    assert "last.pth holds epoch 2 up to batch 3 of 2 epochs; go on with:" in message
+    assert "--resume" in message
+    last = tmp_path / "checkpoints" / "last.pth"
+    meta = load_checkpoint(last)["meta"]
+    assert (meta["epoch"], meta["batch"], meta["iter"]) == (1, 3, 7)
+    run_command("train", "-c", trained.config, "--resume", *dirs, *common)
+    assert_same_state(load_checkpoint(trained.checkpoint_dir / "last.pth"), load_checkpoint(last))
+    lines = [line.split("INFO")[1] for line in (tmp_path / "logs" / "training.log").read_text().splitlines()]
+    whole = (trained.log_dir / "training.log").read_text(encoding="utf-8")
+    (epoch,) = [line for line in lines if "epoch 2/2" in line and "val:" in line]
+    assert epoch.split("lr")[0] in whole  # the mean loss of the whole epoch
+
+
+def _signal_at(patch: pytest.MonkeyPatch, number: int, *, iteration: int) -> None:
+    step = BestAndLastHook.after_train_iter
+
+    def with_signal(self: BestAndLastHook, runner: Any, *args: Any, **kwargs: Any) -> None:
+        if runner.iter == iteration:
+            signal.raise_signal(number)
+        step(self, runner, *args, **kwargs)
+
+    patch.setattr(BestAndLastHook, "after_train_iter", with_signal)
+
+
+def assert_same_state(one: Any, other: Any, where: str = "") -> None:
+    """Two checkpoints, bit for bit, but for folders and clocks."""
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            if where + str(key) not in ("meta.cfg", "message_hub.runtime_info.cfg") and "time" not in str(key):
+                assert_same_state(one[key], other[key], f"{where}{key}.")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for i, (first, second) in enumerate(zip(one, other, strict=True)):
+            assert_same_state(first, second, f"{where}{i}.")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif hasattr(one, "data"):  # MMEngine's history of a number
+        assert all((a == b).all() for a, b in zip(one.data, other.data, strict=True)), where
+    else:
+        assert one == other, where
+
+
+def test_accumulated_gradients_are_a_larger_batch(data_dir: Path, tmp_path: Path) -> None:
+    """Three batches a step, four in an epoch: a step after the third and one after the fourth."""
+    config = write_settings(tmp_path, data_dir, accumulation_steps=3)
+    steps: list[int] = []
+    count = OptimWrapper.step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            OptimWrapper, "step", lambda self, **kwargs: (steps.append(self._inner_count), count(self, **kwargs))
+        )
+        run_command("train", "-c", config, "training.epochs=2", "training.val_interval=2")
+    assert steps == [3, 4, 3, 4]
+
+
+def test_the_validation_has_a_loss_and_may_decide(data_dir: Path, tmp_path: Path) -> None:
+    config = write_settings(tmp_path, data_dir, epochs=2)
+    run_command("train", "-c", config, "training.monitor=val_loss")
+    log = (tmp_path / "logs" / "training.log").read_text(encoding="utf-8")
+    losses = [float(found) for found in re.findall(r"val_loss (\d+\.\d+)", log.split("best:")[0])]
+    assert len(losses) == 2
+    best = load_checkpoint(tmp_path / "checkpoints" / "best_model.pth")["meta"]["best"]
+    assert best["monitor"] == "val_loss"
+    assert best["score"] == pytest.approx(min(losses), abs=1e-4)
+    assert best["epoch"] == 1 + losses.index(min(losses))
+
+
+def test_the_log_tells_the_exposure_of_each_class(trained: Trained) -> None:
+    log = (trained.log_dir / "training.log").read_text(encoding="utf-8")
+    (line,) = [line for line in log.splitlines() if "in the data -> drawn in an epoch" in line]
+    assert re.search(
+        r"scratch \d+ -> \d+, dent \d+ -> \d+, stain \d+ -> \d+, hole \d+ -> \d+, no defect \d+ -> \d+$", line
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [("data.split_seed=5", "the splits that the training began with, got other images in"), ("data.classes=null", "")],
+)
+def test_a_resume_on_other_data_is_refused(
+    trained: Trained, tmp_path: Path, capsys: Capture, override: str, words: str
+) -> None:
+    shutil.copytree(trained.checkpoint_dir, tmp_path / "checkpoints")
+    dirs = (f"logging.log_dir={tmp_path / 'logs'}", f"logging.checkpoint_dir={tmp_path / 'checkpoints'}")
+    before = (tmp_path / "checkpoints" / "last.pth").read_bytes()
+    run_command("train", "-c", trained.config, "--resume", *dirs, override, code=2 if words else 0)
+    if words:
+        assert words in capsys.readouterr().err
+        assert (tmp_path / "checkpoints" / "last.pth").read_bytes() == before
+
+
+def test_trackers_get_losses_and_metrics(data_dir: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run_command(
+        "train", "-c", write_settings(tmp_path, data_dir), "logging.trackers=[tensorboard]", "training.epochs=3"
+    )
+    (events,) = (tmp_path / "logs" / "tensorboard").rglob("events.out.*")
+    found = EventAccumulator(str(events)).Reload()
+    assert {"train/loss", "train/lr", "val/mAP", "val/val_loss"} <= set(found.Tags()["scalars"])
+    assert [event.step for event in found.Scalars("val/mAP")] == [4, 8, 12]
+    assert [event.step for event in found.Scalars("train/loss")] == [10]
+
+
+def test_a_plug_in_is_imported_and_named(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "examples" / "plugin.py", tmp_path / "my_plugin.py")
+    config = write_settings(tmp_path, data_dir)
+    parts = (
+        "training.hooks=[{type: Heartbeat, path: " + str(tmp_path / "beats.txt") + "}]",
+        "data.transforms=[{type: Glare, strength: 0.5, p: 1.0}]",
+        "metrics.extra=[{type: CountError}]",
+    )
+    run_command("train", "-c", config, "plugins=[my_plugin]", *parts)
+    assert (tmp_path / "beats.txt").read_text(encoding="utf-8").startswith("epoch 1")
+    assert re.search(r"count_error \d", (tmp_path / "logs" / "training.log").read_text(encoding="utf-8"))
+    run_command("evaluate", "-c", tmp_path / "logs" / "settings.yaml")
+    assert re.search(r"count_error \d", (tmp_path / "logs" / "evaluation.log").read_text(encoding="utf-8"))
+    run_command("visualize", "-c", tmp_path / "logs" / "config.py", "--limit", "1")
 
 
 def test_debug_tells_every_batch(data_dir: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from anomdet.engine.hooks.buffers import SameBuffersHook
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.engine.hooks.early_stopping import EarlyStopping
 from anomdet.engine.hooks.progress import ProgressHook
-from anomdet.engine.hooks.seeds import EpochSeedHook
+from anomdet.engine.hooks.seeds import IterationSeedHook
+from anomdet.engine.hooks.trackers import TrackerHook
 
-__all__ = ["BestAndLastHook", "EarlyStopping", "EpochSeedHook", "ProgressHook", "SameBuffersHook"]
+__all__ = ["BestAndLastHook", "EarlyStopping", "IterationSeedHook", "ProgressHook", "SameBuffersHook", "TrackerHook"]

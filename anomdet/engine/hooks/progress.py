@@ -13,9 +13,20 @@ from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from anomdet.engine.hooks.epochs import ends_with_validation
+from anomdet.engine.hooks.monitor import is_better, worst
 from anomdet.registry import HOOKS
 
-_HEADLINE = ("mAP", "mAP_50", "precision", "recall", "f1_score")
+_OWN = ("mAP", "AR_", "val_", "mean_iou")
+_HEADLINE = ("val_loss", "mAP", "mAP_50", "precision", "recall", "f1_score")
+
+
+def foreign_keys(metrics: dict[str, float]) -> list[str]:
+    """The figures of metrics that are not ours: a plug-in's, or MMDetection's."""
+    return [
+        key
+        for key, value in metrics.items()
+        if isinstance(value, float) and not key.startswith(_OWN) and key not in _HEADLINE
+    ]
 
 
 def readable_time(seconds: float) -> str:
@@ -30,17 +41,24 @@ def readable_time(seconds: float) -> str:
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """One line an epoch at INFO, one a batch at DEBUG, and in between a bar, or a line each ``interval_s`` seconds."""
+    """One line an epoch at INFO, one a batch at DEBUG, and in between a bar, or a line each ``interval_s`` seconds.
+
+    Args:
+        interval_s: seconds between two lines where there is no bar.
+        monitor: the figure of the validation that decides what is best.
+    """
 
     priority = "BELOW_NORMAL"
 
-    def __init__(self, interval_s: float = 60.0) -> None:
+    def __init__(self, interval_s: float = 60.0, monitor: str = "mAP") -> None:
         self.interval_s = interval_s
+        self.monitor = monitor
         self.bar: Progress | None = None
         self.task: TaskID | None = None
-        self.best = float("-inf")
+        self.best = worst(monitor)
         self.line = "validation"
         self.loss_sum, self.batches = 0.0, 0
+        self.resumed: dict[str, Any] | None = None
 
     def before_train(self, runner: Runner) -> None:
         loader = runner.train_dataloader
@@ -65,15 +83,23 @@ class ProgressHook(Hook):
         best = checkpoint.get("meta", {}).get("best")
         if best and runner._resume:
             self.best = best["score"]
+            self.resumed = checkpoint.get("progress")
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        checkpoint["progress"] = {"loss_sum": self.loss_sum, "batches": self.batches}
 
     def before_train_epoch(self, runner: Runner) -> None:
         self.epoch_started = time.monotonic()
         self.loss_sum, self.batches = 0.0, 0
+        first_batch: int = getattr(runner.train_loop, "first_batch", 0)
+        if self.resumed is not None and first_batch:
+            self.loss_sum, self.batches = self.resumed["loss_sum"], self.resumed["batches"]
+        self.resumed = None
         if self.bar is not None:
             if self.task is not None:
                 self.bar.remove_task(self.task)
             name = f"epoch {runner.epoch + 1}/{runner.max_epochs}"
-            self.task = self.bar.add_task(name, total=len(runner.train_dataloader), note="")
+            self.task = self.bar.add_task(name, total=len(runner.train_dataloader), completed=self.batches, note="")
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
@@ -118,10 +144,12 @@ class ProgressHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         metrics = metrics or {}
-        numbers = "  ".join(f"{key} {metrics[key]:.4f}" for key in _HEADLINE if key in metrics)
-        score = metrics.get("mAP", float("nan"))
-        note = "  (best so far)" if score > self.best else ""
-        self.best = max(self.best, score)
+        shown = [*(key for key in _HEADLINE if key in metrics), *foreign_keys(metrics)]
+        numbers = "  ".join(f"{key} {metrics[key]:.4f}" for key in shown)
+        score = metrics.get(self.monitor, float("nan"))
+        better = is_better(self.monitor, score, self.best)
+        note = "  (best so far)" if better else ""
+        self.best = score if better else self.best
         runner.logger.info(f"{self.line}  val: {numbers}{note}")
         self.spoken = time.monotonic()
 

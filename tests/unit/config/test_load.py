@@ -158,7 +158,7 @@ def test_a_value_that_does_not_fit(text: str, expected: str) -> None:
     assert problems(f"# first line\n{text}\n") == [f"run.yaml:2: {expected}"]
 
 
-SECTIONS = "expected one of model, training, data, metrics, logging"
+SECTIONS = "expected one of model, training, data, metrics, logging, plugins"
 KEYS = [
     ("epochs: 3", f"epochs: {SECTIONS}, got 'epochs'; did you mean training.epochs?"),
     ("epoch: 3", f"epoch: {SECTIONS}, got 'epoch'; did you mean training.epochs?"),
@@ -181,7 +181,7 @@ KEYS = [
     (
         "training: {early_stopping: {x: 3}}",
         "training.early_stopping.x: expected a key of training.early_stopping, got 'x'; "
-        "the keys are enabled, patience, min_delta",
+        "the keys are enabled, patience, min_delta, warmup_epochs, nan_limit",
     ),
     (
         "data: {augmentations: {hflip: true}}",

@@ -89,6 +89,7 @@ def test_any_path_survives_the_python_text(folder: str) -> None:
 
 Row = tuple[tuple[str, ...], Callable[[Config], Any], Any]
 AUG = "data.augmentations."
+STOPPING = "anomdet.EarlyStopping"
 # Each key of the settings: the overrides that change it, where the change is seen, and what is seen there.
 ROWS: dict[str, Row] = {
     "model.name": (("model.name=retinanet",), lambda c: c.model.type, "RetinaNet"),
@@ -141,10 +142,31 @@ ROWS: dict[str, Row] = {
     ),
     "training.seed": (
         ("training.seed=3",),
-        lambda c: (c.randomness.seed, c.train_dataloader.sampler.seed, hook(c, "anomdet.EpochSeedHook").seed),
+        lambda c: (c.randomness.seed, c.train_dataloader.sampler.seed, hook(c, "anomdet.IterationSeedHook").seed),
         (3, 3, 3),
     ),
     "training.use_amp": (("training.use_amp=false",), lambda c: c.optim_wrapper.type, "OptimWrapper"),
+    "training.amp_dtype": (
+        ("training.amp_dtype=bfloat16",),
+        lambda c: (c.optim_wrapper.type, c.optim_wrapper.dtype),
+        ("anomdet.MixedPrecision", "bfloat16"),
+    ),
+    "training.accumulation_steps": (
+        ("training.accumulation_steps=4",),
+        lambda c: c.optim_wrapper.accumulative_counts,
+        4,
+    ),
+    "training.val_loss": (("training.val_loss=false",), lambda c: c.val_cfg.with_loss, False),
+    "training.monitor": (
+        ("training.monitor=val_loss",),
+        lambda c: [c.default_hooks[n].monitor for n in ("checkpoint", "logger")] + [hook(c, STOPPING).monitor],
+        ["val_loss"] * 3,
+    ),
+    "training.hooks": (
+        ("training.hooks=[{type: EmptyCacheHook, after_epoch: true}]",),
+        lambda c: hook(c, "EmptyCacheHook").after_epoch,
+        True,
+    ),
     "training.gradient_clip_norm": (
         ("training.gradient_clip_norm=2",),
         lambda c: c.optim_wrapper.clip_grad.max_norm,
@@ -167,6 +189,26 @@ ROWS: dict[str, Row] = {
         ("training.early_stopping.min_delta=0.01",),
         lambda c: hook(c, "anomdet.EarlyStopping").min_delta,
         0.01,
+    ),
+    "training.early_stopping.warmup_epochs": (
+        ("training.early_stopping.warmup_epochs=6",),
+        lambda c: hook(c, STOPPING).warmup_epochs,
+        6,
+    ),
+    "training.early_stopping.nan_limit": (
+        ("training.early_stopping.nan_limit=7",),
+        lambda c: hook(c, STOPPING).nan_limit,
+        7,
+    ),
+    "training.class_imbalance_handling.replacement": (
+        ("training.class_imbalance_handling.replacement=false",),
+        lambda c: c.train_dataloader.sampler.replacement,
+        False,
+    ),
+    "training.class_imbalance_handling.repeat_threshold": (
+        ("training.class_imbalance_handling={method: repeat_factor, repeat_threshold: 0.4}",),
+        lambda c: (c.train_dataloader.sampler.type, c.train_dataloader.sampler.threshold),
+        ("anomdet.RepeatFactorSampler", 0.4),
     ),
     "training.class_imbalance_handling.method": (
         ("training.class_imbalance_handling.method=none",),
@@ -198,6 +240,16 @@ ROWS: dict[str, Row] = {
         ("data.verify_images=decode",),
         lambda c: [c[name].dataset.verify_images for name in LOADERS],
         ["decode"] * 3,
+    ),
+    "data.dataset": (
+        ("data.dataset={type: Other, max_refetch: 7}",),
+        lambda c: [(c[name].dataset.type, c[name].dataset.max_refetch) for name in LOADERS],
+        [("Other", 7)] * 3,
+    ),
+    "data.transforms": (
+        ("data.transforms=[{type: Glare, p: 0.5}]",),
+        lambda c: [[s.p for s in c[name].dataset.pipeline if s.type == "Glare"] for name in LOADERS],
+        [[0.5], [], []],
     ),
     "data.num_workers": (
         ("data.num_workers=0",),
@@ -281,6 +333,21 @@ ROWS: dict[str, Row] = {
         lambda c: (c.val_evaluator.include_metrics, c.test_evaluator.include_metrics),
         (["iou"], ["iou"]),
     ),
+    "metrics.extra": (
+        ("metrics.extra=[{type: CountError}]",),
+        lambda c: [[metric.type for metric in c[name]] for name in ("val_evaluator", "test_evaluator")],
+        [["anomdet.InspectionMetric", "CountError"]] * 2,
+    ),
+    "logging.trackers": (
+        ("logging.trackers=[tensorboard]", "logging.log_dir=here"),
+        lambda c: (c.visualizer.vis_backends[0].save_dir, hook(c, "anomdet.TrackerHook") is not None),
+        ("here/tensorboard", True),
+    ),
+    "plugins": (
+        ("plugins=[a.b]",),
+        lambda c: c.custom_imports.imports,
+        ["anomdet.registry", "a.b"],
+    ),
     "logging.log_dir": (("logging.log_dir=here",), lambda c: c.work_dir, "here"),
     "logging.checkpoint_dir": (
         ("logging.checkpoint_dir=there",),
@@ -308,7 +375,7 @@ ROWS["data.split_files"] = (_FILES, lambda c: c.val_dataloader.dataset.split_fil
 
 def test_every_key_has_a_row() -> None:
     assert set(ROWS) == set(flat_keys()), "a new key of the settings needs a row: where does the config show it?"
-    assert len(ROWS) >= 72
+    assert len(ROWS) >= 86
 
 
 @pytest.mark.parametrize("key", ROWS)
@@ -335,6 +402,7 @@ def test_only_training_is_augmented_and_balanced() -> None:
     for name in LOADERS[1:]:
         assert [step.type for step in config[name].dataset.pipeline] == [
             "anomdet.LoadInspectionImage",
+            "LoadAnnotations",
             "anomdet.FitInside",
             "anomdet.PackInspectionInputs",
         ]

@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+import math
 import time
 import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mmengine.dataset import ClassBalancedDataset
 
 from anomdet.data import sampler as sampler_module
 from anomdet.data.draw import Draw
-from anomdet.data.sampler import BalancedSampler, DrawSampler, cap_at_one, image_probabilities
+from anomdet.data.sampler import (
+    BalancedSampler,
+    DrawSampler,
+    RepeatFactorSampler,
+    cap_at_one,
+    class_exposure,
+    image_probabilities,
+    repeat_factors,
+)
 from anomdet.errors import UserError
 
 
@@ -47,6 +57,7 @@ BUILDERS = {
     "ragged": lambda: DrawSampler(range(103), seed=3, round_up=False),
     "balanced": lambda: BalancedSampler(UNEVEN, seed=3),
     "balanced once": lambda: BalancedSampler(UNEVEN, seed=3, replacement=False),
+    "weighted by repeat factors": lambda: RepeatFactorSampler(UNEVEN, threshold=0.5, seed=3),
 }
 
 
@@ -60,7 +71,7 @@ def test_ranks_share_one_order(monkeypatch, name, world_size):
     assert {(draw.seed, draw.epoch) for draw in joined} == {(3, 2)}
     assert name == "ragged" or len({len(share) for share in shares}) == 1
     assert len(alone) <= len(joined) < len(alone) + world_size
-    if name.startswith("balanced"):
+    if name.startswith(("balanced", "weighted")):
         assert len(joined) > len(alone) or joined == alone
     else:
         assert joined[: len(alone)] == alone
@@ -75,6 +86,62 @@ def test_epochs_differ_and_repeat(name):
         orders.append([int(draw) for draw in sampler])
     assert orders[0] == orders[2]
     assert (orders[0] == orders[1]) == (name == "in order")
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_skipping_leaves_the_first_draws_out(monkeypatch, name, world_size):
+    whole = on_ranks(monkeypatch, world_size, BUILDERS[name])
+    for rank in range(world_size):
+        monkeypatch.setattr(sampler_module, "get_dist_info", lambda rank=rank: (rank, world_size))
+        sampler = BUILDERS[name]()
+        sampler.set_epoch(0)
+        sampler.skip(20)
+        rest = list(sampler)
+        assert [vars(draw) for draw in rest] == [vars(draw) for draw in whole[rank][20:]]
+        assert rest == whole[rank][20:] and len(sampler) == len(whole[rank])
+        sampler.set_epoch(1)
+        assert len(list(sampler)) == len(sampler)  # only in that epoch
+
+
+def test_repeat_factors_are_those_of_mmdetection():
+    factors = repeat_factors(UNEVEN.image_class_counts, 0.4)
+
+    class Peer(Counts):
+        def get_cat_ids(self, index):
+            return np.flatnonzero(self.image_class_counts[index]).tolist()
+
+    peer = Peer(UNEVEN.image_class_counts)
+    theirs = ClassBalancedDataset._get_repeat_factors(SimpleNamespace(dataset=peer), peer, 0.4)
+    np.testing.assert_allclose(factors, theirs)
+    assert (factors[98:] == 1).all()  # normal images
+    assert factors[:90].max() == 1 < factors[90] == pytest.approx((0.4 / (8 / 150)) ** 0.5)
+
+
+def test_repeat_factors_are_met_in_every_epoch_to_within_one():
+    sampler = RepeatFactorSampler(UNEVEN, threshold=0.5, seed=1)
+    assert len(sampler) == math.ceil(repeat_factors(UNEVEN.image_class_counts, 0.5).sum()) > 150
+    for epoch in range(5):
+        sampler.set_epoch(epoch)
+        drawn = np.bincount(list(sampler), minlength=150)
+        assert (np.abs(drawn - sampler.expected_draws()) < 1).all()
+        assert drawn.min() >= 1
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.1])
+def test_impossible_thresholds(threshold):
+    with pytest.raises(UserError, match="a share above 0"):
+        RepeatFactorSampler(UNEVEN, threshold=threshold)
+
+
+def test_exposure():
+    counts = UNEVEN.image_class_counts
+    plain = class_exposure(counts, DrawSampler(UNEVEN).expected_draws())
+    assert plain == [(92, 92.0), (8, 8.0), (52, 52.0)]
+    balanced = class_exposure(counts, BalancedSampler(UNEVEN, normal_ratio=0.2).expected_draws())
+    assert [images for images, _ in balanced] == [92, 8, 52]
+    assert balanced[2][1] == pytest.approx(30)
+    assert balanced[1][1] >= 60 - 1e-6  # half of the draws with objects
 
 
 def test_plain_draws_every_image_once():
@@ -160,17 +227,18 @@ def test_impossible_wishes(options, message):
         BalancedSampler(SimpleNamespace(), **options)
 
 
-def test_a_million_images():
+@pytest.mark.parametrize("build", [BalancedSampler, lambda data, seed: RepeatFactorSampler(data, 0.3, seed)])
+def test_a_million_images(build):
     rng = np.random.default_rng(0)
     data = Counts(rng.random((1_000_000, 6)) < 0.1)
     tracemalloc.start()
     start = time.perf_counter()
-    sampler = BalancedSampler(data, seed=0)
+    sampler = build(data, seed=0)
     iterator = iter(sampler)
     next(iterator)
     seconds = time.perf_counter() - start
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(sampler) == 1_000_000
+    assert len(sampler) >= 1_000_000
     assert seconds < 2
     assert peak < 100e6

@@ -16,6 +16,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from anomdet.engine.checkpoint import (
+    Progress,
     collect_checkpoint,
     load_checkpoint,
     load_weights,
@@ -215,11 +216,13 @@ def fake_runner() -> Any:
 def test_collect_checkpoint(tmp_path: Path) -> None:
     runner = fake_runner()
     best = {"score": 0.5, "epoch": 2, "monitor": "mAP"}
-    full = collect_checkpoint(runner, epoch=3, best=best, for_resume=True)
+    full = collect_checkpoint(runner, progress=Progress(epoch=3, batch=5, iter=12), best=best, for_resume=True)
     assert set(full) == {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"}
-    assert full["meta"] | {"epoch": 3, "iter": 12, "seed": 7, "cfg": "a = 1\n", "best": best} == full["meta"]
+    assert (
+        full["meta"] | {"epoch": 3, "batch": 5, "iter": 12, "seed": 7, "cfg": "a = 1\n", "best": best} == full["meta"]
+    )
     assert full["meta"]["dataset_meta"] == {"classes": ("a",), "class_nums": (4,)}
-    small = collect_checkpoint(runner, epoch=3, best=best, for_resume=False)
+    small = collect_checkpoint(runner, progress=Progress(epoch=3, batch=5, iter=12), best=best, for_resume=False)
     assert set(small) == {"meta", "state_dict"}
     assert runner.calls == ["before_save_checkpoint"] * 2
     save_atomically(full, tmp_path / "last.pth")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,17 +15,26 @@ import torch
 from torch import nn
 
 from anomdet.engine.checkpoint import load_checkpoint
-from anomdet.engine.hooks import BestAndLastHook, EarlyStopping, EpochSeedHook
+from anomdet.engine.hooks import BestAndLastHook, EarlyStopping, IterationSeedHook
 from anomdet.engine.hooks.progress import readable_time
 
 NAN = math.nan
+
+
+class Loader:
+    """Seven batches."""
+
+    dataset = SimpleNamespace(metainfo={}, split_hashes={"train": "abc"})
+
+    def __len__(self) -> int:
+        return 7
 
 
 class Runner:
     """As much of MMEngine's as the hooks touch."""
 
     def __init__(self, *, resume: bool = False, rank: int = 0, val_interval: int = 1, max_epochs: int = 10) -> None:
-        self.epoch, self.iter, self.rank, self.seed = 0, 0, rank, 0
+        self.epoch, self.iter, self.rank, self.seed, self.world_size = 0, 0, rank, 0, 1
         self._resume = resume
         self.train_loop = SimpleNamespace(
             stop_training=False, val_begin=1, val_interval=val_interval, max_epochs=max_epochs
@@ -32,16 +42,17 @@ class Runner:
         self.lines: list[str] = []
         self.logger = SimpleNamespace(info=self.lines.append)
         self.model = nn.Linear(2, 1)
-        state = SimpleNamespace(state_dict=dict)
-        self.message_hub = self.optim_wrapper = state
+        self.message_hub = SimpleNamespace(state_dict=dict)
+        self.optim_wrapper = SimpleNamespace(state_dict=dict, should_update=lambda: self.steps)
+        self.steps = True
         self.param_schedulers: list[Any] = []
         self.cfg = SimpleNamespace(pretty_text="")
-        self.train_dataloader = SimpleNamespace(dataset=SimpleNamespace(metainfo={}))
+        self.train_dataloader = Loader()
 
     def call_hook(self, name: str, **_: Any) -> None:
         assert name == "before_save_checkpoint"
 
-    def run(self, hook: Any, scores: list[float | None], *, before: Any = None) -> int:
+    def run(self, hook: Any, scores: list[float | None]) -> int:
         """Epochs as MMEngine's loop runs them; None: no validation after that epoch. Returns the epochs done."""
         hook.before_train(self)
         for score in scores:
@@ -52,7 +63,7 @@ class Runner:
             hook.after_train_epoch(self)
             self.epoch += 1
             if score is not None:
-                hook.after_val_epoch(self, {"mAP": score, "other": 1.0})
+                hook.after_val_epoch(self, {"mAP": score, "val_loss": score, "other": 1.0})
         return self.epoch
 
 
@@ -67,6 +78,12 @@ STOPS: dict[str, tuple[dict[str, Any], list[float], int]] = {
     "NaN is not better": (dict(patience=2), [0.5, NAN, NAN, 0.9], 3),
     "NaN at first": (dict(patience=3), [NAN, NAN, 0.1, 0.1, 0.1, 0.2], 6),
     "all NaN": (dict(patience=2), [NAN] * 5, 2),
+    "NaN has a limit of its own": (dict(patience=9, nan_limit=2), [0.5, NAN, 0.4, NAN, NAN, 0.9], 5),
+    "a warm-up uses no patience": (dict(patience=2, warmup_epochs=3), [0.5, 0.4, 0.4, 0.4, 0.4, 0.4], 5),
+    "NaN counts in the warm-up too": (dict(patience=2, warmup_epochs=5, nan_limit=2), [NAN, NAN, 0.4], 2),
+    "a loss falls": (dict(patience=2, monitor="val_loss"), [0.5, 0.4, 0.3, 0.2], 4),
+    "a loss rises": (dict(patience=2, monitor="val_loss"), [0.5, 0.6, 0.5, 0.1], 3),
+    "a loss and min_delta": (dict(patience=2, monitor="val_loss", min_delta=0.1), [0.5, 0.45, 0.41, 0.1], 3),
     "min_delta": (dict(patience=2, min_delta=0.1), [0.5, 0.55, 0.59, 0.9], 3),
     "min_delta reached": (dict(patience=2, min_delta=0.1), [0.5, 0.55, 0.65, 0.7, 0.72, 0.9], 5),
 }
@@ -155,10 +172,76 @@ def test_last_is_written_after_every_epoch_validated_or_not(tmp_path: Path) -> N
         hook.after_train_epoch(runner)
         runner.epoch += 1
         if epoch % 2 == 0 or epoch == 5:
-            assert not (tmp_path / "last.pth").is_file() or saved(tmp_path, "last.pth")[0] == epoch - 1
+            # The epoch is not over, but its last batch is done: a kill in the validation loses nothing.
+            meta = load_checkpoint(tmp_path / "last.pth")["meta"]
+            assert (meta["epoch"], meta["batch"]) == (epoch - 1, 7)
             hook.after_val_epoch(runner, {"mAP": 0.1 * epoch})
         assert saved(tmp_path, "last.pth")[0] == epoch
     assert saved(tmp_path, "best_model.pth")[0] == 5
+
+
+def test_the_lowest_loss_is_the_best(tmp_path: Path) -> None:
+    Runner(max_epochs=3).run(BestAndLastHook(str(tmp_path), monitor="val_loss"), [0.5, 0.2, 0.3])
+    assert saved(tmp_path, "best_model.pth")[0] == 2
+    assert load_checkpoint(tmp_path / "last.pth")["meta"]["best"] == dict(score=0.2, epoch=2, monitor="val_loss")
+
+
+def test_checkpoints_carry_what_they_belong_to(tmp_path: Path) -> None:
+    Runner(max_epochs=1).run(BestAndLastHook(str(tmp_path)), [0.5])
+    meta = load_checkpoint(tmp_path / "last.pth")["meta"]
+    assert meta["split_hashes"] == {"train": "abc"}
+    assert {"cfg", "dataset_meta", "anomdet_version", "torch_version", "seed", "best"} <= set(meta)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_the_step_and_saves(tmp_path: Path, number: signal.Signals) -> None:
+    hook, runner = BestAndLastHook(str(tmp_path)), Runner()
+    runner.epoch, runner.iter = 2, 17
+    received: list[int] = []
+    before = signal.signal(number, lambda got, _: received.append(got))
+    try:
+        hook.before_train_epoch(runner)
+        signal.raise_signal(number)
+        runner.steps = False  # in the middle of an accumulation
+        hook.after_train_iter(runner, batch_idx=2)
+        assert (received, list(tmp_path.iterdir())) == ([], [])
+        runner.steps = True
+        with pytest.raises(KeyboardInterrupt):
+            hook.after_train_iter(runner, batch_idx=3)
+        assert received == [number]
+        signal.raise_signal(number)  # the earlier handler is back
+        assert received == [number] * 2
+    finally:
+        signal.signal(number, before)
+    meta = load_checkpoint(tmp_path / "last.pth")["meta"]
+    assert (meta["epoch"], meta["batch"], meta["iter"]) == (2, 4, 18)
+    assert str(hook.last) == "epoch 3 up to batch 4"
+
+
+def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    hook = BestAndLastHook(str(tmp_path))
+    hook.before_train_epoch(Runner())
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_after_the_last_step_of_an_epoch(tmp_path: Path) -> None:
+    hook, runner = BestAndLastHook(str(tmp_path)), Runner()
+    hook.before_train_epoch(runner)
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        hook.after_train_epoch(runner)
+    assert load_checkpoint(tmp_path / "last.pth")["meta"]["batch"] == 7
+
+
+def test_between_the_epochs_signals_act_at_once(tmp_path: Path) -> None:
+    hook, runner = BestAndLastHook(str(tmp_path)), Runner()
+    hook.before_train_epoch(runner)
+    hook.after_train_epoch(runner)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_other_ranks_write_nothing(tmp_path: Path) -> None:
@@ -182,9 +265,9 @@ def test_the_best_score_survives_a_resume(tmp_path: Path) -> None:
     assert fresh.best_epoch == 0
 
 
-def draws(seed: int, epoch: int, rank: int = 0) -> tuple[float, float, float]:
-    runner: Any = SimpleNamespace(epoch=epoch, rank=rank)
-    EpochSeedHook(seed).before_train_epoch(runner)
+def draws(seed: int, iteration: int, rank: int = 0) -> tuple[float, float, float]:
+    runner: Any = SimpleNamespace(iter=iteration, rank=rank)
+    IterationSeedHook(seed).before_train_iter(runner, batch_idx=0)
     return float(torch.rand(1)), float(np.random.rand()), random.random()
 
 

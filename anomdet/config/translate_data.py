@@ -1,0 +1,72 @@
+"""``data:`` to MMEngine's data loaders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anomdet.config.augmentations import to_albumentations
+from anomdet.config.schema import AugmentationSettings, Settings
+
+META_KEYS = ("img_id", "img_path", "file_name", "ori_shape", "img_shape", "scale_factor")
+
+
+def size_hw(image_size: int | tuple[int, int]) -> tuple[int, int]:
+    """``(height, width)`` of the settings' ``image_size``."""
+    return (image_size, image_size) if isinstance(image_size, int) else image_size
+
+
+def _dataset(settings: Settings, split: str, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
+    data = settings.data
+    own = dict(
+        type="anomdet.TextLabelDataset",
+        data_root=data.data_dir,
+        split=split,
+        ratios=(data.train_split, data.val_split, data.test_split),
+        split_seed=data.split_seed,
+        split_files=data.split_files.model_dump() if data.split_files else None,
+        classes=[[number, name] for number, name in sorted(data.classes.items())] if data.classes else None,
+        missing_labels=data.missing_labels,
+        verify_images=data.verify_images,
+        pipeline=pipeline,
+        test_mode=split != "train",
+    )
+    return {**own, **data.dataset}
+
+
+def _loader(settings: Settings, **parts: Any) -> dict[str, Any]:
+    workers = settings.data.num_workers
+    return dict(batch_size=settings.training.batch_size, num_workers=workers, persistent_workers=workers > 0, **parts)
+
+
+def train_loader(settings: Settings) -> dict[str, Any]:
+    data, imbalance = settings.data, settings.training.class_imbalance_handling
+    styled = data.augmentations
+    transforms = to_albumentations(styled) if isinstance(styled, AugmentationSettings) else styled
+    pipeline: list[dict[str, Any]] = [
+        dict(type="anomdet.LoadInspectionImage"),
+        dict(type="LoadAnnotations", with_bbox=True),
+        *([dict(type="anomdet.AlbumentationsAugment", transforms=transforms)] if transforms else []),
+        *data.transforms,
+        dict(type="anomdet.FitInside", size_hw=size_hw(data.image_size)),
+        dict(type="anomdet.PackInspectionInputs", meta_keys=META_KEYS),
+    ]
+    samplers: dict[str, dict[str, Any]] = {
+        "none": dict(type="anomdet.DrawSampler", shuffle=True),
+        "balanced_sampler": dict(
+            type="anomdet.BalancedSampler", normal_ratio=imbalance.normal_ratio, replacement=imbalance.replacement
+        ),
+        "repeat_factor": dict(type="anomdet.RepeatFactorSampler", threshold=imbalance.repeat_threshold),
+    }
+    sampler = dict(**samplers[imbalance.method], seed=settings.training.seed)
+    return _loader(settings, sampler=sampler, dataset=_dataset(settings, "train", pipeline))
+
+
+def eval_loader(settings: Settings, split: str) -> dict[str, Any]:
+    pipeline: list[dict[str, Any]] = [
+        dict(type="anomdet.LoadInspectionImage"),
+        dict(type="LoadAnnotations", with_bbox=True),  # for the loss; the metric reads `instances`, in original pixels
+        dict(type="anomdet.FitInside", size_hw=size_hw(settings.data.image_size)),
+        dict(type="anomdet.PackInspectionInputs", meta_keys=(*META_KEYS, "instances")),
+    ]
+    sampler = dict(type="anomdet.DrawSampler", shuffle=False, seed=0, round_up=False)
+    return _loader(settings, sampler=sampler, dataset=_dataset(settings, split, pipeline))

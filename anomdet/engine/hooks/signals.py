@@ -1,0 +1,52 @@
+"""Ctrl-C and SIGTERM during an epoch: the step under way is finished before the training leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """Between :meth:`watch` and :meth:`release` a first signal is only noted; a second one acts as before."""
+
+    def __init__(self) -> None:
+        self.noted: int | None = None
+        self._before: dict[int, Any] = {}
+        self._owner = os.getpid()
+
+    def watch(self) -> None:
+        """Begin to note signals; only the main thread can."""
+        if not self._before and threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+
+    def release(self) -> None:
+        """Put the earlier handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def act(self) -> None:
+        """Let the noted signal do what it would have done at once.
+
+        Raises:
+            KeyboardInterrupt: or whatever the earlier handler raises.
+        """
+        number, handlers = self.noted, self._before
+        self.release()
+        self.noted = None
+        handler: Any = handlers.get(number or 0)
+        if callable(handler):
+            handler(number, None)
+        raise KeyboardInterrupt
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:  # a process that loads images: the main one tells it when to leave
+            return
+        if self.noted is not None:
+            self.act()
+        self.noted = number

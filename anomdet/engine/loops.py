@@ -1,0 +1,175 @@
+"""The training and validation loops: an epoch that can be entered in its middle, and a validation with its loss."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather_object
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, ValLoop
+from torch import Tensor, nn
+
+from anomdet.registry import LOOPS
+
+_NORMS = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
+_OTHER_NOISE = ("DropPath", "DropBlock", "StochasticDepth")  # timm's, mmcv's and torchvision's, by name
+
+
+@LOOPS.register_module()
+class InspectionTrainLoop(EpochBasedTrainLoop):
+    """MMEngine's loop, which a resume may enter in the middle of an epoch.
+
+    Gradient accumulation is counted anew in each epoch: its last batches make a step of their own.
+
+    Attributes:
+        first_batch: batches of the epoch under way that an interrupted training has done already.
+    """
+
+    first_batch = 0
+
+    def run_epoch(self) -> None:
+        """The rest of one epoch."""
+        runner, first = self.runner, self.first_batch
+        runner.optim_wrapper.initialize_count_status(runner.model, first, len(self.dataloader))
+        runner.call_hook("before_train_epoch")
+        runner.model.train()
+        for idx, data_batch in enumerate(self._batches(first), start=first):
+            self.run_iter(idx, data_batch)
+        self.first_batch = 0
+        runner.call_hook("after_train_epoch")
+        self._epoch += 1
+
+    def _batches(self, first: int) -> Iterator[Any]:
+        """Those of the epoch from ``first`` on; our samplers leave the earlier ones out before any image is read."""
+        sampler = self.dataloader.sampler
+        if first and hasattr(sampler, "skip"):
+            sampler.skip(first * (self.dataloader.batch_size or 1))
+            return iter(self.dataloader)
+        return itertools.islice(self.dataloader, first, None)
+
+
+@LOOPS.register_module()
+class InspectionValLoop(ValLoop):
+    """Adds ``val_loss`` and its parts to the metrics: the training's loss on the validation images, not augmented.
+
+    Norms use their running statistics and nothing is dropped, as in prediction; what a model draws (proposals) is drawn
+    from one seed at each validation. The backbone and neck run once for both. Averaged over images, of all processes.
+
+    Args:
+        runner, dataloader, evaluator, fp16: of MMEngine's ValLoop.
+        with_loss: False: the metrics alone.
+    """
+
+    def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False, with_loss: bool = True):
+        super().__init__(runner, dataloader, evaluator, fp16=fp16)
+        self.with_loss = with_loss
+        self.totals: dict[str, Tensor] = {}  # loss to its sum over images and their number
+
+    def run(self) -> dict:
+        """One validation; returns the metrics."""
+        if not self.with_loss:
+            return super().run()
+        self.runner.call_hook("before_val")
+        self.runner.call_hook("before_val_epoch")
+        self.runner.model.eval()
+        self.totals.clear()
+        with torch.random.fork_rng(devices=_cuda_devices()):
+            torch.manual_seed(0)
+            for idx, data_batch in enumerate(self.dataloader):
+                self.run_iter(idx, data_batch)
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        metrics.update(_averages(self.totals))
+        self.runner.call_hook("after_val_epoch", metrics=metrics)
+        self.runner.call_hook("after_val")
+        return metrics
+
+    @torch.no_grad()
+    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
+        """Predict one batch and compute its loss."""
+        if not self.with_loss:
+            super().run_iter(idx, data_batch)
+            return
+        self.runner.call_hook("before_val_iter", batch_idx=idx, data_batch=data_batch)
+        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        data = model.data_preprocessor(data_batch, False)
+        samples = data["data_samples"]
+        outputs, losses = predict_with_loss(model, data["inputs"], samples)
+        for name, value in losses.items():
+            if "loss" in name:
+                total = torch.tensor([_number(value) * len(samples), len(samples)], dtype=torch.float64)
+                self.totals[name] = self.totals.get(name, 0) + total
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+
+
+def predict_with_loss(model: Any, inputs: Any, samples: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
+    """What ``mode="predict"`` and ``mode="loss"`` return for one batch, from one pass through the backbone.
+
+    Args:
+        model: in evaluation mode, not wrapped.
+        inputs: ``(N, 3, H, W)``, preprocessed.
+        samples: N of MMDetection's DetDataSample, with ``gt_instances`` in pixels of ``inputs``.
+    """
+    with _features_once(model):
+        with _loss_mode(model):
+            losses = model(inputs, samples, mode="loss")
+        return model(inputs, samples, mode="predict"), losses
+
+
+def _number(loss: Any) -> float:
+    """One loss of a batch; a list, one for each level, is summed, as MMEngine does in training."""
+    return sum(float(part.mean()) for part in loss) if isinstance(loss, (list, tuple)) else float(loss.mean())
+
+
+def _averages(totals: dict[str, Tensor]) -> dict[str, float]:
+    """``val_loss`` and its parts, over the images of all ranks."""
+    everywhere = all_gather_object(totals)
+    means = {
+        f"val_{name}": float(torch.div(*sum(rank[name] for rank in everywhere if name in rank)))
+        for name in dict.fromkeys(itertools.chain.from_iterable(everywhere))
+    }
+    return {"val_loss": sum(means.values()), **means} if means else {}
+
+
+def _cuda_devices() -> list[int]:
+    return [torch.cuda.current_device()] if torch.cuda.is_available() else []
+
+
+@contextmanager
+def _loss_mode(model: nn.Module) -> Iterator[None]:
+    """Training mode, which many heads need to compute a loss, but for norms and dropout."""
+    before = {module: module.training for module in model.modules()}
+    model.train()
+    for module in model.modules():
+        if isinstance(module, _NORMS) or type(module).__name__.startswith(_OTHER_NOISE):
+            module.training = False
+    try:
+        yield
+    finally:
+        for module, training in before.items():
+            module.training = training
+
+
+@contextmanager
+def _features_once(model: Any) -> Iterator[None]:
+    """Within, ``extract_feat`` of the same images is computed once."""
+    if not hasattr(model, "extract_feat"):
+        yield
+        return
+    extract, known = model.extract_feat, {}
+
+    def extract_once(inputs: Any) -> Any:
+        key = id(inputs)
+        if key not in known:
+            known[key] = extract(inputs)
+        return known[key]
+
+    model.extract_feat = extract_once
+    try:
+        yield
+    finally:
+        del model.extract_feat

@@ -1,0 +1,64 @@
+"""Mixed precision on any device: float16 with a scaler on a GPU, bfloat16 on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from anomdet.registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class MixedPrecision(OptimWrapper):
+    """Runs the forward pass under autocast; weights, gradients and the optimizer stay in float32.
+
+    Args:
+        dtype: bfloat16 or float32 (no mixed precision); float16 needs MMEngine's AmpOptimWrapper and its scaler.
+        kwargs: of MMEngine's OptimWrapper.
+    """
+
+    def __init__(self, dtype: str = "bfloat16", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dtype: torch.dtype = getattr(torch, dtype)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast on the model's device, within MMEngine's own context."""
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, self.dtype):
+            yield
+
+
+def computes_bfloat16() -> bool:
+    """Whether this CPU computes in bfloat16 (AMX or AVX-512 BF16); others emulate it, several times slower."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+
+def for_device(optim_wrapper: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The optimizer wrapper's config for this machine, and a line for the log; empty: as asked for.
+
+    Args:
+        optim_wrapper: a config; only one for mixed precision is changed.
+    """
+    if optim_wrapper.get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
+        optim_wrapper = {"dtype": "float16", **optim_wrapper, "type": "anomdet.MixedPrecision"}
+    if optim_wrapper.get("type") != "anomdet.MixedPrecision":
+        return optim_wrapper, ""
+    own = {key: value for key, value in optim_wrapper.items() if key not in ("type", "dtype", "loss_scale")}
+    dtype = optim_wrapper.get("dtype", "auto")
+    if torch.cuda.is_available():
+        if dtype == "bfloat16":
+            return {"type": "anomdet.MixedPrecision", "dtype": dtype, **own}, ""
+        return {"type": "AmpOptimWrapper", "dtype": "float16", **own}, ""
+    full = {"type": "OptimWrapper", **own}
+    if dtype == "float16":
+        return full, "use_amp: float16 needs a GPU, and there is none here: full precision is used"
+    if dtype == "auto" and not computes_bfloat16():
+        return full, "use_amp: no GPU here, and this CPU does not compute in bfloat16: full precision is used"
+    emulated = "" if computes_bfloat16() else "use_amp: this CPU only emulates bfloat16: slower than full precision"
+    return {"type": "anomdet.MixedPrecision", "dtype": "bfloat16", **own}, emulated
