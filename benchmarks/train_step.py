@@ -52,7 +52,7 @@ def make_stopwatch(times: dict[str, list[float]]) -> Any:
         def before_train(self, runner: Any) -> None:
             self.model = copy.deepcopy(runner.model)
             groups = [p for p in self.model.parameters() if p.requires_grad]
-            self.optimizer = torch.optim.AdamW(groups, lr=1e-4)
+            self.optimizer = torch.optim.AdamW(groups, lr=1e-4, fused=True)
             self.batches: list[Any] = []
 
         def before_train_epoch(self, runner: Any) -> None:

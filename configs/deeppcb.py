@@ -31,14 +31,19 @@ load_from = None
 log_level = 'INFO'
 model = dict(
     backbone=dict(
-        frozen_blocks=3, pretrained=True, type='anomdet.EfficientNetLite0'),
+        frozen_blocks=3,
+        out_blocks=[
+            4,
+            10,
+        ],
+        pretrained=True,
+        type='anomdet.EfficientNetLite0'),
     bbox_head=dict(
         act_cfg=dict(inplace=True, type='SiLU'),
         anchor_generator=dict(
             offset=0, strides=[
                 8,
                 16,
-                32,
             ], type='MlvlPointGenerator'),
         bbox_coder=dict(type='DistancePointBBoxCoder'),
         exp_on_reg=False,
@@ -72,17 +77,10 @@ model = dict(
         ],
         type='DetDataPreprocessor'),
     neck=dict(
-        act_cfg=dict(inplace=True, type='SiLU'),
-        expand_ratio=0.5,
         in_channels=[
-            96,
-            192,
-            384,
-        ],
-        norm_cfg=dict(type='BN'),
-        num_csp_blocks=1,
-        out_channels=64,
-        type='CSPNeXtPAFPN'),
+            40,
+            112,
+        ], num_outs=2, out_channels=64, type='FPN'),
     test_cfg=dict(
         max_per_img=100,
         min_bbox_size=0,
@@ -109,7 +107,7 @@ param_scheduler = [
         convert_to_iter_based=True,
         eta_min=2e-05,
         gamma=0.1,
-        max_epochs=9,
+        max_epochs=11,
         name='cosine_annealing',
         step_size=3,
         type='anomdet.IterationSchedule',
@@ -201,7 +199,7 @@ test_evaluator = dict(
     score_threshold=0.3,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=9, type='anomdet.InspectionTrainLoop', val_interval=3)
+    max_epochs=11, type='anomdet.InspectionTrainLoop', val_interval=6)
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(

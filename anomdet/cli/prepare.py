@@ -28,6 +28,9 @@ def load_libraries() -> None:
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     warnings.filterwarnings("ignore")
     import anomdet.registry  # noqa: F401 - supplies mmcv's operators, so it comes first
+    from anomdet.engine.memory import keep_freed_memory
+
+    keep_freed_memory()
 
     with contextlib.redirect_stdout(io.StringIO()), put_off():
         import mmdet.datasets

@@ -81,7 +81,8 @@ class IterationSchedule(_ParamScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on at the iteration of a checkpoint; the formula stays the settings', so a resume may add epochs."""
         self.last_step, self._global_step = state_dict["last_step"], state_dict["_global_step"]
-        for group, rate in zip(self.optimizer.param_groups, self._get_value(), strict=True):
+        self._last_value = self._get_value()
+        for group, rate in zip(self.optimizer.param_groups, self._last_value, strict=True):
             group["lr"] = rate
 
     def _get_value(self) -> list[float]:

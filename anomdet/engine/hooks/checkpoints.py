@@ -46,6 +46,9 @@ class BestAndLastHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self.out_dir.mkdir(parents=True, exist_ok=True)
+        if runner.rank == 0:  # what a kill in the middle of a write left behind
+            for path in (*self.out_dir.glob(f".{BEST_NAME}.*"), *self.out_dir.glob(f".{LAST_NAME}.*")):
+                path.unlink(missing_ok=True)
 
     def before_train_epoch(self, runner: Runner) -> None:
         if runner.world_size == 1:

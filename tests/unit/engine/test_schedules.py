@@ -146,6 +146,7 @@ def test_resumed_equals_uninterrupted(name: str) -> None:
     resumed = IterationSchedule(resumed_steps, **arguments)
     resumed_steps.load_state_dict(rates)
     resumed.load_state_dict(state)
+    assert resumed.state_dict() == state  # a resume that has only a validation left saves it again
     for _ in range(2 * LENGTH):
         assert [g["lr"] for g in steps.param_groups] == [g["lr"] for g in resumed_steps.param_groups]
         for one, other in ((steps, schedule), (resumed_steps, resumed)):

@@ -1,0 +1,163 @@
+"""Kill a training at random moments, resume it, and compare its weights with an undisturbed run's, bit for bit.
+
+    OMP_NUM_THREADS=1 python benchmarks/kills.py --kills 20
+
+Each kill is a SIGKILL to a training in a process of its own. Three of them come in the middle of writing a checkpoint,
+the others at random moments of the training, from its first step on. Ends with exit code 1 if any resume fails or any
+number in the final checkpoint differs: weights, averages, optimizer, schedules, counts and history.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from anomdet.data.synth import generate
+from anomdet.engine.checkpoint import load_checkpoint
+
+ROOT = Path(__file__).parents[1]
+IN_A_WRITE = 3
+# A plug-in that writes half a checkpoint and dies; which one it is stands in an environment variable.
+KILLER = """
+import io, os, signal
+import torch
+
+save, count = torch.save, 0
+
+def half_a_save(content, file):
+    global count
+    count += 1
+    if str(count) != os.environ.get("KILL_IN_WRITE"):
+        return save(content, file)
+    buffer = io.BytesIO()
+    save(content, buffer)
+    file.write(buffer.getvalue()[: buffer.tell() // 2])
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+torch.save = half_a_save
+"""
+
+
+def write_settings(folder: Path, data_dir: Path, epochs: int) -> Path:
+    """A small network with everything that has a state: averages, early stopping, augmentation, a schedule."""
+    small = {"neck": {"out_channels": 32}, "bbox_head": {"in_channels": 32, "feat_channels": 32}}
+    settings = {
+        "model": {"name": "rtmdet_tiny", "backbone": "efficientnet_lite0", "overrides": small},
+        "training": {"epochs": epochs, "batch_size": 4, "optimizer": "adamw", "ema": True, "val_interval": 2},
+        "data": {"data_dir": str(data_dir), "image_size": 96, "num_workers": 1},
+        "logging": {"log_dir": str(folder / "logs"), "checkpoint_dir": str(folder / "checkpoints")},
+        "plugins": ["killer"],
+    }
+    folder.mkdir(parents=True)
+    (folder / "killer.py").write_text(KILLER, encoding="utf-8")
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return path
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    """A training in a process of its own."""
+    command = [sys.executable, str(ROOT / "train.py"), "--config", "run.yaml", *arguments]
+    with (folder / "output.txt").open("ab") as output:
+        return subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
+        )
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until the file is there, or the process has ended."""
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.005)
+
+
+def kill_somewhere(folder: Path, training_s: float, in_write: int | None) -> str:
+    """Start a training and kill it; returns where."""
+    if in_write is not None:
+        process = start(folder, KILL_IN_WRITE=str(in_write))
+        process.wait()
+        assert process.returncode == -signal.SIGKILL
+        return f"in write {in_write} of a checkpoint"
+    process = start(folder)
+    wait_for(folder / "logs" / "training.log", process)
+    after_s = random.uniform(0, training_s)
+    time.sleep(after_s)
+    process.kill()
+    process.wait()
+    return f"{after_s:.2f} s into the training"
+
+
+def differences(one: Any, other: Any, where: str = "") -> list[str]:
+    """Where two checkpoints differ, but for folders and clocks."""
+    if "time" in where.rpartition(".")[2] or where.endswith(".cfg"):
+        return []
+    if isinstance(one, dict):
+        keys = [] if one.keys() == other.keys() else [f"{where}: other keys"]
+        return keys + [
+            found for key in one if key in other for found in differences(one[key], other[key], f"{where}.{key}")
+        ]
+    if isinstance(one, (list, tuple)):
+        pairs = zip(one, other, strict=False)
+        return [f for i, (a, b) in enumerate(pairs) for f in differences(a, b, f"{where}.{i}")] + (
+            [] if len(one) == len(other) else [f"{where}: other length"]
+        )
+    if isinstance(one, torch.Tensor):
+        return [] if torch.equal(one, other) else [where]
+    if hasattr(one, "data"):  # MMEngine's history of a number
+        return [] if all((a == b).all() for a, b in zip(one.data, other.data, strict=True)) else [where]
+    return [] if one == other else [where]
+
+
+def main() -> int:
+    """Print the outcome of each kill."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    random.seed(arguments.seed)
+    with tempfile.TemporaryDirectory() as parent:
+        base = Path(parent)
+        generate(base / "data", num_images=32, size_hw=(96, 96))
+        whole = base / "whole"
+        write_settings(whole, base / "data", arguments.epochs)
+        process = start(whole)
+        wait_for(whole / "logs" / "training.log", process)
+        began = time.monotonic()
+        assert process.wait() == 0, (whole / "output.txt").read_text(encoding="utf-8")
+        training_s = time.monotonic() - began
+        print(f"undisturbed: {training_s:.1f} s of training", flush=True)
+        expected = load_checkpoint(whole / "checkpoints" / "last.pth")
+        bad = 0
+        for number in range(arguments.kills):
+            folder = base / f"kill_{number}"
+            write_settings(folder, base / "data", arguments.epochs)
+            where = kill_somewhere(folder, training_s, 2 + 2 * number if number < IN_A_WRITE else None)
+            last = folder / "checkpoints" / "last.pth"
+            meta = load_checkpoint(last)["meta"] if last.exists() else None
+            at = f"epoch {meta['epoch']}, batch {meta['batch']}" if meta else "no checkpoint yet: begun again"
+            code = start(folder, *(["--resume"] if meta else [])).wait()
+            found = differences(expected, load_checkpoint(last)) if code == 0 else [f"exit code {code}"]
+            left = sorted(path.name for path in (folder / "checkpoints").iterdir() if path.name.startswith("."))
+            found += [f"left behind: {name}" for name in left]
+            bad += bool(found)
+            print(f"{number + 1:3d}  killed {where:32s} {at:32s} {'equal' if not found else found[:3]}", flush=True)
+            shutil.rmtree(folder)
+    print(f"{arguments.kills - bad} of {arguments.kills} equal")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

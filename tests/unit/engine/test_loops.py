@@ -1,0 +1,81 @@
+"""The loss beside the predictions: averages, one pass through the backbone, and a model left as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from anomdet.engine.loops import _averages, _number, predict_with_loss
+
+
+class DropPath(nn.Module):
+    """Noise in training, known by its name."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert not self.training
+        return x
+
+
+class Detector(nn.Module):
+    """Counts the passes through its backbone; its head computes a loss in training mode only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), DropPath())
+        self.head = nn.Conv2d(4, 1, 1)
+        self.passes = 0
+
+    def extract_feat(self, inputs: Tensor) -> Tensor:
+        self.passes += 1
+        return self.backbone(inputs)
+
+    def forward(self, inputs: Tensor, samples: Any, mode: str) -> Any:
+        out = self.head(self.extract_feat(inputs))
+        if mode == "predict":
+            assert not self.head.training
+            return [out]
+        assert self.head.training
+        return {"loss": out.mean(), "accuracy": out.max()}
+
+
+def test_one_pass_and_nothing_changed() -> None:
+    model = Detector().eval()
+    model.backbone[1].train()  # whatever the mode was, it comes back
+    model.backbone[1].eval()
+    inputs = torch.randn(2, 3, 8, 8)
+    expected = model(inputs, [], mode="predict")[0]
+    model.passes = 0
+    statistics = model.backbone[1].running_mean.clone()
+    (found,), losses = predict_with_loss(model, inputs, [])
+    assert model.passes == 1
+    assert torch.equal(found, expected)
+    assert torch.equal(losses["loss"], expected.mean())
+    assert torch.equal(model.backbone[1].running_mean, statistics)
+    assert not any(module.training for module in model.modules())
+    assert "extract_feat" not in vars(model)
+
+
+def test_a_failing_loss_leaves_the_model_as_it_was() -> None:
+    model = Detector().eval()
+    with pytest.raises(RuntimeError):
+        predict_with_loss(model, torch.randn(2, 5, 8, 8), [])
+    assert not any(module.training for module in model.modules())
+    assert "extract_feat" not in vars(model)
+
+
+def test_lists_of_losses_are_summed() -> None:
+    assert _number([torch.tensor(1.0), torch.tensor([2.0, 4.0])]) == 4.0
+    assert _number(torch.tensor([1.0, 3.0])) == 2.0
+
+
+def test_averages_are_over_images() -> None:
+    # Four images with a loss of 1.0 and one with 6.0, in two batches.
+    totals = {
+        "loss_cls": torch.tensor([4 * 1.0 + 6.0, 5.0], dtype=torch.float64),
+        "loss_bbox": torch.tensor([2.0, 4.0], dtype=torch.float64),  # one batch had none
+    }
+    assert _averages(totals) == {"val_loss": 2.5, "val_loss_cls": 2.0, "val_loss_bbox": 0.5}
+    assert _averages({}) == {}
