@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 from types import FrameType
 from typing import Any
 
+_PATIENCE = b"\nfinishing the step under way and saving; Ctrl-C again leaves at once\n"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -50,3 +52,5 @@ class Signals:
         if self.noted is not None:
             self.act()
         self.noted = number
+        with contextlib.suppress(OSError):
+            os.write(2, _PATIENCE)  # a print may be under way: sys.stderr is not safe in here

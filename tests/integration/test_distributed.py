@@ -1,0 +1,38 @@
+"""Two processes under torchrun, on a CPU with gloo: one run's files, and a resume."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from anomdet.engine.checkpoint import load_checkpoint
+from tests.integration.conftest import ROOT, named_files, write_settings
+
+
+def run_torchrun(config: Path, *arguments: str) -> str:
+    """``tools/dist_train.sh CONFIG 2 ...``, as a user runs it; returns what it printed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PORT": str(port), "PATH": path}
+    command = ["bash", str(ROOT / "tools" / "dist_train.sh"), str(config), "2", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+def test_two_processes_leave_one_run_and_resume(data_dir: Path, tmp_path: Path) -> None:
+    config = write_settings(tmp_path, data_dir, epochs=1, ema=True)
+    output = run_torchrun(config)
+    assert output.count("wrote:") == output.count("epoch 1/1") == 1
+    assert all(path.is_file() for path in named_files(output))
+    last = load_checkpoint(tmp_path / "checkpoints" / "last.pth")
+    assert (last["meta"]["epoch"], last["meta"]["iter"]) == (1, 2)  # 16 images, 4 in a step of each of two processes
+    assert not any(name.startswith("module.") for name in last["state_dict"])
+    output = run_torchrun(config, "--resume", "--cfg-options", "training.epochs=2")
+    assert "epoch 2/2" in output and "epoch 1/2" not in output
+    assert load_checkpoint(tmp_path / "checkpoints" / "last.pth")["meta"]["iter"] == 4
