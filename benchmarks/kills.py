@@ -58,7 +58,11 @@ def write_settings(folder: Path, data_dir: Path, epochs: int) -> Path:
         "model": {"name": "rtmdet_tiny", "backbone": "efficientnet_lite0", "overrides": small},
         "training": {"epochs": epochs, "batch_size": 4, "optimizer": "adamw", "ema": True, "val_interval": 2},
         "data": {"data_dir": str(data_dir), "image_size": 96, "num_workers": 1},
-        "logging": {"log_dir": str(folder / "logs"), "checkpoint_dir": str(folder / "checkpoints")},
+        "logging": {
+            "log_dir": str(folder / "logs"),
+            "checkpoint_dir": str(folder / "checkpoints"),
+            "log_level": "DEBUG",
+        },
         "plugins": ["killer"],
     }
     folder.mkdir(parents=True)
@@ -83,7 +87,14 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-def kill_somewhere(folder: Path, training_s: float, in_write: int | None) -> str:
+def wait_for_batches(log: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Until the log tells of so many batches, or the process has ended."""
+    wait_for(log, process)
+    while log.read_bytes().count(b" batch ") < count and process.poll() is None:
+        time.sleep(0.005)
+
+
+def kill_somewhere(folder: Path, num_batches: int, in_write: int | None) -> str:
     """Start a training and kill it; returns where."""
     if in_write is not None:
         process = start(folder, KILL_IN_WRITE=str(in_write))
@@ -91,12 +102,12 @@ def kill_somewhere(folder: Path, training_s: float, in_write: int | None) -> str
         assert process.returncode == -signal.SIGKILL
         return f"in write {in_write} of a checkpoint"
     process = start(folder)
-    wait_for(folder / "logs" / "training.log", process)
-    after_s = random.uniform(0, training_s)
+    batches, after_s = random.randrange(num_batches), random.uniform(0, 0.5)
+    wait_for_batches(folder / "logs" / "training.log", batches, process)
     time.sleep(after_s)
     process.kill()
     process.wait()
-    return f"{after_s:.2f} s into the training"
+    return f"{after_s:.2f} s after batch {batches} of {num_batches}"
 
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:
@@ -134,17 +145,14 @@ def main() -> int:
         whole = base / "whole"
         write_settings(whole, base / "data", arguments.epochs)
         process = start(whole)
-        wait_for(whole / "logs" / "training.log", process)
-        began = time.monotonic()
         assert process.wait() == 0, (whole / "output.txt").read_text(encoding="utf-8")
-        training_s = time.monotonic() - began
-        print(f"undisturbed: {training_s:.1f} s of training", flush=True)
         expected = load_checkpoint(whole / "checkpoints" / "last.pth")
+        num_batches = expected["meta"]["iter"]
         bad = 0
         for number in range(arguments.kills):
             folder = base / f"kill_{number}"
             write_settings(folder, base / "data", arguments.epochs)
-            where = kill_somewhere(folder, training_s, 2 + 2 * number if number < IN_A_WRITE else None)
+            where = kill_somewhere(folder, num_batches, 2 + 2 * number if number < IN_A_WRITE else None)
             last = folder / "checkpoints" / "last.pth"
             meta = load_checkpoint(last)["meta"] if last.exists() else None
             at = f"epoch {meta['epoch']}, batch {meta['batch']}" if meta else "no checkpoint yet: begun again"

@@ -68,12 +68,25 @@ def evaluate(
     if moved:
         runner.logger.info(f"results of an earlier evaluation were moved to {moved}")
     runner.logger.info(f"evaluating {path} on the {split} split: {len(runner.test_dataloader.dataset)} images")
+    _warn_of_other_splits(runner, path)
     with run.blamed():
         measured = runner.test()
     for key in foreign_keys(measured):
         runner.logger.info(f"{key} {measured[key]:.4f}")
     metrics = runner.test_evaluator.metrics[0].last_result
     return Evaluated(format_table(metrics), metrics, [folder / name for name in OUTPUTS])
+
+
+def _warn_of_other_splits(runner: Any, checkpoint: Path) -> None:
+    """Images that the network has learned from give better figures than new ones."""
+    from anomdet.engine.checkpoint import changed_splits, load_checkpoint
+
+    changed = changed_splits(load_checkpoint(checkpoint)["meta"], runner.test_dataloader.dataset)
+    if changed:
+        runner.logger.warning(
+            f"{', '.join(changed)}: other images than when {checkpoint} was trained; if data.split_seed, the ratios or "
+            "the images changed, it may have learned from some that it is measured on now"
+        )
 
 
 def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> tuple[Any, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,11 +59,21 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     with run.blamed():
         _log_data(runner)
         runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
-        again = shlex.join(["anomdet", "train", "--config", str(config_path), *overrides, "--resume"])
-        _run(runner, again)
+        _run(runner, _resume_command(config_path, overrides))
     best = _hook(runner, "best_epoch")
     runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
     return [checkpoint_dir / "best_model.pth", checkpoint_dir / "last.pth", log_dir / LOG_NAME]
+
+
+def _resume_command(config_path: str | Path, overrides: Sequence[str]) -> str:
+    """What resumes this training, by the script that it was started with."""
+    script = Path(sys.argv[0])
+    if script.name != "train.py":
+        return shlex.join(["anomdet", "train", "--config", str(config_path), *overrides, "--resume"])
+    if script.parent.name != "tools":
+        return shlex.join(["python", str(script), "--config", str(config_path), *overrides, "--resume"])
+    options = ["--cfg-options", *overrides] if overrides else []
+    return shlex.join(["python", str(script), str(config_path), "--resume", *options])
 
 
 def _run(runner: Any, again: str) -> None:
@@ -112,7 +123,7 @@ def _check_resume(runner: Any, path: str) -> None:
     """
     from mmengine.model import is_model_wrapper
 
-    from anomdet.engine.checkpoint import load_checkpoint, load_weights
+    from anomdet.engine.checkpoint import changed_splits, load_checkpoint, load_weights
 
     checkpoint = load_checkpoint(path)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -123,8 +134,7 @@ def _check_resume(runner: Any, path: str) -> None:
     found = list(dataset.metainfo.get("class_nums", known))
     if known and known != found:
         problems.append(Problem(path, f"the classes {found} of the data", str(known), "train without --resume"))
-    hashes = getattr(dataset, "split_hashes", {})
-    changed = [name for name, value in meta.get("split_hashes", {}).items() if hashes.get(name, value) != value]
+    changed = changed_splits(meta, dataset)
     if changed:
         got = f"other images in {', '.join(changed)}"
         hint = "put images, data.split_seed and the ratios back, or train without --resume"
@@ -156,6 +166,12 @@ def _log_data(runner: Any) -> None:
     names = ", ".join(f"{number}: {name}" for number, name in zip(*_classes(dataset.metainfo), strict=True))
     runner.logger.info(f"data: {len(dataset)} training images; classes {names}")
     _log_exposure(runner)
+    warmup = max((one.get("warmup_iterations", 0) for one in runner.cfg.get("param_scheduler") or []), default=0)
+    if warmup >= runner.max_iters:
+        runner.logger.warning(
+            f"the training ends within the warm-up of the learning rate: {runner.max_iters} steps, "
+            f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
+        )
     for note in dataset.index.notes if hasattr(dataset, "index") else ():
         runner.logger.info(f"data: {note}")
 

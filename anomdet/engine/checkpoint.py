@@ -79,6 +79,17 @@ def collect_checkpoint(runner: Runner, *, progress: Progress, best: dict[str, An
     return checkpoint
 
 
+def changed_splits(meta: dict[str, Any], dataset: Any) -> list[str]:
+    """The splits that hold other images than in the training of a checkpoint; none where either side cannot tell.
+
+    Args:
+        meta: of the checkpoint.
+        dataset: with ``split_hashes``.
+    """
+    hashes = getattr(dataset, "split_hashes", {})
+    return [name for name, value in meta.get("split_hashes", {}).items() if hashes.get(name, value) != value]
+
+
 def _config_text(runner: Runner) -> str:
     """The config as Python, formatted once a run: that takes a third of a second, and swallows a Ctrl-C meanwhile."""
     text = vars(runner).get("_anomdet_config_text")

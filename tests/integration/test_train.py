@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
+from anomdet.cli.train import _resume_command
 from anomdet.config.load import load_settings
 from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
@@ -253,6 +255,31 @@ def test_a_resume_on_other_data_is_refused(
     if words:
         assert words in capsys.readouterr().err
         assert (tmp_path / "checkpoints" / "last.pth").read_bytes() == before
+
+
+def test_an_evaluation_on_other_splits_is_warned_of(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
+    words = "it may have learned from some that it is measured on now"
+    for override, warned in (("data.split_seed=0", False), ("data.split_seed=5", True)):
+        run_command("evaluate", "-c", trained.config, override, f"logging.log_dir={tmp_path}")
+        assert (words in capsys.readouterr().out) == warned
+
+
+@pytest.mark.parametrize(
+    ("script", "command"),
+    [
+        ("/usr/bin/anomdet", "anomdet train --config run.yaml a=1 --resume"),
+        ("train.py", "python train.py --config run.yaml a=1 --resume"),
+        ("tools/train.py", "python tools/train.py run.yaml --resume --cfg-options a=1"),
+    ],
+)
+def test_the_way_on_is_by_the_same_script(monkeypatch: pytest.MonkeyPatch, script: str, command: str) -> None:
+    monkeypatch.setattr(sys, "argv", [script, "whatever"])
+    assert _resume_command("run.yaml", ["a=1"]) == command
+
+
+def test_a_training_within_its_warm_up_is_warned_of(data_dir: Path, tmp_path: Path, capsys: Capture) -> None:
+    run_command("train", "-c", write_settings(tmp_path, data_dir), "training.scheduler.warmup_iterations=4")
+    assert "WARNING the training ends within the warm-up of the learning rate: 4 steps" in capsys.readouterr().out
 
 
 def test_trackers_get_losses_and_metrics(data_dir: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-_PATIENCE = b"\nfinishing the step under way and saving; Ctrl-C again leaves at once\n"
+_PATIENCE = b"\nfinishing the step under way and saving; a second signal leaves at once\n"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
