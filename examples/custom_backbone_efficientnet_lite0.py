@@ -7,10 +7,11 @@ In run.yaml::
       custom_backbone_file: examples/custom_backbone_efficientnet_lite0.py
 """
 
-from anomdet.models.efficientnet_lite import EfficientNetLite0
+from mmdet.registry import MODELS
 
 
 def get_custom_backbone(config):
     """Three maps at the strides 8, 16 and 32."""
-    backbone = EfficientNetLite0(pretrained=config["model"]["pretrained"], frozen_blocks=3)
+    pretrained = config["model"]["pretrained"]
+    backbone = MODELS.build({"type": "anomdet.EfficientNetLite0", "pretrained": pretrained, "frozen_blocks": 3})
     return backbone, list(backbone.channels)
