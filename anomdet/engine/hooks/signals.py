@@ -22,9 +22,10 @@ class Signals:
         self._owner = os.getpid()
 
     def watch(self) -> None:
-        """Begin to note signals; only the main thread can."""
+        """Begin to note signals; only the main thread can. One that was to be ignored (by nohup) stays ignored."""
         if not self._before and threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in heeded}
 
     def release(self) -> None:
         """Put the earlier handlers back."""

@@ -244,6 +244,18 @@ def test_between_the_epochs_signals_act_at_once(tmp_path: Path) -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+def test_a_signal_that_was_ignored_stays_so(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        hook = BestAndLastHook(str(tmp_path))
+        hook.before_train_epoch(Runner())
+        signal.raise_signal(signal.SIGINT)
+        assert hook.signals.noted is None
+        hook.close()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_other_ranks_write_nothing(tmp_path: Path) -> None:
     Runner(rank=1, max_epochs=2).run(BestAndLastHook(str(tmp_path)), [0.1, 0.2])
     assert list(tmp_path.iterdir()) == []
