@@ -258,6 +258,8 @@ test_dataloader = dict(
     sampler=dict(
         round_up=False, seed=0, shuffle=False, type='anomdet.DrawSampler'))
 test_evaluator = dict(
+    complete=True,
+    group_by=None,
     include_metrics=[
         'iou',
         'precision',
@@ -270,7 +272,14 @@ test_evaluator = dict(
         0.95,
     ],
     matching_iou_threshold=0.5,
-    score_threshold=0.3,
+    operating_point=dict(
+        by='max_f1',
+        escape_cost=10.0,
+        max_false_alarms=10.0,
+        min_recall=0.95,
+        overkill_cost=1.0,
+        per_class=False),
+    score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
     max_epochs=10, type='anomdet.InspectionTrainLoop', val_interval=1)
@@ -385,6 +394,8 @@ val_dataloader = dict(
     sampler=dict(
         round_up=False, seed=0, shuffle=False, type='anomdet.DrawSampler'))
 val_evaluator = dict(
+    complete=False,
+    group_by=None,
     include_metrics=[
         'iou',
         'precision',
@@ -397,7 +408,14 @@ val_evaluator = dict(
         0.95,
     ],
     matching_iou_threshold=0.5,
-    score_threshold=0.3,
+    operating_point=dict(
+        by='max_f1',
+        escape_cost=10.0,
+        max_false_alarms=10.0,
+        min_recall=0.95,
+        overkill_cost=1.0,
+        per_class=False),
+    score_threshold=None,
     type='anomdet.InspectionMetric')
 visualizer = None
 work_dir = 'logs'

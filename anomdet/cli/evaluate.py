@@ -1,23 +1,22 @@
-"""``anomdet evaluate``: a trained detector to numbers, and the predictions behind them."""
+"""``anomdet evaluate``: a trained detector to numbers, the predictions behind them, and a report."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from anomdet.cli.run_config import load_run
+from anomdet.cli.run_config import Run, load_run
 from anomdet.errors import Problem, UserError
 
 SPLITS = ("train", "val", "test")
-OUTPUTS = ("metrics.json", "predictions.json", "ground_truth.json")
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation found.
+    """What an evaluation found; empty on all processes but the first.
 
     Args:
         table: for the console.
@@ -25,9 +24,9 @@ class Evaluated:
         written: the files.
     """
 
-    table: str
-    metrics: dict[str, Any]
-    written: list[Path]
+    table: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    written: list[Path] = field(default_factory=list)
 
 
 def evaluate(
@@ -54,43 +53,61 @@ def evaluate(
     from anomdet.cli.prepare import load_libraries
 
     load_libraries()
+    from anomdet.cli.about import about
+    from anomdet.cli.results import write_all
     from anomdet.engine.hooks.progress import foreign_keys
-    from anomdet.engine.outputs import make_folder, move_aside
-    from anomdet.evaluation.summary import format_table
+    from anomdet.engine.outputs import make_folder
 
     with run.blamed():
-        config, path = with_checkpoint(run.config, split, checkpoint)
-        make_folder(config.work_dir, "logging.log_dir")
-        folder = make_folder(out or Path(config.work_dir) / "evaluation", "--out")
-        own_metric(config).out_dir = str(folder)
-        runner = build_tester(config)
-    moved = move_aside(folder, OUTPUTS)
-    if moved:
-        runner.logger.info(f"results of an earlier evaluation were moved to {moved}")
-    runner.logger.info(f"evaluating {path} on the {split} split: {len(runner.test_dataloader.dataset)} images")
-    _warn_of_other_splits(runner, path)
+        loaded = with_checkpoint(run.config, split, checkpoint)
+        make_folder(loaded.config.work_dir, "logging.log_dir")
+        folder = make_folder(out or Path(loaded.config.work_dir) / "evaluation", "--out")
+        set_operating_point(loaded)
+        runner = build_tester(loaded.config)
+    dataset = runner.test_dataloader.dataset
+    runner.logger.info(f"evaluating {loaded.path} on the {split} split: {len(dataset)} images")
+    _warn_of_other_splits(runner, loaded)
     with run.blamed():
-        measured = runner.test()
-    for key in foreign_keys(measured):
-        runner.logger.info(f"{key} {measured[key]:.4f}")
-    metrics = runner.test_evaluator.metrics[0].last_result
-    return Evaluated(format_table(metrics), metrics, [folder / name for name in OUTPUTS])
+        found = runner.test()
+    for key in foreign_keys(found):
+        runner.logger.info(f"{key} {found[key]:.4f}")
+    measured = runner.test_evaluator.metrics[0].last
+    if measured is None:
+        return Evaluated()
+    measured.metrics["about"] = about(run, loaded.path, split, dataset)
+    images_dir = Path(dataset.data_root) / "images"
+    written = write_all(measured, folder, options(run), images_dir, runner.logger.info)
+    from anomdet.evaluation.tables import format_table
+
+    return Evaluated(format_table(measured.metrics), measured.metrics, written)
 
 
-def _warn_of_other_splits(runner: Any, checkpoint: Path) -> None:
-    """Images that the network has learned from give better figures than new ones."""
-    from anomdet.engine.checkpoint import changed_splits, load_checkpoint
+def options(run: Run) -> Any:
+    """The settings of the intervals and the report; a Python config has the defaults."""
+    from anomdet.config.schema import EvaluationSettings
 
-    changed = changed_splits(load_checkpoint(checkpoint)["meta"], runner.test_dataloader.dataset)
-    if changed:
-        runner.logger.warning(
-            f"{', '.join(changed)}: other images than when {checkpoint} was trained; if data.split_seed, the ratios or "
-            "the images changed, it may have learned from some that it is measured on now"
-        )
+    return run.settings.evaluation if run.settings is not None else EvaluationSettings()
 
 
-def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> tuple[Any, Path]:
-    """A complete config that tests a checkpoint on a split, and the checkpoint's path.
+@dataclass(frozen=True)
+class Loaded:
+    """What is to be tested.
+
+    Args:
+        config: complete, with the checkpoint named in it.
+        path: of the checkpoint.
+        meta: the checkpoint's own facts.
+        split: train, val or test.
+    """
+
+    config: Any
+    path: Path
+    meta: dict[str, Any]
+    split: str
+
+
+def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> Loaded:
+    """A complete config that tests a checkpoint on a split.
 
     The classes are the checkpoint's, in its order; data with other class numbers is refused.
     """
@@ -101,10 +118,11 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> t
     if split not in SPLITS:
         raise UserError(Problem("--split", f"one of {', '.join(SPLITS)}", repr(split)))
     path = Path(checkpoint or Path(config.default_hooks.checkpoint.out_dir) / "best_model.pth")
-    meta = load_checkpoint(path).get("meta", {}).get("dataset_meta", {})
-    if "class_nums" not in meta:
+    meta = load_checkpoint(path).get("meta", {})
+    dataset_meta = meta.get("dataset_meta", {})
+    if "class_nums" not in dataset_meta:
         raise UserError(Problem(str(path), "a checkpoint of AnomDet, which knows its classes", "none in it"))
-    names = dict(zip(meta["class_nums"], meta["classes"], strict=True))
+    names = dict(zip(dataset_meta["class_nums"], dataset_meta["classes"], strict=True))
     # The checkpoint brings all weights: nothing pretrained need be fetched or read.
     config = copy.deepcopy(config)
     config.load_from = None
@@ -115,13 +133,56 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> t
         raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
     config.test_dataloader.dataset.split = split
     config.load_from = str(path)
-    return config, path
+    return Loaded(config, path, meta, split)
+
+
+def set_operating_point(loaded: Loaded) -> None:
+    """Put the operating point into the config of our metric: the settings', the checkpoint's, or chosen now.
+
+    One that was chosen in the training by the same criterion is taken as it is; else the validation split is predicted
+    first. The split that is tested never chooses, unless it is the validation split.
+    """
+    from anomdet.evaluation.operating_point import Criterion, fixed
+
+    metric = own_metric(loaded.config)
+    if metric.get("score_threshold") is not None:
+        return
+    iou_thr = metric.get("matching_iou_threshold", 0.5)
+    criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
+    kept = loaded.meta.get("operating_point") or {}
+    if kept.get("criterion") == criterion.as_dict():
+        metric.point = kept["point"]
+        return
+    if loaded.split == "val":
+        return
+    config = copy.deepcopy(loaded.config)
+    config.test_dataloader.dataset.split = "val"
+    try:
+        runner = build_tester(config)
+    except UserError as error:
+        metric.point = asdict(fixed(0.3, "default", f"no validation split to choose on ({error}): 0.3 taken"))
+        return
+    runner.logger.info("choosing the operating point on the validation split: the checkpoint has none of this kind")
+    runner.test()
+    metric.point = runner.test_evaluator.metrics[0].share_point()
 
 
 def own_metric(config: Any) -> Any:
     """The config of our metric, which is the first where there are several."""
     evaluator = config.test_evaluator
     return evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
+
+
+def _warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
+    """Images that the network has learned from give better figures than new ones."""
+    from anomdet.engine.checkpoint import changed_splits
+
+    changed = changed_splits(loaded.meta, runner.test_dataloader.dataset)
+    if changed:
+        runner.logger.warning(
+            f"{', '.join(changed)}: other images than when {loaded.path} was trained; if data.split_seed, the ratios "
+            "or the images changed, it may have learned from some that it is measured on now"
+        )
 
 
 def _in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,25 +33,28 @@ def visualize(
     from anomdet.cli.prepare import load_libraries
 
     load_libraries()
-    from anomdet.cli.evaluate import build_tester, own_metric, with_checkpoint
+    from anomdet.cli.evaluate import build_tester, set_operating_point, with_checkpoint
     from anomdet.engine.outputs import make_folder, move_aside
-    from anomdet.evaluation.files import read_evaluation
 
-    with run.blamed(), tempfile.TemporaryDirectory() as results:
-        config, _ = with_checkpoint(run.config, split, checkpoint)
+    with run.blamed():
+        loaded = with_checkpoint(run.config, split, checkpoint)
+        config = loaded.config
         make_folder(config.work_dir, "logging.log_dir")
         folder = make_folder(out or Path(config.work_dir) / "visualization", "--out")
+        set_operating_point(loaded)
         _thin_out(config.test_dataloader.dataset, limit)
-        own_metric(config).out_dir = results
         runner = build_tester(config)
         runner.test()
-        found = read_evaluation(Path(results))
+    measured = runner.test_evaluator.metrics[0].last
+    if measured is None:  # not the first process
+        return []
     moved = move_aside(folder, sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg"))
     if moved:
         runner.logger.info(f"earlier pictures were moved to {moved}")
     images_dir = Path(config.test_dataloader.dataset.data_root) / "images"
-    pictures = _draw_all(found, images_dir, folder, own_metric(config).score_threshold)
-    runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {found.metrics['score_threshold']}")
+    pictures = _draw_all(measured, images_dir, folder)
+    scores = ", ".join(dict.fromkeys(f"{score_thr:.3g}" for score_thr in measured.score_thrs.tolist()))
+    runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
     return [folder / SHEET, folder]
 
 
@@ -76,22 +77,22 @@ def _thin_out(dataset: Any, limit: int) -> None:
     dataset.indices = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(int)).tolist()
 
 
-def _draw_all(found: Any, images_dir: Path, folder: Path, score_thr: float) -> list[Path]:
+def _draw_all(measured: Any, images_dir: Path, folder: Path) -> list[Path]:
     from anomdet.data.decode import read_image
+    from anomdet.evaluation.counts import kept
     from anomdet.visualization.color import class_colors
     from anomdet.visualization.sheets import comparison, contact_sheet
     from anomdet.visualization.write import write_image
 
-    names = {category["id"]: category["name"] for category in found.ground_truth["categories"]}
-    truth, guesses = _by_image(found.ground_truth["annotations"]), _by_image(found.predictions)
-    colors = class_colors(list(names.values()))
+    results = measured.results
+    colors = class_colors(list(results.unique_names))
+    shown = kept(results, measured.matches, measured.score_thrs)
     pictures, paths = [], []
-    for image in found.ground_truth["images"]:
-        left = _objects(truth[image["id"]], names, with_scores=False)
-        right = _objects([p for p in guesses[image["id"]] if p["score"] >= score_thr], names, with_scores=True)
-        pixels = read_image(images_dir / image["file_name"])
-        picture = comparison(pixels, left, right, title=image["file_name"], colors=colors)
-        path = folder / f"{Path(image['file_name']).with_suffix('').as_posix().replace('/', '__')}.jpg"
+    for i, file_name in enumerate(results.file_names):
+        left = _objects(results.gt, results.gt.image == i, results.unique_names)
+        right = _objects(results.pred, (results.pred.image == i) & shown, results.unique_names)
+        picture = comparison(read_image(images_dir / file_name), left, right, title=file_name, colors=colors)
+        path = folder / f"{Path(file_name).with_suffix('').as_posix().replace('/', '__')}.jpg"
         write_image(path, picture)
         pictures.append(picture)
         paths.append(path)
@@ -99,20 +100,10 @@ def _draw_all(found: Any, images_dir: Path, folder: Path, score_thr: float) -> l
     return paths
 
 
-def _by_image(objects: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    grouped: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for item in objects:
-        grouped[item["image_id"]].append(item)
-    return grouped
-
-
-def _objects(items: list[dict[str, Any]], names: dict[int, str], *, with_scores: bool) -> Any:
-    import numpy as np
-
+def _objects(boxes: Any, rows: Any, names: list[str]) -> Any:
     from anomdet.boxes import xywh_to_xyxy
     from anomdet.visualization.sheets import Objects
 
-    bboxes_xywh = np.array([item["bbox"] for item in items], dtype=np.float64).reshape(-1, 4)
-    labels = [names[item["category_id"]] for item in items]
-    scores = [item["score"] for item in items] if with_scores else None
-    return Objects(xywh_to_xyxy(bboxes_xywh), labels, scores)
+    scores = boxes.score[rows].tolist() if hasattr(boxes, "score") else None
+    labels = [names[label] for label in boxes.label[rows].tolist()]
+    return Objects(xywh_to_xyxy(boxes.bboxes_xywh[rows]), labels, scores)

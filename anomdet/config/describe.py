@@ -74,13 +74,14 @@ def expected_text(schema: JsonSchema) -> str:
 
 def _bounds(schema: JsonSchema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
-    above = schema.get("exclusiveMinimum")
+    above, under = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if schema["type"] == "integer" and above is not None:
         low, above = above + 1, None
     if low is not None and high is not None:
         return f" from {low:.10g} to {high:.10g}"
     if above is not None:
-        return f" > {above:.10g}" + (f" and <= {high:.10g}" if high is not None else "")
+        most = f" and <= {high:.10g}" if high is not None else f" and < {under:.10g}" if under is not None else ""
+        return f" > {above:.10g}{most}"
     return f" >= {low:.10g}" if low is not None else f" <= {high:.10g}" if high is not None else ""
 
 

@@ -5,9 +5,10 @@ In the JSON schema of a type ``$comment`` is what an error message calls it; ``d
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, WithJsonSchema
 
 
 class Section(BaseModel):
@@ -55,6 +56,19 @@ ClassNames = Annotated[
             "$comment": "a mapping of class numbers to names, as {1: open, 2: short}",
         }
     ),
+]
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"a regular expression: {error}") from error
+    return value
+
+
+Pattern = Annotated[
+    str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "$comment": "a regular expression"})
 ]
 
 Transform = Annotated[

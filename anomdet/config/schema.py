@@ -1,11 +1,10 @@
-"""The settings language: every key of the YAML, its default and its meaning. The one place where a default stands,
-with ``schema_training.py``."""
+"""The settings language: every key of the YAML, its meaning and its default (of training: schema_training.py)."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from anomdet.config.key_types import (
     BackboneName,
@@ -14,6 +13,7 @@ from anomdet.config.key_types import (
     Fraction,
     MetricName,
     OpenFraction,
+    Pattern,
     Scales,
     Section,
     Seed,
@@ -139,6 +139,8 @@ class DataSettings(Section):
     """Another seed, other splits; apart from `training.seed`, so that repeated trainings share one test set."""
     split_files: SplitFiles | None = None
     """Lists in place of the ratios."""
+    group_by: Pattern | None = None
+    """Regular expression on the file name, `^(part\\d+)_`: images with the same first group show one part."""
     dataset: dict[str, Any] = Field(default_factory=dict)
     """Arguments over those of the data set; `type` names a plug-in's own: `{type: CsvDataset}`."""
     transforms: list[dict[str, Any]] = Field(default_factory=list)
@@ -166,12 +168,42 @@ class MetricsSettings(Section):
     """One `mAP_<t>` each, beside COCO's."""
     matching_iou_threshold: OpenFraction = 0.5
     """Precision, recall, F1 and mean IoU count a prediction as right from this overlap on."""
-    score_threshold: Fraction = 0.3
-    """Precision, recall, F1, mean IoU and the pictures leave out predictions below this score."""
+    score_threshold: Fraction | None = None
+    """Predictions below this score do not count; null: `evaluation.operating_point` chooses on the validation split."""
     include_metrics: list[MetricName] = Field(default_factory=lambda: list(get_args(MetricName)))
     """Which of these the table and metrics.json hold, beside COCO's."""
     extra: list[dict[str, Any]] = Field(default_factory=list)
     """Registered metrics of MMDetection's or a plug-in's, beside ours: `[{type: CountError}]`."""
+
+
+class OperatingPointSettings(Section):
+    """How the score threshold is chosen on the validation split; it is kept in the checkpoint."""
+
+    by: Literal["max_f1", "min_recall", "max_false_alarms", "costs"] = "max_f1"
+    """The best F1 of the boxes; or one of the demands below."""
+    per_class: bool = False
+    """A threshold for each class, or one for all."""
+    min_recall: OpenFraction = 0.95
+    """With `min_recall`: the highest score that finds at least this share of the objects."""
+    max_false_alarms: NonNegativeFloat = 10.0
+    """With `max_false_alarms`: the lowest score that rejects at most so many of 1,000 good parts."""
+    escape_cost: NonNegativeFloat = 10.0
+    """With `costs`: of a defective part that passes."""
+    overkill_cost: NonNegativeFloat = 1.0
+    """With `costs`: of a good part that is rejected."""
+
+
+class EvaluationSettings(Section):
+    """What evaluation does beside measuring."""
+
+    operating_point: OperatingPointSettings = Field(default_factory=OperatingPointSettings)
+    """The score threshold of precision, recall, F1, the verdict on parts and the pictures."""
+    resamples: NonNegativeInt = 1000
+    """Bootstrap resamples of the intervals; 0: none."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Of the intervals."""
+    report: bool = True
+    """Write report.html."""
 
 
 class LoggingSettings(Section):
@@ -198,6 +230,8 @@ class Settings(Section):
     """Where the data is and how it is read."""
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     """What evaluation measures."""
+    evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    """The operating point, the intervals, the report."""
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     """Where the outputs go."""
     plugins: list[Annotated[str, Field(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*$")]] = Field(default_factory=list)

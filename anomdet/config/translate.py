@@ -46,8 +46,8 @@ def to_mmengine(settings: Settings) -> Config:
             ),
             val_cfg=dict(type="anomdet.InspectionValLoop", with_loss=training.val_loss),
             test_cfg=dict(type="TestLoop"),
-            val_evaluator=_evaluator(settings),
-            test_evaluator=_evaluator(settings),
+            val_evaluator=_evaluator(settings, complete=False),
+            test_evaluator=_evaluator(settings, complete=True),
             optim_wrapper=_optim_wrapper(settings),
             param_scheduler=[dict(type="anomdet.IterationSchedule", convert_to_iter_based=True, **_schedule(settings))],
             default_hooks=_default_hooks(settings),
@@ -68,10 +68,16 @@ def to_mmengine(settings: Settings) -> Config:
     )
 
 
-def _evaluator(settings: Settings) -> dict[str, Any] | list[dict[str, Any]]:
+def _evaluator(settings: Settings, *, complete: bool) -> dict[str, Any] | list[dict[str, Any]]:
     values = settings.metrics.model_dump()
     extra = values.pop("extra")
-    own = dict(type="anomdet.InspectionMetric", **values)
+    own = dict(
+        type="anomdet.InspectionMetric",
+        **values,
+        operating_point=settings.evaluation.operating_point.model_dump(),
+        group_by=settings.data.group_by,
+        complete=complete,
+    )
     return [own, *extra] if extra else own
 
 

@@ -93,6 +93,13 @@ class TextLabelDataset(BaseDetDataset):
         """Split name to a hash over its images' names, see :func:`split_hash`."""
         return {name: split_hash(self.index, positions) for name, positions in self._splits.items()}
 
+    def split_class_counts(self) -> dict[str, NDArray[np.int32]]:
+        """Split name to the objects of each class in each of its images, ``(images, classes)``."""
+        return {
+            name: class_counts([self.index.records[at] for at in positions], self.index.class_nums)
+            for name, positions in self._splits.items()
+        }
+
     def full_init(self) -> None:
         """Load the records and ``image_class_counts`` ``(len(self), num_classes)``, objects of each class."""
         if self._fully_initialized:

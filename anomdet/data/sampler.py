@@ -145,7 +145,7 @@ class BalancedSampler(_WeightedSampler):
     ) -> None:
         counts = _class_counts(dataset, "BalancedSampler")
         self.probabilities = image_probabilities(counts, normal_ratio)
-        self.is_normal = ~counts.any(axis=1)
+        self.is_normal = counts.sum(axis=1) == 0
         num_possible = int(np.count_nonzero(self.probabilities))
         if num_samples is None:
             num_samples = len(dataset) if replacement else round(1 / float(np.square(self.probabilities).sum()))
@@ -180,7 +180,7 @@ class RepeatFactorSampler(_WeightedSampler):
         counts = _class_counts(dataset, "RepeatFactorSampler")
         if not 0 < threshold <= 1:
             raise UserError(Problem("repeat_threshold", "a share above 0, at most 1", f"{threshold:g}"))
-        self.is_normal = ~counts.any(axis=1)
+        self.is_normal = counts.sum(axis=1) == 0
         self.expected = repeat_factors(counts, threshold)
         super().__init__(dataset, seed, math.ceil(self.expected.sum()), round_up=True)
         self.num_draws = self.total_size
@@ -213,7 +213,7 @@ def class_exposure(counts: NDArray[np.integer], draws: NDArray[np.float64]) -> l
         counts: objects per image and class ``(N, C)``.
         draws: of each image in an epoch ``(N,)``.
     """
-    normal = ~counts.any(axis=1)
+    normal = counts.sum(axis=1) == 0
     masks = [*(column > 0 for column in counts.T), normal]
     return [(int(images.sum()), float(draws[images].sum())) for images in masks]
 

@@ -137,7 +137,7 @@ def _outline(rng: np.random.Generator, size_hw: tuple[int, int], angle_deg: floa
 def _polygon(size_hw: tuple[int, int], points_xy: NDArray[np.floating]) -> Floats:
     mask: NDArray[np.uint8] = np.zeros(size_hw, np.uint8)
     cv2.fillPoly(mask, [np.round(points_xy * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
-    return mask.astype(np.float32) / 255
+    return mask.astype(np.float32) / np.float32(255)
 
 
 def _bolts(rng: np.random.Generator, size_hw: tuple[int, int], axes: _Axes) -> Floats:
@@ -153,7 +153,7 @@ def _bolts(rng: np.random.Generator, size_hw: tuple[int, int], axes: _Axes) -> F
     for centre_xy in axes.to_image(np.array(places)) if places else []:
         centre = tuple(int(v) for v in np.round(centre_xy * 16))
         cv2.circle(mask, centre, int(radius_px * 16), 255, -1, cv2.LINE_AA, shift=4)
-    return mask.astype(np.float32) / 255
+    return mask.astype(np.float32) / np.float32(255)
 
 
 def _rib(rng: np.random.Generator, size_hw: tuple[int, int], axes: _Axes) -> Floats:

@@ -1,31 +1,26 @@
-"""The files of one evaluation: ``ground_truth.json``, ``predictions.json`` and ``metrics.json`` in one folder."""
+"""The files of one evaluation, in one folder; the report is made from them."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from anomdet.atomic import write_text
 from anomdet.errors import Problem, UserError
+from anomdet.evaluation.coco_json import results_from_coco, to_coco
+from anomdet.evaluation.details import details
+from anomdet.evaluation.results import Results
+from anomdet.evaluation.summary import Measured
+from anomdet.evaluation.tables import metrics_csv, per_image_csv
 
 GROUND_TRUTH = "ground_truth.json"
 PREDICTIONS = "predictions.json"
 METRICS = "metrics.json"
-
-
-class Evaluation(NamedTuple):
-    """What one evaluation writes.
-
-    Attributes:
-        ground_truth: COCO dict; category ids are the user's class numbers.
-        predictions: COCO results list with ``file_name`` added; boxes xywh in pixels of the original image.
-        metrics: what :func:`anomdet.evaluation.summary.evaluate` says.
-    """
-
-    ground_truth: dict[str, Any]
-    predictions: list[dict[str, Any]]
-    metrics: dict[str, Any]
+DETAILS = "details.json"
+METRICS_CSV = "metrics.csv"
+PER_IMAGE_CSV = "per_image.csv"
+NAMES = (GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS, METRICS_CSV, PER_IMAGE_CSV)
 
 
 def write_json(path: Path, content: Any, *, indent: int | None = None) -> None:
@@ -37,42 +32,66 @@ def write_json(path: Path, content: Any, *, indent: int | None = None) -> None:
     write_text(path, text + "\n")
 
 
-def write_evaluation(out_dir: Path, evaluation: Evaluation) -> list[Path]:
-    """Write the three files, ``metrics.json`` last; the folder is made if need be. Returns their paths."""
+def write_results(out_dir: Path, results: Results) -> None:
+    """Write ground_truth.json (a COCO data set; category ids are the user's class numbers) and predictions.json (a COCO
+    results list with ``file_name`` added); the folder is made if need be."""
     out_dir.mkdir(parents=True, exist_ok=True)
-    write_json(out_dir / GROUND_TRUTH, evaluation.ground_truth)
-    write_json(out_dir / PREDICTIONS, evaluation.predictions)
-    write_json(out_dir / METRICS, evaluation.metrics, indent=2)
-    return [out_dir / GROUND_TRUTH, out_dir / PREDICTIONS, out_dir / METRICS]
+    ground_truth, predictions = to_coco(results)
+    write_json(out_dir / GROUND_TRUTH, ground_truth)
+    write_json(out_dir / PREDICTIONS, predictions)
 
 
-def read_evaluation(out_dir: Path) -> Evaluation:
-    """Read the three files back.
+def write_measured(out_dir: Path, measured: Measured) -> None:
+    """Write what was measured: metrics.csv, per_image.csv, details.json, and metrics.json last."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    write_text(out_dir / METRICS_CSV, metrics_csv(measured.metrics))
+    write_text(out_dir / PER_IMAGE_CSV, per_image_csv(measured))
+    write_json(out_dir / DETAILS, details(measured))
+    write_json(out_dir / METRICS, measured.metrics, indent=2)
+
+
+def read_results(ground_truth_path: Path, predictions_path: Path) -> Results:
+    """Read any detector's results.
+
+    Args:
+        ground_truth_path: COCO data set.
+        predictions_path: COCO results list.
 
     Raises:
-        UserError: a file is missing or is not JSON of the right kind; all such files at once.
+        UserError: a file is missing, is not JSON or not COCO's; everything that is wrong at once.
     """
     problems: list[Problem | str] = []
-    ground_truth = _read(out_dir / GROUND_TRUTH, dict, problems)
-    predictions = _read(out_dir / PREDICTIONS, list, problems)
-    metrics = _read(out_dir / METRICS, dict, problems)
+    ground_truth = _read(ground_truth_path, problems)
+    predictions = _read(predictions_path, problems)
     if problems:
         raise UserError(problems)
-    return Evaluation(ground_truth, predictions, metrics)
+    return results_from_coco(
+        ground_truth, predictions, gt_file=str(ground_truth_path), predictions_file=str(predictions_path)
+    )
 
 
-def _read(path: Path, kind: type, problems: list[Problem | str]) -> Any:
-    what = "a JSON object" if kind is dict else "a JSON array"
+def read_metrics(out_dir: Path) -> dict[str, Any]:
+    """Read metrics.json back.
+
+    Raises:
+        UserError: it is missing or is not a JSON object.
+    """
+    problems: list[Problem | str] = []
+    metrics = _read(out_dir / METRICS, problems)
+    if not problems and not isinstance(metrics, dict):
+        problems.append(Problem(str(out_dir / METRICS), "a JSON object", type(metrics).__name__))
+    if problems:
+        raise UserError(problems)
+    return dict(metrics)
+
+
+def _read(path: Path, problems: list[Problem | str]) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        problems.append(Problem(str(path), what, "no such file", "run `anomdet evaluate` first"))
+        problems.append(Problem(str(path), "a JSON file", "no such file", "anomdet evaluate writes such files"))
     except OSError as error:
-        problems.append(Problem(str(path), what, error.strerror or str(error)))
-    except ValueError as error:
-        problems.append(Problem(str(path), what, f"text that is not JSON ({error})"))
-    else:
-        if isinstance(content, kind):
-            return content
-        problems.append(Problem(str(path), what, type(content).__name__))
+        problems.append(Problem(str(path), "a JSON file", error.strerror or str(error)))
+    except (ValueError, RecursionError) as error:
+        problems.append(Problem(str(path), "a JSON file", f"text that is not JSON ({error})"))
     return None

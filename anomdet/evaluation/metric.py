@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import broadcast_object_list
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from anomdet.boxes import xyxy_to_xywh
-from anomdet.evaluation.files import Evaluation, write_evaluation
-from anomdet.evaluation.summary import MATCHING_KEYS, evaluate
+from anomdet.evaluation.coco import threshold_key
+from anomdet.evaluation.operating_point import Criterion, OperatingPoint, fixed
+from anomdet.evaluation.results import Results, make_ground_truth, make_predictions, part_name
+from anomdet.evaluation.summary import COCO_KEYS, MATCHING_KEYS, Measured, measure
 from anomdet.registry import METRICS
-
-NOT_MEASURED = ("score_threshold", "matching_iou_threshold", "num_images", "num_gt", "num_predictions", "per_class")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ImageResult:
         img_id: its id in the data set.
         file_name: its name below images/.
         size_hw: height and width in pixels.
-        predictions: ``(P, 6)`` x1, y1, x2, y2 in original pixels, score, label; by falling score, all finite.
+        predictions: ``(P, 6)`` x1, y1, x2, y2 in original pixels, score, label; all finite.
         gt: ``(G, 5)`` x1, y1, x2, y2 in original pixels, label; float64.
         num_dropped: predictions left out for a coordinate or score that is not finite.
     """
@@ -45,32 +45,40 @@ class ImageResult:
 
 @METRICS.register_module()
 class InspectionMetric(BaseMetric):
-    """COCO's numbers, precision, recall, F1 and mean IoU, with the user's class numbers.
+    """COCO's numbers, precision, recall, F1 and mean IoU, and the verdict on parts, with the user's class numbers.
 
     The data samples must carry ``img_id``, ``ori_shape``, ``file_name`` and ``instances`` (the ground truth in original
     pixels) in their meta keys, beside ``pred_instances``; the data set's metainfo ``classes`` and ``class_nums``.
 
     Args:
-        iou_thresholds, matching_iou_threshold, score_threshold, include_metrics: see
-            :func:`anomdet.evaluation.summary.evaluate`.
-        out_dir: where ground_truth.json, predictions.json and metrics.json are written; None: nowhere.
+        iou_thresholds, matching_iou_threshold, include_metrics: see :func:`anomdet.evaluation.summary.measure`.
+        score_threshold: least score of a prediction that counts; None: by the operating point.
+        operating_point: arguments of :class:`anomdet.evaluation.operating_point.Criterion`: how to choose it on the
+            very images that are measured, as the validation of a training does.
+        point: an operating point chosen earlier (its fields), which is then used instead.
+        group_by: regular expression on the file name: images with the same match (its first group, if it has one) show
+            one part; None: each image is a part.
+        complete: with confusion matrix, errors and sizes.
         collect_device: ``cpu`` (through a disk that all ranks share) or ``gpu``.
         prefix: put before each name in the log, with a slash.
 
     Attributes:
-        last_result: the content of metrics.json of the last evaluation, on the first rank; None before.
+        last: the last evaluation, on the first rank; None before.
     """
 
     default_prefix = ""  # None would make BaseMetric warn at every start
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (MMEngine gives a metric its settings as arguments)
         self,
         *,
-        iou_thresholds: Sequence[float] = (0.5, 0.75, 0.95),
+        iou_thresholds: Sequence[float] = (),
         matching_iou_threshold: float = 0.5,
-        score_threshold: float = 0.3,
         include_metrics: Sequence[str] = tuple(MATCHING_KEYS),
-        out_dir: str | None = None,
+        score_threshold: float | None = None,
+        operating_point: Mapping[str, Any] | None = None,
+        point: Mapping[str, Any] | None = None,
+        group_by: str | None = None,
+        complete: bool = False,
         collect_device: str = "cpu",
         prefix: str | None = None,
     ) -> None:
@@ -78,11 +86,17 @@ class InspectionMetric(BaseMetric):
         self.settings: dict[str, Any] = {
             "iou_thresholds": tuple(iou_thresholds),
             "matching_iou_threshold": matching_iou_threshold,
-            "score_threshold": score_threshold,
             "include_metrics": tuple(include_metrics),
+            "complete": complete,
         }
-        self.out_dir = out_dir
-        self.last_result: dict[str, Any] | None = None
+        self.criterion = Criterion(**{**(operating_point or {}), "iou_thr": matching_iou_threshold})
+        self.point: OperatingPoint | Criterion = self.criterion
+        if score_threshold is not None:
+            self.point = fixed(score_threshold)
+        elif point is not None:
+            self.point = OperatingPoint(**point)
+        self.group_by = group_by
+        self.last: Measured | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep what the images of one batch need."""
@@ -94,14 +108,48 @@ class InspectionMetric(BaseMetric):
         # Ranks with an image less repeat one, and they come in any order.
         images = sorted({result.img_id: result for result in results}.values(), key=lambda result: result.img_id)
         _report_dropped(sum(image.num_dropped for image in images))
-        class_nums = np.asarray(self.dataset_meta["class_nums"], dtype=np.int64)
-        ground_truth = _coco_ground_truth(images, class_nums, self.dataset_meta["classes"])
-        predictions = _coco_predictions(images, class_nums)
-        self.last_result = evaluate(ground_truth, predictions, **self.settings)
-        if self.out_dir is not None:
-            write_evaluation(Path(self.out_dir), Evaluation(ground_truth, predictions, self.last_result))
-        measured = {key: value for key, value in self.last_result.items() if key not in NOT_MEASURED}
-        return {"mAP": 0.0} | {key: float(value) for key, value in measured.items() if value is not None}
+        self.last = measure(self._columns(images), self.point, **self.settings)
+        numbers = {key: self.last.metrics.get(key) for key in (*COCO_KEYS, *MATCHING_KEYS.values())}
+        numbers |= {
+            threshold_key(iou_thr): self.last.metrics[threshold_key(iou_thr)] for iou_thr in self.last.iou_thresholds
+        }
+        numbers["auroc"] = self.last.metrics["part_level"]["auroc"]
+        return {"mAP": 0.0} | {key: float(value) for key, value in numbers.items() if value is not None}
+
+    def share_point(self) -> dict[str, Any]:
+        """The operating point of the last evaluation, the same on all processes."""
+        shared = [asdict(self.last.point) if self.last is not None else None]
+        broadcast_object_list(shared)
+        assert shared[0] is not None
+        return dict(shared[0])
+
+    def chosen_point(self) -> dict[str, Any] | None:
+        """The operating point of the last evaluation and its ``criterion``, for a checkpoint; None if it was given."""
+        if self.last is None or not isinstance(self.point, Criterion):
+            return None
+        return {"criterion": self.criterion.as_dict(), "point": asdict(self.last.point)}
+
+    def _columns(self, images: list[ImageResult]) -> Results:
+        names = [image.file_name for image in images]
+        gt = np.concatenate([np.zeros((0, 5)), *(image.gt for image in images)])
+        pred = np.concatenate([np.zeros((0, 6)), *(image.predictions for image in images)]).astype(np.float64)
+        # In float64 the difference of two float32 corners is exact; a box turned inside out has no size.
+        bboxes_xywh = xyxy_to_xywh(pred[:, :4]).astype(np.float64, copy=False)
+        bboxes_xywh[:, 2:] = np.maximum(bboxes_xywh[:, 2:], 0)
+        gt_bboxes_xywh = xyxy_to_xywh(gt[:, :4]).astype(np.float64, copy=False)
+        image_of_pred = np.repeat(np.arange(len(images)), [len(image.predictions) for image in images])
+        image_of_gt = np.repeat(np.arange(len(images)), [len(image.gt) for image in images])
+        assert self.dataset_meta is not None
+        return Results(
+            image_ids=np.array([image.img_id for image in images], dtype=np.int64),
+            file_names=names,
+            sizes_hw=np.array([image.size_hw for image in images], dtype=np.int64).reshape(-1, 2),
+            class_nums=np.asarray(self.dataset_meta["class_nums"], dtype=np.int64),
+            class_names=[str(name) for name in self.dataset_meta["classes"]],
+            gt=make_ground_truth(image_of_gt, gt[:, 4].astype(np.int64), gt_bboxes_xywh),
+            pred=make_predictions(image_of_pred, pred[:, 5].astype(np.int64), bboxes_xywh, pred[:, 4]),
+            parts=None if self.group_by is None else [part_name(name, self.group_by) for name in names],
+        )
 
 
 def _image_result(sample: dict) -> ImageResult:
@@ -118,7 +166,7 @@ def _image_result(sample: dict) -> ImageResult:
         img_id=int(sample["img_id"]),
         file_name=str(sample["file_name"]),
         size_hw=(int(sample["ori_shape"][0]), int(sample["ori_shape"][1])),
-        predictions=predictions[np.argsort(-predictions[:, 4], kind="stable")],
+        predictions=predictions,
         gt=gt.reshape(-1, 5),
         num_dropped=num_dropped,
     )
@@ -136,55 +184,3 @@ def _report_dropped(num_dropped: int) -> None:
             f"{num_dropped} predictions left out: their box or score is not a finite number. Did the loss diverge?"
         )
         print_log(message, logger="current", level=logging.WARNING)
-
-
-def _coco_ground_truth(images: list[ImageResult], class_nums: NDArray[np.int64], names: Sequence[str]) -> dict:
-    annotations: list[dict] = []
-    for image in images:
-        bboxes_xywh = xyxy_to_xywh(image.gt[:, :4])
-        labels = class_nums[image.gt[:, 4].astype(np.int64)]
-        annotations.extend(
-            {
-                "id": i,
-                "image_id": image.img_id,
-                "category_id": class_num,
-                "bbox": bbox,
-                "area": bbox[2] * bbox[3],
-                "iscrowd": 0,
-            }
-            for i, (bbox, class_num) in enumerate(
-                zip(bboxes_xywh.tolist(), labels.tolist(), strict=True), start=len(annotations) + 1
-            )
-        )
-    return {
-        "images": [
-            {"id": image.img_id, "file_name": image.file_name, "width": image.size_hw[1], "height": image.size_hw[0]}
-            for image in images
-        ],
-        "annotations": annotations,
-        "categories": [
-            {"id": int(class_num), "name": str(name)} for class_num, name in zip(class_nums, names, strict=True)
-        ],
-    }
-
-
-def _coco_predictions(images: list[ImageResult], class_nums: NDArray[np.int64]) -> list[dict]:
-    predictions: list[dict] = []
-    for image in images:
-        # In float64 the difference of two float32 corners is exact; a box turned inside out has no size.
-        bboxes_xywh = xyxy_to_xywh(image.predictions[:, :4].astype(np.float64))
-        bboxes_xywh[:, 2:] = np.maximum(bboxes_xywh[:, 2:], 0)
-        labels = class_nums[image.predictions[:, 5].astype(np.int64)]
-        predictions.extend(
-            {
-                "image_id": image.img_id,
-                "file_name": image.file_name,
-                "category_id": class_num,
-                "bbox": bbox,
-                "score": score,
-            }
-            for bbox, class_num, score in zip(
-                bboxes_xywh.tolist(), labels.tolist(), image.predictions[:, 4].tolist(), strict=True
-            )
-        )
-    return predictions

@@ -1,122 +1,184 @@
-"""All numbers of one evaluation, and their table."""
+"""All numbers of one evaluation."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
-from io import StringIO
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import numpy as np
 
-from anomdet.evaluation.coco import coco_numbers, threshold_key
-from anomdet.evaluation.matching import Counts, count_matches
+from anomdet.evaluation.coco import CocoNumbers, Ranking, coco_numbers, rank, threshold_key
+from anomdet.evaluation.counts import Matches, confusion_matrix, count, find_matches, kept
+from anomdet.evaluation.curves import froc
+from anomdet.evaluation.error_breakdown import BACKGROUND_IOU, breakdown, diagnose
+from anomdet.evaluation.image_level import Parts, auroc, average_precision, number, part_level, parts_of
+from anomdet.evaluation.operating_point import Criterion, OperatingPoint, choose
+from anomdet.evaluation.pairs import Pairs, overlapping_pairs
+from anomdet.evaluation.results import Bools, Floats, Results
 
-COCO_KEYS = ("mAP", "mAP_50", "mAP_75", "mAP_small", "mAP_medium", "mAP_large", "AR_100")
-# The name in `metrics.include_metrics` to the key in metrics.json and the head of its column.
+COCO_KEYS: tuple[str, ...] = ("mAP", "mAP_50", "mAP_75", "mAP_small", "mAP_medium", "mAP_large")
+COCO_KEYS += ("AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large")
+# The name in `metrics.include_metrics` to the key in metrics.json.
 MATCHING_KEYS = {"precision": "precision", "recall": "recall", "f1_score": "f1_score", "iou": "mean_iou"}
-HEADS = {"precision": "precision", "recall": "recall", "f1_score": "F1", "mean_iou": "mean IoU"}
+SIZES_PX = {"tiny": (0, 16), "small": (16, 32), "medium": (32, 96), "large": (96, None)}
 
 
-def evaluate(
-    ground_truth: dict,
-    predictions: list[dict],
+@dataclass(frozen=True)
+class Measured:
+    """An evaluation, and what it was read from.
+
+    Attributes:
+        results: ground truth and predictions.
+        pairs: overlapping ones.
+        ranking: COCO's order of the predictions.
+        matches: at the matching threshold.
+        parts: scores and truth of the parts.
+        iou_thresholds: the further ones of mAP.
+        point: the operating point.
+        metrics: the content of metrics.json.
+    """
+
+    results: Results
+    pairs: Pairs
+    ranking: Ranking
+    matches: Matches
+    parts: Parts
+    iou_thresholds: tuple[float, ...]
+    point: OperatingPoint
+    metrics: dict[str, Any]
+
+    @property
+    def score_thrs(self) -> Floats:
+        """``(K,)`` the score threshold of each class."""
+        return self.point.thresholds(self.results.class_nums)
+
+    @property
+    def num_parts(self) -> int:
+        """Of the test set."""
+        return self.results.num_parts
+
+
+def measure(
+    results: Results,
+    point: OperatingPoint | Criterion,
     *,
-    iou_thresholds: Sequence[float] = (0.5, 0.75, 0.95),
+    iou_thresholds: Sequence[float] = (),
     matching_iou_threshold: float = 0.5,
-    score_threshold: float = 0.3,
     include_metrics: Collection[str] = tuple(MATCHING_KEYS),
-) -> dict[str, Any]:
-    """The content of ``metrics.json``.
+    complete: bool = True,
+) -> Measured:
+    """Measure a detector.
 
-    COCO's numbers use every prediction; precision, recall, F1 and mean IoU those from the score threshold on, summed
+    COCO's numbers use every prediction; precision, recall, F1 and mean IoU those from the operating point on, summed
     over classes. A value that has nothing to be measured on (AP of a class without objects, precision without
     predictions) is None; mAP of objects without any prediction is 0.
 
     Args:
-        ground_truth: COCO dict; category ids are the user's class numbers. Left as it is.
-        predictions: COCO results list. Left as it is.
+        results: ground truth and predictions.
+        point: the score threshold; or how to choose it on these very results, as the validation of a training does.
         iou_thresholds: one ``mAP_<100 t>`` each.
         matching_iou_threshold: least IoU of a right prediction.
-        score_threshold: least score of a prediction that counts.
         include_metrics: any of iou, precision, recall, f1_score.
-
-    Returns:
-        mAP, mAP_50, mAP_75, mAP_small, mAP_medium, mAP_large, AR_100, ``mAP_<t>``, the included metrics, both
-        thresholds, num_images, num_gt, num_predictions, and ``per_class.<name>`` with class_num, num_gt, AP, AP_50 and
-        the included metrics.
+        complete: with confusion matrix, errors and sizes, which a validation can do without.
     """
+    iou_thresholds = tuple(iou_thresholds)
+    pairs = overlapping_pairs(results, min(BACKGROUND_IOU, matching_iou_threshold, *iou_thresholds))
+    ranking = rank(results)
+    matches = find_matches(results, pairs, matching_iou_threshold)
+    parts = parts_of(results, matches)
+    chosen = choose(results, matches, point) if isinstance(point, Criterion) else point
     included = [key for name, key in MATCHING_KEYS.items() if name in include_metrics]
-    coco = coco_numbers(ground_truth, predictions, iou_thresholds)
-    counts = count_matches(ground_truth, predictions, iou_thr=matching_iou_threshold, score_thr=score_threshold)
-    total = sum(counts.values(), start=Counts())
-    names = _unique_names(ground_truth["categories"])
-    coco_keys = [*COCO_KEYS, *(threshold_key(iou_thr) for iou_thr in iou_thresholds)]
+    measured = Measured(results, pairs, ranking, matches, parts, iou_thresholds, chosen, {})
+    coco = coco_numbers(results, pairs, iou_thresholds, ranking)
+    measured.metrics.update(_headline(measured, included, coco))
+    measured.metrics["per_class"] = _per_class(measured, included, coco)
+    measured.metrics["part_level"] = _part_level(measured)
+    if complete:
+        measured.metrics.update(_tables(measured))
+    return measured
+
+
+def _headline(measured: Measured, included: list[str], coco: CocoNumbers) -> dict[str, Any]:
+    results, point = measured.results, measured.point
+    total = count(results, measured.matches, measured.score_thrs)[1].total()
+    keys = [*COCO_KEYS, *(threshold_key(iou_thr) for iou_thr in measured.iou_thresholds)]
+    per_class = None
+    if point.per_class is not None:
+        names = dict(zip(results.class_nums.tolist(), results.unique_names, strict=True))
+        per_class = {names[num]: value for num, value in point.per_class.items() if num in names}
     return {
-        **{key: coco.overall[key] for key in coco_keys},
-        **{key: getattr(total, key) for key in included},
-        "score_threshold": score_threshold,
-        "matching_iou_threshold": matching_iou_threshold,
-        "num_images": len(ground_truth["images"]),
-        "num_gt": total.num_gt,
-        "num_predictions": len(predictions),
-        "per_class": {
-            name: {
-                **coco.per_class[class_num],
-                **{key: getattr(counts[class_num], key) for key in included},
-                "num_gt": counts[class_num].num_gt,
-                "class_num": class_num,
-            }
-            for class_num, name in names.items()
-        },
+        **{key: coco.overall[key] for key in keys},
+        **{key: number(getattr(total, key)[0]) for key in included},
+        "score_threshold": point.score_threshold,
+        "matching_iou_threshold": measured.matches.iou_thr,
+        "num_images": results.num_images,
+        "num_gt": int(total.num_gt[0]),
+        "num_predictions": len(results.pred),
+        "operating_point": {**asdict(point), "per_class": per_class},
     }
 
 
-def _unique_names(categories: list[dict]) -> dict[int, str]:
-    """Class number to name; the number is added to a name that several classes bear."""
-    uses = Counter(category["name"] for category in categories)
+def _per_class(measured: Measured, included: list[str], coco: CocoNumbers) -> dict[str, dict[str, Any]]:
+    results, parts = measured.results, measured.parts
+    by_class = count(results, measured.matches, measured.score_thrs)[1]
+    shown = kept(results, measured.matches, measured.score_thrs)
+    caught: Bools = np.zeros((measured.num_parts, results.num_classes), dtype=bool)
+    caught[results.part_of_image[results.pred.image[shown]], results.pred.label[shown]] = True
+    columns = {key: getattr(by_class, key) for key in included}
+    out: dict[str, dict[str, Any]] = {}
+    for k, (name, class_num) in enumerate(zip(results.unique_names, results.class_nums.tolist(), strict=True)):
+        defective = parts.class_defective[:, k]
+        rows = defective | parts.good
+        score, truth = parts.class_score[rows, k], defective[rows]
+        out[name] = {
+            **coco.per_class[class_num],
+            **{key: number(column[k]) for key, column in columns.items()},
+            "num_gt": int(by_class.num_gt[k]),
+            "class_num": class_num,
+            "score_threshold": float(measured.score_thrs[k]),
+            "num_defective": int(defective.sum()),
+            "auroc": number(auroc(score, truth)[0]),
+            "average_precision": number(average_precision(score, truth)[0]),
+            "escapes": int((defective & ~caught.any(axis=1)).sum()),
+        }
+    return out
+
+
+def _part_level(measured: Measured) -> dict[str, Any]:
+    table = part_level(measured.results, measured.matches, measured.parts, measured.score_thrs)
+    return {**table, "froc_mean_recall": froc(measured.results, measured.matches)[1]}
+
+
+def _tables(measured: Measured) -> dict[str, Any]:
+    results, pairs, matches, thrs = measured.results, measured.pairs, measured.matches, measured.score_thrs
+    table = confusion_matrix(results, pairs, matches, thrs)
     return {
-        category["id"]: category["name"] if uses[category["name"]] == 1 else f"{category['name']} ({category['id']})"
-        for category in categories
+        "confusion_matrix": {"classes": [*results.unique_names, "background"], "counts": table.tolist()},
+        "errors": breakdown(results, measured.ranking, matches, diagnose(results, pairs, matches), thrs),
+        "sizes": _sizes(measured),
     }
 
 
-def format_table(metrics: dict[str, Any]) -> str:
-    """``metrics.json`` for the console: a line for each class, one for all, then the other numbers. Plain text."""
-    included = [key for key in MATCHING_KEYS.values() if key in metrics]
-    table = Table(show_edge=False, pad_edge=False, box=None)
-    table.add_column("class", overflow="fold")
-    for head in ("objects", "AP", "AP_50", *(HEADS[key] for key in included)):
-        table.add_column(head, justify="right", no_wrap=True)
-    for name, row in metrics["per_class"].items():
-        numbers = [_number(row[key]) for key in ("AP", "AP_50", *included)]
-        table.add_row(Text(name), str(row["num_gt"]), *numbers)
-    numbers = [_number(metrics[key]) for key in ("mAP", "mAP_50", *included)]
-    table.add_row("all", str(metrics["num_gt"]), *numbers)
-
-    output = StringIO()
-    Console(file=output, width=100, color_system=None, legacy_windows=False).print(table)
-    lines = [line.rstrip() for line in output.getvalue().splitlines()]
-    return "\n".join([*lines, "", *_footnotes(metrics, included)])
-
-
-def _footnotes(metrics: dict[str, Any], included: list[str]) -> list[str]:
-    shown = {"mAP", "mAP_50"}
-    others = [key for key in metrics if key.startswith(("mAP", "AR_")) and key not in shown]
-    footnotes = [
-        "  ".join(f"{key} {_number(metrics[key])}" for key in others),
-        f"{metrics['num_images']} images, {metrics['num_gt']} objects, {metrics['num_predictions']} predictions",
-    ]
-    if included:
-        heads = ", ".join(HEADS[key] for key in included)
-        footnotes.append(
-            f"{heads}: predictions with score >= {metrics['score_threshold']:g}, "
-            f"right from IoU {metrics['matching_iou_threshold']:g} on"
-        )
-    return footnotes
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _sizes(measured: Measured) -> dict[str, dict[str, Any]]:
+    """Recall of the objects and precision of the predictions of each size, by the root of the box's area."""
+    results, matches = measured.results, measured.matches
+    shown = kept(results, matches, measured.score_thrs)
+    hit = shown & matches.hit
+    was_found: Bools = np.zeros(len(results.gt), dtype=bool)
+    was_found[matches.found[hit]] = True
+    gt_px, pred_px = np.sqrt(results.gt.area), np.sqrt(results.pred.area)
+    out: dict[str, dict[str, Any]] = {}
+    for name, (low, high) in SIZES_PX.items():
+        limit = np.inf if high is None else high
+        objects = ~results.gt.crowd & (gt_px >= low) & (gt_px < limit)
+        boxes = shown & (pred_px >= low) & (pred_px < limit)
+        num_gt, num_predictions = int(objects.sum()), int(boxes.sum())
+        out[name] = {
+            "range_px": [low, high],
+            "num_gt": num_gt,
+            "recall": float(was_found[objects].mean()) if num_gt else None,
+            "num_predictions": num_predictions,
+            "precision": float(matches.hit[boxes].mean()) if num_predictions else None,
+        }
+    return out

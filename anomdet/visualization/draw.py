@@ -78,7 +78,7 @@ def draw(
         ``(H * scale, W * scale, 3)`` uint8.
     """
     assert image_bgr.dtype == np.uint8 and image_bgr.ndim == 3 and image_bgr.shape[2] == 3, "draw wants uint8 HxWx3"
-    bboxes = np.asarray(bboxes_xyxy, dtype=np.float64).reshape(-1, 4)
+    bboxes: NDArray[np.float64] = np.asarray(bboxes_xyxy, dtype=np.float64).reshape(-1, 4)
     assert len(bboxes) == len(labels) and (scores is None or len(scores) == len(labels)), "a label and score each"
     style = style or choose_style((image_bgr.shape[0], image_bgr.shape[1]), len(bboxes))
     colors = class_colors(sorted(labels)) if colors is None else colors
@@ -139,7 +139,7 @@ def _draw_labels(
     style: Style,
 ) -> None:
     size_hw = (canvas.shape[0], canvas.shape[1])
-    taken = np.empty((0, 4))
+    taken: NDArray[np.float64] = np.empty((0, 4))
     for index, name, score in labels:
         for chip in _chips(name, score, colors[name], style.font_px, size_hw):
             chip_wh = (chip.shape[1], chip.shape[0])

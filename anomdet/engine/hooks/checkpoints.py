@@ -80,8 +80,8 @@ class BestAndLastHook(Hook):
         if is_better(self.monitor, score, self.best_score) or self.best_epoch == 0:
             self.best_score = worst(self.monitor) if math.isnan(score) else score
             self.best_epoch = runner.epoch
-            self._save(runner, BEST_NAME, progress, for_resume=False)
-        self._save(runner, LAST_NAME, progress)
+            self._save(runner, BEST_NAME, progress, for_resume=False, operating_point=_operating_point(runner))
+        self._save(runner, LAST_NAME, progress, operating_point=_operating_point(runner))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         meta = checkpoint.get("meta", {})
@@ -95,11 +95,29 @@ class BestAndLastHook(Hook):
         """Give the signals back, however the training ended."""
         self.signals.release()
 
-    def _save(self, runner: Runner, name: str, progress: Progress, *, for_resume: bool = True) -> None:
+    def _save(
+        self,
+        runner: Runner,
+        name: str,
+        progress: Progress,
+        *,
+        for_resume: bool = True,
+        operating_point: dict[str, Any] | None = None,
+    ) -> None:
         if runner.rank != 0:
             return
         best = {"score": self.best_score, "epoch": self.best_epoch, "monitor": self.monitor}
         checkpoint = collect_checkpoint(runner, progress=progress, best=best, for_resume=for_resume)
+        if operating_point is not None:
+            checkpoint["meta"]["operating_point"] = operating_point
         save_atomically(checkpoint, self.out_dir / name)
         if name == LAST_NAME:
             self.last = progress
+
+
+def _operating_point(runner: Runner) -> dict[str, Any] | None:
+    """The score threshold that the validation chose, and by what criterion, if a metric of it chooses one."""
+    for metric in getattr(runner.val_loop.evaluator, "metrics", ()):
+        if hasattr(metric, "chosen_point"):
+            return metric.chosen_point()
+    return None

@@ -17,7 +17,7 @@ from anomdet.engine.hooks.monitor import is_better, worst
 from anomdet.registry import HOOKS
 
 _OWN = ("mAP", "AR_", "val_", "mean_iou")
-_HEADLINE = ("val_loss", "mAP", "mAP_50", "precision", "recall", "f1_score")
+_HEADLINE = ("val_loss", "mAP", "mAP_50", "precision", "recall", "f1_score", "auroc")
 
 
 def foreign_keys(metrics: dict[str, float]) -> list[str]:

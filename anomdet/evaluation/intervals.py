@@ -1,0 +1,230 @@
+"""How sure the numbers are: the bootstrap over parts (Efron 1979), on the matches that are known already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.evaluation.coco import (
+    AREA_RANGES,
+    COCO_IOU_THRESHOLDS,
+    all_thresholds,
+    precision_at_recalls,
+    ranked_hits,
+    threshold_key,
+)
+from anomdet.evaluation.counts import Counts, kept, ratio
+from anomdet.evaluation.image_level import Parts, auroc, average_precision, false_boxes_on_good, rejected
+from anomdet.evaluation.results import Bools, Floats, Ints
+from anomdet.evaluation.summary import Measured
+
+Samples: TypeAlias = dict[str, Floats]
+_CELLS = 4_000_000  # weights at a time: 32 MB
+_COUNTED = ("precision", "recall", "f1_score", "mean_iou")
+
+
+def draws(num_parts: int, num_resamples: int, seed: int = 0) -> Iterator[Ints]:
+    """How often each part is drawn: ``(r, U)`` at a time, ``num_resamples`` rows in all, each summing to U."""
+    rng = np.random.default_rng(seed)
+    rows = max(1, _CELLS // max(num_parts, 1))
+    for start in range(0, num_resamples, rows):
+        drawn = rng.integers(0, num_parts, (min(rows, num_resamples - start), num_parts))
+        drawn += np.arange(len(drawn))[:, None] * num_parts
+        yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+
+
+def bootstrap(measured: Measured, num_resamples: int, seed: int = 0) -> tuple[Samples, Samples]:
+    """Every headline number on resampled parts.
+
+    Drawing the parts of the same test set for two detectors with one seed draws the same parts.
+
+    Returns:
+        Name to ``(R,)``, and name to ``(R, K)`` for the classes; NaN where a resample has nothing to measure on.
+    """
+    precision = _PrecisionSamples.of(measured)
+    chunks = [_resample(measured, precision, weights) for weights in draws(measured.num_parts, num_resamples, seed)]
+    overall = {name: np.concatenate([chunk[0][name] for chunk in chunks]) for name in chunks[0][0]}
+    return overall, {name: np.concatenate([chunk[1][name] for chunk in chunks]) for name in chunks[0][1]}
+
+
+def _resample(measured: Measured, precision: _PrecisionSamples, weights: Ints) -> tuple[Samples, Samples]:
+    results, parts = measured.results, measured.parts
+    of_image = weights[:, results.part_of_image].astype(np.float64)
+    ap = precision.sample(of_image)
+    coco = ap[:, : len(COCO_IOU_THRESHOLDS)]
+    overall = {threshold_key(t): _mean(ap[:, i]) for i, t in enumerate(precision.iou_thresholds)}
+    overall["mAP"] = _mean(coco.reshape(len(ap), -1))
+    by_class = {"AP": _mean(coco, axis=1), "AP_50": coco[:, 0]}
+    counts = _weighted(measured, of_image)
+    for name in _COUNTED:
+        overall[name] = getattr(Counts(*(column.sum(axis=1) for column in counts.columns())), name)
+        by_class[name] = getattr(counts, name)
+    overall["auroc"] = auroc(parts.score, parts.defective, weights)
+    overall["average_precision"] = average_precision(parts.score, parts.defective, weights)
+    alarms = false_boxes_on_good(results, measured.matches, parts, measured.score_thrs)
+    overall["false_alarms_per_good"] = ratio(weights @ alarms, weights @ parts.good)
+    columns = [_class_scores(measured, k) for k in range(results.num_classes)]
+    for name, measure in (("auroc", auroc), ("average_precision", average_precision)):
+        values = [measure(score, positive, weights[:, rows]) for score, positive, rows in columns]
+        by_class[name] = np.stack(values, axis=1) if values else np.zeros((len(weights), 0))
+    return overall, by_class
+
+
+def _class_scores(measured: Measured, label: int) -> tuple[Floats, Bools, Ints]:
+    """One class against the good parts: score, truth, and which parts."""
+    parts = measured.parts
+    rows = np.flatnonzero(parts.class_defective[:, label] | parts.good)
+    return parts.class_score[rows, label], parts.class_defective[rows, label], rows
+
+
+def _weighted(measured: Measured, of_image: Floats) -> Counts:
+    """Counts ``(r, K)`` of resampled images."""
+    results, matches = measured.results, measured.matches
+    num_classes = results.num_classes
+    shown, objects = kept(results, matches, measured.score_thrs), ~results.gt.crowd
+
+    def summed(image: Ints, label: Ints, values: Floats | None = None) -> Floats:
+        cells = np.bincount(image * num_classes + label, values, minlength=results.num_images * num_classes)
+        return of_image @ cells.reshape(results.num_images, num_classes).astype(np.float64)
+
+    pred, hit = results.pred, shown & matches.hit
+    return Counts(
+        summed(pred.image[hit], pred.label[hit]),
+        summed(pred.image[shown], pred.label[shown]),
+        summed(results.gt.image[objects], results.gt.label[objects]),
+        summed(pred.image[hit], pred.label[hit], matches.iou[hit]),
+    )
+
+
+@dataclass(frozen=True)
+class _PrecisionSamples:
+    """What average precision is read from, so that a resample only weighs it anew.
+
+    Attributes:
+        iou_thresholds: COCO's, then the further ones.
+        image: ``(N,)`` of each ranked prediction.
+        class_starts: ``(K + 1,)`` in the ranking.
+        hits: of each threshold, places in the ranking.
+        counted: of each threshold ``(N,)``; None: all.
+        gt_per_image: ``(I, K)`` objects.
+    """
+
+    iou_thresholds: list[float]
+    image: Ints
+    class_starts: Ints
+    hits: list[Ints]
+    counted: list[Bools | None]
+    gt_per_image: Floats
+
+    @classmethod
+    def of(cls, measured: Measured) -> _PrecisionSamples:
+        results, ranking = measured.results, measured.ranking
+        thresholds = all_thresholds(measured.iou_thresholds)
+        marks, objects = ranked_hits(results, measured.pairs, ranking, thresholds, AREA_RANGES["all"])
+        cell = results.gt.image[objects] * results.num_classes + results.gt.label[objects]
+        per_image = np.bincount(cell, minlength=results.num_images * results.num_classes)
+        return cls(
+            iou_thresholds=thresholds,
+            image=results.pred.image[ranking.rows],
+            class_starts=ranking.class_starts,
+            hits=[np.flatnonzero(hit) for hit, _ in marks],
+            counted=[None if counted.all() else counted for _, counted in marks],
+            gt_per_image=per_image.reshape(results.num_images, results.num_classes).astype(np.float64),
+        )
+
+    def sample(self, of_image: Floats) -> NDArray[np.float64]:
+        """AP ``(r, T, K)`` of resampled images ``(r, I)``; NaN where a class has no objects."""
+        num_gt = of_image @ self.gt_per_image
+        ap = np.full((len(of_image), len(self.hits), self.gt_per_image.shape[1]), np.nan)
+        for r, weights in enumerate(of_image):
+            weight = weights[self.image]
+            shown = np.cumsum(weight)
+            for t, hits in enumerate(self.hits):
+                counted = self.counted[t]
+                total = shown if counted is None else np.cumsum(weight * counted)
+                self._sample_one(ap[r, t], num_gt[r], weight[hits], total, hits)
+        return ap
+
+    def _sample_one(self, ap: Floats, num_gt: Floats, weight: Floats, total: Floats, hits: Ints) -> None:
+        """Fill in AP ``(K,)`` at one threshold."""
+        cuts = np.searchsorted(hits, self.class_starts)
+        num_hits, num_shown = np.append(0.0, np.cumsum(weight)), total[hits]
+        before = np.append(0.0, total)[self.class_starts] if len(hits) else np.zeros(len(cuts))
+        for k in np.flatnonzero(num_gt):
+            own = slice(cuts[k], cuts[k + 1])
+            found = num_hits[cuts[k] + 1 : cuts[k + 1] + 1] - num_hits[cuts[k]]
+            ap[k] = precision_at_recalls(found, num_shown[own] - before[k], num_gt[k]).mean()
+
+
+def _mean(values: Floats, axis: int = -1) -> Floats:
+    """Mean over what is measured; NaN where nothing is."""
+    measured = ~np.isnan(values)
+    return ratio(np.where(measured, values, 0).sum(axis=axis), measured.sum(axis=axis))
+
+
+def percentile_interval(samples: Floats, confidence: float) -> list[float] | None:
+    """The middle share of the resamples; None if none of them could be measured."""
+    samples = samples[~np.isnan(samples)]
+    if not len(samples):
+        return None
+    tail = 50 * (1 - confidence)
+    return [float(bound) for bound in np.percentile(samples, [tail, 100 - tail])]
+
+
+def _interval(value: float | None, samples: Floats, confidence: float, num_parts: int) -> list[float] | None:
+    """Of one number. Where every resample is perfect (or all fail) the bootstrap sees no doubt at all: Wilson's bound for
+    as many parts is taken then."""
+    if value is None:
+        return None
+    if value in (0.0, 1.0) and np.all(samples[~np.isnan(samples)] == value):
+        return wilson_interval(round(value * num_parts), num_parts, confidence)
+    return percentile_interval(samples, confidence)
+
+
+def _fewest_parts(parts: Parts) -> int:
+    """Parts that a number rests on: of the good and the defective ones, the fewer."""
+    return int(min(parts.good.sum() or parts.defective.sum(), parts.defective.sum() or parts.good.sum()))
+
+
+def wilson_interval(num_hits: int, total: int, confidence: float) -> list[float] | None:
+    """A share of independent cases (Wilson 1927): it says something also where none or all of them are hits."""
+    if not total:
+        return None
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share, spread = num_hits / total, z * z / total
+    middle = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * np.sqrt(share * (1 - share) / total + spread / (4 * total))
+    return [max(0.0, float(middle - half)), min(1.0, float(middle + half))]
+
+
+def intervals(measured: Measured, *, num_resamples: int = 1000, confidence: float = 0.95, seed: int = 0) -> dict:
+    """The ``intervals`` of metrics.json."""
+    overall, by_class = bootstrap(measured, num_resamples, seed)
+    known = {**measured.metrics, **measured.metrics["part_level"]}
+    out: dict[str, Any] = {
+        "confidence": confidence,
+        "num_resamples": num_resamples,
+        "unit": measured.metrics["part_level"]["unit"],
+    }
+    fewest = _fewest_parts(measured.parts)
+    for name, samples in overall.items():
+        if name in known:
+            out[name] = _interval(known[name], samples, confidence, fewest)
+    parts, out_of_line = measured.parts, rejected(measured.results, measured.matches, measured.score_thrs)
+    passed = int((parts.defective & ~out_of_line).sum())
+    out["escape_rate"] = wilson_interval(passed, int(parts.defective.sum()), confidence)
+    out["overkill_rate"] = wilson_interval(int((parts.good & out_of_line).sum()), int(parts.good.sum()), confidence)
+    out["per_class"] = {
+        name: {
+            key: _interval(row[key], samples[:, k], confidence, row["num_defective"])
+            for key, samples in by_class.items()
+            if key in row
+        }
+        for k, (name, row) in enumerate(measured.metrics["per_class"].items())
+    }
+    return out

@@ -1,0 +1,147 @@
+"""The numbers of an evaluation for the console and for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from anomdet.evaluation.counts import count
+from anomdet.evaluation.image_level import rejected
+from anomdet.evaluation.summary import MATCHING_KEYS, Measured
+
+HEADS = {"precision": "precision", "recall": "recall", "f1_score": "F1", "mean_iou": "mean IoU"}
+_IMAGE_HEADS: tuple[str, ...] = ("file_name", "part", "width", "height", "num_gt", "num_predictions", "num_matched")
+_IMAGE_HEADS += ("num_missed", "num_false", "precision", "recall", "f1_score", "mean_iou", "anomaly_score", "verdict")
+
+
+def format_table(metrics: dict[str, Any]) -> str:
+    """``metrics.json`` for the console: a line for each class, one for all, then the other numbers. Plain text."""
+    included = [key for key in MATCHING_KEYS.values() if key in metrics]
+    table = Table(show_edge=False, pad_edge=False, box=None)
+    table.add_column("class", overflow="fold")
+    for head in ("objects", "AP", "AP_50", *(HEADS[key] for key in included)):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, row in metrics["per_class"].items():
+        numbers = [_number(row[key]) for key in ("AP", "AP_50", *included)]
+        table.add_row(Text(name), str(row["num_gt"]), *numbers)
+    numbers = [_number(metrics[key]) for key in ("mAP", "mAP_50", *included)]
+    table.add_row("all", str(metrics["num_gt"]), *numbers)
+
+    output = StringIO()
+    Console(file=output, width=100, color_system=None, legacy_windows=False).print(table)
+    lines = [line.rstrip() for line in output.getvalue().splitlines()]
+    return "\n".join([*lines, "", *_footnotes(metrics, included)])
+
+
+def _footnotes(metrics: dict[str, Any], included: list[str]) -> list[str]:
+    shown = {"mAP", "mAP_50"}
+    others = [key for key in metrics if key.startswith(("mAP", "AR_")) and key not in shown]
+    footnotes = [
+        "  ".join(f"{key} {_number(metrics[key])}" for key in others[start : start + 7])
+        for start in range(0, len(others), 7)
+    ]
+    footnotes.append(
+        f"{metrics['num_images']} images, {metrics['num_gt']} objects, {metrics['num_predictions']} predictions"
+    )
+    if included:
+        heads = ", ".join(HEADS[key] for key in included)
+        footnotes.append(f"{heads}: {_point(metrics)}, right from IoU {metrics['matching_iou_threshold']:g} on")
+    footnotes += _part_lines(metrics["part_level"])
+    footnotes += _interval_line(metrics)
+    return footnotes
+
+
+def _point(metrics: dict[str, Any]) -> str:
+    point = metrics["operating_point"]
+    how = {"val": "by {by} on the validation split", "settings": "set", "default": "nothing to choose on"}
+    origin = how.get(point["chosen_on"], "by {by} on {chosen_on}").format(**point)
+    if point["score_threshold"] is None:
+        return f"predictions from the score of their class on ({origin})"
+    return f"predictions with score >= {point['score_threshold']:.3g} ({origin})"
+
+
+def _part_lines(parts: dict[str, Any]) -> Iterator[str]:
+    kind = parts["unit"] + "s"
+    if parts["num_defective"]:
+        yield f"defective {kind}: {parts['num_defective']}, passed (escapes) {parts['escapes']}"
+    if parts["num_good"]:
+        alarms = f"{_number(parts['false_alarms_per_good'])} false boxes each"
+        yield f"good {kind}: {parts['num_good']}, rejected (overkill) {parts['overkill']}, {alarms}"
+    if parts["auroc"] is not None:
+        yield f"good against defective by the highest score: AUROC {_number(parts['auroc'])}"
+
+
+def _interval_line(metrics: dict[str, Any]) -> Iterator[str]:
+    table = metrics.get("intervals", {})
+    bounds = {key: table.get(key) for key in ("mAP", "mAP_50", "recall", "auroc")}
+    known = [f"{key} {low:.3f} to {high:.3f}" for key, (low, high) in ((k, b) for k, b in bounds.items() if b)]
+    if known:
+        yield f"{100 * table['confidence']:g} % intervals: {', '.join(known)}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def metrics_csv(metrics: dict[str, Any]) -> str:
+    """Every number of metrics.json in a row: scope (all, part_level or a class), metric, value, and its interval."""
+    rows: list[Sequence[Any]] = [("scope", "metric", "value", "low", "high")]
+    bounds = metrics.get("intervals", {})
+    for scope, table, own in (
+        ("all", metrics, bounds),
+        ("part_level", metrics["part_level"], bounds),
+        *((name, row, bounds.get("per_class", {}).get(name, {})) for name, row in metrics["per_class"].items()),
+    ):
+        for key, value in table.items():
+            if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+                rows.append((scope, key, _cell(value), *(map(_cell, own.get(key) or ("", "")))))
+    rows += [
+        ("errors", f"{name}_{key}", _cell(value), "", "")
+        for name, row in metrics.get("errors", {}).items()
+        for key, value in row.items()
+    ]
+    return _csv(rows)
+
+
+def per_image_csv(measured: Measured) -> str:
+    """A row for each image: its counts from the operating point on, its anomaly score, and the verdict on its part."""
+    results, metrics = measured.results, measured.metrics
+    by_image = count(results, measured.matches, measured.score_thrs)[0]
+    out = rejected(results, measured.matches, measured.score_thrs)[results.part_of_image]
+    defective = measured.parts.defective[results.part_of_image]
+    verdict = np.where(defective, np.where(out, "detected", "escape"), np.where(out, "overkill", "passed"))
+    score = np.zeros(results.num_images)
+    np.maximum.at(score, results.pred.image[measured.matches.counted], results.pred.score[measured.matches.counted])
+    matched, shown, num_gt = (column.astype(int) for column in by_image.columns()[:3])
+    columns = [
+        results.file_names,
+        results.parts or results.file_names,
+        results.sizes_hw[:, 1].tolist(),
+        results.sizes_hw[:, 0].tolist(),
+        *((num_gt).tolist(), shown.tolist(), matched.tolist(), (num_gt - matched).tolist(), (shown - matched).tolist()),
+        *(getattr(by_image, key).tolist() for key in MATCHING_KEYS.values()),
+        score.tolist(),
+        verdict.tolist(),
+    ]
+    assert len(columns) == len(_IMAGE_HEADS), metrics.keys()
+    return _csv([_IMAGE_HEADS, *(tuple(map(_cell, row)) for row in zip(*columns, strict=True))])
+
+
+def _cell(value: Any) -> Any:
+    """Empty for what has no value; a text that a spreadsheet would run as a formula is quoted."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "@", "\t", "\r")) else value
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> str:
+    output = StringIO()
+    csv.writer(output, lineterminator="\n").writerows(rows)
+    return output.getvalue()
