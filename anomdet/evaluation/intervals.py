@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anomdet.evaluation.coco import (
     AREA_RANGES,
     COCO_IOU_THRESHOLDS,
+    RECALLS,
     all_thresholds,
     precision_at_recalls,
     ranked_hits,
@@ -141,24 +142,29 @@ class _PrecisionSamples:
         """AP ``(r, T, K)`` of resampled images ``(r, I)``; NaN where a class has no objects."""
         num_gt = of_image @ self.gt_per_image
         ap = np.full((len(of_image), len(self.hits), self.gt_per_image.shape[1]), np.nan)
+        cuts = [np.searchsorted(hits, self.class_starts) for hits in self.hits]
+        weight = np.empty(len(self.image))
+        shown, own_shown = np.zeros(len(weight) + 1), np.zeros(len(weight) + 1)  # up to each, from none on
         for r, weights in enumerate(of_image):
-            weight = weights[self.image]
-            shown = np.cumsum(weight)
-            for t, hits in enumerate(self.hits):
-                counted = self.counted[t]
-                total = shown if counted is None else np.cumsum(weight * counted)
-                self._sample_one(ap[r, t], num_gt[r], weight[hits], total, hits)
+            np.take(weights, self.image, out=weight)
+            np.cumsum(weight, out=shown[1:])
+            for t, (hits, counted) in enumerate(zip(self.hits, self.counted, strict=True)):
+                if counted is not None:
+                    np.cumsum(weight * counted, out=own_shown[1:])
+                total = shown if counted is None else own_shown
+                self._sample_one(ap[r, t], num_gt[r], np.cumsum(weight[hits]), total, (hits, cuts[t]))
         return ap
 
-    def _sample_one(self, ap: Floats, num_gt: Floats, weight: Floats, total: Floats, hits: Ints) -> None:
+    def _sample_one(
+        self, ap: Floats, num_gt: Floats, num_hits: Floats, total: Floats, places: tuple[Ints, Ints]
+    ) -> None:
         """Fill in AP ``(K,)`` at one threshold."""
-        cuts = np.searchsorted(hits, self.class_starts)
-        num_hits, num_shown = np.append(0.0, np.cumsum(weight)), total[hits]
-        before = np.append(0.0, total)[self.class_starts] if len(hits) else np.zeros(len(cuts))
+        hits, cuts = places
+        num_shown, before = total[hits + 1], total[self.class_starts]
         for k in np.flatnonzero(num_gt):
-            own = slice(cuts[k], cuts[k + 1])
-            found = num_hits[cuts[k] + 1 : cuts[k + 1] + 1] - num_hits[cuts[k]]
-            ap[k] = precision_at_recalls(found, num_shown[own] - before[k], num_gt[k]).mean()
+            start, stop = cuts[k], cuts[k + 1]
+            found = num_hits[start:stop] - (num_hits[start - 1] if start else 0.0)
+            ap[k] = precision_at_recalls(found, num_shown[start:stop] - before[k], num_gt[k]).sum() / len(RECALLS)
 
 
 def _mean(values: Floats, axis: int = -1) -> Floats:
@@ -177,8 +183,8 @@ def percentile_interval(samples: Floats, confidence: float) -> list[float] | Non
 
 
 def _interval(value: float | None, samples: Floats, confidence: float, num_parts: int) -> list[float] | None:
-    """Of one number. Where every resample is perfect (or all fail) the bootstrap sees no doubt at all: Wilson's bound for
-    as many parts is taken then."""
+    """Of one number. Where every resample is perfect (or all fail) the bootstrap sees no doubt at all: Wilson's bound
+    for as many parts is taken then."""
     if value is None:
         return None
     if value in (0.0, 1.0) and np.all(samples[~np.isnan(samples)] == value):
