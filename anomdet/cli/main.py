@@ -54,20 +54,63 @@ def train(
 
 
 @app.command(epilog="Example: anomdet evaluate -c configs/default.yaml --split val")
-def evaluate(
-    config: Config,
+def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="YAML settings, or a Python config; may miss with files.")
+    ] = None,
     overrides: Overrides = None,
     split: Split = "test",
     checkpoint: Checkpoint = None,
     out: Out = None,
+    predictions: Annotated[Optional[Path], typer.Option(help="Any detector's COCO results file.")] = None,  # noqa: UP045
+    ground_truth: Annotated[Optional[Path], typer.Option(help="Its COCO data set file.")] = None,  # noqa: UP045
+    val_predictions: Annotated[Optional[Path], typer.Option(help="Of the validation split.")] = None,  # noqa: UP045
+    val_ground_truth: Annotated[Optional[Path], typer.Option(help="Of the validation split.")] = None,  # noqa: UP045
+    images: Annotated[Optional[Path], typer.Option(help="Folder of the images, for the report.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
-    """Measure a trained detector."""
-    from anomdet.cli.evaluate import evaluate as run
+    """Measure a trained detector.
 
-    result = run(config, overrides or (), split=split, checkpoint=checkpoint, out=out)
-    typer.echo(result.table)
-    name_files(result.written)
+    Or any detector's results, from COCO files: --predictions and --ground-truth, with --val-predictions and
+    --val-ground-truth to choose the score threshold on.
+    """
+    from anomdet.cli.evaluate_files import Files, evaluate_files
+
+    files = Files(ground_truth, predictions, val_ground_truth, val_predictions, images)
+    if files.given:
+        result = evaluate_files(files, config, overrides or (), out=out)
+    else:
+        from anomdet.cli.evaluate import evaluate as run
+        from anomdet.errors import Problem, UserError
+
+        if config is None:
+            hint = "or --predictions and --ground-truth; see: anomdet evaluate --help"
+            raise UserError(Problem("--config", "a YAML or Python file", "nothing", hint))
+        result = run(config, overrides or (), split=split, checkpoint=checkpoint, out=out)
+    if result.written:
+        typer.echo(result.table)
+        name_files(result.written)
+
+
+@app.command(epilog="Example: anomdet compare logs_a/evaluation logs_b/evaluation")
+def compare(
+    first: Annotated[Path, typer.Argument(help="A folder that `anomdet evaluate` wrote.")],
+    second: Annotated[Path, typer.Argument(help="Another, of the same test set.")],
+    out: Annotated[Optional[Path], typer.Option(help="Folder for comparison.json; default: none.")] = None,  # noqa: UP045
+    resamples: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1000,
+    confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    debug: Debug = False,
+) -> None:
+    """Tell two detectors apart, or say that the test set cannot.
+
+    Both are measured on the same resampled parts.
+    """
+    from anomdet.cli.compare import compare as run
+
+    result = run(first, second, num_resamples=resamples, confidence=confidence, out=out)
+    typer.echo(result.text)
+    if result.written:
+        name_files(result.written)
 
 
 @app.command(epilog="Example: anomdet visualize -c configs/default.yaml --limit 20")

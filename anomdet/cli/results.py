@@ -46,7 +46,7 @@ def write_all(
 def _write_report(measured: Any, path: Path, images_dir: Path | None) -> None:
     from anomdet.data.decode import read_image
     from anomdet.evaluation.details import details
-    from anomdet.report.page import write_report
+    from anomdet.report.write import write_report
 
     def read(file_name: str) -> Any:
         assert images_dir is not None

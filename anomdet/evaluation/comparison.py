@@ -1,0 +1,107 @@
+"""Two detectors on one test set: the paired bootstrap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anomdet.errors import Problem, UserError
+from anomdet.evaluation.intervals import bootstrap, percentile_interval
+from anomdet.evaluation.results import Results
+from anomdet.evaluation.summary import Measured
+
+HEADLINE = ("mAP", "mAP_50", "precision", "recall", "f1_score", "mean_iou", "auroc", "average_precision")
+LOWER_IS_BETTER = ("false_alarms_per_good",)
+
+
+def compared(first: Measured, second: Measured, *, num_resamples: int, confidence: float, seed: int = 0) -> dict:
+    """Every headline number of both, their difference and its interval.
+
+    Both are measured on the same resampled parts, so that what is hard in the test set weighs on both alike.
+
+    Returns:
+        ``confidence``, ``num_resamples``, ``unit``, ``num_images``, and ``numbers``: name to ``first``, ``second``,
+        ``difference`` (second less first) and ``interval`` of the difference; None where one cannot be measured.
+
+    Raises:
+        UserError: the test sets or the matching thresholds differ.
+    """
+    _check(first, second)
+    samples = [bootstrap(measured, num_resamples, seed)[0] for measured in (first, second)]
+    numbers = [{**one.metrics, **one.metrics["part_level"]} for one in (first, second)]
+    out = {}
+    for name in (*HEADLINE, *LOWER_IS_BETTER):
+        a, b = (one.get(name) for one in numbers)
+        out[name] = {"first": a, "second": b, "difference": None, "interval": None}
+        if a is not None and b is not None:
+            interval = percentile_interval(samples[1][name] - samples[0][name], confidence)
+            out[name] |= {"difference": b - a, "interval": interval}
+    return {
+        "confidence": confidence,
+        "num_resamples": num_resamples,
+        "unit": first.metrics["part_level"]["unit"],
+        "num_images": first.results.num_images,
+        "numbers": out,
+    }
+
+
+def _check(first: Measured, second: Measured) -> None:
+    problems = []
+    if first.matches.iou_thr != second.matches.iou_thr:
+        got = f"{first.matches.iou_thr:g} and {second.matches.iou_thr:g}"
+        problems.append(Problem("metrics.matching_iou_threshold", "one for both", got, "evaluate one of them again"))
+    difference = _difference(first.results, second.results)
+    if difference:
+        problems.append(Problem("ground_truth.json", "the same test set in both folders", difference))
+    if problems:
+        raise UserError(problems)
+
+
+def _difference(a: Results, b: Results) -> str:
+    """How two test sets differ; empty if they do not."""
+    if list(a.file_names) != list(b.file_names):
+        other = set(a.file_names) ^ set(b.file_names)
+        return f"{len(other)} images in one of them only" if other else "the same images under other ids"
+    if a.class_nums.tolist() != b.class_nums.tolist():
+        return f"classes {a.class_nums.tolist()} and {b.class_nums.tolist()}"
+    if (a.parts is None) != (b.parts is None) or list(a.parts or ()) != list(b.parts or ()):
+        return "images grouped to other parts"
+    same = len(a.gt) == len(b.gt) and np.array_equal(_sorted_objects(a), _sorted_objects(b))
+    return "" if same else "other objects"
+
+
+def _sorted_objects(results: Results) -> Any:
+    gt = results.gt
+    table = np.column_stack([gt.image, gt.label, gt.bboxes_xywh, gt.crowd])
+    return table[np.lexsort(table.T[::-1])]
+
+
+def comparison_text(table: dict[str, Any], first: str, second: str) -> str:
+    """A line for each number, and what it means, in plain words."""
+    lines = [f"A: {first}", f"B: {second}", f"{'':22s}{'A':>8s}{'B':>8s}{'B - A':>9s}   interval of B - A"]
+    for name, row in table["numbers"].items():
+        if row["interval"] is None:
+            continue
+        low, high = row["interval"]
+        lines.append(
+            f"{name:22s}{row['first']:8.3f}{row['second']:8.3f}{row['difference']:+9.3f}   {low:+.3f} to {high:+.3f}"
+        )
+    lines.append("")
+    lines.append(
+        f"{table['num_images']} images, {table['num_resamples']} resamples by {table['unit']}, "
+        f"{100 * table['confidence']:g} % intervals"
+    )
+    return "\n".join([*lines, *(sentence(name, table) for name in ("mAP_50", "f1_score", "auroc"))])
+
+
+def sentence(name: str, table: dict[str, Any]) -> str:
+    """What the difference of one number says."""
+    row = table["numbers"][name]
+    if row["interval"] is None:
+        return f"{name}: cannot be measured on this test set."
+    low, high = row["interval"]
+    if low > 0 or high < 0:
+        better = "B" if (low > 0) != (name in LOWER_IS_BETTER) else "A"
+        return f"{name}: {better} is better, by {min(abs(low), abs(high)):.3f} to {max(abs(low), abs(high)):.3f}."
+    return f"{name}: no difference is shown; it lies between {low:+.3f} and {high:+.3f}."
