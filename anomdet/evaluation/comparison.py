@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anomdet.errors import Problem, UserError
-from anomdet.evaluation.intervals import bootstrap, percentile_interval
+from anomdet.evaluation.intervals import bootstrap, bootstrap_interval
 from anomdet.evaluation.results import Results
 from anomdet.evaluation.summary import Measured
 
@@ -35,7 +35,7 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
         a, b = (one.get(name) for one in numbers)
         out[name] = {"first": a, "second": b, "difference": None, "interval": None}
         if a is not None and b is not None:
-            interval = percentile_interval(samples[1][name] - samples[0][name], confidence)
+            interval = bootstrap_interval(b - a, samples[1][name] - samples[0][name], confidence)
             out[name] |= {"difference": b - a, "interval": interval}
     return {
         "confidence": confidence,

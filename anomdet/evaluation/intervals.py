@@ -173,13 +173,29 @@ def _mean(values: Floats, axis: int = -1) -> Floats:
     return ratio(np.where(measured, values, 0).sum(axis=axis), measured.sum(axis=axis))
 
 
-def percentile_interval(samples: Floats, confidence: float) -> list[float] | None:
-    """The middle share of the resamples; None if none of them could be measured."""
+def bootstrap_interval(value: float, samples: Floats, confidence: float) -> list[float] | None:
+    """The middle share of the resamples, corrected for their bias (the BC interval of Efron 1981).
+
+    Resamples repeat parts and so look like smaller tests, on which average precision comes out too high: without the
+    correction a 95 % interval of mAP held the truth in 88 of 100 simulated tests (benchmarks/coverage.py).
+
+    Args:
+        value: the number itself.
+        samples: ``(R,)`` the number on each resample; NaN where it could not be measured.
+        confidence: in (0, 1).
+
+    Returns:
+        Low and high bound; None if no resample could be measured.
+    """
     samples = samples[~np.isnan(samples)]
     if not len(samples):
         return None
-    tail = 50 * (1 - confidence)
-    return [float(bound) for bound in np.percentile(samples, [tail, 100 - tail])]
+    normal = NormalDist()
+    share = (np.sum(samples < value) + np.sum(samples == value) / 2) / len(samples)
+    bias = normal.inv_cdf(min(max(float(share), 0.5 / len(samples)), 1 - 0.5 / len(samples)))
+    z = normal.inv_cdf(0.5 + confidence / 2)
+    bounds = np.quantile(samples, [normal.cdf(2 * bias - z), normal.cdf(2 * bias + z)])
+    return [float(bound) for bound in bounds]
 
 
 def _interval(value: float | None, samples: Floats, confidence: float, num_parts: int) -> list[float] | None:
@@ -189,7 +205,7 @@ def _interval(value: float | None, samples: Floats, confidence: float, num_parts
         return None
     if value in (0.0, 1.0) and np.all(samples[~np.isnan(samples)] == value):
         return wilson_interval(round(value * num_parts), num_parts, confidence)
-    return percentile_interval(samples, confidence)
+    return bootstrap_interval(value, samples, confidence)
 
 
 def _fewest_parts(parts: Parts) -> int:
