@@ -1,0 +1,45 @@
+// Draws the charts of #figures; the switches show and hide the curves of a class in all of them.
+(() => {
+  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const config = {
+    displaylogo: false,
+    responsive: true,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  };
+  const switches = [...document.querySelectorAll("#switches input")];
+
+  const shown = () => new Set(switches.filter((box) => box.checked).map((box) => Number(box.dataset.class)));
+
+  // Values of keys that end in "color" and begin with two dashes are CSS variables.
+  const colored = (value, key, style) => {
+    if (Array.isArray(value)) return value.map((item) => colored(item, key, style));
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, colored(item, name, style)]));
+    }
+    const variable = typeof value === "string" && key.endsWith("color") && value.startsWith("--");
+    return variable ? style.getPropertyValue(value).trim() : value;
+  };
+
+  const draw = () => {
+    const style = getComputedStyle(document.documentElement);
+    const visible = shown();
+    for (const figure of figures) {
+      const { data, layout } = colored({ data: figure.data, layout: figure.layout }, "", style);
+      for (const trace of data) {
+        if (typeof trace.meta === "number") trace.visible = visible.has(trace.meta);
+      }
+      Plotly.react(`plot-${figure.key}`, data, { ...layout, uirevision: "kept" }, config);
+    }
+  };
+
+  const setClasses = (checked) => {
+    for (const box of switches) box.checked = checked || box.dataset.class === "-1";
+    draw();
+  };
+
+  for (const box of switches) box.addEventListener("change", draw);
+  document.getElementById("every-class")?.addEventListener("click", () => setClasses(true));
+  document.getElementById("no-class")?.addEventListener("click", () => setClasses(false));
+  document.addEventListener("themechange", draw);
+  draw();
+})();

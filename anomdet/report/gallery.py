@@ -1,0 +1,204 @@
+"""The cases to look at: what each is about, its picture, and the boxes over it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anomdet.boxes import pairwise_iou, xywh_to_xyxy
+from anomdet.report.pictures import Pictures, ReadImage, Window, crop_window, take_pictures
+
+# Kind to its name for one and for many, and what it means.
+KINDS = {
+    "missed": ("Missed", "Missed", "a defect that no box reports"),
+    "false_alarm": ("False alarm", "False alarms", "a box where there is no defect"),
+    "confusion": ("Confusion", "Confusions", "the defect is found, but with a wrong class"),
+    "duplicate": ("Duplicate", "Duplicates", "a second box on a defect that is found already"),
+    "localisation": ("Poor box", "Poor boxes", "the right class, but the box overlaps too little"),
+}
+ABOUT_A_TRUTH = ("missed", "confusion")
+SAME_BOX_PX = 0.5
+EDGE = 9  # percent; nearer to the edge of the picture, a label stands inside its box
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A box over a picture; places and sizes in percent of the picture.
+
+    Attributes:
+        truth: drawn solid, its label above; else a prediction, dashed, its label below.
+        focus: the box that the case is about.
+        near: it touches that box, so its label is shown in the small picture too.
+        label_x, label_y, label_dy: where the label is; ``label_dy`` in CSS pixels.
+        anchor: start or end, of the text.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    truth: bool
+    focus: bool
+    near: bool
+    label_x: float
+    label_y: float
+    label_dy: int
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One entry of the gallery.
+
+    Attributes:
+        classes: places of its classes in the list of the page, for the filter.
+        window: what the picture shows.
+        source: data URI; empty if there is none, ``reason`` says why.
+    """
+
+    kind: str
+    title: str
+    file_name: str
+    facts: list[tuple[str, str]]
+    alt: str
+    classes: list[int]
+    window: Window
+    overlays: list[Overlay]
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """All cases with what they can be filtered by: kind, label, meaning and number of each; the classes."""
+
+    cases: list[Case]
+    kinds: list[tuple[str, str, str, int]]
+    classes: list[str]
+    note: str
+
+
+def gallery(details: Mapping[str, Any], budget: int, read_image: ReadImage | None) -> Gallery | None:
+    """The cases of ``details.json`` in its order; None if it has none."""
+    cases = details.get("cases")
+    if not cases:
+        return None
+    files = [(case["file_name"], case["bbox_xywh"]) for case in cases]
+    pictures = take_pictures(files, _worst_first(cases), budget, read_image)
+    names = list(dict.fromkeys(name for case in cases for name in _classes(case)))
+    kinds = [(kind, *_kind(kind)[1:], number) for kind, number in Counter(case["kind"] for case in cases).items()]
+    views = [_view(case, place, names, pictures) for place, case in enumerate(cases)]
+    return Gallery(views, kinds, names, pictures.note)
+
+
+def _worst_first(cases: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The worst of each kind, then the second of each, and so on."""
+    seen: dict[str, int] = {}
+    ranks = []
+    for case in cases:
+        ranks.append(seen.setdefault(case["kind"], 0))
+        seen[case["kind"]] += 1
+    return sorted(range(len(cases)), key=lambda place: ranks[place])
+
+
+def _kind(kind: str) -> tuple[str, str, str]:
+    return KINDS.get(kind, (kind, kind, ""))
+
+
+def _classes(case: Mapping[str, Any]) -> list[str]:
+    return [name for name in (case.get("class"), case.get("predicted")) if name is not None]
+
+
+def _view(case: Mapping[str, Any], place: int, names: list[str], pictures: Pictures) -> Case:
+    title = f"{_kind(case['kind'])[0]}: {_what(case)}"
+    window = crop_window(case["bbox_xywh"], case["size_hw"])
+    x, y, width, height = (round(value) for value in case["bbox_xywh"])
+    return Case(
+        kind=case["kind"],
+        title=title,
+        file_name=case["file_name"],
+        facts=_facts(case),
+        alt=f"{title} in {case['file_name']}, {width} by {height} px at {x}, {y}",
+        classes=sorted({names.index(name) for name in _classes(case)}),
+        window=window,
+        overlays=_overlays(case, window),
+        source=pictures.sources.get(place, ""),
+        reason=pictures.reasons.get(place, ""),
+    )
+
+
+def _what(case: Mapping[str, Any]) -> str:
+    name, predicted = case.get("class"), case.get("predicted")
+    if case["kind"] == "confusion" and predicted is not None:
+        return f"{name}, reported as {predicted}"
+    return f"{name}"
+
+
+def _facts(case: Mapping[str, Any]) -> list[tuple[str, str]]:
+    facts = []
+    if case.get("score") is not None:
+        facts.append(("score", f"{case['score']:.2f}"))
+    if case.get("iou") is not None:
+        facts.append(("IoU", f"{case['iou']:.2f}"))
+    width, height = case["bbox_xywh"][2:]
+    return [*facts, ("size", f"{width:.0f} × {height:.0f} px")]
+
+
+def _overlays(case: Mapping[str, Any], window: Window) -> list[Overlay]:
+    """All boxes of the image that reach into the picture; large ones first, so that small ones lie on top."""
+    boxes = [(box, True) for box in case.get("truth") or []] + [(box, False) for box in case.get("predictions") or []]
+    about_truth = case["kind"] in ABOUT_A_TRUTH
+    if not any(_same(box, case) and truth == about_truth for box, truth in boxes):
+        own = {"class": case.get("class"), "bbox_xywh": case["bbox_xywh"], "score": case.get("score")}
+        boxes.append((own, about_truth))
+    boxes.sort(key=lambda item: -item[0]["bbox_xywh"][2] * item[0]["bbox_xywh"][3])
+    near = _touching(case["bbox_xywh"], [box["bbox_xywh"] for box, _ in boxes])
+    found = []
+    for (box, truth), touches in zip(boxes, near, strict=True):
+        overlay = _overlay(box, truth, window, focus=_same(box, case) and truth == about_truth, near=touches)
+        if -overlay.width < overlay.x < 100 and -overlay.height < overlay.y < 100:
+            found.append(overlay)
+    return found
+
+
+def _same(box: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
+    return bool(np.allclose(box["bbox_xywh"], case["bbox_xywh"], rtol=0, atol=SAME_BOX_PX))
+
+
+def _touching(bbox_xywh: Sequence[float], others_xywh: Sequence[Sequence[float]]) -> list[bool]:
+    one, others = (xywh_to_xyxy(np.asarray(boxes, dtype=np.float64)) for boxes in ([bbox_xywh], others_xywh))
+    return list(map(bool, pairwise_iou(one, others)[0] > 0))
+
+
+def _overlay(box: Mapping[str, Any], truth: bool, window: Window, *, focus: bool, near: bool) -> Overlay:
+    x, y, width, height = box["bbox_xywh"]
+    left, right = (100 * (value - window.x) / window.width for value in (x, x + width))
+    top, bottom = (100 * (value - window.y) / window.height for value in (y, y + height))
+    at_end = left + right > 100
+    label_y, label_dy = _label_place(top, bottom, truth)
+    return Overlay(
+        x=round(left, 2),
+        y=round(top, 2),
+        width=round(right - left, 2),
+        height=round(bottom - top, 2),
+        label=f"{box['class']}" if truth or box.get("score") is None else f"{box['class']} {box['score']:.2f}",
+        truth=truth,
+        focus=focus,
+        near=near or focus,
+        label_x=round(min(right, 99.0) if at_end else max(left, 1.0), 2),
+        label_y=label_y,
+        label_dy=label_dy,
+        anchor="end" if at_end else "start",
+    )
+
+
+def _label_place(top: float, bottom: float, truth: bool) -> tuple[float, int]:
+    """Of a truth above the box, of a prediction below it, so that the two of one defect do not collide."""
+    if truth:
+        return (round(top, 2), -4) if top >= EDGE else (round(max(top, 0.0), 2), 13)
+    return (round(bottom, 2), 13) if bottom <= 100 - EDGE else (round(min(bottom, 100.0), 2), -5)

@@ -1,0 +1,130 @@
+"""The pictures of the cases: a crop around each box, as JPEG, as good as the page has room for."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.errors import UserError
+
+ReadImage = Callable[[str], NDArray[np.uint8]]
+LEAST_PX = 160
+CONTEXT = 3.0  # sides of the crop, in sides of the box
+# Longest side in pixels and JPEG quality. The first at which all pictures fit is taken.
+LEVELS = ((360, 85), (360, 70), (300, 60), (240, 50), (200, 40))
+PREFIX = "data:image/jpeg;base64,"
+
+
+class Window(NamedTuple):
+    """The part of an image that is shown, in whole pixels of it."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of the cases, and those that there are none of.
+
+    Attributes:
+        sources: place of the case to its data URI.
+        reasons: place of the case to why there is no picture.
+        note: what was given up to keep the page small; empty if nothing.
+    """
+
+    sources: Mapping[int, str]
+    reasons: Mapping[int, str]
+    note: str = ""
+
+
+def crop_window(bbox_xywh: Sequence[float], size_hw: Sequence[int]) -> Window:
+    """A square around a box where the image is large enough: three times the box, all of it, and at least 160 px."""
+    height, width = size_hw
+    x, y, box_width, box_height = bbox_xywh
+    # By the area: around a long scratch, three times its length would show it as a hair.
+    side = CONTEXT * math.sqrt(max(box_width * box_height, 0.0))
+    side = round(max(side, 1.3 * max(box_width, box_height), LEAST_PX))
+    crop_width, crop_height = min(side, width), min(side, height)
+    left = round(x + (box_width - crop_width) / 2)
+    top = round(y + (box_height - crop_height) / 2)
+    left = min(max(left, 0), width - crop_width)
+    return Window(left, min(max(top, 0), height - crop_height), crop_width, crop_height)
+
+
+def take_pictures(
+    files: Sequence[tuple[str, Sequence[float]]], order: Sequence[int], budget: int, read_image: ReadImage | None
+) -> Pictures:
+    """Crop and encode; each image is read once.
+
+    Args:
+        files: file name and box (xywh, pixels) of each case.
+        order: places in ``files``, those first that are to keep their picture if there is no room for all.
+        budget: characters that all data URIs may have.
+        read_image: see :func:`anomdet.report.write.write_report`.
+    """
+    if read_image is None:
+        return Pictures({}, dict.fromkeys(range(len(files)), "written without pictures"))
+    encoded: dict[int, list[bytes]] = {}
+    reasons: dict[int, str] = {}
+    by_file: dict[str, list[int]] = {}
+    for place, (file_name, _) in enumerate(files):
+        by_file.setdefault(file_name, []).append(place)
+    for file_name, places in by_file.items():
+        try:
+            image_rgb = read_image(file_name)
+        except (OSError, ValueError, UserError) as error:
+            reasons |= dict.fromkeys(places, str(error) or type(error).__name__)
+            continue
+        for place in places:
+            encoded[place] = _encode(image_rgb, files[place][1])
+    return _choose(encoded, reasons, order, budget)
+
+
+def _encode(image_rgb: NDArray[np.uint8], bbox_xywh: Sequence[float]) -> list[bytes]:
+    """The crop as JPEG at each level. It is made smaller, never larger: a browser does that as well."""
+    height, width = image_rgb.shape[:2]
+    window = crop_window(bbox_xywh, (height, width))
+    crop = image_rgb[window.y : window.y + window.height, window.x : window.x + window.width, ::-1]
+    crop = np.ascontiguousarray(crop)
+    found = []
+    for longest_px, quality in LEVELS:
+        factor = min(longest_px / max(crop.shape[:2]), 1.0)
+        size_wh = (max(1, round(window.width * factor)), max(1, round(window.height * factor)))
+        small = crop if factor == 1 else cv2.resize(crop, size_wh, interpolation=cv2.INTER_AREA)
+        _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        found.append(data.tobytes())
+    return found
+
+
+def _choose(encoded: Mapping[int, list[bytes]], reasons: dict[int, str], order: Sequence[int], budget: int) -> Pictures:
+    level = next((i for i in range(len(LEVELS)) if _characters(encoded, i) <= budget), len(LEVELS) - 1)
+    sources, used = {}, 0
+    for place in order:
+        if place not in encoded:
+            continue
+        size = _characters({place: encoded[place]}, level)
+        if used + size > budget:
+            reasons[place] = "left out to keep this page small"
+            continue
+        used += size
+        sources[place] = PREFIX + base64.b64encode(encoded[place][level]).decode("ascii")
+    notes = []
+    if level:
+        notes.append(f"pictures are stored with at most {LEVELS[level][0]} px at JPEG quality {LEVELS[level][1]}")
+    if len(sources) < len(encoded):
+        notes.append(f"the pictures of {len(encoded) - len(sources)} cases are left out")
+    note = f"To keep this page small, {' and '.join(notes)}." if notes else ""
+    return Pictures(sources, reasons, note)
+
+
+def _characters(encoded: Mapping[int, list[bytes]], level: int) -> int:
+    return sum(len(PREFIX) + 4 * math.ceil(len(levels[level]) / 3) for levels in encoded.values())
