@@ -74,7 +74,7 @@ def ratio(value: float | None, why_none: str, interval: Sequence[float] | None =
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share as ``5.0 %``."""
-    return DASH if value is None else f"{100 * value:.{digits}f} %"
+    return DASH if value is None else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def share(part: int | None, whole: int | None, why_none: str, interval: Sequence[float] | None = None) -> Cell:
@@ -85,7 +85,9 @@ def share(part: int | None, whole: int | None, why_none: str, interval: Sequence
     low, high = interval if interval else (value, value)
     text = f"{100 * low:.1f}{DASH}{100 * high:.1f} %" if interval else ""
     bar = (_unit(low), _unit(value), _unit(high))
-    return Cell(f"{part} of {whole} ({percent(value)})", sort=value, interval=text, bar=bar)
+    return Cell(
+        f"{part}\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}{whole} ({percent(value)})", sort=value, interval=text, bar=bar
+    )
 
 
 def decimal(value: float | None, why_none: str, interval: Sequence[float] | None = None, digits: int = 2) -> Cell:

@@ -38,12 +38,17 @@ def charts(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> list[Chart
     return [chart for chart in found if chart is not None]
 
 
-def class_styles(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Name, colour, dash of each class, and whether its curves are shown at first, in the order of the classes."""
+def class_styles(metrics: Mapping[str, Any], curves: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How each class is drawn, in their order; ``drawn``: it has a curve, ``shown``: at first, too."""
     names = list(metrics.get("per_class") or {})
-    few = len(names) <= MANY_CLASSES
+    of_classes = curves.get("per_class") or {}
     return [
-        {"name": name, "color": PALETTE[i % len(PALETTE)], "dash": DASHES[i // len(PALETTE) % 4], "shown": few}
+        {
+            **{"index": i, "name": name, "color": PALETTE[i % len(PALETTE)]},
+            "dash": DASHES[i // len(PALETTE) % len(DASHES)],
+            "drawn": bool((of_classes.get(name) or {}).get("score")),
+            "shown": len(names) <= MANY_CLASSES,
+        }
         for i, name in enumerate(names)
     ]
 
@@ -121,6 +126,7 @@ def score_chart(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> Chart
     ]
     layout = {
         "yaxis": {"domain": [0.52, 1], "rangemode": "tozero"},
+        "xaxis": {"anchor": "y2"},
         "yaxis2": {**axis("defective"), "domain": [0, 0.48], "autorange": "reversed", "rangemode": "tozero"},
         "bargap": 0.08,
         **threshold_line(metrics),
@@ -141,9 +147,10 @@ def _class_traces(
 ) -> list[dict[str, Any]]:
     """A curve for each class, then that of all classes on top, each with its operating point."""
     of_classes = curves.get("per_class") or {}
-    entries = [
-        (i, style, metrics["per_class"][style["name"]], of_classes.get(style["name"]))
-        for i, style in enumerate(class_styles(metrics))
+    entries: list[tuple[int, Mapping[str, Any], Any, Any]] = [
+        (style["index"], style, metrics["per_class"][style["name"]], of_classes[style["name"]])
+        for style in class_styles(metrics, curves)
+        if style["drawn"]
     ]
     entries.append((-1, ALL_STYLE, metrics, curves.get("all")))
     traces = []

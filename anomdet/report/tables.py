@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,8 +89,12 @@ def size_table(metrics: Mapping[str, Any]) -> Table | None:
         )
         for name, values in sizes.items()
     ]
-    labels = (("Side", "square root of the area"), ("Objects", ""), ("Recall", ""), ("Predictions", ""))
-    columns = [Column("Size", numeric=False), *(Column(*label) for label in labels), Column("Precision")]
+    labels = ("Objects", "Recall", "Predictions", "Precision")
+    columns = [
+        Column("Size", numeric=False),
+        Column("Side", "square root of the area", numeric=False),
+        *map(Column, labels),
+    ]
     return Table("Results by size of the object", columns, rows)
 
 
@@ -125,10 +130,10 @@ def split_table(about: Mapping[str, Any]) -> Table | None:
 
 @dataclass(frozen=True)
 class ConfusionCell:
-    """A count of the matrix: its share of the row's sum, whether it is right, and a sentence."""
+    """A count of the matrix, how dark it is (0 to 1), whether it is right, and a sentence."""
 
     count: int
-    share: float
+    shade: float
     right: bool
     hint: str
 
@@ -154,7 +159,7 @@ def confusion(metrics: Mapping[str, Any]) -> Confusion | None:
         for j, number in enumerate(numbers):
             part = number / sum(numbers) if sum(numbers) else 0.0
             hint = f"{number} of {sum(numbers)} {_told(names, i, j)}"
-            cells.append(None if i == j == last else ConfusionCell(number, part, i == j, hint))
+            cells.append(None if i == j == last else ConfusionCell(number, math.sqrt(part), i == j, hint))
         rows.append(("false alarm" if i == last else names[i], cells))
     return Confusion([*names[:last], "missed"], rows)
 

@@ -40,7 +40,7 @@ class Chart:
         layout = {
             "xaxis": {**axis(self.x), **self.layout.get("xaxis", {})},
             "yaxis": {**axis(self.y), **self.layout.get("yaxis", {})},
-            "margin": {"l": 56, "r": 16, "t": 12, "b": 48},
+            "margin": {"l": 56, "r": 16, "t": 32, "b": 48},
             "paper_bgcolor": "--panel",
             "plot_bgcolor": "--panel",
             "font": {"color": "--text", "size": 12, "family": "system-ui, sans-serif"},

@@ -76,7 +76,7 @@ def _view(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, A
         "class_table": class_table(metrics),
         "curves": curves,
         "score_chart": scores,
-        "class_styles": class_styles(metrics),
+        "class_styles": class_styles(metrics, details.get("curves") or {}),
         "confusion": confusion(metrics),
         "errors": error_table(metrics),
         "sizes": size_table(metrics),

@@ -5,7 +5,8 @@
   const current = () => chosen ?? (system.matches ? "dark" : "light");
   const apply = (theme) => {
     document.documentElement.dataset.theme = theme;
-    document.getElementById("theme")?.setAttribute("aria-pressed", String(theme === "dark"));
+    const button = document.getElementById("theme");
+    if (button) button.textContent = theme === "dark" ? "Light scheme" : "Dark scheme";
     document.dispatchEvent(new Event("themechange"));
   };
   apply(current());

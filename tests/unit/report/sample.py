@@ -13,6 +13,7 @@ CLASSES = ("scratch", "dent", "stain", "hole", "edge chip", "foreign fibre")
 KINDS = ("missed", "false_alarm", "confusion", "duplicate", "localisation")
 SIZE_HW = (480, 640)
 THRESHOLD = 0.31
+WHOLE = 100  # seed of the curve of all classes
 
 
 def make_metrics(seed: int = 0) -> dict[str, Any]:
@@ -20,7 +21,8 @@ def make_metrics(seed: int = 0) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     per_class, of_classes = {}, {}
     for i, name in enumerate(CLASSES[:-1]):
-        ap, recall, precision = rng.uniform(0.4, 0.75), rng.uniform(0.7, 0.98), rng.uniform(0.6, 0.97)
+        precision, recall = at_threshold(make_curve(i, num_gt=40))
+        ap = rng.uniform(0.4, 0.75)
         per_class[name] = {
             **{"class_num": 3 * i + 1, "num_gt": int(rng.integers(5, 80)), "AP": ap, "AP_50": min(ap + 0.27, 0.99)},
             **{"precision": precision, "recall": recall, "f1_score": 2 * precision * recall / (precision + recall)},
@@ -31,9 +33,14 @@ def make_metrics(seed: int = 0) -> dict[str, Any]:
     nothing = dict.fromkeys(per_class["scratch"])
     per_class[CLASSES[-1]] = {**nothing, "class_num": 99, "num_gt": 0, "score_threshold": THRESHOLD, "num_defective": 0}
     of_classes[CLASSES[-1]] = {"AP": None, "AP_50": None, "recall": None, "precision": None}
-    overall = {"mAP": 0.561, "mAP_50": 0.842, "mAP_75": 0.613, "precision": 0.812, "recall": 0.871, "f1_score": 0.8405}
-    parts = {"auroc": 0.968, "average_precision": 0.941, "escape_rate": 0.05, "overkill_rate": 0.03}
-    parts |= {"false_alarms_per_good": 0.04, "froc_mean_recall": 0.8}
+    precision, recall = at_threshold(make_curve(WHOLE, num_gt=210))
+    overall = {"mAP": 0.561, "mAP_50": 0.842, "mAP_75": 0.613, "precision": precision, "recall": recall}
+    overall["f1_score"] = 2 * precision * recall / (precision + recall)
+    scores = anomaly_scores()
+    escapes = sum(score < THRESHOLD for score in scores["defective"])
+    overkill = sum(score >= THRESHOLD for score in scores["good"])
+    parts = {"auroc": 0.968, "average_precision": 0.941, "escape_rate": escapes / 40, "overkill_rate": overkill / 100}
+    parts |= {"escapes": escapes, "overkill": overkill, "false_alarms_per_good": 0.04, "froc_mean_recall": 0.8}
     return {
         **overall,
         **{"mAP_95": 0.084, "mAP_small": 0.31, "mAP_medium": 0.6, "mAP_large": None, "mean_iou": 0.79},
@@ -45,7 +52,14 @@ def make_metrics(seed: int = 0) -> dict[str, Any]:
             "note": "A recall of 0.95 is out of reach on the validation split; the highest that it has is 0.91.",
         },
         "per_class": per_class,
-        "part_level": {"unit": "part", "num_good": 100, "num_defective": 40, "escapes": 2, "overkill": 3, **parts},
+        "part_level": {
+            "unit": "part",
+            "num_good": 100,
+            "num_defective": 40,
+            "escapes": escapes,
+            "overkill": overkill,
+            **parts,
+        },
         "confusion_matrix": confusion(rng),
         "errors": {
             kind: {"count": int(rng.integers(1, 40)), "mAP_50_cost": float(rng.uniform(0, 0.08))}
@@ -59,7 +73,11 @@ def make_metrics(seed: int = 0) -> dict[str, Any]:
         },
         "intervals": {
             **{"confidence": 0.95, "num_resamples": 1000, "unit": "part", "mAP_95": None},
-            **{key: around(value, 0.04) for key, value in (overall | parts).items()},
+            **{
+                key: around(value, 0.04)
+                for key, value in (overall | parts).items()
+                if key not in ("escapes", "overkill")
+            },
             "per_class": of_classes,
         },
         "about": about(rng),
@@ -94,15 +112,17 @@ def about(rng: np.random.Generator) -> dict[str, Any]:
 def make_details(cases_of_a_kind: int = 8, seed: int = 1) -> dict[str, Any]:
     """details.json with everything in it."""
     rng = np.random.default_rng(seed)
-    per_class = {name: curve(rng, num_gt=40) for name in CLASSES[:-1]}
+    per_class = {name: make_curve(i, num_gt=40) for i, name in enumerate(CLASSES[:-1])}
     per_class[CLASSES[-1]] = {"score": [], "precision": [], "recall": [], "f1_score": []}
-    good, defective = rng.beta(1.2, 14, 100), rng.beta(7, 2.5, 40)
+    scores = anomaly_scores()
+    good, defective = np.array(scores["good"]), np.array(scores["defective"])
     thresholds = np.sort(np.concatenate([good, defective]))[::-1]
-    whole = curve(rng, num_gt=210)
+    whole = make_curve(WHOLE, num_gt=210)
+    false_boxes = [k * (1 - precision) / 140 for k, precision in enumerate(whole["precision"], start=1)]
     return {
         "curves": {"all": whole, "per_class": per_class},
         "froc": {
-            "false_boxes_per_image": np.linspace(0, 2.5, len(whole["recall"])).tolist(),
+            "false_boxes_per_image": false_boxes,
             **{"recall": whole["recall"], "score": whole["score"]},
         },
         "roc": {
@@ -110,20 +130,34 @@ def make_details(cases_of_a_kind: int = 8, seed: int = 1) -> dict[str, Any]:
             "detection_rate": [float((defective >= threshold).mean()) for threshold in thresholds],
             "score": thresholds.tolist(),
         },
-        "anomaly_scores": {"good": good.tolist(), "defective": defective.tolist()},
+        "anomaly_scores": scores,
         "cases": [case(rng, kind) for kind in KINDS for _ in range(cases_of_a_kind)],
     }
 
 
-def curve(rng: np.random.Generator, num_gt: int) -> dict[str, list[float]]:
+def make_curve(seed: int, num_gt: int) -> dict[str, list[float]]:
     """Precision, recall and F1 of drawn scores."""
-    scores = np.concatenate([rng.beta(5, 2, int(0.95 * num_gt)), rng.beta(1.2, 6, 2 * num_gt)])
+    rng = np.random.default_rng(seed)
+    num_right = int(0.95 * num_gt)
+    scores = np.concatenate([rng.beta(5, 2, num_right), rng.beta(1.2, 6, 2 * num_gt)])
     order = np.argsort(-scores)[:400]
-    right = np.cumsum(order < int(0.95 * num_gt))
+    right = np.cumsum(order < num_right)
     precision, recall = right / np.arange(1, len(order) + 1), right / num_gt
     f1_score = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
     curves = {"score": scores[order], "precision": precision, "recall": recall, "f1_score": f1_score}
     return {key: values.tolist() for key, values in curves.items()}
+
+
+def anomaly_scores() -> dict[str, list[float]]:
+    """Of 100 good and 40 defective parts."""
+    rng = np.random.default_rng(7)
+    return {"good": rng.beta(1.2, 10, 100).tolist(), "defective": rng.beta(4, 2.5, 40).tolist()}
+
+
+def at_threshold(curve: dict[str, list[float]]) -> tuple[float, float]:
+    """Precision and recall at the threshold."""
+    last = max(k for k, score in enumerate(curve["score"]) if score >= THRESHOLD)
+    return curve["precision"][last], curve["recall"][last]
 
 
 def case(rng: np.random.Generator, kind: str) -> dict[str, Any]:
