@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from anomdet.report.pictures import LEVELS, PREFIX, crop_window, take_pictures
+from anomdet.report.pictures import LEVELS, PREFIX, choose_pictures, crop_window, encode_pictures
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
 
@@ -38,7 +38,8 @@ def decoded(source: str) -> np.ndarray:
 def test_a_picture_is_the_crop_in_its_colours():
     image = np.zeros((480, 640, 3), np.uint8)
     image[..., 0] = 200
-    pictures = take_pictures([("a", (300, 200, 20, 20)), ("a", (0, 0, 300, 300))], [0, 1], 10**6, lambda _: image)
+    encoded = encode_pictures([("a", (300, 200, 20, 20)), ("a", (0, 0, 300, 300))], lambda _: image)
+    pictures = choose_pictures(encoded, [0, 1], 10**6)
     small, large = (decoded(pictures.sources[place]) for place in (0, 1))
     assert small.shape == (160, 160, 3) and max(large.shape) == 360
     assert small[80, 80, 0] > 190 and small[80, 80, 2] < 10
@@ -48,16 +49,17 @@ def test_a_picture_is_the_crop_in_its_colours():
 def test_each_image_is_read_once():
     read = []
     files = [("a", (0, 0, 9, 9)), ("b", (0, 0, 9, 9)), ("a", (50, 50, 9, 9))]
-    take_pictures(files, [0, 1, 2], 10**6, lambda name: read.append(name) or IMAGE)
+    encode_pictures(files, lambda name: read.append(name) or IMAGE)
     assert read == ["a", "b"]
 
 
 def test_quality_falls_before_pictures_are_left_out():
     files = [("a", (10 * i, 0, 150, 150)) for i in range(10)]
-    whole = sum(map(len, take_pictures(files, range(10), 10**9, lambda _: IMAGE).sources.values()))
-    less = take_pictures(files, range(10), whole // 2, lambda _: IMAGE)
+    encoded = encode_pictures(files, lambda _: IMAGE)
+    whole = sum(map(len, choose_pictures(encoded, range(10), 10**9).sources.values()))
+    less = choose_pictures(encoded, range(10), whole // 2)
     assert len(less.sources) == 10 and "px at JPEG quality" in less.note
-    least = take_pictures(files, [9, *range(9)], whole // 20, lambda _: IMAGE)
+    least = choose_pictures(encoded, [9, *range(9)], whole // 20)
     assert 0 < len(least.sources) < 10 and 9 in least.sources
     assert sum(map(len, least.sources.values())) <= whole // 20
     assert f"of {10 - len(least.sources)} cases are left out" in least.note

