@@ -18,7 +18,7 @@ ReadImage = Callable[[str], NDArray[np.uint8]]
 LEAST_PX = 160
 CONTEXT = 3.0  # sides of the crop, in sides of the box
 # Longest side in pixels and JPEG quality. The first at which all pictures fit is taken.
-LEVELS = ((360, 85), (360, 70), (300, 60), (240, 50), (200, 40))
+LEVELS = ((360, 85), (360, 70), (360, 55), (300, 55), (240, 50), (200, 40), (160, 30))
 PREFIX = "data:image/jpeg;base64,"
 
 

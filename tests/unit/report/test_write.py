@@ -177,6 +177,17 @@ def test_all_numbers_null(tmp_path):
     assert "None" not in page.one("main").text
 
 
+def test_curves_of_nulls_are_left_out(tmp_path):
+    details = make_details(1)
+    nulls = {key: [None if key != "score" else 0.5] * 3 for key in ("score", "precision", "recall", "f1_score")}
+    details["curves"]["per_class"]["scratch"] = nulls
+    details["curves"]["all"] = nulls
+    details["roc"]["overkill_rate"] = [None] * len(details["roc"]["score"])
+    found = figures(written(tmp_path, make_metrics(), details))
+    assert list(found) == ["pr", "f1", "froc", "scores"]
+    assert [trace["name"] for trace in found["f1"]["data"] if trace["mode"] == "lines"] == [*CLASSES[1:-1]]
+
+
 def test_a_threshold_for_each_class(tmp_path):
     metrics = make_metrics()
     metrics["score_threshold"] = metrics["operating_point"]["score_threshold"] = None
