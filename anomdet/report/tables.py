@@ -50,19 +50,19 @@ def error_table(metrics: Mapping[str, Any]) -> Table | None:
     errors = metrics.get("errors")
     if not errors:
         return None
-    costs = [values.get("mAP_50_cost") for values in errors.values()]
+    costs = [values.get("mAP_cost") for values in errors.values()]
     largest = max((cost for cost in costs if cost), default=0.0)
     rows = []
     for kind, values in errors.items():
         label, meaning = ERROR_KINDS.get(kind, (kind, ""))
-        cost = decimal(values.get("mAP_50_cost"), "mAP_50 is not measured", digits=3)
+        cost = decimal(values.get("mAP_cost"), "the mAP is not measured", digits=3)
         filled = cost.sort / largest if cost.sort and largest else 0.0
         bar = (0.0, max(filled, 0.0), max(filled, 0.0)) if cost.sort is not None else None
         rows.append(Row(label, [count(values.get("count")), cost, Cell("", bar=bar)], meaning))
     columns = [
         Column("Kind", numeric=False),
         Column("Count"),
-        Column("mAP_50 lost", "what mAP_50 would gain if these errors alone were mended"),
+        Column("mAP lost", "what the mAP at the matching overlap would gain if these errors alone were mended"),
         Column("Share of the largest"),
     ]
     return Table("Kinds of error at the operating point", columns, rows)
