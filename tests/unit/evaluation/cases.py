@@ -40,6 +40,21 @@ class Case:
     per_part: int | None = None  # images of one part
 
 
+# What holds on any case is tried on these.
+RANDOM_CASES = [
+    *(Case(seed, num_images=12, predictions_per_gt=1.5) for seed in range(3)),
+    Case(3, score_levels=3, num_images=12, predictions_per_gt=2),
+    Case(4, score_levels=1, boxes_per_image=15),
+    Case(5, crowd_share=0.3, score_levels=6, predictions_per_gt=2),
+    Case(6, classes_with_gt=2, num_images=10, per_part=3),
+    Case(7, class_nums=(7,), classes_with_gt=1),
+    Case(8, normal_share=1),
+    Case(9, predictions_per_gt=0),
+    Case(10, normal_share=0),
+    Case(11, rare=True, boxes_per_image=20, predictions_per_gt=3),
+]
+
+
 def draw_case(case: Case) -> tuple[dict, list[dict]]:
     """COCO dict and COCO results list."""
     rng = np.random.default_rng(case.seed)
