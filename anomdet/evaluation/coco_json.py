@@ -99,8 +99,11 @@ def _geometry(entries: list, image_of: dict, label_of: dict) -> tuple[np.ndarray
 def _numbers(values: list) -> Floats:
     """Numbers of JSON only: numpy would take a text or a truth value for one, too."""
     column = np.array(values, dtype=np.float64)
-    if not set(map(type, values)) <= {int, float} or not (np.abs(column) <= _LARGEST).all():
-        raise ValueError("a number that is none")
+    kinds = set(map(type, values))
+    if not all(issubclass(kind, (int, float)) and kind is not bool for kind in kinds):
+        raise ValueError("what is no number")
+    if not (np.abs(column) <= _LARGEST).all():
+        raise ValueError("a number that is not finite")
     return column
 
 
