@@ -46,7 +46,7 @@ class Diagnosis:
 def diagnose(results: Results, pairs: Pairs, matches: Matches) -> Diagnosis:
     """The kind of each prediction, the first of TIDE's order that fits: place, class, duplicate, background, both."""
     num_pred = len(results.pred)
-    pairs = pairs.where(~results.gt.crowd[pairs.gt] & (pairs.iou >= BACKGROUND_IOU))
+    pairs = pairs.where(~results.gt.crowd[pairs.gt] & (pairs.iou >= min(BACKGROUND_IOU, matches.iou_thr)))
     own_iou, own_gt = _best(pairs.where(pairs.same_class), num_pred)
     other_iou, other_gt = _best(pairs.where(~pairs.same_class), num_pred)
     thr = matches.iou_thr

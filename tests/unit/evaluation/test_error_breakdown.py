@@ -57,6 +57,13 @@ def test_a_second_hit_is_a_duplicate_and_place_goes_before_class():
     assert counts(measured(truth, predictions)) == {"duplicate": 1, "localisation": 1, "missed": 1}
 
 
+def test_a_matching_threshold_below_that_of_the_background():
+    truth, sliver = gt_dict((0, 1, BOX)), [0, 0, 10, 0.7]
+    results = results_from_coco(truth, [pred(0, 1, BOX, 0.9), pred(0, 1, sliver, 0.8), pred(0, 2, sliver, 0.7)])
+    found = measure(results, fixed(0.0), matching_iou_threshold=0.05)
+    assert counts(found) == {"duplicate": 1, "classification": 1}
+
+
 def test_costs_by_hand():
     # One object, and a wrong box of a higher score before the right one: AP 1/2; without it 1.
     right = pred(0, 1, BOX, 0.5)
