@@ -26,6 +26,7 @@ from anomdet.evaluation.summary import Measured
 
 Samples: TypeAlias = dict[str, Floats]
 _CELLS = 4_000_000  # weights at a time: 32 MB
+_ROUNDING = 1e-9  # COCO's AP of a perfect detector is 1 - 2e-16 where a class has one object
 _COUNTED = ("precision", "recall", "f1_score", "mean_iou")
 
 
@@ -193,7 +194,8 @@ def bootstrap_interval(value: float, samples: Floats, confidence: float, num_par
     if not len(samples):
         return None
     normal = NormalDist()
-    share = (np.sum(samples < value) + np.sum(samples == value) / 2) / len(samples)
+    same = np.abs(samples - value) <= _ROUNDING
+    share = (np.sum(~same & (samples < value)) + np.sum(same) / 2) / len(samples)
     bias = normal.inv_cdf(min(max(float(share), 0.5 / len(samples)), 1 - 0.5 / len(samples)))
     reach = _student(confidence, max(num_parts, 4) - 1) * np.sqrt(max(num_parts, 4) / (max(num_parts, 4) - 1))
     bounds = np.quantile(samples, [normal.cdf(2 * bias - reach), normal.cdf(2 * bias + reach)])
@@ -214,7 +216,8 @@ def _interval(value: float | None, samples: Floats, confidence: float, num_parts
     for as many parts is taken then."""
     if value is None:
         return None
-    if value in (0.0, 1.0) and np.all(samples[~np.isnan(samples)] == value):
+    end = 0.0 if value < 0.5 else 1.0
+    if abs(value - end) <= _ROUNDING and np.all(np.abs(samples[~np.isnan(samples)] - end) <= _ROUNDING):
         return wilson_interval(round(value * num_parts), num_parts, confidence)
     return bootstrap_interval(value, samples, confidence, num_parts)
 

@@ -88,21 +88,23 @@ def choose(results: Results, matches: Matches, criterion: Criterion, chosen_on: 
     """Choose on a split.
 
     A threshold lies halfway between the lowest score that it keeps and the next lower one. Where the demand cannot be
-    met, or there is nothing to choose on, the note says so.
+    met, or there is nothing to choose on, the note says so. With a threshold for each class, each class by itself meets
+    a demand; all together may reject more good parts.
     """
     parts = parts_of(results, matches)
     if not criterion.per_class:
         num_gt = int((~results.gt.crowd).sum())
         score_thr, note = _choose(criterion, results, matches, matches.counted, num_gt, parts, None)
         return OperatingPoint(criterion.by, "default" if score_thr is None else chosen_on, _or(score_thr), note=note)
-    per_class, notes = {}, []
+    per_class, notes, was_chosen = {}, [], False
     for k, class_num in enumerate(results.class_nums.tolist()):
         num_gt = int((~results.gt.crowd & (results.gt.label == k)).sum())
         rows = matches.counted & (results.pred.label == k)
         score_thr, note = _choose(criterion, results, matches, rows, num_gt, parts, k)
         per_class[class_num] = _or(score_thr)
+        was_chosen |= score_thr is not None
         notes += [f"{results.unique_names[k]}: {note}"] if note else []
-    return OperatingPoint(criterion.by, chosen_on, None, per_class, "; ".join(notes))
+    return OperatingPoint(criterion.by, chosen_on if was_chosen else "default", None, per_class, "; ".join(notes))
 
 
 def _or(score_thr: float | None) -> float:
@@ -152,8 +154,8 @@ def _few_alarms(good_score: Floats, part_score: Floats, most: float) -> tuple[fl
         return 0.0, note
     highest = np.sort(good_score)[::-1]
     limit = float(highest[allowed])  # the first good part that must pass
-    higher = part_score[part_score > limit]
-    return (float((limit + higher.min()) / 2) if len(higher) else NOTHING_PASSES), note
+    higher = np.unique(part_score[part_score > limit])[::-1]
+    return (below(np.append(higher, limit), len(higher) - 1) if len(higher) else NOTHING_PASSES), note
 
 
 def _least_cost(part_score: Floats, defective: Bools, good: Bools, criterion: Criterion) -> tuple[float | None, str]:
@@ -175,4 +177,5 @@ def below(score: Floats, position: int) -> float:
         score: ``(S,)`` distinct, falling.
     """
     after = score[position + 1] if position + 1 < len(score) else 0.0
-    return float(max((score[position] + after) / 2, 0.0)) if score[position] > after else float(score[position])
+    between = (score[position] + after) / 2
+    return float(between if between > after else score[position])  # two neighbours of all floats have none between

@@ -84,7 +84,7 @@ VALUES = [
     ("metrics: [3]", "metrics: expected a section of keys, got [3]"),
     (
         "metrics: {score_threshold: 1.5}",
-        "metrics.score_threshold: expected a number from 0 to 1, got 1.5",
+        "metrics.score_threshold: expected a number from 0 to 1 or null, got 1.5",
     ),
     (
         "metrics: {iou_thresholds: []}",
@@ -158,7 +158,7 @@ def test_a_value_that_does_not_fit(text: str, expected: str) -> None:
     assert problems(f"# first line\n{text}\n") == [f"run.yaml:2: {expected}"]
 
 
-SECTIONS = "expected one of model, training, data, metrics, logging, plugins"
+SECTIONS = "expected one of model, training, data, metrics, evaluation, logging, plugins"
 KEYS = [
     ("epochs: 3", f"epochs: {SECTIONS}, got 'epochs'; did you mean training.epochs?"),
     ("epoch: 3", f"epoch: {SECTIONS}, got 'epoch'; did you mean training.epochs?"),
