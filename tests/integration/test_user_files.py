@@ -79,7 +79,7 @@ pytestmark = pytest.mark.slow
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """12 images, 8 of them for training."""
     folder = tmp_path_factory.mktemp("few")
-    generate(folder, num_images=12, size_hw=(64, 64))
+    generate(folder, num_images=12, size_hw=(96, 96))
     return folder
 
 
