@@ -86,12 +86,16 @@ def _registered(kind: str) -> list[str]:
     """What can be named in MMEngine's registry of that kind, MMDetection's first, ours with its scope."""
     from mmengine.registry import Registry, root
 
+    import anomdet.registry  # noqa: F401 - ours is there only then
+
     names: list[str] = []
     for registry in (one for one in vars(root).values() if isinstance(one, Registry) and one.name == kind):
-        children = registry.children
-        names += children["mmdet"].module_dict if "mmdet" in children else []
+        for scope, prefix in (("mmdet", ""), ("anomdet", "anomdet.")):
+            child = registry.children.get(scope)
+            if child is not None:  # an empty one is false
+                child.import_from_location()
+                names += [f"{prefix}{name}" for name in child.module_dict]
         names += registry.module_dict
-        names += [f"anomdet.{name}" for name in (children["anomdet"].module_dict if "anomdet" in children else ())]
     return names
 
 

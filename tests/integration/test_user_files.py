@@ -31,27 +31,19 @@ class CustomModel(nn.Module):
         self.detector = detection.{make}(
             weights=None, weights_backbone=None, num_classes=config["model"]["num_classes"] + 1, {arguments}
         )
-        {after}
 
     def forward(self, images, targets=None):
         return self.detector(images, targets)
 """
 FASTER_RCNN = TORCHVISION.format(
-    after="",
     make="fasterrcnn_mobilenet_v3_large_320_fpn",
     arguments="""min_size=64, max_size=64, rpn_post_nms_top_n_train=20, box_batch_size_per_image=8,
             box_score_thresh=0.0, box_roi_pool=MultiScaleRoIAlign(["0", "1", "pool"], 2, 2)""",
 )
-SSDLITE = TORCHVISION.format(
-    after="self.detector.transform.fixed_size = (128, 128)",
-    make="ssdlite320_mobilenet_v3_large",
-    arguments="detections_per_img=20, score_thresh=0.0, topk_candidates=20",
-)
 # Small heads: the backbones are what is tried.
-NECK = {"neck": {"out_channels": 32}}
-DENSE = {**NECK, "bbox_head": {"in_channels": 32, "feat_channels": 32}}
+DENSE = {"neck": {"out_channels": 64}, "bbox_head": {"in_channels": 64, "feat_channels": 64}}
 TWO_STAGE = {
-    **NECK,
+    "neck": {"out_channels": 32},
     "rpn_head": {"in_channels": 32, "feat_channels": 32},
     "roi_head": {"bbox_roi_extractor": {"out_channels": 32}, "bbox_head": {"in_channels": 32, "fc_out_channels": 32}},
     "train_cfg": {"rpn_proposal": {"max_per_img": 20}, "rcnn": {"sampler": {"num": 8}}},
@@ -61,7 +53,6 @@ MOBILENET, LITE0 = (
 )
 MODELS: dict[str, dict[str, Any]] = {
     "torchvision's faster r-cnn": {"custom_model_file": FASTER_RCNN},
-    "torchvision's ssdlite": {"custom_model_file": SSDLITE},
     "mobilenet_v2 under faster_rcnn": {
         "name": "faster_rcnn", "custom_backbone_file": MOBILENET, "overrides": TWO_STAGE
     },
