@@ -32,8 +32,8 @@ Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
 
 
 def name_files(paths: list[Path]) -> None:
-    """End a command by naming what it wrote; of many processes only the first speaks."""
-    if not is_main_process():
+    """End a command by naming what it wrote, if anything; of many processes only the first speaks."""
+    if not paths or not is_main_process():
         return
     typer.echo("wrote:")
     for path in paths:

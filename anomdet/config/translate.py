@@ -137,14 +137,12 @@ def _hooks(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _visualizer(settings: Settings) -> dict[str, Any] | None:
-    """MMEngine's backends for losses and metrics; each writes below log_dir, and none calls a server by itself."""
+    """The backends for losses and metrics; each writes below log_dir."""
     log_dir = settings.logging.log_dir.rstrip("/")
     backends = {
         "tensorboard": dict(type="TensorboardVisBackend", save_dir=f"{log_dir}/tensorboard"),
-        "mlflow": dict(
-            type="MLflowVisBackend", save_dir=log_dir, exp_name="anomdet", tracking_uri=None, artifact_suffix=()
-        ),
-        "wandb": dict(type="WandbVisBackend", save_dir=f"{log_dir}/wandb", init_kwargs=dict(project="anomdet")),
+        "mlflow": dict(type="anomdet.MLflowTracker", save_dir=f"{log_dir}/mlflow"),
+        "wandb": dict(type="anomdet.WandbTracker", save_dir=log_dir),
     }
     chosen = [backends[name] for name in settings.logging.trackers]
     return dict(type="Visualizer", vis_backends=chosen) if chosen else None

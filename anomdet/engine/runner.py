@@ -53,6 +53,12 @@ class _Console(logging.StreamHandler):
             super().handleError(record)
 
 
+class _Waiting(MemoryHandler):
+    """Keeps the lines until there is a file for them."""
+
+    stream = sys.stdout  # MMEngine's MLflow backend looks for one in every handler
+
+
 class _LogFile(logging.StreamHandler):
     """Not a FileHandler: MMEngine would write a page on each parameter's initialisation into it."""
 
@@ -92,7 +98,7 @@ class InspectionRunner(Runner):
         name = self.cfg.get("log_name", "training.log")
         if self.rank == 0:
             # Lines of a log that is opened later wait for it.
-            handlers.append(self._log_file(name) if name else MemoryHandler(10_000, logging.CRITICAL + 1))
+            handlers.append(self._log_file(name) if name else _Waiting(10_000, logging.CRITICAL + 1))
         for handler in handlers:
             handler.setFormatter(_FORMAT)
             handler.setLevel(level if self.rank == 0 else logging.ERROR)
@@ -138,6 +144,12 @@ class InspectionRunner(Runner):
         if visualizer is not None:
             return super().build_visualizer(visualizer)
         return Visualizer.get_instance(self._experiment_name)
+
+    def begin_tracking(self, visualizer: dict[str, Any] | None) -> None:
+        """Hand the config, and from now on the numbers, to the backends of a visualizer's config."""
+        if visualizer is not None:
+            self.visualizer = self.build_visualizer({**visualizer, "name": f"{self._experiment_name}_trackers"})
+            self.visualizer.add_config(self.cfg)
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
