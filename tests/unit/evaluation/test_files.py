@@ -83,7 +83,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     (tmp_path / "predictions.json").write_text('[{"image_id": ')
     with pytest.raises(UserError) as caught:
         read_results(tmp_path / "ground_truth.json", tmp_path / "predictions.json")
-    text = str(caught.value).splitlines()
+    text = str(caught.value).splitlines()[1:]
     assert "ground_truth.json: expected a JSON file, got no such file" in text[0]
     assert "predictions.json: expected a JSON file, got text that is not JSON" in text[1]
 

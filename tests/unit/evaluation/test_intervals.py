@@ -126,16 +126,28 @@ def test_wilson_of_nothing():
     assert wilson_interval(0, 0, 0.95) is None
 
 
+MANY = 10**6  # parts: no widening
+
+
+def test_few_parts_widen_the_interval():
+    """Of ten parts Student's 2.2622 times sqrt(10/9) takes the place of the normal 1.96 (from the tables)."""
+    samples = np.random.default_rng(0).normal(0, 1, 200_000)
+    low, high = bootstrap_interval(0.0, samples, 0.95, 10)
+    assert (low, high) == pytest.approx((-2.3846, 2.3846), abs=0.03)
+    widths = [np.diff(bootstrap_interval(0.0, samples, 0.95, number))[0] for number in (0, 4, 10, 100, MANY)]
+    assert widths == sorted(widths, reverse=True)
+
+
 def test_bootstrap_interval_without_bias_is_the_middle_share():
     samples = np.arange(1001.0)
-    assert bootstrap_interval(500.0, samples, 0.9) == pytest.approx([50, 950])
-    assert bootstrap_interval(500.0, np.append(samples, np.nan), 0.5) == pytest.approx([250, 750])
-    assert bootstrap_interval(500.0, np.array([np.nan]), 0.9) is None
-    low, high = bootstrap_interval(400.0, samples, 0.9)
+    assert bootstrap_interval(500.0, samples, 0.9, MANY) == pytest.approx([50, 950], abs=0.01)
+    assert bootstrap_interval(500.0, np.append(samples, np.nan), 0.5, MANY) == pytest.approx([250, 750], abs=0.01)
+    assert bootstrap_interval(500.0, np.array([np.nan]), 0.9, MANY) is None
+    low, high = bootstrap_interval(400.0, samples, 0.9, MANY)
     # By hand: 40.05 % below, so bias -0.2522; bounds at the share of -0.5044 -+ 1.6449.
     assert (low, high) == pytest.approx((15.8, 872.9), abs=1.5)
     for value in (-5.0, 2000.0):
-        low, high = bootstrap_interval(value, samples, 0.9)
+        low, high = bootstrap_interval(value, samples, 0.9, MANY)
         assert 0 <= low <= high <= 1000
 
 
