@@ -87,6 +87,26 @@ VALUES = [
         "metrics.score_threshold: expected a number from 0 to 1 or null, got 1.5",
     ),
     (
+        "data: {group_by: '('}",
+        "data.group_by: expected a regular expression: missing ), unterminated subpattern at position 0, got '('",
+    ),
+    ("data: {group_by: [a]}", "data.group_by: expected a regular expression or null, got [a]"),
+    ("evaluation: {confidence: 1}", "evaluation.confidence: expected a number > 0 and < 1, got 1"),
+    ("evaluation: {resamples: -1}", "evaluation.resamples: expected an integer >= 0, got -1"),
+    ("evaluation: {report: maybe}", "evaluation.report: expected true or false, got 'maybe'"),
+    (
+        "evaluation: {operating_point: {by: best}}",
+        "evaluation.operating_point.by: expected one of max_f1, min_recall, max_false_alarms, costs, got 'best'",
+    ),
+    (
+        "evaluation: {operating_point: {min_recall: 95}}",
+        "evaluation.operating_point.min_recall: expected a number > 0 and <= 1, got 95",
+    ),
+    (
+        "evaluation: {operating_point: {escape_cost: .inf}}",
+        "evaluation.operating_point.escape_cost: expected a number >= 0, got .inf",
+    ),
+    (
         "metrics: {iou_thresholds: []}",
         "metrics.iou_thresholds: expected a list of 1 or more numbers > 0 and <= 1, got []",
     ),
