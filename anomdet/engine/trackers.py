@@ -21,7 +21,7 @@ _MLFLOW_SERVER = "MLFLOW_TRACKING_URI"
 class MLflowTracker(MLflowVisBackend):
     """A run in the server that ``MLFLOW_TRACKING_URI`` names, else in ``<save_dir>/mlflow.db``.
 
-    Not MMEngine's own way to begin: that writes into a folder, which MLflow refuses from version 3.7 on, and needs the
+    Not MMEngine's own way to begin: that writes into a folder, which MLflow refuses (seen with 3.17), and needs the
     files of MMEngine's log.
 
     Args:

@@ -142,7 +142,10 @@ def test_trains_on_a_backbone_from_a_file(name: str, example: str, dtype: torch.
     assert_trains_and_predicts(build(f"model.name={name}", file), dtype=dtype)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+SLOW_BFLOAT16 = pytest.param(torch.bfloat16, marks=pytest.mark.slow, id="bf16")  # where it is emulated
+
+
+@pytest.mark.parametrize("dtype", [pytest.param(torch.float32, id="fp32"), SLOW_BFLOAT16])
 def test_trains_a_model_from_a_file(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     model = build("model.custom_model_file=examples/custom_model_torchvision.py")
@@ -167,7 +170,7 @@ class CustomModel(nn.Module):
 """
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("dtype", [pytest.param(torch.float32, id="fp32"), SLOW_BFLOAT16])
 def test_trains_another_of_torchvisions_detectors(dtype: torch.dtype, tmp_path: Path) -> None:
     torch.manual_seed(0)
     file = tmp_path / "ssdlite.py"

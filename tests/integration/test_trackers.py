@@ -15,6 +15,7 @@ import pytest
 from anomdet.engine.checkpoint import load_checkpoint
 from tests.integration.conftest import ROOT, run_command, write_settings
 
+pytestmark = pytest.mark.slow
 STEPS = (4, 8, 12)  # the ends of three epochs
 
 
