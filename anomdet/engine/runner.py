@@ -17,9 +17,11 @@ from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
 
 import anomdet
 from anomdet.engine.checkpoint import load_checkpoint, load_weights, use_safe_loading
+from anomdet.engine.shared_averages import share_averages
 from anomdet.registry import RUNNERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
@@ -125,6 +127,15 @@ class InspectionRunner(Runner):
             if hasattr(model, "backbone"):  # a user's model takes a list of images
                 model.backbone.register_forward_pre_hook(_to_channels_last)
         return model
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: torch.nn.Module) -> torch.nn.Module:
+        """MMEngine's, with losses averaged over all processes and, if asked for, gradients sent in bfloat16."""
+        if self.world_size > 1:
+            share_averages(model)
+        wrapped = super().wrap_model(model_wrapper_cfg, model)
+        if is_model_wrapper(wrapped) and self.cfg.get("distributed", {}).get("gradient_compression") == "bfloat16":
+            wrapped.register_comm_hook(None, bf16_compress_hook)
+        return wrapped
 
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", **_: Any) -> dict[str, Any]:
         """Load weights: all of them for a resume or a test, those that fit for a new training.
