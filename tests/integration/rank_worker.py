@@ -16,7 +16,6 @@ from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
 from anomdet.cli.ranks import num_processes
-from anomdet.config import presets
 from anomdet.config.schema import FIXED_BACKBONES
 from anomdet.engine.shared_averages import share_averages
 
@@ -40,19 +39,19 @@ def build_still(preset: str) -> Any:
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.eval()
             module.train = lambda mode=True, module=module: module
-    for config in (getattr(part, "train_cfg", None) for part in model.modules()):
-        for node in presets.walk(config) if config else ():
-            if node.get("type") == "RandomSampler":
-                node["num"] = 10**6
-    for part in model.modules():
-        sampler = getattr(part, "sampler", None) or getattr(part, "bbox_sampler", None)
-        for one in sampler if isinstance(sampler, list) else [sampler]:
-            if hasattr(one, "pos_fraction"):
-                one.num, one.pos_fraction = 10**6, 0.5
+    _take_every_proposal(model)
     for name, weight in model.named_parameters():
         if "rtm_reg" in name and name.endswith("bias"):
             torch.nn.init.ones_(weight)  # RTMDet's first boxes are empty: no overlap to divide by
     return model.train()
+
+
+def _take_every_proposal(model: Any) -> None:
+    for part in model.modules():
+        samplers = getattr(part, "sampler", None) or getattr(part, "bbox_sampler", None)
+        for sampler in samplers if isinstance(samplers, list) else [samplers]:
+            if hasattr(sampler, "pos_fraction"):
+                sampler.num, sampler.pos_fraction = 10**6, 0.5
 
 
 def loss_of(model: Any, data: dict[str, Any]) -> torch.Tensor:
