@@ -323,6 +323,23 @@ ROWS: dict[str, Row] = {
         lambda c: (c.val_evaluator.iou_thresholds, c.test_evaluator.iou_thresholds),
         ([0.6], [0.6]),
     ),
+    "training.scale_lr": (("training.scale_lr={base_batch_size: 8}",), lambda c: c.scale_lr, {"base_batch_size": 8}),
+    "training.scale_lr.base_batch_size": (
+        ("training.scale_lr={base_batch_size: 4}",),
+        lambda c: c.scale_lr.base_batch_size if c.scale_lr else None,
+        4,
+    ),
+    **{
+        f"distributed.{key}": ((f"distributed.{key}={value}",), lambda c, key=key: c.distributed[key], value)
+        for key, value in {
+            "backend": "gloo",
+            "timeout_minutes": 3.0,
+            "find_unused_parameters": True,
+            "sync_bn": False,
+            "static_graph": True,
+            "gradient_compression": "bfloat16",
+        }.items()
+    },
     "metrics.score_threshold": (
         ("metrics.score_threshold=0.9",),
         lambda c: (c.val_evaluator.score_threshold, c.test_evaluator.score_threshold),
