@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -46,6 +47,9 @@ def cases(kind: str) -> list[Case]:
     return [replace(KINDS[kind], seed=seed) for seed in range(first, first + 10)]
 
 
+drawn = cache(draw_case)
+
+
 def numbers_of(ground_truth: dict, predictions: list[dict], further: tuple[float, ...] = ()) -> CocoNumbers:
     results = results_from_coco(ground_truth, predictions)
     return coco_numbers(results, overlapping_pairs(results, min((0.5, *further))), further)
@@ -60,7 +64,7 @@ def assert_equal(ours: float | None, theirs: float | None, what: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_agrees_with_pycocotools(kind):
     for case in cases(kind):
-        ground_truth, predictions = draw_case(case)
+        ground_truth, predictions = drawn(case)
         ours = numbers_of(ground_truth, predictions, FURTHER_THRESHOLDS)
         overall, per_class, single = oracle.everything(ground_truth, predictions, FURTHER_THRESHOLDS)
         assert len(overall) == 12
@@ -76,23 +80,23 @@ def test_agrees_with_pycocotools(kind):
 
 def test_the_cases_hold_what_they_are_for():
     assert sum(len(cases(kind)) for kind in KINDS) >= 200
-    drawn = {kind: [draw_case(case) for case in cases(kind)] for kind in KINDS}
+    found = {kind: [drawn(case) for case in cases(kind)] for kind in KINDS}
     many = [
         max(sum(p["image_id"] == i and p["category_id"] == 0 for p in pred) for i in (0, 1))
-        for _, pred in drawn["over 100 detections"]
+        for _, pred in found["over 100 detections"]
     ]
     assert max(many) > 100
-    assert not any(gt["annotations"] for gt, _ in drawn["only normal images"])
-    assert any(pred for _, pred in drawn["only normal images"])
-    assert any(gt["annotations"] for gt, _ in drawn["no predictions"]) and not any(
-        p for _, p in drawn["no predictions"]
+    assert not any(gt["annotations"] for gt, _ in found["only normal images"])
+    assert any(pred for _, pred in found["only normal images"])
+    assert any(gt["annotations"] for gt, _ in found["no predictions"]) and not any(
+        p for _, p in found["no predictions"]
     )
-    assert {32.0**2, 96.0**2} <= {a["area"] for gt, _ in drawn["random"] for a in gt["annotations"]}
-    assert all(len({p["score"] for p in pred}) <= 3 for _, pred in drawn["equal scores"])
-    assert {0, 1} == {a["iscrowd"] for gt, _ in drawn["crowd regions"] for a in gt["annotations"]}
-    rare = [sum(a["category_id"] == 1000 for a in gt["annotations"]) for gt, _ in drawn["rare class"]]
+    assert {32.0**2, 96.0**2} <= {a["area"] for gt, _ in found["random"] for a in gt["annotations"]}
+    assert all(len({p["score"] for p in pred}) <= 3 for _, pred in found["equal scores"])
+    assert {0, 1} == {a["iscrowd"] for gt, _ in found["crowd regions"] for a in gt["annotations"]}
+    rare = [sum(a["category_id"] == 1000 for a in gt["annotations"]) for gt, _ in found["rare class"]]
     assert sum(0 < number <= 2 for number in rare) > 0
-    values = [numbers_of(*case).overall["mAP"] for case in drawn["random"]]
+    values = [numbers_of(*case).overall["mAP"] for case in found["random"]]
     assert len({round(v, 6) for v in values}) == 10 and 0.05 < np.mean(values) < 0.95
 
 

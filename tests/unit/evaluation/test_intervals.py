@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anomdet.evaluation.coco_json import results_from_coco
-from anomdet.evaluation.intervals import bootstrap, bootstrap_interval, draws, intervals, wilson_interval
+from anomdet.evaluation.intervals import _student, bootstrap, bootstrap_interval, draws, intervals, wilson_interval
 from anomdet.evaluation.operating_point import OperatingPoint, fixed
 from anomdet.evaluation.results import Results
 from anomdet.evaluation.summary import Measured, measure
@@ -52,7 +52,7 @@ def test_a_resample_is_the_evaluation_of_the_repeated_images(name, point):
     ground_truth, predictions = draw_case(CASES[name])
     settings = {"iou_thresholds": (0.33, 0.9), "matching_iou_threshold": 0.5}
     measured = measure(results_from_coco(ground_truth, predictions), POINTS[point], **settings)
-    number = 8
+    number = 5
     overall, by_class = bootstrap(measured, number, seed=3)
     weights = np.concatenate(list(draws(measured.num_parts, number, seed=3)))
     assert {"mAP", "mAP_50", "mAP_33", "mAP_90", "precision", "recall", "f1_score", "mean_iou"} <= set(overall)
@@ -95,8 +95,8 @@ def test_draws_sum_to_the_number_of_parts(num_parts, number):
 
 def test_the_seed_decides():
     measured = measure(results_of(CASES["images"]), fixed(0.4))
-    one, same_again = intervals(measured, num_resamples=50), intervals(measured, num_resamples=50)
-    assert one == same_again != intervals(measured, num_resamples=50, seed=1)
+    one, same_again = intervals(measured, num_resamples=20), intervals(measured, num_resamples=20)
+    assert one == same_again != intervals(measured, num_resamples=20, seed=1)
     assert np.array_equal(np.concatenate(list(draws(9, 20, 5))), np.concatenate(list(draws(9, 20, 5))))
 
 
@@ -151,11 +151,19 @@ def test_bootstrap_interval_without_bias_is_the_middle_share():
         assert 0 <= low <= high <= 1000
 
 
+@pytest.mark.parametrize(
+    ("confidence", "freedom", "quantile"),
+    [(0.95, 4, 2.7764), (0.95, 9, 2.2622), (0.95, 30, 2.0423), (0.9, 5, 2.0150), (0.99, 20, 2.8453)],
+)
+def test_student(confidence, freedom, quantile):
+    assert _student(confidence, freedom) == pytest.approx(quantile, rel=0.005)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_interval_holds_its_number_or_is_none(name):
     measured = measure(results_of(CASES[name]), fixed(0.3), iou_thresholds=(0.33,))
-    table = intervals(measured, num_resamples=200)
-    assert (table["confidence"], table["num_resamples"]) == (0.95, 200)
+    table = intervals(measured, num_resamples=60)
+    assert (table["confidence"], table["num_resamples"]) == (0.95, 60)
     assert table["unit"] == ("part" if name == "parts" else "image")
     known = {**measured.metrics, **measured.metrics["part_level"]}
     keys = [key for key in table if key not in ("confidence", "num_resamples", "unit", "per_class")]
