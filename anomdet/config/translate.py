@@ -58,6 +58,7 @@ def to_mmengine(settings: Settings) -> Config:
                 dist_cfg=dict(backend="nccl"),
             ),
             channels_last=training.channels_last,
+            evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
             distributed=settings.distributed.model_dump(),
             scale_lr=training.scale_lr.model_dump() if training.scale_lr else None,
             randomness=dict(seed=training.seed, deterministic=False),

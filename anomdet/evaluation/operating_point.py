@@ -16,6 +16,7 @@ from anomdet.evaluation.results import Bools, Floats, Results
 By = Literal["max_f1", "min_recall", "max_false_alarms", "costs"]
 FALLBACK_SCORE = 0.3  # where nothing can be chosen on
 NOTHING_PASSES = 1.01  # over every score
+_NO_BOX = f"with the threshold {NOTHING_PASSES} no box counts"
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ def choose(results: Results, matches: Matches, criterion: Criterion, chosen_on: 
         per_class[class_num] = _or(score_thr)
         was_chosen |= score_thr is not None
         notes += [f"{results.unique_names[k]}: {note}"] if note else []
+    if criterion.by == "max_false_alarms" and results.num_classes > 1:
+        notes.append("each class by itself meets the demand; all together may reject more good parts")
     return OperatingPoint(criterion.by, chosen_on if was_chosen else "default", None, per_class, "; ".join(notes))
 
 
@@ -155,7 +158,9 @@ def _few_alarms(good_score: Floats, part_score: Floats, most: float) -> tuple[fl
     highest = np.sort(good_score)[::-1]
     limit = float(highest[allowed])  # the first good part that must pass
     higher = np.unique(part_score[part_score > limit])[::-1]
-    return (below(np.append(higher, limit), len(higher) - 1) if len(higher) else NOTHING_PASSES), note
+    if not len(higher):
+        return NOTHING_PASSES, f"a good part scores highest of all ({limit:.3f}): {_NO_BOX}"
+    return below(np.append(higher, limit), len(higher) - 1), note
 
 
 def _least_cost(part_score: Floats, defective: Bools, good: Bools, criterion: Criterion) -> tuple[float | None, str]:
@@ -167,7 +172,11 @@ def _least_cost(part_score: Floats, defective: Bools, good: Bools, criterion: Cr
     caught, killed, score = np.append(0, caught), np.append(0, killed), np.append(NOTHING_PASSES, score)
     cost = criterion.escape_cost * (defective.sum() - caught) + criterion.overkill_cost * killed
     best = int(np.argmin(cost))
-    return (NOTHING_PASSES, "") if best == 0 else (below(score, best), "")
+    return (
+        (NOTHING_PASSES, f"at these costs it is cheapest to reject nothing: {_NO_BOX}")
+        if best == 0
+        else (below(score, best), "")
+    )
 
 
 def below(score: Floats, position: int) -> float:

@@ -461,15 +461,13 @@ def test_an_override_names_the_line_that_it_contradicts() -> None:
     )
 
 
-def test_loading_is_quick_and_light() -> None:
+def test_loading_is_light() -> None:
     Path("run.yaml").write_text("data: {augmentations: {rotation: false}}\n", encoding="utf-8")
     code = (
-        "import sys, time; start = time.perf_counter()\n"
+        "import sys\n"
         "from anomdet.config.load import load_settings; load_settings('run.yaml')\n"
-        "print(time.perf_counter() - start, sorted({'torch', 'mmengine', 'albumentations', 'cv2'} & set(sys.modules)))"
+        "print(sorted({'torch', 'mmengine', 'albumentations', 'cv2'} & set(sys.modules)))"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
-    seconds, _, heavy = out.partition(" ")
-    assert heavy.strip() == "[]"
-    assert float(seconds) < 1.5  # 0.3 s alone; the room is for a machine that runs other tests too
+    assert out.strip() == "[]"

@@ -103,7 +103,8 @@ def check(criterion: Criterion, results: Results, matches, score_thr: float, not
         allowed = criterion.max_false_alarms / 1000 * own.good + 1e-9
         assert own.overkill <= allowed, "too many good parts are rejected"
         assert own.escapes == min(s.escapes for _, s in others if s.overkill <= allowed), "a lower one would find more"
-        assert bool(note) == (criterion.max_false_alarms > 0 and allowed < 1)
+        too_few = criterion.max_false_alarms > 0 and allowed < 1
+        assert bool(note) == (too_few or score_thr == NOTHING_PASSES)
         return "best"
     cost = criterion.escape_cost * own.escapes + criterion.overkill_cost * own.overkill
     assert cost == min(criterion.escape_cost * s.escapes + criterion.overkill_cost * s.overkill for _, s in others)
@@ -128,7 +129,9 @@ def test_no_threshold_is_better(criterion, per_class):
             continue
         assert point.score_threshold is None and point.per_class is not None
         assert list(point.per_class) == results.class_nums.tolist()
-        notes = dict(entry.split(": ", 1) for entry in point.note.split("; ")) if point.note else {}
+        notes = dict(entry.split(": ", 1) for entry in point.note.split("; ") if entry.startswith("class "))
+        several = len(point.per_class) > 1
+        assert ("all together may reject more" in point.note) == (several and criterion.by == "max_false_alarms")
         for k, (num, score_thr) in enumerate(point.per_class.items()):
             kinds.append(check(criterion, results, matches, score_thr, notes.get(f"class {num}", ""), k))
     assert kinds.count("best") >= 8
