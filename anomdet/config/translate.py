@@ -15,6 +15,11 @@ from anomdet.config.translate_data import eval_loader, train_loader
 from anomdet.config.translate_model import model_config
 
 _WARMUP_START = 0.01
+_ENVIRONMENT = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="nccl"),
+)
 
 
 def to_mmengine(settings: Settings) -> Config:
@@ -52,11 +57,7 @@ def to_mmengine(settings: Settings) -> Config:
             param_scheduler=[dict(type="anomdet.IterationSchedule", convert_to_iter_based=True, **_schedule(settings))],
             default_hooks=_default_hooks(settings),
             custom_hooks=_hooks(settings),
-            env_cfg=dict(
-                cudnn_benchmark=False,
-                mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
-                dist_cfg=dict(backend="nccl"),
-            ),
+            env_cfg=_ENVIRONMENT,
             channels_last=training.channels_last,
             evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
             distributed=settings.distributed.model_dump(),
