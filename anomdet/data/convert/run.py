@@ -1,0 +1,185 @@
+"""A whole conversion: read, check, write into a new folder that appears complete or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anomdet.data.convert.formats import FORMATS, Format
+from anomdet.data.convert.json_files import write_json
+from anomdet.data.convert.neutral import Dataset, Findings, Phrase, Source
+from anomdet.data.convert.pictures import check_pictures, place_images
+from anomdet.data.convert.side_files import (
+    check_names,
+    check_source,
+    classes_beside,
+    read_classes,
+    read_splits,
+    settings_hint,
+    settle_classes,
+    write_side_files,
+)
+from anomdet.errors import Problem, UserError
+
+REPORT_FILE = "conversion.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to convert.
+
+    Args:
+        source: a file or a folder.
+        from_format, to_format: names of :data:`FORMATS`.
+        out: a new or empty folder.
+        images: the folder of the images; None: where the format has them.
+        classes: a YAML file with ``data.classes``; None: what the source says.
+        with_images: also link or copy the images.
+    """
+
+    source: Path
+    from_format: str
+    to_format: str
+    out: Path
+    images: Path | None = None
+    classes: Path | None = None
+    with_images: bool = True
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was done.
+
+    Args:
+        num_images, num_normal: of the output; normal: without objects.
+        objects: of each class number.
+        names: of the classes.
+        notes: what is not carried over as it is, a sentence each.
+        settings: the part of the settings that fits the output, as YAML; with the folder if it is AnomDet's own format.
+        num_linked, num_copied: images.
+        report: the file with all notes and the files that they are about.
+        written: what is worth opening.
+    """
+
+    num_images: int
+    num_normal: int
+    objects: dict[int, int]
+    names: dict[int, str]
+    notes: tuple[str, ...]
+    settings: str
+    num_linked: int
+    num_copied: int
+    report: Path
+    written: list[Path] = field(default_factory=list)
+
+
+def convert(job: Job) -> Converted:
+    """Read one format and write another.
+
+    Raises:
+        UserError: everything that is wrong with the source, at once; nothing was written.
+    """
+    source_format, target_format = _check_job(job)
+    findings = Findings()
+    source = Source(job.source, job.images, findings)
+    given = read_classes(job.classes) if job.classes is not None else classes_beside(job.source)
+    dataset = source_format.read(source)
+    read_splits(source, dataset)
+    hint = "name their folder with --images" if source_format.images_apart else ""
+    hint += ", or leave the images out with --no-images" if hint and job.with_images else ""
+    check_pictures(dataset, findings, with_images=job.with_images, images_hint=hint)
+    settle_classes(dataset, given, findings)
+    check_names(dataset, findings, names_only=target_format.names_only)
+    if target_format.by_stem:
+        _check_stems(dataset, findings)
+    findings.raise_problems()
+    dataset.pictures.sort(key=lambda picture: picture.file_name)
+    return _write(job, target_format, dataset, findings)
+
+
+def _check_job(job: Job) -> tuple[Format, Format]:
+    problems = []
+    known = ", ".join(FORMATS)
+    writable = ", ".join(name for name, one in FORMATS.items() if one.write is not None)
+    if job.from_format not in FORMATS:
+        problems.append(Problem("--from", f"one of {known}", repr(job.from_format)))
+    if job.to_format not in FORMATS or FORMATS[job.to_format].write is None:
+        only_read = "which can only be read" if job.to_format in FORMATS else ""
+        problems.append(Problem("--to", f"one of {writable}", repr(job.to_format), only_read))
+    if job.images is not None and not job.images.is_dir():
+        problems.append(Problem("--images", "a folder of images", f"{job.images}, which is none"))
+    elif job.images is not None and job.from_format in FORMATS and not FORMATS[job.from_format].images_apart:
+        hint = f"{job.from_format} has its images inside SRC"
+        problems.append(Problem("--images", "nothing", str(job.images), hint))
+    if job.out.exists() and (not job.out.is_dir() or any(job.out.iterdir())):
+        got = "one that holds something" if job.out.is_dir() else "a file"
+        hint = "nothing was overwritten; name another folder or move this one away"
+        problems.append(Problem("--out", "an empty or new folder", f"{job.out}, {got}", hint))
+    if problems:
+        raise UserError(problems)
+    check_source(job.source)
+    return FORMATS[job.from_format], FORMATS[job.to_format]
+
+
+def _check_stems(dataset: Dataset, findings: Findings) -> None:
+    seen: dict[str, str] = {}
+    for picture in dataset.pictures:
+        other = seen.setdefault(picture.stem, picture.file_name)
+        if other != picture.file_name:
+            got = Phrase(f"{picture.file_name} and {other}, which would share a label file")
+            findings.problem(picture.where, "image names that differ in more than the suffix", got, "rename one")
+
+
+def _write(job: Job, target: Format, dataset: Dataset, findings: Findings) -> Converted:
+    """Into a hidden folder beside the target, which then takes the target's place."""
+    assert target.write is not None
+    job.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{job.out.name}.", dir=job.out.parent))
+    try:
+        partial.chmod(0o755)
+        linked, copied = place_images(dataset, partial / target.images_dir) if job.with_images else (0, 0)
+        target.write(dataset, partial)
+        written = write_side_files(dataset, partial)
+        content = _report(job, dataset, findings)
+        write_json(partial / REPORT_FILE, content)
+        partial.replace(job.out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return Converted(
+        num_images=content["images"],
+        num_normal=content["normal"],
+        objects={int(number): count for number, count in content["objects"].items()},
+        names=dataset.names,
+        notes=tuple(_sentence(note) for note in content["notes"]),
+        settings=settings_hint(dataset, job.out.as_posix() if job.to_format == "anomdet" else None),
+        num_linked=linked,
+        num_copied=copied,
+        report=job.out / REPORT_FILE,
+        written=[job.out, *(job.out / path.relative_to(partial) for path in written), job.out / REPORT_FILE],
+    )
+
+
+def _report(job: Job, dataset: Dataset, findings: Findings) -> dict[str, Any]:
+    objects = Counter(int(box.label) for picture in dataset.pictures for box in picture.boxes)
+    return {
+        "from": job.from_format,
+        "to": job.to_format,
+        "images": len(dataset.pictures),
+        "normal": sum(not picture.boxes for picture in dataset.pictures),
+        "objects": {str(number): objects[number] for number in dataset.names},
+        "notes": [
+            {"what": what, "fate": fate, "count": files.total(), "files": dict(sorted(files.items()))}
+            for (what, fate), files in sorted(findings.notes.items())
+        ],
+    }
+
+
+def _sentence(note: dict[str, Any]) -> str:
+    first = next(iter(note["files"]))
+    places = f"{len(note['files'])} files, the first is {first}" if len(note["files"]) > 1 else first
+    return f"{note['count']} x {note['what']}: {note['fate']} ({places})"
