@@ -1,7 +1,7 @@
 """Pascal VOC's XML, one file an image, as the VOC devkit, LabelImg, CVAT and Roboflow write it.
 
-Source: the VOC2012 development kit, section 4. Corners are 1-based and inclusive in VOC's own files; the tools write
-plain pixel coordinates from 0 under the same names, so only files whose database is "The VOC..." are read as 1-based.
+Source: the VOC2012 development kit, section 4. Corners are 1-based and inclusive in VOC's own files and supervision's;
+other tools write plain pixel coordinates from 0 under the same names. ``<source><database>`` tells which it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from anomdet.data.image_files import IMAGE_SUFFIXES, list_files
 
 _TOP = frozenset({"folder", "filename", "path", "source", "size", "segmented", "object", "owner"})
 _OBJECT = frozenset({"name", "pose", "truncated", "difficult", "occluded", "bndbox", "robndbox", "type"})
+_ONE_BASED = ("The VOC", "roboflow.ai")  # the database of VOC's own files, and of those that supervision writes
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -51,7 +52,7 @@ def _picture(root: Element, stem: str, where: str, roots: list[Path], findings: 
     texts = (size.child_text("width"), size.child_text("height")) if size is not None else ("", "")
     place = f"{where}:{size.line}" if size is not None else where
     picture = Picture(prefix + slash + name, where, path, *size_in(texts, place, findings))
-    one_based = root.child_text("source", "database").startswith("The VOC")
+    one_based = root.child_text("source", "database").startswith(_ONE_BASED)
     num_objects = sum(child.tag == "object" for child in root.children)
     findings.note("box with VOC's 1-based corners", "moved to 0-based", where, num_objects if one_based else 0)
     for child in root.children:

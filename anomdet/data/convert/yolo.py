@@ -48,8 +48,13 @@ def read(source: Source) -> Dataset:
         _set_names(_names_from_lines(root, source), dataset)
         keypoints, found = False, []
     found = found or [(root / name, "") for name in images_below(root)]
-    for path, split in dict(found).items():
-        picture = Picture(_name(path, root), source.name(path), path, split=split)
+    splits: dict[Path, set[str]] = {}
+    for path, split in found:
+        splits.setdefault(path, set()).add(split)
+    for path, own in splits.items():
+        picture = Picture(_name(path, root), source.name(path), path, split=min(own) if len(own) == 1 else "")
+        if len(own) > 1 and content.get("train") != content.get("val"):
+            source.findings.note("image in several splits", "put in none", picture.where)
         dataset.pictures.append(picture)
         _read_labels(picture, path, dataset, keypoints, source)
     return dataset
