@@ -11,7 +11,9 @@ _MAX_NOTES = 20
 
 def summary(done: Converted) -> str:
     """What was converted, what did not go along, and the settings that fit the output."""
-    names = {number: f"{number}" if name == str(number) else f"{number} ({name})" for number, name in done.names.items()}
+    names = {
+        number: f"{number}" if name == str(number) else f"{number} ({name})" for number, name in done.names.items()
+    }
     objects = ", ".join(f"{names[number]}: {count}" for number, count in done.objects.items())
     lines = [
         f"{done.num_images} images, {done.num_normal} of them normal; {sum(done.objects.values())} objects"

@@ -32,14 +32,19 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def below(place: str, key: str) -> str:
+    """The JSON path one key further down; a place without a path is the file."""
+    return f"{place}.{key}" if ": " in place else f"{place}: {key}"
+
+
 def entries(parent: dict, key: str, where: str, findings: Findings) -> Iterator[tuple[dict, str]]:
     """Each object of an array, with its JSON path; what is no array or no object is reported."""
     found = parent.get(key)
     if not isinstance(found, list):
-        findings.problem(f"{where}: {key}", "an array", NOTHING if found is None else found)
+        findings.problem(below(where, key), "an array", NOTHING if found is None else found)
         return
     for i, entry in enumerate(found):
-        place = f"{where}: {key}[{i}]"
+        place = below(where, f"{key}[{i}]")
         if isinstance(entry, dict):
             yield entry, place
         else:
@@ -51,7 +56,7 @@ def text_of(entry: dict, key: str, place: str, findings: Findings) -> str | None
     value = entry.get(key)
     if isinstance(value, str) and value.strip():
         return value
-    findings.problem(f"{place}.{key}", "a text", NOTHING if value is None else value)
+    findings.problem(below(place, key), "a text", NOTHING if value is None else value)
     return None
 
 
@@ -60,7 +65,7 @@ def integer_of(entry: dict, key: str, place: str, findings: Findings) -> int | N
     value = entry.get(key)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    findings.problem(f"{place}.{key}", "an integer", NOTHING if value is None else value)
+    findings.problem(below(place, key), "an integer", NOTHING if value is None else value)
     return None
 
 
@@ -70,7 +75,7 @@ def size_of(entry: dict, keys: tuple[str, str], place: str, findings: Findings) 
     for key in keys:
         value = entry.get(key) or 0
         if not is_number(value) or value < 0 or value != int(value):
-            findings.problem(f"{place}.{key}", "a number of pixels", value)
+            findings.problem(below(place, key), "a number of pixels", value)
             value = 0
         size.append(int(value))
     return (size[0], size[1]) if all(size) else (0, 0)

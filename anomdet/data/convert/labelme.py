@@ -42,14 +42,14 @@ def read(source: Source) -> Dataset:
 
 def _picture(content: dict, where: str, stem: str, source: Source) -> Picture:
     findings = source.findings
-    given = text_of(content, "imagePath", f"{where}: ", findings) or ""
+    given = text_of(content, "imagePath", where, findings) or ""
     prefix = where[: where.rfind("/") + 1]
     name = base_name(given)
     if source.images is not None:
         path = find_image([prefix + name, name], [source.images])
     else:
         path = find_image([name, given.replace("\\", "/")], [(source.path / where).parent])
-    size = size_of(content, ("imageWidth", "imageHeight"), f"{where}: ", findings)
+    size = size_of(content, ("imageWidth", "imageHeight"), where, findings)
     picture = Picture(prefix + name, where, path, *size)
     for shape, place in entries(content, "shapes", where, findings):
         _shape(shape, place, picture, where, findings)

@@ -49,7 +49,6 @@ def read(source: Source) -> Dataset:
         source.findings.problem(where, "a list of tasks", Phrase(type(content).__name__), hint)
         return dataset
     for task, place in entries({"": content}, "", where, source.findings):
-        place = place.replace(": [", ": task [")
         if "annotations" in task or "completions" in task:
             _task(task, place, where, roots, dataset, source.findings)
         else:
@@ -133,7 +132,7 @@ def _result(result: dict, place: str, picture: Picture, owner: str, findings: Fi
     for label in labels:
         add_box(picture, Box(label, x, y, width, height, place), findings)
     findings.note("object with several labels", "a box for each", owner, int(len(labels) > 1))
-    findings.note(f"shape {kind!r}", "only its box kept", owner, int(kind != "rectanglelabels"))
+    findings.note(f"shape {kind!r}", "only its box kept", owner, int(kind not in ("rectanglelabels", "labels")))
     findings.note("rotated image", "boxes taken as they are", owner, int(bool(result.get("image_rotation"))))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,19 @@ from anomdet.data.labels import parse_labels
 from tests.unit.data.convert.cases import read, run, write_files, write_image
 
 TWO_WAY = sorted(name for name, one in FORMATS.items() if one.write is not None)
-NAMES = ("scratch", "Kratzer ä", "划痕", "a & b <c> \"d\" 'e'", "yes", "1e3", "null", "#no, 'not'", "x: y", "🔩", "- dash")
+NAMES = (
+    "scratch",
+    "Kratzer ä",
+    "划痕",
+    "a & b <c> \"d\" 'e'",
+    "yes",
+    "1e3",
+    "null",
+    "#no, 'not'",
+    "x: y",
+    "🔩",
+    "- dash",
+)
 FOLDERS = ("", "line a/", "Straße/ö 1/", "images/", "labels/x/", "a%20b/", "q?d=1&e/")
 SUFFIXES = (".png", ".JPG", ".bmp", ".tif", ".webp")
 SIZES = ((1, 1), (33, 517), (640, 480), (1999, 3))
@@ -73,7 +86,9 @@ def test_round_trip(format_name: str, seed: int, tmp_path: Path) -> None:
 def worst_error(first: Path, second: Path) -> float:
     """In pixels; fails if the images, the objects or their classes differ."""
     files = [sorted(str(path.relative_to(root)) for path in root.rglob("*.txt")) for root in (first, second)]
-    images = [{path.relative_to(root / "images"): path.read_bytes() for path in images_of(root)} for root in (first, second)]
+    images = [
+        {path.relative_to(root / "images"): path.read_bytes() for path in images_of(root)} for root in (first, second)
+    ]
     assert images[0] == images[1] and images[0]
     assert [name for name in files[0] if name.startswith("labels/")] == [
         name for name in files[1] if name.startswith("labels/")
@@ -108,7 +123,7 @@ def test_through_every_other_format_in_turn(format_name: str, tmp_path: Path) ->
     """The classes and their numbers stay, whichever formats lie between."""
     source = draw_source(tmp_path / "0", 5)
     names = ["anomdet", format_name, *TWO_WAY[TWO_WAY.index(format_name) + 1 :], "anomdet"]
-    for i, (one, two) in enumerate(zip(names, names[1:], strict=False)):
+    for i, (one, two) in enumerate(itertools.pairwise(names)):
         run(tmp_path / str(i), one, two, tmp_path / str(i + 1))
     assert worst_error(source, tmp_path / str(len(names) - 1)) < 1e-3
 
