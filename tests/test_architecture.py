@@ -203,6 +203,7 @@ HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "numpy", "cv2", "a
         ("anomdet.config.load", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "cv2", "albumentations", "timm")),
         ("anomdet.boxes", tuple(name for name in HEAVY if name != "numpy")),
         ("anomdet.evaluation.summary", ("torch", "mmengine", "mmcv", "mmdet", "albumentations")),
+        ("anomdet.data.convert.run", ("torch", "mmengine", "mmcv", "mmdet", "albumentations", "pydantic")),
         ("anomdet.visualization.draw", ("torch", "mmengine", "mmcv", "mmdet", "albumentations")),
     ],
 )

@@ -61,7 +61,8 @@ def _task(task: dict, place: str, where: str, roots: list[Path], dataset: Datase
     if name is None:
         return
     owner = f"{where}: {name}"
-    findings.note("prediction", "left out", owner, len(task.get("predictions") or ()))
+    predictions = task.get("predictions")
+    findings.note("prediction", "left out", owner, len(predictions) if isinstance(predictions, list) else 0)
     results = _results(task, place, owner, findings)
     if results is None:
         findings.note("task without a submitted annotation", "left out as not labelled", owner)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,18 +135,16 @@ def _check_stems(dataset: Dataset, findings: Findings) -> None:
 
 
 def _write(job: Job, target: Format, dataset: Dataset, findings: Findings) -> Converted:
-    """Into a hidden folder beside the target, which then takes the target's place."""
+    """Into a hidden folder, which then becomes the target."""
     assert target.write is not None
-    job.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{job.out.name}.", dir=job.out.parent))
+    partial = _hidden_folder(job.out)
     try:
-        partial.chmod(0o755)
         linked, copied = place_images(dataset, partial / target.images_dir) if job.with_images else (0, 0)
         target.write(dataset, partial)
         written = write_side_files(dataset, partial)
         content = _report(job, dataset, findings)
         write_json(partial / REPORT_FILE, content)
-        partial.replace(job.out)
+        _reveal(partial, job.out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -162,6 +160,24 @@ def _write(job: Job, target: Format, dataset: Dataset, findings: Findings) -> Co
         report=job.out / REPORT_FILE,
         written=[job.out, *(job.out / path.relative_to(partial) for path in written), job.out / REPORT_FILE],
     )
+
+
+def _hidden_folder(out: Path) -> Path:
+    """On the disk of the target: in it where it is there and empty (it may be a mount or the working folder)."""
+    parent = out if out.is_dir() else out.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    partial = parent / f".{out.name}.{secrets.token_hex(4)}.partial"
+    partial.mkdir()
+    return partial
+
+
+def _reveal(partial: Path, out: Path) -> None:
+    if not out.is_dir():
+        partial.replace(out)
+        return
+    for path in sorted(partial.iterdir()):
+        path.replace(out / path.name)
+    partial.rmdir()
 
 
 def _report(job: Job, dataset: Dataset, findings: Findings) -> dict[str, Any]:
