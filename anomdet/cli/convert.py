@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anomdet.data.convert.run import Converted, Job, convert
+from anomdet.data.convert.run import NOTES_FILE, Converted, Job, convert
 
 __all__ = ["Job", "convert", "summary"]
 
@@ -25,7 +25,7 @@ def summary(done: Converted) -> str:
         lines.append("not carried over as it was:")
         lines += [f"  {note}" for note in done.notes[:_MAX_NOTES]]
     if len(done.notes) > _MAX_NOTES:
-        lines.append(f"  and {len(done.notes) - _MAX_NOTES} more in {done.report}")
+        lines.append(f"  and {len(done.notes) - _MAX_NOTES} more in {NOTES_FILE}")
     if done.settings:
         lines += ["for the settings:", *(f"  {line}" for line in done.settings.splitlines())]
     return "\n".join(lines)

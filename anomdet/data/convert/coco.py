@@ -41,7 +41,7 @@ def read(source: Source) -> Dataset:
 def _json_files(folder: Path) -> list[Path]:
     """In the folder, in annotations/, or in the folders of the splits, as Roboflow exports."""
     for pattern in ("annotations/*.json", "*.json", "*/_annotations.coco.json"):
-        if found := sorted(path for path in folder.glob(pattern) if path.is_file() and path.name != "conversion.json"):
+        if found := sorted(path for path in folder.glob(pattern) if path.is_file()):
             return found
     return []
 

@@ -9,13 +9,11 @@ from typing import Any
 from anomdet.data.convert.json_files import entries, points_of, read_json, size_of, text_of, write_json
 from anomdet.data.convert.neutral import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box, enclosing
 from anomdet.data.convert.pictures import base_name, find_image, is_image
-from anomdet.data.convert.side_files import CLASSES_FILE
 from anomdet.data.image_files import list_files
 
 _TOP = frozenset({"version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth"})
 _SHAPE = frozenset({"label", "points", "group_id", "description", "shape_type", "flags", "mask", "difficult"})
 _SHAPES = ("rectangle", "polygon", "circle", "mask")
-_OWN_FILES = (CLASSES_FILE, "conversion.json")
 
 
 def read(source: Source) -> Dataset:
@@ -26,7 +24,7 @@ def read(source: Source) -> Dataset:
         return dataset
     files = list_files(source.path)
     for file in files:
-        if file.suffix != ".json" or file.name in _OWN_FILES:
+        if file.suffix != ".json":
             continue
         content = read_json(source.path / file.name, file.name, source.findings)
         if isinstance(content, dict) and "shapes" in content:

@@ -33,7 +33,7 @@ def read(source: Source) -> Dataset:
     dataset = Dataset()
     path = source.path
     if path.is_dir():
-        found = [one for one in sorted(path.glob("*.json")) if one.name != "conversion.json"]
+        found = sorted(path.glob("*.json"))
         if len(found) != 1:
             got = Phrase(f"{len(found)} of them")
             source.findings.problem(str(path), "one JSON file", got, "name the JSON file itself")

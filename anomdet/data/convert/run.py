@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import secrets
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from anomdet.data.convert.formats import FORMATS, Format
-from anomdet.data.convert.json_files import write_json
 from anomdet.data.convert.neutral import Dataset, Findings, Phrase, Source
 from anomdet.data.convert.pictures import check_pictures, place_images
 from anomdet.data.convert.side_files import (
@@ -25,7 +24,7 @@ from anomdet.data.convert.side_files import (
 )
 from anomdet.errors import Problem, UserError
 
-REPORT_FILE = "conversion.json"
+NOTES_FILE = "conversion.csv"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,6 @@ class Converted:
         notes: what is not carried over as it is, a sentence each.
         settings: the part of the settings that fits the output, as YAML; with the folder if it is AnomDet's own format.
         num_linked, num_copied: images.
-        report: the file with all notes and the files that they are about.
         written: what is worth opening.
     """
 
@@ -73,7 +71,6 @@ class Converted:
     settings: str
     num_linked: int
     num_copied: int
-    report: Path
     written: list[Path] = field(default_factory=list)
 
 
@@ -142,23 +139,22 @@ def _write(job: Job, target: Format, dataset: Dataset, findings: Findings) -> Co
         linked, copied = place_images(dataset, partial / target.images_dir) if job.with_images else (0, 0)
         target.write(dataset, partial)
         written = write_side_files(dataset, partial)
-        content = _report(job, dataset, findings)
-        write_json(partial / REPORT_FILE, content)
+        written += _write_notes(findings, partial)
         _reveal(partial, job.out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    objects = Counter(int(box.label) for picture in dataset.pictures for box in picture.boxes)
     return Converted(
-        num_images=content["images"],
-        num_normal=content["normal"],
-        objects={int(number): count for number, count in content["objects"].items()},
+        num_images=len(dataset.pictures),
+        num_normal=sum(not picture.boxes for picture in dataset.pictures),
+        objects={number: objects[number] for number in dataset.names},
         names=dataset.names,
-        notes=tuple(_sentence(note) for note in content["notes"]),
+        notes=tuple(_sentence(what, fate, files) for (what, fate), files in sorted(findings.notes.items())),
         settings=settings_hint(dataset, job.out.as_posix() if job.to_format == "anomdet" else None),
         num_linked=linked,
         num_copied=copied,
-        report=job.out / REPORT_FILE,
-        written=[job.out, *(job.out / path.relative_to(partial) for path in written), job.out / REPORT_FILE],
+        written=[job.out, *(job.out / path.relative_to(partial) for path in written)],
     )
 
 
@@ -180,22 +176,19 @@ def _reveal(partial: Path, out: Path) -> None:
     partial.rmdir()
 
 
-def _report(job: Job, dataset: Dataset, findings: Findings) -> dict[str, Any]:
-    objects = Counter(int(box.label) for picture in dataset.pictures for box in picture.boxes)
-    return {
-        "from": job.from_format,
-        "to": job.to_format,
-        "images": len(dataset.pictures),
-        "normal": sum(not picture.boxes for picture in dataset.pictures),
-        "objects": {str(number): objects[number] for number in dataset.names},
-        "notes": [
-            {"what": what, "fate": fate, "count": files.total(), "files": dict(sorted(files.items()))}
-            for (what, fate), files in sorted(findings.notes.items())
-        ],
-    }
+def _write_notes(findings: Findings, out: Path) -> list[Path]:
+    """All that is not carried over as it was, a row for each file; nothing to tell: no file."""
+    if not findings.notes:
+        return []
+    with (out / NOTES_FILE).open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("what", "fate", "count", "file"))
+        for (what, fate), files in sorted(findings.notes.items()):
+            rows.writerows((what, fate, count, name) for name, count in sorted(files.items()))
+    return [out / NOTES_FILE]
 
 
-def _sentence(note: dict[str, Any]) -> str:
-    first = next(iter(note["files"]))
-    places = f"{len(note['files'])} files, the first is {first}" if len(note["files"]) > 1 else first
-    return f"{note['count']} x {note['what']}: {note['fate']} ({places})"
+def _sentence(what: str, fate: str, files: Counter[str]) -> str:
+    first = min(files)
+    places = f"{len(files)} places, the first is {first}" if len(files) > 1 else first
+    return f"{files.total()} x {what}: {fate} ({places})"

@@ -142,6 +142,8 @@ def write(dataset: Dataset, out: Path) -> None:
             (out / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
             text = "".join(f"{stem}\n" for stem in stems)
             (out / "ImageSets" / "Main" / f"{split}.txt").write_text(text, encoding="utf-8")
+    lines = (f"{name.replace(':', ' ')}:::\n" for name in dataset.names.values())  # CVAT and Datumaro ask for it
+    (out / "labelmap.txt").write_text("# label:color_rgb:parts:actions\n" + "".join(lines), encoding="utf-8")
 
 
 def _xml(picture: Picture, names: dict[int, str]) -> str:

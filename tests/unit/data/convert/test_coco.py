@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.unit.data.convert.cases import boxes_of, notes_of, problems_of, read, write_files
+from pycocotools.coco import COCO
+
+from tests.unit.data.convert.cases import boxes_of, notes_of, problems_of, read, run, write_files
 
 # As instances_val2017.json is written.
 OFFICIAL = {
@@ -160,3 +162,13 @@ def test_files_that_are_no_coco(tmp_path: Path) -> None:
     assert "expected JSON" in told["deep.json"]
     (tmp_path / "empty").mkdir()
     assert "name the JSON file itself" in problems_of(read("coco", tmp_path / "empty")[1])[0]
+
+
+def test_pycocotools_reads_what_is_written(tmp_path: Path) -> None:
+    source = {"images/a b.png": None, "labels/a b.txt": "-7 10.25 20 30.5 40\n255 1 2 3 4\n", "images/n.png": None}
+    run(write_files(tmp_path / "source", source | {"labels/n.txt": ""}), "anomdet", "coco", tmp_path / "out")
+    coco = COCO(str(tmp_path / "out/annotations/instances.json"))
+    assert coco.getCatIds() == [-7, 255]
+    assert {image["file_name"] for image in coco.loadImgs(coco.getImgIds())} == {"a b.png", "n.png"}
+    assert [one["bbox"] for one in coco.loadAnns(coco.getAnnIds(catIds=[-7]))] == [[10.25, 20, 30.5, 40]]
+    assert coco.loadAnns(coco.getAnnIds(areaRng=[1220, 1220.5]))[0]["category_id"] == -7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -73,7 +74,6 @@ def test_out_must_be_new_or_empty_and_appears_whole(source: Path, tmp_path: Path
     run(source, "anomdet", "yolo", tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "classes.yaml",
-        "conversion.json",
         "data.yaml",
         "images",
         "labels",
@@ -215,13 +215,9 @@ def test_what_is_not_carried_over_is_told_and_kept(tmp_path: Path) -> None:
         "3 x box that leaves its image in part: kept as it is (c.json: images[0])",
         "3 x segment: only its box kept (c.json: a.png)",
     )
-    report = json.loads(done.report.read_text())
-    assert report["notes"][1] == {
-        "what": "segment",
-        "fate": "only its box kept",
-        "count": 3,
-        "files": {"c.json: a.png": 3},
-    }
+    rows = list(csv.reader((tmp_path / "out/conversion.csv").read_text().splitlines()))
+    assert rows[0] == ["what", "fate", "count", "file"]
+    assert rows[2] == ["segment", "only its box kept", "3", "c.json: a.png"]
     assert (tmp_path / "out/labels/a.txt").read_text() == "1 -5 2 9 4\n" * 3
 
 
