@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from anomdet.data.convert.neutral import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.data.convert.pictures import images_below
+from anomdet.data.image_files import check_image
+from anomdet.data.image_headers import BadImageError
 
 _MAX_VALUES = 32  # classes in one mask; a mask with soft edges has far more
 _MAX_COMPONENTS = 1000
@@ -89,7 +91,12 @@ def _read_mask(path: Path, where: str, label: str, picture: Picture, findings: F
 
 
 def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
-    mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
+    try:
+        check_image(path)  # tells what is wrong; the decoder would only complain on stderr
+        mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (BadImageError, cv2.error) as error:
+        findings.problem(where, "a readable mask", Phrase(str(error).strip()))
+        return None
     if mask is None or mask.dtype not in (np.uint8, np.uint16):
         findings.problem(where, "a readable mask of 8 or 16 bit", Phrase("something else"))
         return None

@@ -23,10 +23,15 @@ def images_below(folder: Path) -> list[str]:
     return [file.name for file in list_files(folder) if is_image(file.name)] if folder.is_dir() else []
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    return os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises for a name that is too long)
+
+
 def find_image(names: Iterable[str], roots: Sequence[Path]) -> Path | None:
     """The first file that is there: every name in the first folder, then in the next."""
     names = list(names)
-    return next((path for root in roots for name in names if name and (path := root / name).is_file()), None)
+    return next((path for root in roots for name in names if name and is_file(path := root / name)), None)
 
 
 def base_name(path: str) -> str:

@@ -24,7 +24,7 @@ from anomdet.data.convert.neutral import (
     enclosing,
     to_number,
 )
-from anomdet.data.convert.pictures import images_below, is_image, measure
+from anomdet.data.convert.pictures import images_below, is_file, is_image, measure
 from anomdet.data.convert.side_files import CLASSES_FILE, load_yaml, read_lines
 
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
@@ -78,7 +78,7 @@ def _settings(source: Source) -> tuple[Path | None, dict]:
 def _root(content: dict, yaml_path: Path) -> Path:
     """``path`` where it leads somewhere; it is often that of another machine."""
     given = yaml_path.parent / str(content.get("path") or "")
-    return given if given.is_dir() else yaml_path.parent
+    return given if os.path.isdir(given) else yaml_path.parent  # noqa: PTH112 (as is_file)
 
 
 def _names(content: dict, where: str, findings: Findings) -> dict[int, str]:
@@ -115,7 +115,7 @@ def _listed(content: dict, root: Path, source: Source) -> Iterator[tuple[Path, s
         for text in value if isinstance(value, list) else [value] if value else []:
             # Roboflow writes ../train/images where train/images is meant
             guesses = [root / str(text), root / str(text).removeprefix("../")]
-            path = next((guess for guess in guesses if guess.exists()), None)
+            path = next((guess for guess in guesses if os.path.exists(guess)), None)  # noqa: PTH110
             if path is None:
                 source.findings.problem(f"data.yaml: {key}", "a folder or a list of images", str(text), "mend the path")
             elif path.is_dir():
@@ -130,7 +130,7 @@ def _from_list(path: Path, root: Path, source: Source) -> Iterator[Path]:
             source.findings.problem(place, "the path of an image", line)
             continue
         guesses = [path.parent / line, root / line]
-        yield next((guess for guess in guesses if guess.is_file()), guesses[0])
+        yield next((guess for guess in guesses if is_file(guess)), guesses[0])
 
 
 def _name(path: Path, root: Path) -> str:
@@ -150,14 +150,14 @@ def _label_path(path: Path) -> Path:
     if not found:
         return Path(text)
     mirrored = Path(f"{before}/labels/{after}").with_suffix(".txt")
-    return mirrored if mirrored.is_file() or not Path(text).is_file() else Path(text)
+    return mirrored if is_file(mirrored) or not is_file(text) else Path(text)
 
 
 def _read_labels(picture: Picture, path: Path, dataset: Dataset, keypoints: bool, source: Source) -> None:
     if not measure(picture, source.findings):
         return
     label_path = _label_path(path)
-    if not label_path.is_file():
+    if not is_file(label_path):
         source.findings.note("image without a label file", "taken as normal, as YOLO does", picture.where)
         return
     names = {number: name for name, number in dataset.numbers.items()}

@@ -97,7 +97,7 @@ def test_problems(tmp_path: Path) -> None:
         "masks/a.png: expected at most 32 grey values, got 159",
         "masks/b.png: expected a grey mask, got one with colours",
         "expected the image's size 160 x 100 (width x height), got 10 x 10",
-        "masks/d.png: expected a readable mask of 8 or 16 bit",
+        "masks/d.png: expected a readable mask, got an empty file",
         "masks/e.png: expected at most 1000 components of class 1",
         "masks/stray.png: expected a mask of an image of the same name, got no such image",
     ):

@@ -97,6 +97,14 @@ def test_bad_yaml(tmp_path: Path) -> None:
         assert any(told in text for text in problems_of(findings)), problems_of(findings)
 
 
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    files = {"data.yaml": f"path: {'p' * 400}\ntrain: [train.txt, {'t' * 400}]\nnames: [a]\n"}
+    _, findings = read("yolo", write_files(tmp_path, files | {"train.txt": f"{'i' * 400}.png\n", "images/a.png": None}))
+    told = problems_of(findings)
+    assert any("expected a folder or a list of images, got 'ttt" in text for text in told)
+    assert any("expected a readable image, got File name too long" in text for text in told)
+
+
 def test_ultralytics_finds_what_is_written(tmp_path: Path) -> None:
     """The rules of its documentation: names from 0 without gaps, ./images in lists, labels mirror the last /images/."""
     source = {
