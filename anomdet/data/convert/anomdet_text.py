@@ -24,8 +24,9 @@ def read(source: Source) -> Dataset:
     for name in names:
         picture = Picture(name, f"images/{name}", folders[0] / name)
         dataset.pictures.append(picture)
-        if picture.stem in labels:
-            _read_labels(folders[1] / labels[picture.stem], f"labels/{labels[picture.stem]}", picture, source.findings)
+        label = labels.get(picture.stem)
+        if label is not None:
+            _read_labels(f"{folders[1]}/{label}", f"labels/{label}", picture, source.findings)
         else:
             hint = "write an empty file for a normal image"
             source.findings.problem(picture.where, f"labels/{picture.stem}.txt", NOTHING, hint)
@@ -35,12 +36,13 @@ def read(source: Source) -> Dataset:
     return dataset
 
 
-def _read_labels(path: Path, where: str, picture: Picture, findings: Findings) -> None:
+def _read_labels(path: str, where: str, picture: Picture, findings: Findings) -> None:
     label_file = parse_label_file(path, where=where)
     findings.problems.extend(label_file.problems)
     if not label_file.line_nums:
         return
-    lines = path.read_text(encoding="utf-8-sig").split("\n")  # the parsed boxes are single precision
+    with open(path, "rb") as file:  # noqa: PTH123 (speed)
+        lines = file.read().decode("utf-8-sig").split("\n")  # the parsed boxes are single precision
     for class_num, line_num in zip(label_file.labels.class_nums.tolist(), label_file.line_nums, strict=True):
         x, y, width, height = (float(field) for field in lines[line_num - 1].split()[1:])
         add_box(picture, Box(class_num, x, y, width, height, f"{where}:{line_num}"), findings)

@@ -116,6 +116,10 @@ def _result(result: dict, place: str, picture: Picture, owner: str, findings: Fi
         findings.note(f"result of type {kind!r}", "left out: it has no labelled box", owner)
         return
     size = size_of(result, ("original_width", "original_height"), place, findings)
+    if size[0] and picture.width and size != (picture.width, picture.height):
+        got = Phrase(f"{size[0]} x {size[1]}")
+        findings.problem(place, f"the image's size {picture.width} x {picture.height} (width x height)", got)
+        return
     picture.width, picture.height = size if size[0] else (picture.width, picture.height)
     if not picture.width and not measure(picture, findings):
         findings.problem(f"{place}.original_width", "the image's size", NOTHING, "name its folder with --images")

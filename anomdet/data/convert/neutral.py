@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Picture:
         width, height: of the upright image, pixels; 0 as long as they are not known.
         boxes: its objects.
         split: ``train``, ``val``, ``test``, or empty.
+        measured: whether the file's header was read and fits; None: not yet.
     """
 
     file_name: str
@@ -53,11 +55,12 @@ class Picture:
     height: int = 0
     boxes: list[Box] = field(default_factory=list)
     split: str = ""
+    measured: bool | None = None
 
     @property
     def stem(self) -> str:
         """The name without its suffix."""
-        return self.file_name[: -len(suffix)] if (suffix := Path(self.file_name).suffix) else self.file_name
+        return os.path.splitext(self.file_name)[0]  # noqa: PTH122 (a Path is twenty times slower)
 
 
 @dataclass

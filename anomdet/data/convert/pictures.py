@@ -40,13 +40,19 @@ def base_name(path: str) -> str:
 
 
 def measure(picture: Picture, findings: Findings) -> bool:
-    """Fill in the size from the file's header; False and a problem if it has none or another than the source says."""
+    """Fill in the size from the header, once; False and a problem if there is none or the source says another."""
     if picture.path is None:
         return bool(picture.width)
+    if picture.measured is None:
+        picture.measured = _measure(picture, picture.path, findings)
+    return picture.measured
+
+
+def _measure(picture: Picture, path: Path, findings: Findings) -> bool:
     try:
-        header = check_image(picture.path)
+        header = check_image(path)
     except BadImageError as error:
-        findings.problem(str(picture.path), "a readable image", Phrase(error))
+        findings.problem(str(path), "a readable image", Phrase(error))
         return False
     height, width = header.upright_hw
     if picture.width and (picture.width, picture.height) != (width, height):

@@ -137,6 +137,12 @@ def test_problems_of_many_kinds_at_once(source: Path, tmp_path: Path) -> None:
         assert text in told, told
 
 
+def test_a_bad_image_is_told_once(tmp_path: Path) -> None:
+    files = {"images/a.png": b"no image", "labels/a.txt": "0 0.5 0.5 1 1\n", "images/b.png": None}
+    told = refused(write_files(tmp_path / "yolo", files), "yolo", "coco", tmp_path / "out")
+    assert "the source has 1 problem:" in told
+
+
 def test_two_images_with_one_label_file(source: Path, tmp_path: Path) -> None:
     coco = {"images": [{"id": i, "file_name": f"a.{kind}"} for i, kind in enumerate(("png", "jpg"))]}
     write_files(
