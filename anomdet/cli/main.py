@@ -149,7 +149,7 @@ def browse(
 
 @app.command(epilog="Example: anomdet convert coco.json --from coco --to anomdet --out data --images pictures")
 def convert(  # noqa: PLR0913 (its arguments are the command's options)
-    source: Annotated[Path, typer.Argument(help="The labels: a folder, or COCO's, CVAT's... file.", metavar="SRC")],
+    src: Annotated[Path, typer.Argument(help="The labels: a folder, or COCO's, CVAT's... file.", metavar="SRC")],
     from_format: Annotated[str, typer.Option("--from", help=f"{_FORMATS}, masks or deeppcb.")],
     to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
@@ -168,7 +168,7 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.cli.convert import Job, summary
     from anomdet.cli.convert import convert as run
 
-    done = run(Job(source, from_format, to_format, out, images, classes, not no_images))
+    done = run(Job(src, from_format, to_format, out, images, classes, not no_images))
     typer.echo(summary(done))
     name_files(done.written)
 

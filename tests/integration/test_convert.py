@@ -61,12 +61,13 @@ def test_bad_input_ends_with_2_and_names_the_line(drawn: Path, tmp_path: Path, c
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("missing", ["--from", "--to", "--out"])
+@pytest.mark.parametrize("missing", ["--from", "--to", "--out", "src"])
 def test_missing_options(missing: str, drawn: Path, tmp_path: Path, capsys: Capture) -> None:
     given = {"--from": "anomdet", "--to": "yolo", "--out": str(tmp_path / "out")}
     words = [word for option in given if option != missing for word in (option, given[option])]
+    words += [str(drawn)] if missing != "src" else []
     with pytest.raises(SystemExit) as ended:
-        main(["convert", str(drawn), *words])
+        main(["convert", *words])
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert missing in told
