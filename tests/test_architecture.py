@@ -204,6 +204,7 @@ HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "numpy", "cv2", "a
         ("anomdet.boxes", tuple(name for name in HEAVY if name != "numpy")),
         ("anomdet.evaluation.summary", ("torch", "mmengine", "mmcv", "mmdet", "albumentations")),
         ("anomdet.report.write", ("torch", "mmengine", "mmcv", "mmdet", "albumentations", "timm", "pydantic")),
+        ("anomdet.data.convert.run", ("torch", "mmengine", "mmcv", "mmdet", "albumentations", "pydantic")),
         ("anomdet.visualization.draw", ("torch", "mmengine", "mmcv", "mmdet", "albumentations")),
     ],
 )
