@@ -1,8 +1,8 @@
 """Whether x and y were exchanged, from the pixels: in square images the boxes alone cannot show it.
 
 A square can be laid over itself in eight ways. Where boxes mark something, the pixels under them differ from those
-under the same boxes laid the other ways. So the way that is right stands out from the ways that mirror it: if that is the
-way as written, x and y are right; if it is the one that exchanges the two, they are not.
+under the same boxes laid the other ways. So the way that is right stands out from the ways that mirror it: if that is
+the way as written, x and y are right; if it is the one that exchanges the two, they are not.
 """
 
 from __future__ import annotations

@@ -199,8 +199,10 @@ def _as_expected(fits: dict[str, Fit], values: Floats, size_wh: Floats, scaled: 
     )
     told = f"{read.percent} of the {len(values)} boxes reach outside" + (f"; {others}" if others else "")
     questions = []
-    if not read.num_wrong and not fits[CENTRE].num_wrong:
-        questions.append("corner or centre: no box is nearer to a border than half its size")
+    if not fits[CENTRE].num_wrong:
+        none = "no box is nearer to a border than half its size"
+        some = f"{read.num_wrong} boxes reach outside as corner and size, none as centre and size: too few to be sure"
+        questions.append(f"corner or centre: {some if read.num_wrong else none}")
     if (size_wh[:, 0] == size_wh[:, 1]).all():
         questions.append("x before y or y before x: all images are square; --decode compares what the boxes show")
     elif not fits[SWAPPED].num_wrong:

@@ -60,8 +60,7 @@ def beyond(bboxes_xywh: Floats, size_wh: Floats) -> Floats:
 
 def outside(bboxes_xywh: Floats, size_wh: Floats) -> NDArray[np.bool_]:
     """Boxes ``(N,)`` that share no pixel with their image; False where it is not known."""
-    found: NDArray[np.bool_] = (beyond(bboxes_xywh, size_wh) >= np.tile(bboxes_xywh[:, 2:], 2)).any(axis=1)
-    return found
+    return np.asarray((beyond(bboxes_xywh, size_wh) >= np.tile(bboxes_xywh[:, 2:], 2)).any(axis=1))
 
 
 def _reach(border: str, beyond_px: float, side_px: float) -> str:
