@@ -137,10 +137,10 @@ def _write_label(checked: Checked, kept: _Kept, target: Path, changes: list[Chan
     for at in kept.keep:
         line_num = int(checked.boxes.line_nums[at])
         written = _line(checked.boxes.class_nums[at], checked.boxes.values[at])
-        mended = rewrites[line_num].before if line_num in rewrites else written
         lines.append(_mend_box(checked, at, written))
         if line_num in rewrites:
-            changes.append(Change(where, line_num, "rewritten", rewrites[line_num].code, mended, lines[-1]))
+            rewrite = rewrites[line_num]
+            changes.append(Change(where, line_num, "rewritten", rewrite.code, rewrite.before, lines[-1]))
         elif lines[-1] != written:
             action, code = _why(checked, at)
             changes.append(Change(where, line_num, action, code, written, lines[-1]))
