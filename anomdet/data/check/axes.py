@@ -104,7 +104,7 @@ def _eight_ways(bbox_xywh: Sequence[int], side_px: int) -> list[tuple[int, int, 
 
 
 def _look(grey: np.ndarray, edges: np.ndarray, x: int, y: int, width: int, height: int) -> list[float]:
-    x, y = max(x, 0), max(y, 0)
+    x, y = min(max(x, 0), grey.shape[1] - 1), min(max(y, 0), grey.shape[0] - 1)
     rows, columns = slice(y, y + max(height, 1)), slice(x, x + max(width, 1))
     inside = grey[rows, columns]
     around = grey[max(y - height // 2, 0) : y + height * 3 // 2 + 1, max(x - width // 2, 0) : x + width * 3 // 2 + 1]

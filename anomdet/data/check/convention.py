@@ -25,6 +25,7 @@ MIN_BOXES = 10
 _MAX_SHARE = 1.05  # the far corner of a normalised box may be rounded up
 _MIN_SIDE_PX = 16  # of an image, for boxes under 1 px to be absurd
 _MIN_WRONG = 3
+_MIN_CORRELATED = 20
 _MIN_ONE_SIDED = 8  # boxes beyond the right and bottom border, where none is as near to the left and top
 _CODES = {
     CORNERS: "boxes-two-corners",
@@ -91,7 +92,7 @@ def find_convention(boxes: Boxes) -> Convention:
         told = f"{len(values)} boxes are too few to tell the convention from; at least {MIN_BOXES} are needed"
         return Convention(AS_EXPECTED, scaled, open_questions=(told,))
     for reading, seen in (
-        (CORNERS, _is_corners(fits, values)),
+        (CORNERS, _is_corners(fits, values / np.tile(size_wh, 2))),
         (CENTRE, _is_centre(fits, values)),
         (SWAPPED, _is_swapped(fits[AS_EXPECTED], fits[SWAPPED])),
         (SWAPPED_CORNERS, _is_swapped(fits[CORNERS], fits[SWAPPED_CORNERS]) and _fits(fits, SWAPPED_CORNERS)),
@@ -135,15 +136,14 @@ def _fits(fits: dict[str, Fit], reading: str) -> bool:
     return wrong >= _MIN_WRONG and fits[reading].num_wrong <= wrong / 10
 
 
-def _is_corners(fits: dict[str, Fit], values: Floats) -> bool | str:
+def _is_corners(fits: dict[str, Fit], shares: Floats) -> bool | str:
     """Two corners: many boxes leave the image as read, hardly any as corners; or far corners follow near ones."""
     if _fits(fits, CORNERS) and fits[AS_EXPECTED].wrong.mean() >= 0.05:
         return True
-    if fits[CORNERS].wrong.mean() > 0.01 or np.ptp(values[:, :2], axis=0).min() <= 0:
+    if len(shares) < _MIN_CORRELATED or fits[CORNERS].wrong.mean() > 0.01 or np.ptp(shares, axis=0).min() <= 0:
         return False
-    if np.ptp(values[:, 2:], axis=0).min() <= 0:
-        return False
-    along_x, along_y = (np.corrcoef(values[:, k], values[:, k + 2])[0, 1] for k in (0, 1))
+    # Of the image's size: in images of many sizes everything in pixels grows together.
+    along_x, along_y = (np.corrcoef(shares[:, k], shares[:, k + 2])[0, 1] for k in (0, 1))
     if min(along_x, along_y) < 0.8:
         return False
     return (

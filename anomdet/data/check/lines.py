@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from anomdet.data.check.findings import Finding
 from anomdet.data.check.text import read_text
 from anomdet.data.labels import INTEGER, LINE, LINE_FORMAT, LineFault, is_box, line_fault, shorten
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One object as it was written: the class number and four numbers, of whatever meaning."""
 
     line: int
@@ -62,12 +62,14 @@ def read_labels(data: bytes, file: str, names: Mapping[str, int]) -> ReadLabels:
         read.findings.append(Finding(odd.code, file, odd.line, odd.expected, odd.got, odd.hint))
         if text.readable:
             read.rewrites.append(Rewrite(0, odd.got, odd.code))
+    matches, append = LINE.fullmatch, read.rows.append
     for line_num, line in enumerate(text.lines, start=1):
-        match = LINE.fullmatch(line)
+        match = matches(line)
         if match:
-            x, y, width, height = map(float, match.groups()[1:])
-            if is_box((x, y, width, height)):
-                read.rows.append(Row(line_num, int(match[1]), (x, y, width, height)))
+            class_num, *numbers = match.groups()
+            x, y, width, height = values = tuple(map(float, numbers))
+            if is_box(values):
+                append(Row(line_num, int(class_num), (x, y, width, height)))
                 continue
         if line.strip():
             _judge(read, file, line_num, line, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -70,7 +71,9 @@ def show_sarif(checked: Checked, findings: list[Finding]) -> str:
 
 
 def _result(found: Finding, rule_at: int) -> dict[str, Any]:
-    location: dict[str, Any] = {"artifactLocation": {"uri": quote(found.file or "."), "uriBaseId": "DATA_DIR"}}
+    location: dict[str, Any] = {
+        "artifactLocation": {"uri": quote(os.fsencode(found.file or ".")), "uriBaseId": "DATA_DIR"}
+    }
     if found.line:
         location["region"] = {"startLine": found.line}
     return {

@@ -80,7 +80,7 @@ def write_mended(checked: Checked, out_dir: Path) -> Mended:
             num_images += 1
         changes += _kept(checked.findings, changes)
         changes.sort(key=lambda change: (change.file, change.line))
-        (partial / CHANGES).write_text(_csv(changes), encoding="utf-8")
+        (partial / CHANGES).write_text(_csv(changes), encoding="utf-8", errors="backslashreplace")
     return Mended(out_dir, num_images, changes)
 
 

@@ -67,21 +67,25 @@ def _of_kind(
     files: list[FoundFile], suffixes: tuple[str, ...], folder: str, findings: list[Finding]
 ) -> list[FoundFile]:
     """Those with one of the suffixes; the others are noted."""
+    chosen = []
     for file in files:
-        if file.suffix not in suffixes:
-            expected = f"only {' '.join(suffix[1:] for suffix in suffixes)} files"
-            findings.append(Finding("file-ignored", f"{folder}/{file.name}", 0, expected, "another; it is ignored"))
-    return [file for file in files if file.suffix in suffixes]
+        if file.suffix in suffixes:
+            chosen.append(file)
+            continue
+        expected = f"only {' '.join(suffix[1:] for suffix in suffixes)} files"
+        findings.append(Finding("file-ignored", f"{folder}/{file.name}", 0, expected, "another; it is ignored"))
+    return chosen
 
 
 def _label_of_stem(labels: list[FoundFile], findings: list[Finding]) -> dict[str, FoundFile]:
     """Training takes the last of two that differ only in the case of their suffix."""
     label_of: dict[str, FoundFile] = {}
     for label in labels:
-        if label.stem in label_of:
-            got = f"labels/{label_of[label.stem].name} too, of which one is ignored"
+        stem = label.stem
+        if stem in label_of:
+            got = f"labels/{label_of[stem].name} too, of which one is ignored"
             findings.append(Finding("label-twins", f"labels/{label.name}", 0, "one label file for an image", got))
-        label_of[label.stem] = label
+        label_of[stem] = label
     return label_of
 
 
@@ -91,18 +95,20 @@ def _pair_images(
     entries: list[Entry] = []
     first_of: dict[str, FoundFile] = {}
     lower = {stem.lower(): label for stem, label in label_of.items()}
-    twins = {image.stem for image in images if first_of.setdefault(image.stem, image) is not image}
-    for image in images:
-        label = label_of.get(image.stem)
-        first = first_of[image.stem]
+    stems = [image.stem for image in images]
+    pairs = list(zip(stems, images, strict=True))
+    twins = {stem for stem, image in pairs if first_of.setdefault(stem, image) is not image}
+    for stem, image in pairs:
+        label = label_of.get(stem)
+        first = first_of[stem]
         if first is not image:
             got = f"images/{first.name} too, which has the same label file"
             findings.append(Finding("image-twins", f"images/{image.name}", 0, "a name of its own", got, "rename one"))
         elif label is None:
-            near = lower.get(image.stem.lower())
+            near = lower.get(stem.lower())
             findings.append(_without_label(image, near, missing_labels))
         may_miss = label is not None or missing_labels == "normal"
-        entries.append(Entry(image, label if first is image else None, may_miss and image.stem not in twins))
+        entries.append(Entry(image, label if first is image else None, may_miss and stem not in twins))
     return entries
 
 

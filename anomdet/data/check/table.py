@@ -55,9 +55,9 @@ class BoxCollector:
         """The objects of one label file; ``size_wh`` of its image, nan where it is not known."""
         at = len(self._files)
         self._files.append(file)
-        for row in rows:
-            self._integers.extend((at, row.line, row.class_num))
-            self._numbers.extend((*row.values, *size_wh))
+        for line, class_num, values in rows:
+            self._integers.extend((at, line, class_num))
+            self._numbers.extend(values + size_wh)
 
     def boxes(self) -> Boxes:
         """Everything added so far."""

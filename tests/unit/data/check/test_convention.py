@@ -147,6 +147,16 @@ def test_corners_near_the_origin_give_themselves_away_by_their_correlation():
     assert found is not None and found.code == "boxes-two-corners" and "correlation" in found.got
 
 
+def test_large_boxes_in_images_of_many_sizes_are_not_blamed():
+    """A part that fills its image: in pixels its corner and its size grow with the image, and so together."""
+    rng = np.random.default_rng(0)
+    size_wh = rng.integers(300, 3000, (200, 2)).astype(float)
+    corner = (0.1 + rng.normal(0, 0.01, (200, 2))) * size_wh
+    boxes = make_boxes(np.hstack([corner, 0.8 * size_wh]).round())
+    boxes.size_wh[:] = size_wh
+    assert find_convention(boxes).code == ""
+
+
 def test_halves_where_sizes_are_odd_are_centres():
     rng = np.random.default_rng(0)
     side = rng.integers(10, 40, (100, 2))

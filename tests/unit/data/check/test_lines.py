@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from anomdet.data.check.lines import read_labels
@@ -92,6 +94,21 @@ def test_binary_is_told_once(data):
 )
 def test_blank(data, blank):
     assert read_labels(data, "a.txt", {}).blank == blank
+
+
+LONG = 300_000
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1 2 3 4 " + "5" * LONG + "x", "1," * LONG, " " * LONG + "x", "1" + " " * LONG + ";", "[" * LONG, "1;2,3" * LONG]
+    + ["1 " * LONG, "1," + "9" * LONG + ",3,4,5", "nan" * LONG, ("1 2" + "," * LONG + " 3")],
+    ids=lambda line: f"{line[:12]!r}",
+)
+def test_long_lines_take_no_time(line):
+    start = time.perf_counter()
+    assert read_labels(line.encode(), "a.txt", {}).findings[0].line == 1
+    assert time.perf_counter() - start < 2
 
 
 def test_one_line_with_a_carriage_return_is_a_line():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from anomdet.data.check.findings import ERROR, count_severities, make_strict
+from anomdet.data.check.machine import show_json, show_sarif
+from anomdet.data.check.mend import write_mended
 from anomdet.data.check.run import Checked, Rules, check_data
 from anomdet.data.check.show import show_text, verdict
 from anomdet.data.index import scan
@@ -156,6 +159,18 @@ def test_case_is_hinted(make_data):
 def test_a_missing_folder_is_bad_input(tmp_path):
     with pytest.raises(UserError, match="images: expected a folder, got nothing"):
         check_data(tmp_path, Rules())
+
+
+def test_names_that_no_text_can_hold(make_data, tmp_path):
+    """A name on a disk is bytes; findings of it are still shown and written in every format."""
+    data_dir = make_data(TEXTS)
+    for name in (b"\xff.txt", b"a\nb.txt", b"\x1b[2J.txt"):
+        (data_dir / "labels" / os.fsdecode(name)).write_text("1 2 3\n")
+    checked = check_data(data_dir, Rules())
+    text = show_text(checked, checked.findings)
+    assert "labels/\\udcff.txt:1" in text and "labels/a\\nb.txt:1" in text and "\x1b" not in text
+    assert "%FF.txt" in show_sarif(checked, checked.findings) and "udcff" in show_json(checked, checked.findings)
+    assert "udcff" in (write_mended(checked, tmp_path / "out").out_dir / "changes.csv").read_text(encoding="utf-8")
 
 
 def test_strict(make_data):
