@@ -93,6 +93,36 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
         name_files(result.written)
 
 
+@app.command(epilog="Example: anomdet check --data data --fix data_mended")
+def check(  # noqa: PLR0913 (its arguments are the command's options)
+    config: Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML settings; or --data.")] = None,  # noqa: UP045
+    overrides: Overrides = None,
+    data: Annotated[Optional[Path], typer.Option(help="Folder that holds images/ and labels/.")] = None,  # noqa: UP045
+    style: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
+    out: Annotated[Optional[Path], typer.Option(help="File for the findings; default: the screen.")] = None,  # noqa: UP045
+    fix: Annotated[Optional[Path], typer.Option(help="Empty or new folder for a mended copy.")] = None,  # noqa: UP045
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show all places, not only 20 of a kind.")] = False,
+    decode: Annotated[bool, typer.Option("--decode", help="Read all pixels too, not only headers.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Find what is wrong with the data.
+
+    Ends with 0 if nothing is, with 1 if there are errors, with 2 if it could not look.
+    """
+    from anomdet.cli.check import Manner
+    from anomdet.cli.check import check as run
+
+    manner = Manner(style, strict, everything, decode)
+    told = run(config, overrides or (), data=data, manner=manner, fix=fix, out=out)
+    if out is None:
+        typer.echo(told.text)
+    if told.written:
+        typer.echo(told.summary, err=out is None and style != "text")
+        typer.echo("\n".join(["wrote:", *(f"  {path}" for path in told.written)]), err=out is None and style != "text")
+    raise typer.Exit(told.exit_code)
+
+
 @app.command(epilog="Example: anomdet compare logs_a/evaluation logs_b/evaluation")
 def compare(
     first: Annotated[Path, typer.Argument(help="A folder that `anomdet evaluate` wrote.")],
@@ -212,7 +242,10 @@ def demo(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 2 bad input, 130 interrupted, 143 terminated, 1 anything unforeseen."""
+    """Run a command and exit.
+
+    0 done, 2 bad input, 130 interrupted, 143 terminated, 1 findings of `check` or anything unforeseen.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given or os.environ.get("ANOMDET_DEBUG") == "1"
     sys.exit(run_command(lambda: _invoke(given or ["--help"]), given, debug=debug))

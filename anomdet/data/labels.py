@@ -6,6 +6,7 @@ Pixels of the upright image, the corner is the top left one; an empty file is a 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem
 
 LINE_FORMAT = "class_num x_corner y_corner width height"
-_INTEGER = r"[+-]?[0-9]{1,18}"
-_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_LINE = re.compile(rf"\s*({_INTEGER})" + rf"\s+({_NUMBER})" * 4 + r"\s*", re.ASCII)
-_LIMIT = 1e7  # pixels; float32 holds smaller numbers to the pixel
+INTEGER = r"[+-]?[0-9]{1,18}"
+NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"  # one way to match only: long lines stay quick
+LINE = re.compile(rf"\s*({INTEGER})" + rf"\s+({NUMBER})" * 4 + r"\s*", re.ASCII)
+LIMIT_PX = 1e7  # float32 holds smaller numbers to the pixel
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,21 @@ class Labels:
 
 
 NO_OBJECTS = Labels(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True)
+class LineFault:
+    """Why a line is no object.
+
+    Args:
+        code: a name for this kind of fault that never changes, as ``label-field-count``.
+        expected, got, hint: as in :class:`Problem`.
+    """
+
+    code: str
+    expected: str
+    got: str
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,16 +88,17 @@ def parse_label_file(path: str | Path, *, where: str) -> LabelFile:
     line_nums: list[int] = []
     problems: list[Problem] = []
     for line_num, line in enumerate(text.split("\n"), start=1):
-        match = _LINE.fullmatch(line)
+        match = LINE.fullmatch(line)
         if match:
             row = [float(field) for field in match.groups()[1:]]
-            if _is_box(row):
+            if is_box(row):
                 rows.append(row)
                 class_nums.append(int(match[1]))
                 line_nums.append(line_num)
                 continue
         if line.strip():
-            problems.append(Problem(f"{where}:{line_num}", *_what_is_wrong(line.split())))
+            fault = line_fault(line)
+            problems.append(Problem(f"{where}:{line_num}", fault.expected, fault.got, fault.hint))
     if not rows:
         return LabelFile(NO_OBJECTS, (), tuple(problems))
     boxes = np.array(rows)
@@ -90,27 +107,44 @@ def parse_label_file(path: str | Path, *, where: str) -> LabelFile:
     return LabelFile(labels, tuple(line_nums), tuple(problems))
 
 
-def _is_box(row: list[float]) -> bool:
+def is_box(row: Sequence[float]) -> bool:
+    """Whether corner and size are pixels within the limits."""
     x, y, width, height = row
-    return 0 < width < _LIMIT and 0 < height < _LIMIT and abs(x) < _LIMIT and abs(y) < _LIMIT
+    return 0 < width < LIMIT_PX and 0 < height < LIMIT_PX and abs(x) < LIMIT_PX and abs(y) < LIMIT_PX
 
 
-def _what_is_wrong(fields: list[str]) -> tuple[str, str, str]:
-    """Expected, got and hint for a line that is no object."""
+def line_fault(line: str) -> LineFault:
+    """What is wrong with a line that is no object; the line is neither good nor blank."""
+    fields = line.split()
     if len(fields) != 5:
-        hint = "separate the numbers with spaces" if re.search("[,;]", " ".join(fields)) else ""
-        return f"5 numbers '{LINE_FORMAT}'", f"{len(fields)}: {_shorten(' '.join(fields))!r}", hint
-    if not re.fullmatch(_INTEGER, fields[0]):
-        return "an integer as class_num", repr(_shorten(fields[0])), ""
+        hint = "separate the numbers with spaces" if re.search("[,;]", line) else ""
+        got = f"{len(fields)}: {shorten(' '.join(fields))!r}"
+        return LineFault("label-field-count", f"5 numbers '{LINE_FORMAT}'", got, hint)
+    if not re.fullmatch(INTEGER, fields[0]):
+        return LineFault("label-class-not-integer", "an integer as class_num", repr(shorten(fields[0])))
     for name, field in zip(LINE_FORMAT.split()[1:], fields[1:], strict=True):
-        if not re.fullmatch(_NUMBER, field) or not abs(float(field)) < _LIMIT:
-            return f"a finite number of pixels as {name}", repr(_shorten(field)), ""
+        code = _number_fault(field)
+        if code:
+            return LineFault(code, f"a finite number of pixels as {name}", repr(shorten(field)))
         if name in ("width", "height") and float(field) <= 0:
-            return f"a {name} > 0", field, "the box is a corner and a size, not two corners"
-    raise AssertionError(f"a good line: {fields}")
+            hint = "the box is a corner and a size, not two corners"
+            return LineFault("label-size-not-positive", f"a {name} > 0", shorten(field), hint)
+    odd = next(character for character in line if character.isspace() and character not in " \t\n\r\f\v")
+    return LineFault("label-odd-space", "numbers separated by spaces or tabs", f"the character U+{ord(odd):04X}")
 
 
-def _shorten(text: str, limit: int = 60) -> str:
+def _number_fault(field: str) -> str:
+    """The code of a field that is no number of pixels; empty if it is one."""
+    if re.fullmatch(NUMBER, field):
+        return "" if abs(float(field)) < LIMIT_PX else "label-too-large"
+    return "label-not-finite" if _NOT_FINITE.fullmatch(field) else "label-not-a-number"
+
+
+_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """At most ``limit`` characters."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

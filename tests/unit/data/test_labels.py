@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,18 @@ def test_written_labels_read_back_equal(tmp_path):
     np.testing.assert_array_equal(again.bboxes_xyxy, boxes)
     np.testing.assert_array_equal(again.class_nums, labels.class_nums)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\x1c", "\u3000", "\x85"])
+def test_a_space_that_is_none_is_named(tmp_path, space):
+    """str.split() takes these for spaces, the format does not."""
+    _, problems = parse(tmp_path, f"1{space}2 3 4 5\n")
+    assert len(problems) == 1 and f"U+{ord(space):04X}" in problems[0].got
+
+
+@pytest.mark.parametrize("line", ["1" + " 1111111111" * 4 * 100 + "x", "1" + f" {'1' * 2000}" * 4 + "x"])
+def test_long_digits_take_no_time(tmp_path, line):
+    """A number that a pattern can match in many ways takes time to the fourth power of its length."""
+    start = time.perf_counter()
+    _, problems = parse(tmp_path, line)
+    assert len(problems) == 1 and time.perf_counter() - start < 1
