@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 import typer
 
 from anomdet.cli.failures import run_command
-from anomdet.cli.ranks import is_main_process
+from anomdet.cli.ranks import is_main_process, without_local_rank
 
 app = typer.Typer(
     name="anomdet",
@@ -246,7 +246,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     0 done, 2 bad input, 130 interrupted, 143 terminated, 1 findings of `check` or anything unforeseen.
     """
-    given = sys.argv[1:] if arguments is None else arguments
+    given = without_local_rank(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("ANOMDET_DEBUG") == "1"
     sys.exit(run_command(lambda: _invoke(given or ["--help"]), given, debug=debug))
 

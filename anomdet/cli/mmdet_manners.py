@@ -39,6 +39,8 @@ def test(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", help="folder of metrics.json and predictions.json")
     parser.add_argument("--show-dir", help="folder of pictures; without it none are drawn")
     parser.add_argument("--split", default="test", help="train, val or test")
+    parser.add_argument("--launcher", choices=["none", "pytorch"], default="none", help="pytorch: under torchrun")
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
     _main(parser, _test, arguments)
 
 

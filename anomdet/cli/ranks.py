@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 
 _STORE_TIMEOUT = timedelta(seconds=5)
@@ -12,6 +13,24 @@ _STORE_TIMEOUT = timedelta(seconds=5)
 def is_main_process() -> bool:
     """Whether this process may write and speak."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def without_local_rank(arguments: Sequence[str]) -> list[str]:
+    """A command line without torch.distributed.launch's ``--local_rank=N``, which the environment has too."""
+    kept, is_value = [], False
+    for text in arguments:
+        if is_value:
+            is_value = False
+        elif text in ("--local-rank", "--local_rank"):
+            is_value = True
+        elif not text.startswith(("--local-rank=", "--local_rank=")):
+            kept.append(text)
+    return kept
+
+
+def may_restart() -> bool:
+    """Whether torchrun starts the processes again when one of them fails (``--max-restarts``)."""
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
 
 def num_processes() -> int:

@@ -12,11 +12,11 @@ from typing import Any
 import typer
 
 from anomdet.cli.failures import interruption
-from anomdet.cli.ranks import is_main_process
+from anomdet.cli.ranks import is_main_process, may_restart
 from anomdet.cli.run_config import Run, load_run
 from anomdet.errors import Problem, UserError
 
-LOG_NAME = "training.log"
+LOG_NAME, LAST_NAME = "training.log", "last.pth"
 _LOG_FILES = (LOG_NAME, "settings.yaml", "config.py", "evaluation", "visualization", "evaluation.log")
 
 
@@ -44,6 +44,9 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     log_dir, checkpoint_dir = Path(config.work_dir), Path(config.default_hooks.checkpoint.out_dir)
     make_folder(log_dir, "logging.log_dir")
     make_folder(checkpoint_dir, "logging.checkpoint_dir")
+    if resume and not (checkpoint_dir / LAST_NAME).is_file() and may_restart():
+        resume = False  # the first start of processes that torchrun may start again
+        notes.append(f"--resume: no {LAST_NAME} yet, so this training starts from its beginning")
     if resume:
         fitted.resume, fitted.load_from = True, str(_last_checkpoint(checkpoint_dir))
     trackers, fitted.visualizer = fitted.get("visualizer"), None
@@ -116,7 +119,7 @@ def _hook(runner: Any, attribute: str) -> Any:
 
 
 def _last_checkpoint(checkpoint_dir: Path) -> Path:
-    path = checkpoint_dir / "last.pth"
+    path = checkpoint_dir / LAST_NAME
     if not path.is_file():
         raise UserError(Problem("--resume", str(path), "nothing there", "train without --resume first"))
     return path

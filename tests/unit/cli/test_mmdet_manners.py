@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from anomdet.cli import browse, evaluate, mmdet_manners, train, visualize
+from anomdet.cli.ranks import without_local_rank
 
 ROOT = Path(__file__).parents[3]
 CHECKPOINT = "best_model.pth"
@@ -96,3 +98,45 @@ def test_dist_train_says_how_it_is_used() -> None:
     done = subprocess.run(["bash", ROOT / "tools" / "dist_train.sh"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "CONFIG GPUS" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["dist_test.sh", "slurm_train.sh"])
+def test_the_scripts_say_how_they_are_used(name: str) -> None:
+    done = subprocess.run(["bash", ROOT / "tools" / name], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: ")
+
+
+def test_slurm_starts_one_torchrun_a_node(tmp_path: Path) -> None:
+    """With an srun that runs the node's command here, and a python that prints its arguments."""
+    fakes = {
+        "srun": 'echo "srun $*" | head -n 1; while [ "$1" != bash ]; do shift; done; exec "$@"',
+        "scontrol": "echo node1; echo node2",
+        "python": 'echo "python $*"',
+    }
+    for name, text in fakes.items():
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GPUS": "16", "SLURM_JOB_ID": "7"}
+    environment |= {"SLURM_JOB_NODELIST": "node[1-2]", "PORT": "29611", "SRUN_ARGS": "--time=60 --quiet"}
+    command = ["bash", str(ROOT / "tools" / "slurm_train.sh"), "gpu", "boards", "run.yaml", "--cfg-options", "a.b=c d"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    srun, python = (" ".join(line.split()) for line in done.stdout.splitlines() if line.startswith(("srun", "python")))
+    assert "-p gpu --job-name=boards --nodes=2 --ntasks=2 --ntasks-per-node=1 --gres=gpu:8" in srun
+    assert "--time=60 --quiet bash" in srun
+    assert "--nnodes=2 --nproc_per_node=8 --max-restarts=0 --rdzv-backend=c10d --rdzv-id=7" in python
+    assert "--rdzv-endpoint=node1:29611" in python
+    assert python.endswith("tools/train.py run.yaml --launcher pytorch --cfg-options a.b=c d")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["train", "--local-rank=1", "-c", "x"], ["train", "-c", "x"]),
+        (["train", "--local_rank", "3", "-c", "x"], ["train", "-c", "x"]),
+        (["train", "-c", "x"], ["train", "-c", "x"]),
+    ],
+)
+def test_the_argument_of_the_old_launcher_is_left_out(given: list[str], kept: list[str]) -> None:
+    assert without_local_rank(given) == kept
