@@ -66,7 +66,7 @@ def evaluate(
         runner = build_tester(loaded.config)
     dataset = runner.test_dataloader.dataset
     runner.logger.info(f"evaluating {loaded.path} on the {split} split: {len(dataset)} images")
-    _warn_of_other_splits(runner, loaded)
+    warn_of_other_splits(runner, loaded)
     with run.blamed():
         found = runner.test()
     for key in foreign_keys(found):
@@ -173,7 +173,7 @@ def own_metric(config: Any) -> Any:
     return evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
 
 
-def _warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
+def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
     """Images that the network has learned from give better figures than new ones."""
     from anomdet.engine.checkpoint import changed_splits
 

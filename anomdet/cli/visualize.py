@@ -33,7 +33,7 @@ def visualize(
     from anomdet.cli.prepare import load_libraries
 
     load_libraries()
-    from anomdet.cli.evaluate import build_tester, set_operating_point, with_checkpoint
+    from anomdet.cli.evaluate import build_tester, set_operating_point, warn_of_other_splits, with_checkpoint
     from anomdet.engine.outputs import make_folder, move_aside
 
     with run.blamed():
@@ -44,6 +44,7 @@ def visualize(
         set_operating_point(loaded)
         _thin_out(config.test_dataloader.dataset, limit)
         runner = build_tester(config)
+        warn_of_other_splits(runner, loaded)
         runner.test()
     measured = runner.test_evaluator.metrics[0].last
     if measured is None:  # not the first process
