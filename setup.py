@@ -29,7 +29,11 @@ setup(
     # The configs lie in the root, where users look for them, and in the wheel inside the package.
     packages=[*find_packages(include=["anomdet", "anomdet.*"]), "anomdet.configs"],
     package_dir={"anomdet.configs": "configs"},
-    package_data={"anomdet.configs": ["*.yaml", "*.py", "*.json"], "anomdet": ["py.typed"]},
+    package_data={
+        "anomdet.configs": ["*.yaml", "*.py", "*.json"],
+        "anomdet": ["py.typed"],
+        "anomdet.report": ["assets/*"],
+    },
     install_requires=requirements("runtime"),
     extras_require={"tests": requirements("tests"), "optional": requirements("optional")},
     entry_points={"console_scripts": ["anomdet=anomdet.cli.main:main"]},

@@ -32,7 +32,7 @@ class UserError(Exception):
 
     Args:
         problems: everything that is wrong, all at once: a :class:`Problem` each, or a plain sentence.
-        title: one line above the problems; left out, a single problem stands alone.
+        title: one line above the problems; left out, a single problem stands alone and several are counted.
     """
 
     exit_code = 2
@@ -45,6 +45,5 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         lines = [str(problem) for problem in self.problems]
-        if self.title:
-            return "\n".join([self.title, *(f"  {line}" for line in lines)])
-        return "\n".join(lines)
+        title = self.title or (f"{len(lines)} problems:" if len(lines) > 1 else "")
+        return "\n".join([title, *(f"  {line}" for line in lines)]) if title else lines[0]

@@ -28,10 +28,18 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     timer=dict(type='IterTimerHook'))
 default_scope = 'mmdet'
+distributed = dict(
+    backend='auto',
+    find_unused_parameters=False,
+    gradient_compression='none',
+    static_graph=False,
+    sync_bn=True,
+    timeout_minutes=10.0)
 env_cfg = dict(
     cudnn_benchmark=False,
     dist_cfg=dict(backend='nccl'),
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
+evaluation = dict(confidence=0.95, report=True, resamples=1000)
 load_from = None
 log_level = 'INFO'
 model = dict(
@@ -124,6 +132,7 @@ param_scheduler = [
 randomness = dict(deterministic=False, seed=42)
 resume = False
 runner_type = 'anomdet.InspectionRunner'
+scale_lr = None
 test_cfg = dict(type='TestLoop')
 test_dataloader = dict(
     batch_size=4,

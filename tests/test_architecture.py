@@ -206,6 +206,8 @@ HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "numpy", "cv2", "a
         ("anomdet.data.check.run", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.data.check.mend", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.evaluation.summary", ("torch", "mmengine", "mmcv", "mmdet", "albumentations")),
+        ("anomdet.report.write", ("torch", "mmengine", "mmcv", "mmdet", "albumentations", "timm", "pydantic")),
+        ("anomdet.data.convert.run", ("torch", "mmengine", "mmcv", "mmdet", "albumentations", "pydantic")),
         ("anomdet.visualization.draw", ("torch", "mmengine", "mmcv", "mmdet", "albumentations")),
     ],
 )

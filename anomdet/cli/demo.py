@@ -46,7 +46,7 @@ def demo(out: Path | None = None) -> list[Path]:
     minutes = (time.monotonic() - started) / 60
     typer.echo(f"\ndone in {minutes:.1f} minutes: mAP_50 {result.metrics['mAP_50']:.3f} on the test split\n")
     typer.echo(_next_steps(out))
-    return [config, out / "checkpoints" / "best_model.pth", result.written[0], pictures[0]]
+    return [config, out / "checkpoints" / "best_model.pth", result.written[-1], pictures[0]]
 
 
 def free_folder() -> Path:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from anomdet.cli.run_config import Run, load_run
+from anomdet.cli.run_config import load_run
 from anomdet.errors import Problem, UserError
 
 SPLITS = ("train", "val", "test")
@@ -76,17 +76,17 @@ def evaluate(
         return Evaluated()
     measured.metrics["about"] = about(run, loaded.path, split, dataset)
     images_dir = Path(dataset.data_root) / "images"
-    written = write_all(measured, folder, options(run), images_dir, runner.logger.info)
+    written = write_all(measured, folder, options(run.config), images_dir, runner.logger.info)
     from anomdet.evaluation.tables import format_table
 
     return Evaluated(format_table(measured.metrics), measured.metrics, written)
 
 
-def options(run: Run) -> Any:
-    """The settings of the intervals and the report; a Python config has the defaults."""
+def options(config: Any) -> Any:
+    """The settings of the intervals and the report; the defaults where a Python config has none."""
     from anomdet.config.schema import EvaluationSettings
 
-    return run.settings.evaluation if run.settings is not None else EvaluationSettings()
+    return EvaluationSettings(**config.get("evaluation", {}))
 
 
 @dataclass(frozen=True)

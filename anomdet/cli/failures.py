@@ -15,7 +15,7 @@ from typing import Any
 
 import typer
 
-from anomdet.cli.ranks import is_main_process
+from anomdet.cli.ranks import is_main_process, says_first
 from anomdet.errors import Problem, UserError
 
 _LESS_MEMORY = "lower training.batch_size or data.image_size, or choose a smaller model"
@@ -47,7 +47,7 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
         if debug:
             traceback.print_exc()
         message, code = explain(error, arguments)
-        if code < 128 or is_main_process():  # of many processes one tells of an interruption
+        if is_main_process() if code >= 128 else says_first(message):  # of many processes one tells it
             _say(message)
         return code
 
@@ -150,6 +150,6 @@ def _sigterm_raises() -> Iterator[None]:
 def user_built(where: str, error: Exception) -> UserError:
     """The error of a config that MMDetection cannot build or run, in the words of the library."""
     said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    said = next(iter(said.strip().splitlines()), "").split(". Please check")[0]
+    said = " ".join(next(iter(said.strip().splitlines()), "").split()).split(". Please check")[0]
     got = f"{type(error).__name__}: {said}"
     return UserError(Problem(where, "what MMDetection can build and run", got, "--debug shows where it failed"))

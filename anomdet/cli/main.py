@@ -28,12 +28,13 @@ Split = Annotated[str, typer.Option(help="train, val or test.")]
 Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_dir/best_model.pth.")]  # noqa: UP045
 Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+_FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
 Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
 
 
 def name_files(paths: list[Path]) -> None:
-    """End a command by naming what it wrote; of many processes only the first speaks."""
-    if not is_main_process():
+    """End a command by naming what it wrote, if anything; of many processes only the first speaks."""
+    if not paths or not is_main_process():
         return
     typer.echo("wrote:")
     for path in paths:
@@ -174,6 +175,32 @@ def browse(
     from anomdet.cli.browse import browse as run
 
     name_files(run(config, overrides or (), out=out, limit=limit))
+
+
+@app.command(epilog="Example: anomdet convert coco.json --from coco --to anomdet --out data --images pictures")
+def convert(  # noqa: PLR0913 (its arguments are the command's options)
+    src: Annotated[Path, typer.Argument(help="The labels: a folder, or COCO's, CVAT's... file.", metavar="SRC")],
+    from_format: Annotated[str, typer.Option("--from", help=f"{_FORMATS}, masks or deeppcb.")],
+    to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
+    out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    images: Annotated[Optional[Path], typer.Option(help="Folder of the images, if not beside SRC.")] = None,  # noqa: UP045
+    classes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="YAML with data.classes: number and name of each class."),
+    ] = None,
+    no_images: Annotated[bool, typer.Option("--no-images", help="Write the labels only.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Turn labels of one format into another.
+
+    SRC is not changed; images are hard-linked or copied into OUT. What the other format cannot hold is told.
+    """
+    from anomdet.cli.convert import Job, summary
+    from anomdet.cli.convert import convert as run
+
+    done = run(Job(src, from_format, to_format, out, images, classes, not no_images))
+    typer.echo(summary(done))
+    name_files(done.written)
 
 
 @app.command(name="config", epilog="Example: anomdet config -c configs/default.yaml --to py > run.py")

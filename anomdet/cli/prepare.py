@@ -17,10 +17,10 @@ from typing import Any
 
 from anomdet.cli.lean_imports import put_off
 from anomdet.cli.ranks import num_processes
+from anomdet.config.schema import DistributedSettings
 from anomdet.errors import Problem, UserError
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
-_GLOO_TIMEOUT = timedelta(minutes=10)  # a process that hangs is noticed after so long
 
 
 def load_libraries() -> None:
@@ -161,12 +161,25 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
             loader.num_workers = cores
     config.optim_wrapper, note = for_device(config.optim_wrapper)
     notes += [note] if note else []
+    notes += _scale_learning_rate(config)
     if sys.platform == "darwin":  # forking after Metal has started crashes
         config.env_cfg.mp_cfg.mp_start_method = "spawn"
     _set_processes(config, torch.cuda.is_available())
     resolve_weights(config)
     config.experiment_name = f"anomdet_{uuid.uuid4().hex[:8]}"
     return config, notes
+
+
+def _scale_learning_rate(config: Any) -> list[str]:
+    """The linear rule, if it is asked for; says the batch and the rate that come of it."""
+    accumulated = config.optim_wrapper.get("accumulative_counts", 1)
+    batch = config.train_dataloader.batch_size * num_processes() * accumulated
+    if not config.get("scale_lr"):
+        return []
+    base = config.scale_lr["base_batch_size"]
+    config.optim_wrapper.optimizer.lr *= batch / base
+    rate = config.optim_wrapper.optimizer.lr
+    return [f"scale_lr: a batch of {batch} images over all processes, {base} meant: learning rate {rate:g}"]
 
 
 def _set_processes(config: Any, on_gpu: bool) -> None:
@@ -178,14 +191,24 @@ def _set_processes(config: Any, on_gpu: bool) -> None:
     evaluators = (config[name] for name in ("val_evaluator", "test_evaluator"))
     for metric in (part for one in evaluators for part in (one if isinstance(one, (list, tuple)) else (one,))):
         metric.collect_device = "gpu"  # over the network, gloo's too; "cpu" wants a disk that all share
+    options = {**DistributedSettings().model_dump(), **config.get("distributed", {})}
+    timeout = timedelta(minutes=options["timeout_minutes"])
+    backend = options["backend"] if options["backend"] != "auto" else "nccl" if on_gpu else "gloo"
+    config.env_cfg.dist_cfg = dict(backend=backend, timeout=timeout.total_seconds())
+    config.model_wrapper_cfg = dict(
+        type="MMDistributedDataParallel",
+        broadcast_buffers=False,
+        find_unused_parameters=options["find_unused_parameters"],
+        static_graph=options["static_graph"],
+    )
     if on_gpu:
-        config.sync_bn = "torch"
+        config.sync_bn = "torch" if options["sync_bn"] else None
         return
     import torch.distributed as dist
 
     if not dist.is_initialized():
-        dist.init_process_group("gloo", timeout=_GLOO_TIMEOUT)
-    config.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
+        dist.init_process_group(backend, timeout=timeout)
+    config.model_wrapper_cfg["device_ids"] = None
     config.custom_hooks = [*config.get("custom_hooks", []), dict(type="anomdet.SameBuffersHook")]
 
 

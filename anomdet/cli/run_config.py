@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from anomdet.cli.failures import machine_limit, user_built
+from anomdet.cli.blame import blame, blame_user_file
+from anomdet.cli.failures import machine_limit
 from anomdet.config.load import load_settings
 from anomdet.config.preset_names import MMDET_PREFIX
 from anomdet.config.problems import did_you_mean, nearest
@@ -59,27 +60,39 @@ class Run:
         except (UserError, OSError):
             raise
         except Exception as error:
-            where = self._foreign_words()
-            if machine_limit(error) or not where:
+            if machine_limit(error):
                 raise
-            raise user_built(where, error) from error
+            if told := blame_user_file(error, self._user_files()):
+                raise told from error
+            foreign = self._foreign_words()
+            if not foreign:
+                raise
+            raise blame(error, str(self.path), foreign) from error
 
-    def _foreign_words(self) -> str:
-        """Where the user wrote in MMDetection's language; empty if nowhere."""
+    def _user_files(self) -> dict[str, str]:
+        """The user's Python files, by key."""
         if self.settings is None:
-            return str(self.path)
+            return {}
+        model = self.settings.model
+        keys = ("custom_backbone_file", "custom_model_file")
+        return {f"model.{key}": str(getattr(model, key)) for key in keys if getattr(model, key)}
+
+    def _foreign_words(self) -> dict[str, Any]:
+        """What the user wrote in MMDetection's language, by key; empty if nothing."""
+        if self.settings is None:
+            return {"": self.config.to_dict()}
         settings = self.settings
-        foreign = {
+        foreign: dict[str, Any] = {
             "model.overrides": settings.model.overrides,
             "training.hooks": settings.training.hooks,
             "data.dataset": settings.data.dataset,
             "data.transforms": settings.data.transforms,
             "metrics.extra": settings.metrics.extra,
         }
-        written = [key for key, value in foreign.items() if value]
-        if written:
-            return f"{self.path}: {', '.join(written)}"
-        return f"{self.path}: model.name" if effective_model_name(self.settings).startswith(MMDET_PREFIX) else ""
+        name = effective_model_name(settings)
+        if name.startswith(MMDET_PREFIX):
+            foreign["model.name"] = name
+        return {key: value for key, value in foreign.items() if value}
 
 
 def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from anomdet.cli.failures import interruption
 from anomdet.cli.ranks import is_main_process
 from anomdet.cli.run_config import Run, load_run
@@ -19,7 +21,7 @@ _LOG_FILES = (LOG_NAME, "settings.yaml", "config.py", "evaluation", "visualizati
 
 
 def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: bool = False) -> list[Path]:
-    """Train, and return the files written.
+    """Train, and return the files written: none if a resumed training had come to its end already.
 
     Args:
         config_path: YAML or Python config.
@@ -44,12 +46,17 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     make_folder(checkpoint_dir, "logging.checkpoint_dir")
     if resume:
         fitted.resume, fitted.load_from = True, str(_last_checkpoint(checkpoint_dir))
+    trackers, fitted.visualizer = fitted.get("visualizer"), None
     with run.blamed():
         # Nothing of an earlier run is touched before everything is known to be sound.
         runner = build_runner(fitted, log_name=None)
         _ = runner.train_loop, runner.val_loop
-    if resume:
-        _check_resume(runner, fitted.load_from)
+    if resume and (finished := _check_resume(runner, fitted.load_from)):
+        if is_main_process():
+            typer.echo(finished)
+        return []
+    with run.blamed():
+        runner.begin_tracking(trackers)
     if is_main_process():
         notes += [] if resume else _make_room(log_dir, checkpoint_dir)
         _write_inputs(run, config, log_dir)
@@ -115,8 +122,11 @@ def _last_checkpoint(checkpoint_dir: Path) -> Path:
     return path
 
 
-def _check_resume(runner: Any, path: str) -> None:
+def _check_resume(runner: Any, path: str) -> str:
     """Refuse to go on from the checkpoint of another model, of other classes or of other splits.
+
+    Returns:
+        What to say if the checkpoint leaves nothing to do; else empty.
 
     Raises:
         UserError: all differences.
@@ -141,6 +151,22 @@ def _check_resume(runner: Any, path: str) -> None:
         problems.append(Problem(path, "the splits that the training began with", got, hint))
     if problems:
         raise UserError(problems)
+    return _finished(runner, checkpoint, path)
+
+
+def _finished(runner: Any, checkpoint: dict[str, Any], path: str) -> str:
+    from anomdet.engine.checkpoint import Progress
+
+    progress = Progress.of(checkpoint.get("meta", {}))
+    if progress.epoch >= runner.max_epochs:
+        found = f"{path} holds {progress} of {runner.max_epochs}"
+        return f"nothing is left to do: {found}; to go on, raise the number of epochs"
+    for hook in (hook for hook in runner.hooks if hasattr(hook, "reason")):
+        hook.after_load_checkpoint(runner, checkpoint)
+        if why := hook.reason():
+            hint = "to go on, raise training.early_stopping.patience"
+            return f"nothing is left to do: {path} holds a training that stopped early, {progress}: {why}; {hint}"
+    return ""
 
 
 def _make_room(log_dir: Path, checkpoint_dir: Path) -> list[str]:

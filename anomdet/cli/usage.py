@@ -7,7 +7,7 @@ from typing import Any
 
 from anomdet.errors import Problem
 
-_VALUES = {"--limit": "an integer >= 1", "--config": "a YAML or Python file"}
+_VALUES = {"--limit": "an integer >= 1", "--config": "a YAML or Python file", "src": "a file or folder of labels"}
 _LONG = {"-c": "--config"}
 
 

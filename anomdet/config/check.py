@@ -152,7 +152,7 @@ def _in_bounds(value: float, schema: JsonSchema) -> bool:
     return (
         math.isfinite(value)
         and schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
-        and value > schema.get("exclusiveMinimum", -math.inf)
+        and schema.get("exclusiveMinimum", -math.inf) < value < schema.get("exclusiveMaximum", math.inf)
     )
 
 

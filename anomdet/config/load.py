@@ -90,6 +90,6 @@ def _build(fitting: dict[str, Any], report: Report) -> Settings:
         return Settings.model_validate(fitting)
     except pydantic.ValidationError as error:
         for found in error.errors():
-            report.add(found["loc"][:2], found["msg"], show_value(found["input"]))
+            report.add(found["loc"][:2], found["msg"].removeprefix("Value error, "), show_value(found["input"]))
         report.raise_any()
         raise

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from anomdet.config.key_types import (
     BackboneName,
@@ -206,6 +214,23 @@ class EvaluationSettings(Section):
     """Write report.html."""
 
 
+class DistributedSettings(Section):
+    """Of a training with many processes (torchrun); one process does not look at it."""
+
+    backend: Literal["auto", "nccl", "gloo"] = "auto"
+    """How processes talk; auto: nccl between GPUs, gloo between CPUs."""
+    timeout_minutes: PositiveFloat = 10.0
+    """A process that does not answer for so long ends the job."""
+    find_unused_parameters: bool = False
+    """Look at each step for weights that had no part in the loss: slower, for models of yours that skip layers."""
+    sync_bn: bool = True
+    """Batch norm over the images of all processes; on GPUs only."""
+    static_graph: bool = False
+    """Every step computes the same: lets DDP plan ahead."""
+    gradient_compression: Literal["none", "bfloat16"] = "none"
+    """Send gradients in half the bytes; the weights then differ in the last digits."""
+
+
 class LoggingSettings(Section):
     """Where the outputs go."""
 
@@ -234,6 +259,8 @@ class Settings(Section):
     """The operating point, the intervals, the report."""
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     """Where the outputs go."""
+    distributed: DistributedSettings = Field(default_factory=DistributedSettings)
+    """Many processes on one or more machines."""
     plugins: list[Annotated[str, Field(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*$")]] = Field(default_factory=list)
     """Python modules to import first, as `my_package.my_module`: what they register can be named above."""
 

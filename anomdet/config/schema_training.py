@@ -58,6 +58,13 @@ class ImbalanceSettings(Section):
     """repeat_factor: images of a class in a smaller share f of all images come sqrt(this / f) times."""
 
 
+class ScaleLrSettings(Section):
+    """The learning rate grows with the batch (Goyal et al. 2017)."""
+
+    base_batch_size: PositiveInt
+    """The batch, over all processes and accumulated batches, that `learning_rate` is meant for."""
+
+
 class TrainingSettings(Section):
     """How to train."""
 
@@ -67,6 +74,8 @@ class TrainingSettings(Section):
     """Images in a step, for each process."""
     learning_rate: PositiveFloat = 0.001
     """Of the optimizer, before the scheduler lowers it."""
+    scale_lr: ScaleLrSettings | None = None
+    """Linear scaling: the learning rate is meant for a batch of `base_batch_size` images over all processes."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0001
     """Not applied to norms and biases."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"

@@ -15,6 +15,11 @@ from anomdet.config.translate_data import eval_loader, train_loader
 from anomdet.config.translate_model import model_config
 
 _WARMUP_START = 0.01
+_ENVIRONMENT = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="nccl"),
+)
 
 
 def to_mmengine(settings: Settings) -> Config:
@@ -52,12 +57,11 @@ def to_mmengine(settings: Settings) -> Config:
             param_scheduler=[dict(type="anomdet.IterationSchedule", convert_to_iter_based=True, **_schedule(settings))],
             default_hooks=_default_hooks(settings),
             custom_hooks=_hooks(settings),
-            env_cfg=dict(
-                cudnn_benchmark=False,
-                mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
-                dist_cfg=dict(backend="nccl"),
-            ),
+            env_cfg=_ENVIRONMENT,
             channels_last=training.channels_last,
+            evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
+            distributed=settings.distributed.model_dump(),
+            scale_lr=training.scale_lr.model_dump() if training.scale_lr else None,
             randomness=dict(seed=training.seed, deterministic=False),
             visualizer=_visualizer(settings),
             log_level=logs.log_level,
@@ -137,14 +141,12 @@ def _hooks(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _visualizer(settings: Settings) -> dict[str, Any] | None:
-    """MMEngine's backends for losses and metrics; each writes below log_dir, and none calls a server by itself."""
+    """The backends for losses and metrics; each writes below log_dir."""
     log_dir = settings.logging.log_dir.rstrip("/")
     backends = {
         "tensorboard": dict(type="TensorboardVisBackend", save_dir=f"{log_dir}/tensorboard"),
-        "mlflow": dict(
-            type="MLflowVisBackend", save_dir=log_dir, exp_name="anomdet", tracking_uri=None, artifact_suffix=()
-        ),
-        "wandb": dict(type="WandbVisBackend", save_dir=f"{log_dir}/wandb", init_kwargs=dict(project="anomdet")),
+        "mlflow": dict(type="anomdet.MLflowTracker", save_dir=f"{log_dir}/mlflow"),
+        "wandb": dict(type="anomdet.WandbTracker", save_dir=log_dir),
     }
     chosen = [backends[name] for name in settings.logging.trackers]
     return dict(type="Visualizer", vis_backends=chosen) if chosen else None

@@ -17,9 +17,11 @@ from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
 
 import anomdet
 from anomdet.engine.checkpoint import load_checkpoint, load_weights, use_safe_loading
+from anomdet.engine.shared_averages import share_averages
 from anomdet.registry import RUNNERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
@@ -51,6 +53,12 @@ class _Console(logging.StreamHandler):
         """A terminal that was closed, or a pipe that nobody reads, ends no training."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
+
+
+class _Waiting(MemoryHandler):
+    """Keeps the lines until there is a file for them."""
+
+    stream = sys.stdout  # MMEngine's MLflow backend looks for one in every handler
 
 
 class _LogFile(logging.StreamHandler):
@@ -92,7 +100,7 @@ class InspectionRunner(Runner):
         name = self.cfg.get("log_name", "training.log")
         if self.rank == 0:
             # Lines of a log that is opened later wait for it.
-            handlers.append(self._log_file(name) if name else MemoryHandler(10_000, logging.CRITICAL + 1))
+            handlers.append(self._log_file(name) if name else _Waiting(10_000, logging.CRITICAL + 1))
         for handler in handlers:
             handler.setFormatter(_FORMAT)
             handler.setLevel(level if self.rank == 0 else logging.ERROR)
@@ -120,6 +128,15 @@ class InspectionRunner(Runner):
                 model.backbone.register_forward_pre_hook(_to_channels_last)
         return model
 
+    def wrap_model(self, model_wrapper_cfg: Any, model: torch.nn.Module) -> torch.nn.Module:
+        """MMEngine's, with losses averaged over all processes and, if asked for, gradients sent in bfloat16."""
+        if self.world_size > 1:
+            share_averages(model)
+        wrapped = super().wrap_model(model_wrapper_cfg, model)
+        if is_model_wrapper(wrapped) and self.cfg.get("distributed", {}).get("gradient_compression") == "bfloat16":
+            wrapped.register_comm_hook(None, bf16_compress_hook)
+        return wrapped
+
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", **_: Any) -> dict[str, Any]:
         """Load weights: all of them for a resume or a test, those that fit for a new training.
 
@@ -138,6 +155,12 @@ class InspectionRunner(Runner):
         if visualizer is not None:
             return super().build_visualizer(visualizer)
         return Visualizer.get_instance(self._experiment_name)
+
+    def begin_tracking(self, visualizer: dict[str, Any] | None) -> None:
+        """Hand the config, and from now on the numbers, to the backends of a visualizer's config."""
+        if visualizer is not None:
+            self.visualizer = self.build_visualizer({**visualizer, "name": f"{self._experiment_name}_trackers"})
+            self.visualizer.add_config(self.cfg)
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"

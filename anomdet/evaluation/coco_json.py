@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
+from reprlib import repr as short_repr
 from typing import Any
 
 import numpy as np
 
 from anomdet.errors import Problem, UserError
-from anomdet.evaluation.results import Results, make_ground_truth, make_predictions
+from anomdet.evaluation.results import Floats, Results, make_ground_truth, make_predictions
 
 _MAX_PROBLEMS = 20  # a file with one kind of mistake has it on every entry
+_LARGEST = 1e100  # an area can still be computed
+_MOST_PIXELS = 2**31
+_LARGEST_ID = 2**63 - 1
 
 
 def results_from_coco(
@@ -34,8 +38,14 @@ def results_from_coco(
     ]
     if problems:
         raise UserError(problems)
-    image_of = {image.get("id"): i for i, image in enumerate(_sorted_by_id(ground_truth["images"], gt_file, "images"))}
-    label_of = {c.get("id"): k for k, c in enumerate(_sorted_by_id(ground_truth["categories"], gt_file, "categories"))}
+    problems = [
+        *_wrong_heads(ground_truth["images"], f"{gt_file}: images", _IMAGE_CHECKS),
+        *_wrong_heads(ground_truth["categories"], f"{gt_file}: categories", _CATEGORY_CHECKS),
+    ]
+    if problems:
+        raise UserError(problems)
+    image_of = {number: i for i, number in enumerate(sorted(image["id"] for image in ground_truth["images"]))}
+    label_of = {number: k for k, number in enumerate(sorted(c["id"] for c in ground_truth["categories"]))}
     try:
         return _columns(ground_truth, predictions, image_of, label_of)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -53,24 +63,23 @@ def _columns(ground_truth: dict, predictions: list, image_of: dict, label_of: di
     categories = sorted(ground_truth["categories"], key=lambda category: category["id"])
     annotations = ground_truth["annotations"]
     bboxes_xywh, image, label = _geometry(annotations, image_of, label_of)
+    gt_area = bboxes_xywh[:, 2] * bboxes_xywh[:, 3]
     area = [annotation.get("area") for annotation in annotations]
-    own = bboxes_xywh[:, 2] * bboxes_xywh[:, 3]
-    coco_area = np.array([own[i] if value is None else value for i, value in enumerate(area)], dtype=np.float64)
+    coco_area = _numbers([own if value is None else value for value, own in zip(area, gt_area.tolist(), strict=True)])
     crowd = np.array([bool(annotation.get("iscrowd", 0)) for annotation in annotations], dtype=bool)
     gt = make_ground_truth(image, label, bboxes_xywh, coco_area, crowd)
     bboxes_xywh, image, label = _geometry(predictions, image_of, label_of)
-    score = np.array([prediction["score"] for prediction in predictions], dtype=np.float64)
-    if not np.isfinite(score).all():
-        raise ValueError("a score that is not finite")
-    parts = [str(image["part"]) if "part" in image else None for image in images]
+    score = _numbers([prediction["score"] for prediction in predictions])
+    if not ((score >= 0) & (score <= 1)).all():
+        raise ValueError("a score that is none")
+    parts = [None if image.get("part") is None else str(image["part"]) for image in images]
+    sizes_hw = [[image.get("height") or 0, image.get("width") or 0] for image in images]
     return Results(
         image_ids=np.array([image["id"] for image in images], dtype=np.int64),
-        file_names=[str(image.get("file_name", image["id"])) for image in images],
-        sizes_hw=np.array([[image.get("height", 0), image.get("width", 0)] for image in images], np.int64).reshape(
-            -1, 2
-        ),
+        file_names=[_text(image, "file_name") for image in images],
+        sizes_hw=np.array(sizes_hw, dtype=np.int64).reshape(-1, 2),
         class_nums=np.array([category["id"] for category in categories], dtype=np.int64),
-        class_names=[str(category.get("name", category["id"])) for category in categories],
+        class_names=[_text(category, "name") for category in categories],
         gt=gt,
         pred=make_predictions(image, label, bboxes_xywh, score),
         parts=None if None in parts or not parts else [part for part in parts if part is not None],
@@ -78,14 +87,35 @@ def _columns(ground_truth: dict, predictions: list, image_of: dict, label_of: di
 
 
 def _geometry(entries: list, image_of: dict, label_of: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    bboxes_xywh = np.array([entry["bbox"] for entry in entries], dtype=np.float64)
-    if entries and bboxes_xywh.shape != (len(entries), 4):
+    boxes = [entry["bbox"] for entry in entries]
+    if not set(map(type, boxes)) <= {list} or not set(map(len, boxes)) <= {4}:
         raise ValueError("a bbox without four numbers")
-    bboxes_xywh = bboxes_xywh.reshape(-1, 4)
-    if not np.isfinite(bboxes_xywh).all() or (bboxes_xywh[:, 2:] < 0).any():
+    bboxes_xywh = _numbers(list(chain.from_iterable(boxes))).reshape(-1, 4)
+    if (bboxes_xywh[:, 2:] < 0).any():
         raise ValueError("a bbox that is none")
-    image = np.array([image_of[entry["image_id"]] for entry in entries], dtype=np.int64)
-    return bboxes_xywh, image, np.array([label_of[entry["category_id"]] for entry in entries], dtype=np.int64)
+    return bboxes_xywh, _places(entries, "image_id", image_of), _places(entries, "category_id", label_of)
+
+
+def _numbers(values: list) -> Floats:
+    """Numbers of JSON only: numpy would take a text or a truth value for one, too."""
+    column = np.array(values, dtype=np.float64)
+    kinds = set(map(type, values))
+    if not all(issubclass(kind, (int, float)) and kind is not bool for kind in kinds):
+        raise ValueError("what is no number")
+    if not (np.abs(column) <= _LARGEST).all():
+        raise ValueError("a number that is not finite")
+    return column
+
+
+def _places(entries: list, key: str, table: dict) -> np.ndarray:
+    numbers = [entry[key] for entry in entries]
+    if bool in set(map(type, numbers)):
+        raise ValueError("an id that is none")
+    return np.array([table[number] for number in numbers], dtype=np.int64)
+
+
+def _text(entry: dict, key: str) -> str:
+    return str(entry["id"] if entry.get(key) is None else entry[key])
 
 
 def _wrong_kind(where: str, expected: str, got: Any) -> Problem:
@@ -100,59 +130,75 @@ def _wrong_lists(ground_truth: Any, gt_file: str) -> list[Problem]:
     return [Problem(f"{gt_file}: {key}", "an array", type(ground_truth.get(key)).__name__) for key in wrong]
 
 
-def _sorted_by_id(entries: list, gt_file: str, key: str) -> list[dict]:
-    """By rising id; every id an integer of its own."""
-    problems: list[Problem | str] = []
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_ID
+
+
+def _is_text(value: Any) -> bool:
+    """Nothing, a whole number, or what can be written as UTF-8, which half a surrogate pair cannot."""
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return value is None or _is_id(value)
+
+
+def _is_length(value: Any) -> bool:
+    return value is None or (_is_number(value) and 0 <= value <= _MOST_PIXELS and value == int(value))
+
+
+_Check = tuple[str, str, Callable[[Any], bool]]
+_ID: _Check = ("id", "an integer of 64 bits", _is_id)
+_IMAGE_CHECKS: tuple[_Check, ...] = (_ID, ("file_name", "a text", _is_text), ("part", "a text", _is_text))
+_IMAGE_CHECKS += tuple((key, "a whole number of pixels", _is_length) for key in ("width", "height"))
+_CATEGORY_CHECKS: tuple[_Check, ...] = (_ID, ("name", "a text", _is_text))
+
+
+def _wrong_heads(entries: list, where: str, checks: Iterable[_Check]) -> Iterator[Problem]:
+    """What is wrong with images or categories, up to twenty places."""
+    return islice(chain(_wrong_values(entries, where, checks), _repeated_ids(entries, where)), _MAX_PROBLEMS)
+
+
+def _wrong_values(entries: list, where: str, checks: Iterable[_Check]) -> Iterator[Problem]:
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            yield _wrong_kind(f"{where}[{i}]", "a JSON object", entry)
+            continue
+        for key, expected, is_right in checks:
+            if not is_right(entry.get(key)):
+                yield Problem(f"{where}[{i}].{key}", expected, short_repr(entry.get(key)))
+
+
+def _repeated_ids(entries: list, where: str) -> Iterator[Problem]:
     seen: set[int] = set()
     for i, entry in enumerate(entries):
         number = entry.get("id") if isinstance(entry, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
-            problems.append(Problem(f"{gt_file}: {key}[{i}].id", "an integer", repr(number)))
-        elif number in seen:
-            problems.append(Problem(f"{gt_file}: {key}[{i}].id", "an id that no other has", str(number)))
-        else:
-            seen.add(number)
-    if problems:
-        raise UserError(problems[:_MAX_PROBLEMS])
-    return sorted(entries, key=lambda entry: entry["id"])
+            continue
+        if number in seen:
+            yield Problem(f"{where}[{i}].id", "an id that no other has", short_repr(number))
+        seen.add(number)
 
 
 def _wrong_entries(entries: list, where: str, image_of: dict, label_of: dict, *, scored: bool) -> Iterator[Problem]:
-    checks: list[tuple[str, str, Callable[[Any], bool]]] = [
+    checks: list[_Check] = [
         ("image_id", "the id of an image in the ground truth", lambda value: _known(value, image_of)),
         ("category_id", "the id of a category in the ground truth", lambda value: _known(value, label_of)),
-        ("bbox", "[x, y, width, height], finite, no size negative", _is_bbox),
+        ("bbox", "[x, y, width, height], finite (below 1e100), no size negative", _is_bbox),
     ]
-    checks += [("score", "a finite number", _is_number)] if scored else []
+    checks += [("score", "a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)] if scored else []
     checks += [] if scored else [("area", "a finite number, or nothing", lambda v: v is None or _is_number(v))]
-    count = 0
-    for i, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            yield _wrong_kind(f"{where}[{i}]", "a JSON object", entry)
-            count += 1
-        for key, expected, is_right in checks if isinstance(entry, dict) else ():
-            if not is_right(entry.get(key)):
-                yield Problem(f"{where}[{i}].{key}", expected, repr(entry.get(key)))
-                count += 1
-        if count >= _MAX_PROBLEMS:
-            return
+    return islice(_wrong_values(entries, where, checks), _MAX_PROBLEMS)
 
 
 def _known(value: Any, table: dict) -> bool:
-    return isinstance(value, int) and value in table
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value in table
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
 
 
 def _is_bbox(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(_is_number(number) for number in value)
-        and min(value[2:]) >= 0
-    )
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value)) and min(value[2:]) >= 0
 
 
 def to_coco(results: Results) -> tuple[dict[str, Any], list[dict[str, Any]]]:

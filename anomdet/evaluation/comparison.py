@@ -35,7 +35,7 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
         a, b = (one.get(name) for one in numbers)
         out[name] = {"first": a, "second": b, "difference": None, "interval": None}
         if a is not None and b is not None:
-            interval = bootstrap_interval(b - a, samples[1][name] - samples[0][name], confidence)
+            interval = bootstrap_interval(b - a, samples[1][name] - samples[0][name], confidence, first.num_parts)
             out[name] |= {"difference": b - a, "interval": interval}
     return {
         "confidence": confidence,

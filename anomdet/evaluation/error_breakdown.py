@@ -46,7 +46,7 @@ class Diagnosis:
 def diagnose(results: Results, pairs: Pairs, matches: Matches) -> Diagnosis:
     """The kind of each prediction, the first of TIDE's order that fits: place, class, duplicate, background, both."""
     num_pred = len(results.pred)
-    pairs = pairs.where(~results.gt.crowd[pairs.gt] & (pairs.iou >= BACKGROUND_IOU))
+    pairs = pairs.where(~results.gt.crowd[pairs.gt] & (pairs.iou >= min(BACKGROUND_IOU, matches.iou_thr)))
     own_iou, own_gt = _best(pairs.where(pairs.same_class), num_pred)
     other_iou, other_gt = _best(pairs.where(~pairs.same_class), num_pred)
     thr = matches.iou_thr
@@ -130,8 +130,9 @@ def _mean_ap(
     """mAP at the matching threshold; a class whose objects are all taken away has nothing left to find: AP 1."""
     had = np.bincount(results.gt.label[~results.gt.crowd], minlength=results.num_classes)
     num_gt = np.bincount(results.gt.label[~without], minlength=results.num_classes)
-    rows = ranking.rows[np.argsort(label[ranking.rows], kind="stable")]
+    rows = ranking.rows
     if not np.array_equal(label, results.pred.label):
+        rows = np.sort(rows)  # so that those of another class before, too, stand in COCO's order among equal scores
         rows = rows[np.lexsort((-results.pred.score[rows], label[rows]))]
     starts = np.searchsorted(label[rows], np.arange(results.num_classes + 1))
     num_shown = np.cumsum(counted[rows])

@@ -157,7 +157,7 @@ def _image_result(sample: dict) -> ImageResult:
     columns = [_matrix(pred[key]) for key in ("bboxes", "scores", "labels")]
     dtype = torch.promote_types(columns[0].dtype, torch.float32)
     predictions = torch.cat([column.to(dtype) for column in columns], dim=1).cpu().numpy()  # one copy from the device
-    finite = np.isfinite(predictions).all(axis=1)
+    finite = np.isfinite(predictions).all(axis=1) & (predictions[:, 4] >= 0) & (predictions[:, 4] <= 1)
     num_dropped = int(len(finite) - finite.sum())
     predictions = predictions[finite]
     instances = sample["instances"]
@@ -181,6 +181,7 @@ def _matrix(values: Any) -> torch.Tensor:
 def _report_dropped(num_dropped: int) -> None:
     if num_dropped:
         message = (
-            f"{num_dropped} predictions left out: their box or score is not a finite number. Did the loss diverge?"
+            f"{num_dropped} predictions left out: their box is not finite, or their score no number from 0 to 1. "
+            "Did the loss diverge?"
         )
         print_log(message, logger="current", level=logging.WARNING)

@@ -16,6 +16,7 @@ from anomdet.evaluation.results import Bools, Floats, Results
 By = Literal["max_f1", "min_recall", "max_false_alarms", "costs"]
 FALLBACK_SCORE = 0.3  # where nothing can be chosen on
 NOTHING_PASSES = 1.01  # over every score
+_NO_BOX = f"with the threshold {NOTHING_PASSES} no box counts"
 
 
 @dataclass(frozen=True)
@@ -88,21 +89,25 @@ def choose(results: Results, matches: Matches, criterion: Criterion, chosen_on: 
     """Choose on a split.
 
     A threshold lies halfway between the lowest score that it keeps and the next lower one. Where the demand cannot be
-    met, or there is nothing to choose on, the note says so.
+    met, or there is nothing to choose on, the note says so. With a threshold for each class, each class by itself meets
+    a demand; all together may reject more good parts.
     """
     parts = parts_of(results, matches)
     if not criterion.per_class:
         num_gt = int((~results.gt.crowd).sum())
         score_thr, note = _choose(criterion, results, matches, matches.counted, num_gt, parts, None)
         return OperatingPoint(criterion.by, "default" if score_thr is None else chosen_on, _or(score_thr), note=note)
-    per_class, notes = {}, []
+    per_class, notes, was_chosen = {}, [], False
     for k, class_num in enumerate(results.class_nums.tolist()):
         num_gt = int((~results.gt.crowd & (results.gt.label == k)).sum())
         rows = matches.counted & (results.pred.label == k)
         score_thr, note = _choose(criterion, results, matches, rows, num_gt, parts, k)
         per_class[class_num] = _or(score_thr)
+        was_chosen |= score_thr is not None
         notes += [f"{results.unique_names[k]}: {note}"] if note else []
-    return OperatingPoint(criterion.by, chosen_on, None, per_class, "; ".join(notes))
+    if criterion.by == "max_false_alarms" and results.num_classes > 1:
+        notes.append("each class by itself meets the demand; all together may reject more good parts")
+    return OperatingPoint(criterion.by, chosen_on if was_chosen else "default", None, per_class, "; ".join(notes))
 
 
 def _or(score_thr: float | None) -> float:
@@ -152,8 +157,10 @@ def _few_alarms(good_score: Floats, part_score: Floats, most: float) -> tuple[fl
         return 0.0, note
     highest = np.sort(good_score)[::-1]
     limit = float(highest[allowed])  # the first good part that must pass
-    higher = part_score[part_score > limit]
-    return (float((limit + higher.min()) / 2) if len(higher) else NOTHING_PASSES), note
+    higher = np.unique(part_score[part_score > limit])[::-1]
+    if not len(higher):
+        return NOTHING_PASSES, f"a good part scores highest of all ({limit:.3f}): {_NO_BOX}"
+    return below(np.append(higher, limit), len(higher) - 1), note
 
 
 def _least_cost(part_score: Floats, defective: Bools, good: Bools, criterion: Criterion) -> tuple[float | None, str]:
@@ -165,7 +172,11 @@ def _least_cost(part_score: Floats, defective: Bools, good: Bools, criterion: Cr
     caught, killed, score = np.append(0, caught), np.append(0, killed), np.append(NOTHING_PASSES, score)
     cost = criterion.escape_cost * (defective.sum() - caught) + criterion.overkill_cost * killed
     best = int(np.argmin(cost))
-    return (NOTHING_PASSES, "") if best == 0 else (below(score, best), "")
+    return (
+        (NOTHING_PASSES, f"at these costs it is cheapest to reject nothing: {_NO_BOX}")
+        if best == 0
+        else (below(score, best), "")
+    )
 
 
 def below(score: Floats, position: int) -> float:
@@ -175,4 +186,5 @@ def below(score: Floats, position: int) -> float:
         score: ``(S,)`` distinct, falling.
     """
     after = score[position + 1] if position + 1 < len(score) else 0.0
-    return float(max((score[position] + after) / 2, 0.0)) if score[position] > after else float(score[position])
+    between = (score[position] + after) / 2
+    return float(between if between > after else score[position])  # two neighbours of all floats have none between

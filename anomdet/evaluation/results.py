@@ -100,11 +100,10 @@ class Results:
     @cached_property
     def unique_names(self) -> list[str]:
         """A name for each class; the number is added to one that several classes bear."""
+        numbered = [f"{name} ({num})" for name, num in zip(self.class_names, self.class_nums.tolist(), strict=True)]
         uses = Counter(self.class_names)
-        return [
-            name if uses[name] == 1 else f"{name} ({number})"
-            for name, number in zip(self.class_names, self.class_nums.tolist(), strict=True)
-        ]
+        names = [name if uses[name] == 1 else long for name, long in zip(self.class_names, numbered, strict=True)]
+        return names if len(set(names)) == len(names) else numbered
 
     @cached_property
     def part_of_image(self) -> Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Any
@@ -17,6 +18,7 @@ from anomdet.evaluation.image_level import rejected
 from anomdet.evaluation.summary import MATCHING_KEYS, Measured
 
 HEADS = {"precision": "precision", "recall": "recall", "f1_score": "F1", "mean_iou": "mean IoU"}
+_FORMULA = re.compile(r"[=+@\t\r\n]|-(?!\d+(\.\d+)?$)")  # what a cell may not begin with; -7 is a number
 _IMAGE_HEADS: tuple[str, ...] = ("file_name", "part", "width", "height", "num_gt", "num_predictions", "num_matched")
 _IMAGE_HEADS += ("num_missed", "num_false", "precision", "recall", "f1_score", "mean_iou", "anomaly_score", "verdict")
 
@@ -91,7 +93,10 @@ def _number(value: float | None) -> str:
 
 
 def metrics_csv(metrics: dict[str, Any]) -> str:
-    """Every number of metrics.json in a row: scope (all, part_level or a class), metric, value, and its interval."""
+    """The numbers of metrics.json, one a row: scope (all, part_level, a class, errors, sizes), metric, value, interval.
+
+    The confusion matrix stands in metrics.json only.
+    """
     rows: list[Sequence[Any]] = [("scope", "metric", "value", "low", "high")]
     bounds = metrics.get("intervals", {})
     for scope, table, own in (
@@ -101,11 +106,13 @@ def metrics_csv(metrics: dict[str, Any]) -> str:
     ):
         for key, value in table.items():
             if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-                rows.append((scope, key, _cell(value), *(map(_cell, own.get(key) or ("", "")))))
+                rows.append((_cell(scope), key, _cell(value), *(map(_cell, own.get(key) or ("", "")))))
     rows += [
-        ("errors", f"{name}_{key}", _cell(value), "", "")
-        for name, row in metrics.get("errors", {}).items()
+        (scope, f"{name}_{key}", _cell(value), "", "")
+        for scope in ("errors", "sizes")
+        for name, row in metrics.get(scope, {}).items()
         for key, value in row.items()
+        if not isinstance(value, list)
     ]
     return _csv(rows)
 
@@ -138,7 +145,10 @@ def _cell(value: Any) -> Any:
     """Empty for what has no value; a text that a spreadsheet would run as a formula is quoted."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "@", "\t", "\r")) else value
+    if isinstance(value, str):
+        # csv writes a carriage return without quotes, and what follows it would be a row of its own
+        return ("'" if _FORMULA.match(value) else "") + value.replace("\r", " ")
+    return value
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:

@@ -21,7 +21,7 @@ def _count(why_none: str) -> Make:
 
 # Key in per_class, key of the whole in metrics.json, label, meaning, how the value is shown.
 COLUMNS: tuple[tuple[str, str, str, str, Make], ...] = (
-    ("class_num", "", "Number", "the number of the class in the label files", _count("has none")),
+    ("class_num", "", "No.", "the number of the class in the label files", _count("has none")),
     ("num_gt", "num_gt", "Objects", "true objects of the split", _count("not counted")),
     ("AP", "mAP", "AP", "mean over overlaps (IoU) from 0.50 to 0.95", _ratio(NO_OBJECTS)),
     ("AP_50", "mAP_50", "AP_50", "at an overlap (IoU) of 0.50", _ratio(NO_OBJECTS)),

@@ -46,7 +46,7 @@ def class_styles(metrics: Mapping[str, Any], curves: Mapping[str, Any]) -> list[
         {
             **{"index": i, "name": name, "color": PALETTE[i % len(PALETTE)]},
             "dash": DASHES[i // len(PALETTE) % len(DASHES)],
-            "drawn": bool((of_classes.get(name) or {}).get("score")),
+            "drawn": _measured(of_classes.get(name), "recall", "precision"),
             "shown": len(names) <= MANY_CLASSES,
         }
         for i, name in enumerate(names)
@@ -71,16 +71,18 @@ def _f1_score(metrics: Mapping[str, Any], curves: Mapping[str, Any]) -> Chart | 
         return None
     summary = "F1-score for each score threshold."
     whole = curves.get("all") or {}
-    if whole.get("f1_score"):
-        best = int(np.argmax(whole["f1_score"]))
-        summary += f" All classes: the best is {whole['f1_score'][best]:.3f} at score {whole['score'][best]:.3f}."
+    if _measured(whole, "f1_score"):
+        best, score = max(
+            (f1, score) for f1, score in zip(whole["f1_score"], whole["score"], strict=True) if f1 is not None
+        )
+        summary += f" All classes: the best is {best:.3f} at score {score:.3f}."
     layout = {"xaxis": {"range": [0, 1]}, "yaxis": {"range": [0, 1.02]}, **threshold_line(metrics)}
     return Chart("f1", "F1-score and threshold", summary, traces, "Score threshold", "F1-score", layout)
 
 
 def _froc(metrics: Mapping[str, Any], froc: Mapping[str, Any]) -> Chart | None:
     x, y, scores = (froc.get(key) or [] for key in ("false_boxes_per_image", "recall", "score"))
-    if not x:
+    if not _measured(froc, "false_boxes_per_image", "recall"):
         return None
     traces = [line_trace(x, y, scores)]
     summary = "Share of the defects found against the number of false boxes an image."
@@ -90,13 +92,16 @@ def _froc(metrics: Mapping[str, Any], froc: Mapping[str, Any]) -> Chart | None:
         at = passed[-1]
         traces.append(point_trace(x[at], y[at]))
         summary += f" At the operating point {y[at]:.3f} are found with {x[at]:.3f} false boxes an image."
-    layout = {"xaxis": {"range": [0, 1.02 * min(max([*x, 0.1]), MAX_FALSE_BOXES)]}, "yaxis": {"range": [0, 1.02]}}
+    layout = {
+        "xaxis": {"range": [0, 1.02 * min(max(0.1, *(value or 0.0 for value in x)), MAX_FALSE_BOXES)]},
+        "yaxis": {"range": [0, 1.02]},
+    }
     return Chart("froc", "FROC", summary, traces, "False boxes per image", "Recall", layout)
 
 
 def _roc(metrics: Mapping[str, Any], roc: Mapping[str, Any]) -> Chart | None:
     x, y = roc.get("overkill_rate") or [], roc.get("detection_rate") or []
-    if not x:
+    if not _measured(roc, "overkill_rate", "detection_rate"):
         return None
     traces = [chance_line(), line_trace(x, y, roc.get("score") or [])]
     level = metrics.get("part_level") or {}
@@ -155,13 +160,18 @@ def _class_traces(
     entries.append((-1, ALL_STYLE, metrics, curves.get("all")))
     traces = []
     for i, style, values, curve in entries:
-        if not curve or not curve.get(keys[0]):
+        if not _measured(curve, *keys):
             continue
         traces.append(line_trace(curve[keys[0]], curve[keys[1]], curve["score"], i, style))
         place = point(values, metrics)
         if place:
             traces.append(point_trace(*place, i, style))
     return traces
+
+
+def _measured(curve: Mapping[str, Any] | None, *keys: str) -> bool:
+    """Whether there is something to draw: not only nulls."""
+    return all(any(value is not None for value in (curve or {}).get(key) or []) for key in keys)
 
 
 def _recall_precision(values: Mapping[str, Any], _: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from anomdet.boxes import pairwise_iou, xywh_to_xyxy
-from anomdet.report.pictures import Pictures, ReadImage, Window, crop_window, take_pictures
+from anomdet.report.pictures import Pictures, Window, crop_window
 
 # Kind to its name for one and for many, and what it means.
 KINDS = {
@@ -22,6 +22,8 @@ KINDS = {
 }
 ABOUT_A_TRUTH = ("missed", "confusion")
 SAME_BOX_PX = 0.5
+LABEL_LETTERS = 18  # of a class name over a picture
+LONG_LABEL = 14
 EDGE = 9  # percent; nearer to the edge of the picture, a label stands inside its box
 
 
@@ -56,6 +58,7 @@ class Case:
     """One entry of the gallery.
 
     Attributes:
+        short_name: the file name without its folders.
         classes: places of its classes in the list of the page, for the filter.
         window: what the picture shows.
         source: data URI; empty if there is none, ``reason`` says why.
@@ -64,6 +67,7 @@ class Case:
     kind: str
     title: str
     file_name: str
+    short_name: str
     facts: list[tuple[str, str]]
     alt: str
     classes: list[int]
@@ -83,21 +87,19 @@ class Gallery:
     note: str
 
 
-def gallery(details: Mapping[str, Any], budget: int, read_image: ReadImage | None) -> Gallery | None:
+def gallery(details: Mapping[str, Any], pictures: Pictures) -> Gallery | None:
     """The cases of ``details.json`` in its order; None if it has none."""
     cases = details.get("cases")
     if not cases:
         return None
-    files = [(case["file_name"], case["bbox_xywh"]) for case in cases]
-    pictures = take_pictures(files, _worst_first(cases), budget, read_image)
     names = list(dict.fromkeys(name for case in cases for name in _classes(case)))
     kinds = [(kind, *_kind(kind)[1:], number) for kind, number in Counter(case["kind"] for case in cases).items()]
     views = [_view(case, place, names, pictures) for place, case in enumerate(cases)]
     return Gallery(views, kinds, names, pictures.note)
 
 
-def _worst_first(cases: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The worst of each kind, then the second of each, and so on."""
+def worst_first(cases: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Places of the cases: the worst of each kind, then the second of each, and so on."""
     seen: dict[str, int] = {}
     ranks = []
     for case in cases:
@@ -122,6 +124,7 @@ def _view(case: Mapping[str, Any], place: int, names: list[str], pictures: Pictu
         kind=case["kind"],
         title=title,
         file_name=case["file_name"],
+        short_name=case["file_name"].rpartition("/")[2],
         facts=_facts(case),
         alt=f"{title} in {case['file_name']}, {width} by {height} px at {x}, {y}",
         classes=sorted({names.index(name) for name in _classes(case)}),
@@ -179,26 +182,42 @@ def _overlay(box: Mapping[str, Any], truth: bool, window: Window, *, focus: bool
     x, y, width, height = box["bbox_xywh"]
     left, right = (100 * (value - window.x) / window.width for value in (x, x + width))
     top, bottom = (100 * (value - window.y) / window.height for value in (y, y + height))
-    at_end = left + right > 100
-    label_y, label_dy = _label_place(top, bottom, truth)
+    label = _label(box, truth)
+    label_x, anchor = _label_side(left, right, label)
+    label_y, label_dy = _label_height(top, bottom, truth)
     return Overlay(
         x=round(left, 2),
         y=round(top, 2),
         width=round(right - left, 2),
         height=round(bottom - top, 2),
-        label=f"{box['class']}" if truth or box.get("score") is None else f"{box['class']} {box['score']:.2f}",
+        label=label,
         truth=truth,
         focus=focus,
         near=near or focus,
-        label_x=round(min(right, 99.0) if at_end else max(left, 1.0), 2),
-        label_y=label_y,
+        label_x=round(label_x, 2),
+        label_y=round(label_y, 2),
         label_dy=label_dy,
-        anchor="end" if at_end else "start",
+        anchor=anchor,
     )
 
 
-def _label_place(top: float, bottom: float, truth: bool) -> tuple[float, int]:
+def _label(box: Mapping[str, Any], truth: bool) -> str:
+    name = f"{box['class']}"
+    if len(name) > LABEL_LETTERS:
+        name = f"{name[: LABEL_LETTERS - 1].rstrip()}…"
+    return name if truth or box.get("score") is None else f"{name} {box['score']:.2f}"
+
+
+def _label_side(left: float, right: float, label: str) -> tuple[float, str]:
+    """Flush with the box on the side where the picture has more room; a long one from the edge of the picture."""
+    long = len(label) > LONG_LABEL
+    if left + right > 100:
+        return (99.0 if long else min(right, 99.0)), "end"
+    return (1.0 if long else max(left, 1.0)), "start"
+
+
+def _label_height(top: float, bottom: float, truth: bool) -> tuple[float, int]:
     """Of a truth above the box, of a prediction below it, so that the two of one defect do not collide."""
     if truth:
-        return (round(top, 2), -4) if top >= EDGE else (round(max(top, 0.0), 2), 13)
-    return (round(bottom, 2), 13) if bottom <= 100 - EDGE else (round(min(bottom, 100.0), 2), -5)
+        return (top, -4) if top >= EDGE else (max(top, 0.0), 13)
+    return (bottom, 13) if bottom <= 100 - EDGE else (min(bottom, 100.0), -5)

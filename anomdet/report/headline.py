@@ -97,7 +97,8 @@ def more_coco(metrics: Mapping[str, Any]) -> Table | None:
 
 def _meaning(match: re.Match[str]) -> str:
     if match[3]:
-        return f"Share of defects found with up to {match[3]} boxes an image, mean over overlaps and classes."
+        boxes = "1 box" if match[3] == "1" else f"{match[3]} boxes"
+        return f"Share of defects found with up to {boxes} an image, mean over overlaps and classes."
     start = "mAP" if match[1] == "mAP" else "Share found with up to 100 boxes an image,"
     return f"{start} of {SIZE_NAMES[match[2]]}."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ ReadImage = Callable[[str], NDArray[np.uint8]]
 LEAST_PX = 160
 CONTEXT = 3.0  # sides of the crop, in sides of the box
 # Longest side in pixels and JPEG quality. The first at which all pictures fit is taken.
-LEVELS = ((360, 85), (360, 70), (300, 60), (240, 50), (200, 40))
+LEVELS = ((360, 85), (360, 70), (360, 55), (300, 55), (240, 50), (200, 40), (160, 30))
 PREFIX = "data:image/jpeg;base64,"
 
 
@@ -60,20 +60,28 @@ def crop_window(bbox_xywh: Sequence[float], size_hw: Sequence[int]) -> Window:
     return Window(left, min(max(top, 0), height - crop_height), crop_width, crop_height)
 
 
-def take_pictures(
-    files: Sequence[tuple[str, Sequence[float]]], order: Sequence[int], budget: int, read_image: ReadImage | None
-) -> Pictures:
+@dataclass(frozen=True)
+class Encoded:
+    """Place of the case to its picture as JPEG at each of the levels, or to why there is none."""
+
+    levels: Mapping[int, list[bytes]]
+    reasons: Mapping[int, str]
+
+    def without_data(self) -> Pictures:
+        """All pictures, but empty: for a page that shows how much room there is for them."""
+        return Pictures(dict.fromkeys(self.levels, PREFIX), self.reasons)
+
+
+def encode_pictures(files: Sequence[tuple[str, Sequence[float]]], read_image: ReadImage | None) -> Encoded:
     """Crop and encode; each image is read once.
 
     Args:
         files: file name and box (xywh, pixels) of each case.
-        order: places in ``files``, those first that are to keep their picture if there is no room for all.
-        budget: characters that all data URIs may have.
         read_image: see :func:`anomdet.report.write.write_report`.
     """
     if read_image is None:
-        return Pictures({}, dict.fromkeys(range(len(files)), "written without pictures"))
-    encoded: dict[int, list[bytes]] = {}
+        return Encoded({}, dict.fromkeys(range(len(files)), "written without pictures"))
+    levels: dict[int, list[bytes]] = {}
     reasons: dict[int, str] = {}
     by_file: dict[str, list[int]] = {}
     for place, (file_name, _) in enumerate(files):
@@ -85,8 +93,8 @@ def take_pictures(
             reasons |= dict.fromkeys(places, str(error) or type(error).__name__)
             continue
         for place in places:
-            encoded[place] = _encode(image_rgb, files[place][1])
-    return _choose(encoded, reasons, order, budget)
+            levels[place] = _encode(image_rgb, files[place][1])
+    return Encoded(levels, reasons)
 
 
 def _encode(image_rgb: NDArray[np.uint8], bbox_xywh: Sequence[float]) -> list[bytes]:
@@ -105,26 +113,34 @@ def _encode(image_rgb: NDArray[np.uint8], bbox_xywh: Sequence[float]) -> list[by
     return found
 
 
-def _choose(encoded: Mapping[int, list[bytes]], reasons: dict[int, str], order: Sequence[int], budget: int) -> Pictures:
-    level = next((i for i in range(len(LEVELS)) if _characters(encoded, i) <= budget), len(LEVELS) - 1)
+def choose_pictures(encoded: Encoded, order: Sequence[int], budget: int) -> Pictures:
+    """The best level at which all fit; if none does, the lowest, and as many as fit.
+
+    Args:
+        encoded: all pictures.
+        order: places of the cases, those first that are to keep their picture.
+        budget: characters that all data URIs may have.
+    """
+    levels, reasons = encoded.levels, dict(encoded.reasons)
+    level = next((i for i in range(len(LEVELS)) if _characters(levels.values(), i) <= budget), len(LEVELS) - 1)
     sources, used = {}, 0
     for place in order:
-        if place not in encoded:
+        if place not in levels:
             continue
-        size = _characters({place: encoded[place]}, level)
+        size = _characters([levels[place]], level)
         if used + size > budget:
             reasons[place] = "left out to keep this page small"
             continue
         used += size
-        sources[place] = PREFIX + base64.b64encode(encoded[place][level]).decode("ascii")
+        sources[place] = PREFIX + base64.b64encode(levels[place][level]).decode("ascii")
     notes = []
     if level:
         notes.append(f"pictures are stored with at most {LEVELS[level][0]} px at JPEG quality {LEVELS[level][1]}")
-    if len(sources) < len(encoded):
-        notes.append(f"the pictures of {len(encoded) - len(sources)} cases are left out")
+    if len(sources) < len(levels):
+        notes.append(f"the pictures of {len(levels) - len(sources)} cases are left out")
     note = f"To keep this page small, {' and '.join(notes)}." if notes else ""
     return Pictures(sources, reasons, note)
 
 
-def _characters(encoded: Mapping[int, list[bytes]], level: int) -> int:
-    return sum(len(PREFIX) + 4 * math.ceil(len(levels[level]) / 3) for levels in encoded.values())
+def _characters(pictures: Iterable[list[bytes]], level: int) -> int:
+    return sum(len(PREFIX) + 4 * math.ceil(len(levels[level]) / 3) for levels in pictures)

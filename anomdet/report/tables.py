@@ -18,34 +18,31 @@ ERROR_KINDS = {
     "missed": ("Missed", "a defect without any box"),
 }
 CHOSEN_BY = {
-    "max_f1": "the highest F1-score",
-    "min_recall": "a least recall",
-    "max_false_alarms": "a limit of false alarms",
-    "costs": "the least cost of escapes and false alarms",
-    "fixed": "a given threshold",
+    "max_f1": "Chosen for the highest F1-score",
+    "min_recall": "Chosen for the required recall",
+    "max_false_alarms": "Chosen for the allowed rate of false alarms",
+    "costs": "Chosen for the least cost of escapes and false alarms",
+    "fixed": "Fixed",
 }
 CHOSEN_ON = {"val": "on the validation split", "settings": "in the settings", "default": "by default"}
 
 
 def operating_point(metrics: Mapping[str, Any]) -> str:
-    """How the score threshold came about, in a sentence or two; empty without an operating point."""
+    """How the score threshold came about, in a few sentences; empty without an operating point."""
     point = metrics.get("operating_point")
     if not point:
         return ""
-    threshold = point.get("score_threshold")
-    counted = (
-        "Each class has its own score threshold (see the table of the classes)."
-        if threshold is None
-        else f"A box counts from a score of {threshold:.3g} on."
-    )
-    by, where = (names.get(name, str(name)) for names, name in _choice(point))
+    threshold, by, chosen_on = (point.get(key) for key in ("score_threshold", "by", "chosen_on"))
+    if threshold is None:
+        counted = "Each class has its own score threshold (see the table of the classes)."
+    else:
+        counted = f"A box counts from a score of {threshold:.3g} on."
+    chosen = f"{CHOSEN_BY.get(by, by)} {CHOSEN_ON.get(chosen_on, chosen_on)}."
     iou = metrics.get("matching_iou_threshold")
-    right = "" if iou is None else f" It is right if it has the class and overlaps the defect by IoU {iou:g} or more."
-    return f"{counted} Chosen for {by}, {where}.{right}"
-
-
-def _choice(point: Mapping[str, Any]) -> list[tuple[Mapping[str, str], Any]]:
-    return [(CHOSEN_BY, point.get("by")), (CHOSEN_ON, point.get("chosen_on"))]
+    right = (
+        "" if iou is None else f"It is right if its class is right and it overlaps the defect by IoU {iou:g} or more."
+    )
+    return f"{counted} {right} {chosen}".replace("  ", " ")
 
 
 def error_table(metrics: Mapping[str, Any]) -> Table | None:
@@ -53,19 +50,19 @@ def error_table(metrics: Mapping[str, Any]) -> Table | None:
     errors = metrics.get("errors")
     if not errors:
         return None
-    costs = [values.get("mAP_50_cost") for values in errors.values()]
+    costs = [values.get("mAP_cost") for values in errors.values()]
     largest = max((cost for cost in costs if cost), default=0.0)
     rows = []
     for kind, values in errors.items():
         label, meaning = ERROR_KINDS.get(kind, (kind, ""))
-        cost = decimal(values.get("mAP_50_cost"), "mAP_50 is not measured", digits=3)
+        cost = decimal(values.get("mAP_cost"), "the mAP is not measured", digits=3)
         filled = cost.sort / largest if cost.sort and largest else 0.0
         bar = (0.0, max(filled, 0.0), max(filled, 0.0)) if cost.sort is not None else None
         rows.append(Row(label, [count(values.get("count")), cost, Cell("", bar=bar)], meaning))
     columns = [
         Column("Kind", numeric=False),
         Column("Count"),
-        Column("mAP_50 lost", "what mAP_50 would gain if these errors alone were mended"),
+        Column("mAP lost", "what the mAP at the matching overlap would gain if these errors alone were mended"),
         Column("Share of the largest"),
     ]
     return Table("Kinds of error at the operating point", columns, rows)

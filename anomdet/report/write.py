@@ -15,9 +15,9 @@ from plotly.offline import get_plotlyjs
 from anomdet.atomic import write_text
 from anomdet.report.class_table import class_table
 from anomdet.report.figures import charts, class_styles, score_chart
-from anomdet.report.gallery import gallery
+from anomdet.report.gallery import gallery, worst_first
 from anomdet.report.headline import headline, more_coco, unit, verdict
-from anomdet.report.pictures import ReadImage
+from anomdet.report.pictures import ReadImage, choose_pictures, encode_pictures
 from anomdet.report.tables import confusion, error_table, operating_point, size_table, split_table
 
 ABOUT = ("title", "split", "checkpoint", "checkpoint_sha256", "versions", "settings", "splits")
@@ -51,11 +51,12 @@ def render(metrics: Mapping[str, Any], details: Mapping[str, Any], read_image: R
     """The page as text."""
     template = _environment().get_template("page.html")
     view = _view(metrics, details)
-    # Once without pictures, to know how much room there is for them.
-    bare = template.render(view, gallery=gallery(details, 0, None))
-    return template.render(
-        view, gallery=gallery(details, MAX_BYTES - len(bare.encode("utf-8", "backslashreplace")), read_image)
-    )
+    cases = details.get("cases") or []
+    encoded = encode_pictures([(case["file_name"], case["bbox_xywh"]) for case in cases], read_image)
+    # Once with empty pictures, to know how much room there is for them.
+    bare = template.render(view, gallery=gallery(details, encoded.without_data()))
+    budget = MAX_BYTES - len(bare.encode("utf-8", "backslashreplace"))
+    return template.render(view, gallery=gallery(details, choose_pictures(encoded, worst_first(cases), budget)))
 
 
 def _view(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:

@@ -142,11 +142,15 @@ def test_trains_on_a_backbone_from_a_file(name: str, example: str, dtype: torch.
     assert_trains_and_predicts(build(f"model.name={name}", file), dtype=dtype)
 
 
-def test_trains_a_model_from_a_file() -> None:
+SLOW_BFLOAT16 = pytest.param(torch.bfloat16, marks=pytest.mark.slow, id="bf16")  # where it is emulated
+
+
+@pytest.mark.parametrize("dtype", [pytest.param(torch.float32, id="fp32"), SLOW_BFLOAT16])
+def test_trains_a_model_from_a_file(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     model = build("model.custom_model_file=examples/custom_model_torchvision.py")
     assert model.num_classes == 3
-    assert_trains_and_predicts(model)
+    assert_trains_and_predicts(model, dtype=dtype)
 
 
 SSDLITE = """
@@ -166,11 +170,12 @@ class CustomModel(nn.Module):
 """
 
 
-def test_trains_another_of_torchvisions_detectors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [pytest.param(torch.float32, id="fp32"), SLOW_BFLOAT16])
+def test_trains_another_of_torchvisions_detectors(dtype: torch.dtype, tmp_path: Path) -> None:
     torch.manual_seed(0)
     file = tmp_path / "ssdlite.py"
     file.write_text(SSDLITE, encoding="utf-8")
-    assert_trains_and_predicts(build(f"model.custom_model_file={file}"))
+    assert_trains_and_predicts(build(f"model.custom_model_file={file}"), dtype=dtype)
 
 
 def test_efficientnet_from_scratch_trains_every_weight_and_statistic() -> None:

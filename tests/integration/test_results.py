@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,8 @@ from tests.integration.conftest import CLASSES, Trained, named_files, run_comman
 from tests.unit.evaluation.pycocotools_oracle import class_aps, single_threshold_aps, twelve_numbers
 
 Capture = pytest.CaptureFixture[str]
+FILES = ["ground_truth.json", "predictions.json", "metrics.json", "details.json", "metrics.csv", "per_image.csv"]
+FILES += ["report.html"]
 OVERALL = ("mAP", "mAP_50", "mAP_75", "mAP_small", "mAP_medium", "mAP_large", "AR_100", "mAP_95")
 COUNTED = ("precision", "recall", "f1_score", "mean_iou")
 
@@ -96,9 +100,10 @@ def test_right_answers_score_one(oracle: Path) -> None:
     run_command("evaluate", "-c", oracle, "--split", "train")
     folder = oracle.parent / "logs" / "evaluation"
     metrics = read(folder / "metrics.json")
-    assert {key: metrics[key] for key in ("mAP", "mAP_95", "AR_100")} == {"mAP": 1.0, "mAP_95": 1.0, "AR_100": 1.0}
+    assert [metrics[key] for key in ("mAP", "mAP_95", "AR_100")] == pytest.approx([1.0] * 3, abs=1e-12)
     assert metrics["mean_iou"] == pytest.approx(1, abs=1e-4)
-    assert {row["AP"] for row in metrics["per_class"].values()} == {1.0}
+    # COCO's own arithmetic gives a class of one object 1 - 2e-16.
+    assert [row["AP"] for row in metrics["per_class"].values()] == pytest.approx([1.0] * 4, abs=1e-12)
     truth, predictions = read(folder / "ground_truth.json"), read(folder / "predictions.json")
 
     def boxes(entries: list[Any]) -> list[list[float]]:
@@ -118,6 +123,32 @@ def test_shaken_answers_equal_pycocotools(oracle: Path, tmp_path: Path, monkeypa
     assert_equal_pycocotools(tmp_path)
 
 
+def test_where_the_numbers_come_from(evaluated: Path, trained: Trained) -> None:
+    about = read(evaluated / "metrics.json")["about"]
+    assert (about["split"], about["title"]) == ("test", trained.config.stem)
+    checkpoint = trained.checkpoint_dir / "best_model.pth"
+    assert about["checkpoint_sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert set(about["splits"]) == {"train", "val", "test"}
+    assert about["splits"]["test"]["num_images"] == read(evaluated / "metrics.json")["num_images"]
+    objects = read(evaluated / "metrics.json")["per_class"]
+    assert about["splits"]["test"]["num_gt"] == {name: row["num_gt"] for name, row in objects.items()}
+    assert yaml.safe_load(about["settings"])["metrics"]["score_threshold"] == 0.05
+    assert {"anomdet", "python", "torch", "numpy"} <= set(about["versions"])
+
+
+def test_the_spreadsheets(evaluated: Path) -> None:
+    metrics = read(evaluated / "metrics.json")
+    with (evaluated / "per_image.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file_name"] for row in rows] == [
+        i["file_name"] for i in read(evaluated / "ground_truth.json")["images"]
+    ]
+    assert sum(int(row["num_gt"]) for row in rows) == metrics["num_gt"]
+    with (evaluated / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        found = {(row["scope"], row["metric"]): row["value"] for row in csv.DictReader(file)}
+    assert float(found["all", "mAP"]) == metrics["mAP"]
+
+
 def test_ground_truth_is_the_label_files(evaluated: Path, data_dir: Path) -> None:
     truth = read(evaluated / "ground_truth.json")
     for image in truth["images"]:
@@ -135,7 +166,7 @@ def test_evaluate_other_split_checkpoint_and_folder(
     checkpoint = trained.checkpoint_dir / "last.pth"
     run_command("evaluate", "-c", trained.config, "--split", "val", "--checkpoint", checkpoint, "--out", out)
     output = capsys.readouterr().out
-    assert named_files(output) == [out / name for name in ("metrics.json", "predictions.json", "ground_truth.json")]
+    assert named_files(output) == [out / name for name in FILES]
     assert all(path.is_file() for path in named_files(output))
     assert str(checkpoint) in output
     assert "AP_50" in output
@@ -149,15 +180,24 @@ def test_evaluate_twice_moves_the_first_aside(trained: Trained, tmp_path: Path) 
     for _ in range(2):
         run_command("evaluate", "-c", trained.config, "--out", tmp_path)
     (moved,) = (tmp_path / "previous").iterdir()
-    names = ("metrics.json", "predictions.json", "ground_truth.json")
-    assert {path.name for path in moved.iterdir()} == set(names)
-    for name in names:
-        assert read(moved / name) == read(tmp_path / name)
+    assert {path.name for path in moved.iterdir()} == set(FILES)
+    for name in FILES[:-1]:
+        assert without_about(moved / name) == without_about(tmp_path / name)
+
+
+def without_about(path: Path) -> Any:
+    """The content of a result file, but for where and when it came about."""
+    if path.suffix == ".csv":
+        return path.read_text(encoding="utf-8")
+    content = read(path)
+    return {key: content[key] for key in content if key != "about"} if isinstance(content, dict) else content
 
 
 def test_evaluate_with_the_python_config_gives_the_same(trained: Trained, evaluated: Path, tmp_path: Path) -> None:
     run_command("evaluate", "-c", trained.log_dir / "config.py", "--out", tmp_path)
-    assert read(tmp_path / "metrics.json") == read(evaluated / "metrics.json")
+    for name in FILES[:-1]:
+        assert without_about(tmp_path / name) == without_about(evaluated / name)
+    assert read(tmp_path / "metrics.json")["about"]["split"] == "test"
 
 
 def assert_picture(path: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_run_interrupted_in_an_epoch_goes_on_in_it(
     common = (f"data.num_workers={workers}",)
     dirs = (f"logging.log_dir={tmp_path / 'logs'}", f"logging.checkpoint_dir={tmp_path / 'checkpoints'}")
     with monkeypatch.context() as patch:
-        _signal_at(patch, number, iteration=6)
+        signal_at(patch, number, iteration=6)
         run_command("train", "-c", trained.config, *dirs, *common, code=code)
     message = capsys.readouterr().err
     assert "last.pth holds epoch 2 up to batch 3 of 2 epochs; go on with:" in message
@@ -176,7 +176,7 @@ def test_a_run_interrupted_in_an_epoch_goes_on_in_it(
     assert epoch.split("lr")[0] in whole  # the mean loss of the whole epoch
 
 
-def _signal_at(patch: pytest.MonkeyPatch, number: int, *, iteration: int) -> None:
+def signal_at(patch: pytest.MonkeyPatch, number: int, *, iteration: int) -> None:
     step = BestAndLastHook.after_train_iter
 
     def with_signal(self: BestAndLastHook, runner: Any, *args: Any, **kwargs: Any) -> None:
@@ -326,6 +326,32 @@ def test_a_run_that_learns_nothing_still_leaves_both_checkpoints(data_dir: Path,
     config = write_settings(tmp_path, data_dir, learning_rate=1e-12)
     run_command("train", "-c", config)
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best_model.pth", "last.pth"}
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_resume_of_a_finished_training_does_nothing_and_says_so(
+    trained: Trained, tmp_path: Path, capsys: Capture, early: bool
+) -> None:
+    shutil.copytree(trained.checkpoint_dir, tmp_path / "checkpoints")
+    shutil.copytree(trained.log_dir, tmp_path / "logs")
+    last = tmp_path / "checkpoints" / "last.pth"
+    reason = "epoch 2 of 2; to go on, raise the number of epochs"
+    more = []
+    if early:
+        checkpoint = torch.load(last, weights_only=False)
+        checkpoint["early_stopping"] = {"best_score": 0.5, "bad_validations": 1}
+        torch.save(checkpoint, last)
+        more = ["training.epochs=9", "training.early_stopping.patience=1"]
+        reason = (
+            "a training that stopped early, epoch 2: mAP has not bettered its best, 0.5000, for 1 validations; "
+            "to go on, raise training.early_stopping.patience"
+        )
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    dirs = (f"logging.log_dir={tmp_path / 'logs'}", f"logging.checkpoint_dir={tmp_path / 'checkpoints'}")
+    capsys.readouterr()
+    run_command("train", "-c", trained.config, "--resume", *dirs, *more)
+    assert capsys.readouterr().out == f"nothing is left to do: {last} holds {reason}\n"
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_resume_without_a_checkpoint_is_refused(data_dir: Path, tmp_path: Path, capsys: Capture) -> None:

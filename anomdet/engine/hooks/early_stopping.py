@@ -52,12 +52,13 @@ class EarlyStopping(Hook):
             self.bad_validations = 0
         elif runner.epoch > self.warmup_epochs:
             self.bad_validations += 1
-        why = self._reason()
+        why = self.reason()
         if why:
             runner.train_loop.stop_training = True
             runner.logger.info(f"stopped early after epoch {runner.epoch}: {why}")
 
-    def _reason(self) -> str:
+    def reason(self) -> str:
+        """Why the training is to stop; empty: it is not."""
         if self.nan_validations >= self.nan_limit:
             return f"{self.monitor} was not a number for {self.nan_validations} validations in a row"
         if self.bad_validations >= self.patience:
@@ -80,5 +81,5 @@ class EarlyStopping(Hook):
             self.nan_validations = state.get("nan_validations", 0)
 
     def before_train(self, runner: Runner) -> None:
-        if self._reason():
+        if self.reason():
             runner.train_loop.stop_training = True

@@ -29,6 +29,16 @@ def foreign_keys(metrics: dict[str, float]) -> list[str]:
     ]
 
 
+def _global_batch(runner: Runner) -> str:
+    """What a step sees where that is more than one batch."""
+    accumulated = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
+    total = runner.train_dataloader.batch_size * runner.world_size * accumulated
+    if total == runner.train_dataloader.batch_size:
+        return ""
+    parts = f"{runner.world_size} processes" + (f", {accumulated} batches a step" if accumulated > 1 else "")
+    return f"; {parts}: {total} images a step"
+
+
 def readable_time(seconds: float) -> str:
     """``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
     seconds = round(seconds)
@@ -65,7 +75,7 @@ class ProgressHook(Hook):
         device = next(runner.model.parameters()).device
         runner.logger.info(
             f"training {runner.model_name} for {runner.max_epochs} epochs of {len(loader)} batches of up to "
-            f"{loader.batch_size} images on {device}; {len(loader.dataset)} images"
+            f"{loader.batch_size} images on {device}; {len(loader.dataset)} images{_global_batch(runner)}"
         )
         self.started = self.spoken = time.monotonic()
         self.first_iter = runner.iter

@@ -11,7 +11,13 @@ from mmengine.runner import Runner
 from anomdet.errors import Problem, UserError
 from anomdet.registry import HOOKS
 
-_PACKAGES = {"TensorboardVisBackend": "tensorboard", "MLflowVisBackend": "mlflow", "WandbVisBackend": "wandb"}
+_PACKAGES = {
+    "TensorboardVisBackend": "tensorboard",
+    "anomdet.MLflowTracker": "mlflow",
+    "MLflowVisBackend": "mlflow",
+    "anomdet.WandbTracker": "wandb",
+    "WandbVisBackend": "wandb",
+}
 
 
 @HOOKS.register_module()
@@ -26,6 +32,10 @@ class TrackerHook(Hook):
 
     def __init__(self, interval: int = 10) -> None:
         self.interval = interval
+        self.visualizer: Any = None
+
+    def before_train(self, runner: Runner) -> None:
+        self.visualizer = runner.visualizer
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
@@ -38,8 +48,10 @@ class TrackerHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         runner.visualizer.add_scalars({f"val/{key}": value for key, value in (metrics or {}).items()}, step=runner.iter)
 
-    def after_train(self, runner: Runner) -> None:
-        runner.visualizer.close()
+    def close(self) -> None:
+        """End the trackers' runs, however the training ended."""
+        if self.visualizer is not None:
+            self.visualizer.close()
 
 
 def check_packages(visualizer: dict[str, Any] | None) -> None:

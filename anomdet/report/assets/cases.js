@@ -32,7 +32,7 @@
     const item = found[place];
     at("case-title").textContent = item.querySelector("h3").textContent;
     at("case-picture").replaceChildren(item.querySelector(".frame").cloneNode(true));
-    at("case-file").textContent = item.querySelector(".file").textContent;
+    at("case-file").textContent = item.querySelector(".file").title;
     at("case-facts").replaceChildren(...item.querySelector(".facts").cloneNode(true).childNodes);
     at("case-place").textContent = `${place + 1} of ${found.length}`;
     at("case-previous").disabled = place === 0;

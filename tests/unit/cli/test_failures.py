@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
+from anomdet.cli import ranks
 from anomdet.cli.failures import Terminated, explain, run_command, user_built
 from anomdet.errors import UserError
 
@@ -133,3 +135,37 @@ def test_what_mmdetection_says_is_cut_to_its_point() -> None:
         "run.py: expected what MMDetection can build and run, got KeyError: 'Foo is not in the model registry; "
         "--debug shows where it failed"
     )
+
+
+def test_what_all_processes_find_is_told_once_and_what_one_finds_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from torch.distributed import TCPStore
+
+    store = TCPStore("127.0.0.1", 0, is_master=True)
+    settings = {"WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in {**settings, "MASTER_PORT": str(store.port)}.items():
+        monkeypatch.setenv(name, value)
+
+    def fail(message: str) -> None:
+        raise UserError(message)
+
+    for rank, message in (("1", "the same"), ("0", "the same"), ("1", "its own")):
+        monkeypatch.setenv("RANK", rank)
+        assert run_command(lambda message=message: fail(message), [], debug=False) == 2
+    assert capsys.readouterr().err == "error: the same\nerror: its own\n"
+
+
+def test_a_process_that_finds_no_store_speaks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in {**settings, "MASTER_PORT": "1", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ranks, "_STORE_TIMEOUT", timedelta(seconds=1))
+
+    def fail() -> None:
+        raise UserError("wrong")
+
+    assert run_command(fail, [], debug=False) == 2
+    assert "error: wrong\n" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 
@@ -35,6 +36,20 @@ def test_a_module_that_is_there_stays() -> None:
         import wsgiref as again
     assert again is wsgiref
     assert sys.modules[MODULE] is wsgiref
+
+
+def test_a_module_whose_class_is_derived_from_is_imported_at_once() -> None:
+    with put_off([MODULE, "no_such_module_here"]):
+        from wsgiref.headers import Headers
+
+        class Own(Headers):
+            """As scipy.integrate derives from a class of scipy.optimize."""
+
+        import wsgiref.util as later
+
+        assert importlib.util.find_spec("no_such_module_here") is None
+    assert Own([("a", "b")])["a"] == "b"
+    assert later.FileWrapper is sys.modules["wsgiref.util"].FileWrapper
 
 
 @pytest.mark.slow

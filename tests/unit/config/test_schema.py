@@ -50,7 +50,16 @@ def test_generated_files_are_in_step() -> None:
 def test_the_json_schema_speaks_of_each_section() -> None:
     schema = json.loads(schema_text())
     assert schema == json_schema()
-    assert list(schema["properties"]) == ["model", "training", "data", "metrics", "logging", "plugins"]
+    assert list(schema["properties"]) == [
+        "model",
+        "training",
+        "data",
+        "metrics",
+        "evaluation",
+        "logging",
+        "distributed",
+        "plugins",
+    ]
     assert schema["additionalProperties"] is False
     optimizer = schema["$defs"]["TrainingSettings"]["properties"]["optimizer"]
     assert optimizer["enum"] == ["adam", "adamw", "sgd"] and optimizer["default"] == "adam" and optimizer["title"]

@@ -323,6 +323,26 @@ ROWS: dict[str, Row] = {
         lambda c: (c.val_evaluator.iou_thresholds, c.test_evaluator.iou_thresholds),
         ([0.6], [0.6]),
     ),
+    "training.scale_lr": (("training.scale_lr={base_batch_size: 8}",), lambda c: c.scale_lr, {"base_batch_size": 8}),
+    "training.scale_lr.base_batch_size": (
+        ("training.scale_lr={base_batch_size: 4}",),
+        lambda c: c.scale_lr.base_batch_size if c.scale_lr else None,
+        4,
+    ),
+    **{
+        f"distributed.{key}": ((f"distributed.{key}={value}",), lambda c, key=key: c.distributed[key], value)
+        for key, value in {
+            "backend": "gloo",
+            "timeout_minutes": 3.0,
+            "find_unused_parameters": True,
+            "sync_bn": False,
+            "static_graph": True,
+            "gradient_compression": "bfloat16",
+        }.items()
+    },
+    "evaluation.resamples": (("evaluation.resamples=7",), lambda c: c.evaluation.resamples, 7),
+    "evaluation.confidence": (("evaluation.confidence=0.9",), lambda c: c.evaluation.confidence, 0.9),
+    "evaluation.report": (("evaluation.report=false",), lambda c: c.evaluation.report, False),
     "metrics.score_threshold": (
         ("metrics.score_threshold=0.9",),
         lambda c: (c.val_evaluator.score_threshold, c.test_evaluator.score_threshold),
@@ -337,6 +357,11 @@ ROWS: dict[str, Row] = {
         ("metrics.extra=[{type: CountError}]",),
         lambda c: [[metric.type for metric in c[name]] for name in ("val_evaluator", "test_evaluator")],
         [["anomdet.InspectionMetric", "CountError"]] * 2,
+    ),
+    "data.group_by": (
+        ("data.group_by=^(a+)_",),
+        lambda c: (c.val_evaluator.group_by, c.test_evaluator.group_by),
+        ("^(a+)_", "^(a+)_"),
     ),
     "logging.trackers": (
         ("logging.trackers=[tensorboard]", "logging.log_dir=here"),
@@ -356,6 +381,17 @@ ROWS: dict[str, Row] = {
     ),
     "logging.log_level": (("logging.log_level=ERROR",), lambda c: c.log_level, "ERROR"),
 }
+_POINT = {
+    **{"by": "costs", "per_class": True, "min_recall": 0.5},
+    **{"max_false_alarms": 3.0, "escape_cost": 4.0, "overkill_cost": 5.0},
+}
+for _key, _value in _POINT.items():
+    ROWS[f"evaluation.operating_point.{_key}"] = (
+        (f"evaluation.operating_point.{_key}={str(_value).lower()}",),
+        lambda c, k=_key: [c[name].operating_point[k] for name in ("val_evaluator", "test_evaluator")],  # type: ignore[misc]
+        [_value] * 2,
+    )
+# The command reads these from the settings, once everything is measured.
 _RATIOS = ("data.train_split=0.5", "data.val_split=0.3", "data.test_split=0.2")
 _LISTS = ("README.md", "LICENSE", "Makefile")  # files that exist; what they hold is not read here
 _FILES = ("data.split_files={train: README.md, val: LICENSE, test: Makefile}",)

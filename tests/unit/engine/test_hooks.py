@@ -48,6 +48,8 @@ class Runner:
         self.param_schedulers: list[Any] = []
         self.cfg = SimpleNamespace(pretty_text="")
         self.train_dataloader = Loader()
+        self.metric = SimpleNamespace(chosen_point=lambda: None)
+        self.val_loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=[self.metric]))
 
     def call_hook(self, name: str, **_: Any) -> None:
         assert name == "before_save_checkpoint"
@@ -191,6 +193,15 @@ def test_checkpoints_carry_what_they_belong_to(tmp_path: Path) -> None:
     meta = load_checkpoint(tmp_path / "last.pth")["meta"]
     assert meta["split_hashes"] == {"train": "abc"}
     assert {"cfg", "dataset_meta", "anomdet_version", "torch_version", "seed", "best"} <= set(meta)
+
+
+def test_the_operating_point_travels_with_the_checkpoints(tmp_path: Path) -> None:
+    runner = Runner(max_epochs=2)
+    points = iter([{"point": 1}, {"point": 1}, {"point": 2}])
+    runner.metric.chosen_point = lambda: next(points)
+    runner.run(BestAndLastHook(str(tmp_path)), [0.5, 0.4])
+    assert load_checkpoint(tmp_path / "best_model.pth")["meta"]["operating_point"] == {"point": 1}
+    assert load_checkpoint(tmp_path / "last.pth")["meta"]["operating_point"] == {"point": 2}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,29 +7,54 @@ import stat
 import pytest
 
 from anomdet.errors import UserError
-from anomdet.evaluation.files import Evaluation, read_evaluation, write_evaluation, write_json
-
-EVALUATION = Evaluation(
-    ground_truth={"images": [{"id": 0, "file_name": "Teil-ö/1.png"}], "annotations": [], "categories": []},
-    predictions=[{"image_id": 0, "bbox": [0.1, 1 / 3, 1e-7, 123456.789012345], "score": 0.30000001192092896}],
-    metrics={"mAP": None, "per_class": {}},
-)
+from anomdet.evaluation.files import NAMES, read_metrics, read_results, write_json, write_measured, write_results
+from anomdet.evaluation.operating_point import fixed
+from anomdet.evaluation.summary import measure
+from tests.unit.evaluation.cases import Case, draw_case, results_of
 
 
-def test_what_is_written_is_read_back_to_the_last_digit(tmp_path):
-    written = write_evaluation(tmp_path / "new" / "folder", EVALUATION)
-    assert sorted(path.name for path in written) == ["ground_truth.json", "metrics.json", "predictions.json"]
-    assert sorted((tmp_path / "new" / "folder").iterdir()) == sorted(written), "a temporary file was left"
-    assert read_evaluation(tmp_path / "new" / "folder") == EVALUATION
+@pytest.fixture
+def written(tmp_path):
+    """The folder of an evaluation, made with its parents."""
+    folder = tmp_path / "new" / "folder"
+    measured = measure(results_of(Case(0)), fixed(0.3))
+    write_results(folder, measured.results)
+    write_measured(folder, measured)
+    return folder
+
+
+def test_the_files(written):
+    assert {path.name for path in written.iterdir()} == set(NAMES), "no more, no less, no temporary file"
+    for name in NAMES:
+        text = (written / name).read_text(encoding="utf-8")
+        assert text.endswith("\n")
+        if name.endswith(".json"):
+            json.loads(text, parse_constant=pytest.fail)
+
+
+def test_what_is_written_is_measured_alike(written):
+    again = measure(read_results(written / "ground_truth.json", written / "predictions.json"), fixed(0.3))
+    assert read_metrics(written) == again.metrics
+    ground_truth, _ = draw_case(Case(0))
+    assert json.loads((written / "ground_truth.json").read_text())["annotations"] == ground_truth["annotations"]
+
+
+def test_names_in_any_script(tmp_path):
+    ground_truth, predictions = draw_case(Case(0))
+    ground_truth["images"][0]["file_name"] = "Teil-ö/凹み.png"
+    write_json(tmp_path / "gt.json", ground_truth)
+    write_json(tmp_path / "pred.json", predictions)
+    assert "Teil-ö/凹み.png" in (tmp_path / "gt.json").read_text(encoding="utf-8")
+    assert read_results(tmp_path / "gt.json", tmp_path / "pred.json").file_names[0] == "Teil-ö/凹み.png"
 
 
 def test_colleagues_can_read_the_files(tmp_path):
     mask = os.umask(0o022)
     try:
-        paths = write_evaluation(tmp_path, EVALUATION)
+        write_results(tmp_path, results_of(Case(0)))
     finally:
         os.umask(mask)
-    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o644}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o644}
 
 
 def test_nan_is_refused_and_the_old_file_stays(tmp_path):
@@ -55,18 +80,38 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path):
-    (tmp_path / "predictions.json").write_text("{}")
-    (tmp_path / "metrics.json").write_text('{"mAP": ')
+    (tmp_path / "predictions.json").write_text('[{"image_id": ')
     with pytest.raises(UserError) as caught:
-        read_evaluation(tmp_path)
-    text = str(caught.value).splitlines()
-    assert "ground_truth.json: expected a JSON object, got no such file" in text[0]
-    assert "predictions.json: expected a JSON array, got dict" in text[1]
-    assert "metrics.json: expected a JSON object, got text that is not JSON" in text[2]
+        read_results(tmp_path / "ground_truth.json", tmp_path / "predictions.json")
+    text = str(caught.value).splitlines()[1:]
+    assert "ground_truth.json: expected a JSON file, got no such file" in text[0]
+    assert "predictions.json: expected a JSON file, got text that is not JSON" in text[1]
 
 
-def test_not_utf8(tmp_path):
-    write_evaluation(tmp_path, EVALUATION)
-    (tmp_path / "metrics.json").write_bytes(b'{"\xff": 1}')
-    with pytest.raises(UserError, match=r"metrics\.json"):
-        read_evaluation(tmp_path)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"\xff": 1}', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"9" * 5000, "not JSON"),
+        (b"", "not JSON"),
+        (b"[]", "expected a JSON object"),
+        (b"null", "expected a JSON object"),
+    ],
+)
+def test_metrics_that_cannot_be_read(tmp_path, content, message):
+    (tmp_path / "metrics.json").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_metrics(tmp_path)
+
+
+def test_a_folder_in_place_of_a_file(tmp_path):
+    (tmp_path / "metrics.json").mkdir()
+    with pytest.raises(UserError, match=r"metrics\.json: expected a JSON file, got Is a directory"):
+        read_metrics(tmp_path)
+
+
+def test_the_files_are_named_in_messages(written):
+    (written / "predictions.json").write_text("{}")
+    with pytest.raises(UserError, match=r"predictions\.json: expected a JSON array, got dict"):
+        read_results(written / "ground_truth.json", written / "predictions.json")

@@ -62,7 +62,7 @@ def make_metrics(seed: int = 0) -> dict[str, Any]:
         },
         "confusion_matrix": confusion(rng),
         "errors": {
-            kind: {"count": int(rng.integers(1, 40)), "mAP_50_cost": float(rng.uniform(0, 0.08))}
+            kind: {"count": int(rng.integers(1, 40)), "mAP_cost": float(rng.uniform(0, 0.08))}
             for kind in ("classification", "localisation", "both", "duplicate", "background", "missed")
         },
         "sizes": {

@@ -1,0 +1,205 @@
+"""What every format is read into and written from: pictures, their boxes in pixels, classes; and the findings."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from anomdet.errors import Problem, UserError
+
+_MAX_PROBLEMS = 20  # shown; a file with one kind of mistake has it on every line
+_LIMIT = 1e7  # pixels
+
+
+class Box(NamedTuple):
+    """One object.
+
+    Args:
+        label: the class number; the name, as long as the format has only names.
+        x, y: top-left corner, pixels of the upright image.
+        width, height: pixels, > 0.
+        where: the place in the source, for messages.
+    """
+
+    label: int | str
+    x: float
+    y: float
+    width: float
+    height: float
+    where: str = ""
+
+
+@dataclass
+class Picture:
+    """One image and its objects; without objects it is a normal one.
+
+    Args:
+        file_name: relative to the folder of the images, with forward slashes.
+        where: what tells of it in the source, for messages.
+        path: the file; None if it was not found.
+        width, height: of the upright image, pixels; 0 as long as they are not known.
+        boxes: its objects.
+        split: ``train``, ``val``, ``test``, or empty.
+        measured: whether the file's header was read and fits; None: not yet.
+    """
+
+    file_name: str
+    where: str
+    path: Path | None = None
+    width: int = 0
+    height: int = 0
+    boxes: list[Box] = field(default_factory=list)
+    split: str = ""
+    measured: bool | None = None
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix."""
+        return os.path.splitext(self.file_name)[0]  # noqa: PTH122 (a Path is twenty times slower)
+
+
+@dataclass
+class Dataset:
+    """What a reader returns and a writer takes.
+
+    Args:
+        pictures: in any order.
+        names: number to name, as far as the source tells; a writer gets one for every class.
+        numbers: name to number, for labels that are names, unless a file of classes says otherwise.
+    """
+
+    pictures: list[Picture] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Findings:
+    """Collects what is wrong with a source, and what of it the target cannot hold.
+
+    Args:
+        problems: what must be mended first.
+        notes: (what, fate) to the files it was found in, with the count in each.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    notes: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+
+    def problem(self, where: str, expected: str, got: Any, hint: str = "") -> None:
+        """Something that is wrong; ``got`` is shown shortened, a text as it is written."""
+        self.problems.append(Problem(where, expected, shown(got), hint))
+
+    def note(self, what: str, fate: str, where: str, count: int = 1) -> None:
+        """Something that is not carried over as it is: what, what becomes of it, and the file."""
+        if count:
+            self.notes.setdefault((what, fate), Counter())[where] += count
+
+    def unknown(self, entry: Iterable[str], known: frozenset[str], kind: str, where: str) -> None:
+        """Note the keys of an entry that no box can hold."""
+        for key in entry:
+            if key not in known:
+                self.note(f"{kind} {key!r}", "left out", where)
+
+    def raise_problems(self) -> None:
+        """End the conversion if anything is wrong.
+
+        Raises:
+            UserError: the first twenty problems and how many more there are.
+        """
+        if not self.problems:
+            return
+        more = len(self.problems) - _MAX_PROBLEMS
+        shown_problems: list[Problem | str] = list(self.problems[:_MAX_PROBLEMS])
+        if more > 0:
+            shown_problems.append(f"... and {more} more")
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+        raise UserError(shown_problems, title=f"Nothing was written; the source has {count}:")
+
+
+def shown(value: Any, limit: int = 60) -> str:
+    """A value for a message: as Python writes it, shortened; a ready phrase passes through as it is."""
+    text = str(value) if isinstance(value, Phrase) else repr(value)
+    return text if len(text) <= limit or isinstance(value, Phrase) else text[: limit - 3] + "..."
+
+
+class Phrase(str):
+    """Words of ours, shown without quotes."""
+
+
+NOTHING = Phrase("nothing")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number; booleans are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e300 < value < 1e300
+
+
+def to_number(text: str | None) -> float | None:
+    """A finite number from a text; None if it is something else."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def add_box(picture: Picture, box: Box, findings: Findings) -> None:
+    """Give a picture a box, or report why it is none."""
+    x, y, width, height = box[1:5]
+    if not (0 < width < _LIMIT and 0 < height < _LIMIT and abs(x) < _LIMIT and abs(y) < _LIMIT):
+        got = Phrase(f"x {x:g}, y {y:g}, width {width:g}, height {height:g}")
+        findings.problem(box.where, "a box with a width and a height > 0, in pixels", got, "mend or delete it")
+        return
+    picture.boxes.append(box)
+
+
+def enclosing(points: Iterable[tuple[float, float]]) -> tuple[float, float, float, float]:
+    """x, y, width, height of the smallest upright box around points."""
+    xs, ys = zip(*points, strict=True)
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+
+def rotated(
+    x: float, y: float, width: float, height: float, degrees: float, *, about_center: bool
+) -> tuple[float, float, float, float]:
+    """The upright box around a rotated one; it turns clockwise, about its centre or its top-left corner."""
+    angle = math.radians(degrees)
+    pivot = (x + width / 2, y + height / 2) if about_center else (x, y)
+
+    def turn(corner_x: float, corner_y: float) -> tuple[float, float]:
+        from_x, from_y = corner_x - pivot[0], corner_y - pivot[1]
+        return (
+            pivot[0] + from_x * math.cos(angle) - from_y * math.sin(angle),
+            pivot[1] + from_x * math.sin(angle) + from_y * math.cos(angle),
+        )
+
+    return enclosing(turn(*corner) for corner in ((x, y), (x + width, y), (x, y + height), (x + width, y + height)))
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be read.
+
+    Args:
+        path: a file or a folder.
+        images: the folder of the images; None: where the format has them.
+        findings: collects problems and notes.
+    """
+
+    path: Path
+    images: Path | None
+    findings: Findings
+
+    def name(self, path: Path) -> str:
+        """A file of the source as messages name it: relative to the source where it lies inside."""
+        root = self.path if self.path.is_dir() else self.path.parent
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+Reader = Callable[[Source], Dataset]
+Writer = Callable[[Dataset, Path], None]

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import csv
+from io import StringIO
+
+import pytest
+
+from anomdet.evaluation.coco_json import results_from_coco
+from anomdet.evaluation.intervals import intervals
+from anomdet.evaluation.operating_point import Criterion, OperatingPoint, fixed
+from anomdet.evaluation.summary import Measured, measure
+from anomdet.evaluation.tables import format_table, metrics_csv, per_image_csv
+from tests.unit.evaluation.cases import RANDOM_CASES, Case, draw_case, gt_dict, pred, results_of
+
+BOX = [0, 0, 10, 10]
+FAR = [30, 30, 10, 10]
+
+
+def evaluate(ground_truth: dict, predictions: list[dict], **settings) -> Measured:
+    return measure(results_from_coco(ground_truth, predictions), fixed(0.3), **settings)
+
+
+def rows_of(text: str) -> list[dict]:
+    return list(csv.DictReader(StringIO(text)))
+
+
+def test_table():
+    truth = gt_dict((0, 1, BOX), (1, 1, FAR))
+    truth["images"].append({"id": 2, "file_name": "2"})
+    truth["categories"][0]["name"] = "[b]scratch[/b]"
+    truth["categories"][1]["name"] = "凹み"
+    lines = format_table(evaluate(truth, [pred(0, 1, [0, 0, 10, 6], 0.9)]).metrics).splitlines()
+    assert lines[0].split() == ["class", "objects", "AP", "AP_50", "precision", "recall", "F1", "mean", "IoU"]
+    assert lines[1].split()[:2] == ["[b]scratch[/b]", "2"]
+    assert lines[1].split()[-4:] == ["1.000", "0.500", "0.667", "0.600"]
+    assert lines[2].split() == ["凹み", "0", "-", "-", "-", "-", "-", "-"]
+    assert lines[3].split()[:2] == ["all", "2"]
+    assert "3 images, 2 objects, 1 predictions" in lines
+    assert "precision, recall, F1, mean IoU: predictions with score >= 0.3 (set), right from IoU 0.5 on" in lines
+    assert "defective images: 2, passed (escapes) 1" in lines
+    assert "good images: 1, rejected (overkill) 0, 0.000 false boxes each" in lines
+    assert lines[-1] == "good against defective by the highest score: AUROC 0.750"
+    assert "\x1b" not in "\n".join(lines)
+
+
+def test_table_holds_what_was_included_only():
+    table = format_table(evaluate(*draw_case(Case(0)), include_metrics=[]).metrics)
+    assert "precision" not in table and "score >=" not in table and "mAP_75" in table
+
+
+def test_table_of_other_points_and_with_intervals():
+    results = results_of(Case(0, per_part=2))
+    measured = measure(results, Criterion())
+    measured.metrics["intervals"] = intervals(measured, num_resamples=20)
+    lines = format_table(measured.metrics).splitlines()
+    assert any("(by max_f1 on the validation split)" in line for line in lines)
+    assert any(line.startswith("defective parts: ") for line in lines)
+    low, high = measured.metrics["intervals"]["mAP"]
+    assert lines[-1].startswith(f"95 % intervals: mAP {low:.3f} to {high:.3f}, ")
+    own = format_table(measure(results, OperatingPoint("costs", "val", None, {7: 0.2})).metrics)
+    assert "from the score of their class on" in own
+    assert "nothing to choose on" in format_table(measure(results, fixed(0.3, "default")).metrics)
+
+
+@pytest.mark.parametrize("case", RANDOM_CASES, ids=str)
+def test_table_of_any_case(case):
+    assert "images" in format_table(measure(results_of(case), fixed(0.3)).metrics)
+
+
+def test_metrics_csv_says_what_metrics_json_says():
+    measured = measure(results_of(Case(0, num_images=10)), fixed(0.3), iou_thresholds=(0.33,))
+    metrics = measured.metrics
+    metrics["intervals"] = intervals(measured, num_resamples=20)
+    rows = rows_of(metrics_csv(metrics))
+    assert list(rows[0]) == ["scope", "metric", "value", "low", "high"]
+    found = {(row["scope"], row["metric"]): row for row in rows}
+    assert len(found) == len(rows)
+    expected = {("all", key): value for key, value in metrics.items()}
+    expected |= {("part_level", key): value for key, value in metrics["part_level"].items()}
+    expected |= {(name, key): value for name, row in metrics["per_class"].items() for key, value in row.items()}
+    for scope in ("errors", "sizes"):
+        for name, row in metrics[scope].items():
+            expected |= {(scope, f"{name}_{key}"): value for key, value in row.items()}
+    expected = {key: value for key, value in expected.items() if not isinstance(value, (str, dict, list))}
+    assert set(found) == set(expected)
+    for key, value in expected.items():
+        assert found[key]["value"] == ("" if value is None else str(value)), key
+    assert [float(found["all", "mAP"][key]) for key in ("low", "high")] == metrics["intervals"]["mAP"]
+    assert [float(found["part_level", "auroc"][key]) for key in ("low", "high")] == metrics["intervals"]["auroc"]
+    own = metrics["intervals"]["per_class"]["class 7"]["AP"]
+    assert [float(found["class 7", "AP"][key]) for key in ("low", "high")] == own
+    assert found["all", "num_images"]["low"] == ""
+
+
+def test_metrics_csv_without_intervals_and_tables():
+    rows = rows_of(metrics_csv(measure(results_of(Case(8, normal_share=1)), fixed(0.3), complete=False).metrics))
+    assert {row["low"] + row["high"] for row in rows} == {""}
+    assert next(row["value"] for row in rows if (row["scope"], row["metric"]) == ("all", "mAP")) == ""
+
+
+def test_per_image_csv_by_hand():
+    truth = gt_dict((0, 1, BOX), (0, 2, FAR))
+    truth["images"][0] |= {"file_name": "tray/a, left.png", "width": 640, "height": 480}
+    predictions = [pred(0, 1, [0, 0, 10, 6], 0.9), pred(0, 1, FAR, 0.8), pred(1, 1, FAR, 0.2)]
+    rows = rows_of(per_image_csv(evaluate(truth, predictions)))
+    assert rows[0] == {
+        **{"file_name": "tray/a, left.png", "part": "tray/a, left.png", "width": "640", "height": "480"},
+        **{"num_gt": "2", "num_predictions": "2", "num_matched": "1", "num_missed": "1", "num_false": "1"},
+        **{"precision": "0.5", "recall": "0.5", "f1_score": "0.5", "mean_iou": "0.6"},
+        **{"anomaly_score": "0.9", "verdict": "detected"},
+    }
+    assert [rows[1][key] for key in ("num_gt", "precision", "recall", "anomaly_score", "verdict")] == [
+        *("0", "", "", "0.2", "passed")
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "@SUM(A1)", "-2+3+cmd|' /C calc'!A0", "\t=1", "\r=1", "\n=1", '=HYPERLINK("http://x","y")']
+)
+def test_no_cell_is_a_formula(name):
+    truth = gt_dict((0, 1, BOX))
+    truth["images"][0] |= {"file_name": name, "part": name}
+    truth["images"][1]["part"] = "b"
+    truth["categories"][0]["name"] = name
+    measured = evaluate(truth, [pred(0, 1, BOX, 0.9)])
+    for text in (metrics_csv(measured.metrics), per_image_csv(measured)):
+        cells = [cell for row in csv.reader(StringIO(text, newline="")) for cell in row]
+        assert f"'{name}".replace("\r", " ") in cells
+        assert not [cell for cell in cells if cell[:1] in ("=", "+", "@", "\t", "\r")]
+        assert not [cell for cell in cells if cell.startswith("-") and not cell[1:].replace(".", "").isdigit()]
+
+
+def test_ordinary_names_and_numbers_are_left_alone():
+    truth = gt_dict((0, 1, BOX))
+    truth["categories"][0] |= {"id": -7, "name": "-7"}
+    truth["annotations"][0]["category_id"] = -7
+    rows = rows_of(metrics_csv(evaluate(truth, []).metrics))
+    assert ("-7", "class_num", "-7") in {(row["scope"], row["metric"], row["value"]) for row in rows}
