@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from anomdet.data.check.convention import Convention
-from anomdet.data.check.readings import SWAPPED, read_as
+from anomdet.data.check.readings import AS_EXPECTED, CORNERS, SWAPPED, SWAPPED_CORNERS, Fit, read_as
 from anomdet.data.check.table import Boxes, Floats
 from anomdet.data.image_files import FoundFile
 
@@ -22,6 +22,7 @@ _MAX_IMAGES = 100
 _MIN_BOXES = 30
 _MIN_SIGMA = 6.0
 _RATIO = 2.5
+_EXCHANGED = {AS_EXPECTED: SWAPPED, CORNERS: SWAPPED_CORNERS}
 
 
 def judge_axes(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, convention: Convention) -> Convention:
@@ -31,13 +32,14 @@ def judge_axes(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes,
         data_dir: holds images/.
         images: of ``boxes.files``.
         boxes: of all images.
-        convention: corner and size in pixels, as the boxes alone show it.
+        convention: as the boxes alone show it.
     """
-    square = boxes.size_wh[:, 0] == boxes.size_wh[:, 1]
-    if not len(boxes) or not square.all():
+    square = (boxes.size_wh[:, 0] == boxes.size_wh[:, 1]) | np.isnan(boxes.size_wh[:, 0])
+    exchanged_reading = _EXCHANGED.get(convention.reading)
+    if not len(boxes) or not square.all() or exchanged_reading is None or convention.scaled.any():
         return convention
     fit = read_as(convention.reading, boxes.values, boxes.size_wh)
-    measured = _measure(data_dir, images, boxes, ~fit.wrong)
+    measured = _measure(data_dir, images, boxes, fit)
     open_questions = tuple(told for told in convention.open_questions if not told.startswith("x before y"))
     if len(measured) < _MIN_BOXES:
         told = "x before y or y before x: all images are square, and too few boxes can be compared with their pixels"
@@ -48,7 +50,7 @@ def judge_axes(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes,
         f"mirror images when x and y are exchanged, by {written:.1f} as written"
     )
     if exchanged >= _MIN_SIGMA and exchanged >= _RATIO * written:
-        return Convention(SWAPPED, convention.scaled, "boxes-swapped", told)
+        return Convention(exchanged_reading, convention.scaled, "boxes-swapped", told)
     if written >= _MIN_SIGMA and written >= _RATIO * exchanged:
         return replace(convention, evidence=f"{convention.evidence}; {told}", open_questions=open_questions)
     return replace(convention, open_questions=(*open_questions, f"x before y or y before x: {told}"))
@@ -62,11 +64,12 @@ def _stands_out(measured: Floats) -> float:
     return float(sigma.max())
 
 
-def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, usable: np.ndarray) -> Floats:
+def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, fit: Fit) -> Floats:
     """Features ``(N, 8, F)`` under the boxes of a sample of images; the first four ways keep the axes."""
     from anomdet.data.decode import read_image
     from anomdet.errors import UserError
 
+    usable = ~fit.wrong
     with_boxes = np.unique(boxes.file_at[usable])
     step = max(1, len(with_boxes) // _MAX_IMAGES)
     rows: list[Floats] = []
@@ -78,7 +81,7 @@ def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, u
         except UserError:
             continue
         chosen = np.flatnonzero((boxes.file_at == file_at) & usable)
-        rows.extend(_features(pixels, boxes.values[chosen]))
+        rows.extend(_features(pixels, fit.bboxes_xywh[chosen]))
     return np.array(rows)
 
 

@@ -39,7 +39,8 @@ def read_headers(
             results = list(pool.map(read, images))
     else:
         results = [read(image) for image in images]
-    headers = [None if isinstance(result, BadImageError) else result for result in results]
+    same: dict[Header, Header] = {}  # a hundred thousand images of one kind need one header
+    headers = [None if isinstance(result, BadImageError) else same.setdefault(result, result) for result in results]
     findings = [
         _bad_image(image, result)
         for image, result in zip(images, results, strict=True)

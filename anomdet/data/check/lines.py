@@ -47,6 +47,18 @@ class ReadLabels:
     complete: bool = True
     blank: bool = False
 
+    def facts(self) -> LabelFacts:
+        """What is worth keeping once the rows are in the table of all boxes."""
+        return LabelFacts(len(self.rows), tuple(self.rewrites), self.complete)
+
+
+class LabelFacts(NamedTuple):
+    """A label file without its rows; see :class:`ReadLabels`."""
+
+    num_rows: int
+    rewrites: tuple[Rewrite, ...]
+    complete: bool
+
 
 def read_labels(data: bytes, file: str, names: Mapping[str, int]) -> ReadLabels:
     """Judge every line of a label file.

@@ -71,9 +71,8 @@ def show_sarif(checked: Checked, findings: list[Finding]) -> str:
 
 
 def _result(found: Finding, rule_at: int) -> dict[str, Any]:
-    location: dict[str, Any] = {
-        "artifactLocation": {"uri": quote(os.fsencode(found.file or ".")), "uriBaseId": "DATA_DIR"}
-    }
+    uri = quote(os.fsencode(found.file or "."))
+    location: dict[str, Any] = {"artifactLocation": {"uri": uri, "uriBaseId": "DATA_DIR"}}
     if found.line:
         location["region"] = {"startLine": found.line}
     return {

@@ -95,6 +95,7 @@ def _pair_images(
     entries: list[Entry] = []
     first_of: dict[str, FoundFile] = {}
     lower = {stem.lower(): label for stem, label in label_of.items()}
+    num_empty = sum(label.size == 0 for label in label_of.values())
     stems = [image.stem for image in images]
     pairs = list(zip(stems, images, strict=True))
     twins = {stem for stem, image in pairs if first_of.setdefault(stem, image) is not image}
@@ -106,15 +107,16 @@ def _pair_images(
             findings.append(Finding("image-twins", f"images/{image.name}", 0, "a name of its own", got, "rename one"))
         elif label is None:
             near = lower.get(stem.lower())
-            findings.append(_without_label(image, near, missing_labels))
+            findings.append(_without_label(image, near, missing_labels, num_empty))
         may_miss = label is not None or missing_labels == "normal"
         entries.append(Entry(image, label if first is image else None, may_miss and stem not in twins))
     return entries
 
 
-def _without_label(image: FoundFile, near: FoundFile | None, missing_labels: str) -> Finding:
+def _without_label(image: FoundFile, near: FoundFile | None, missing_labels: str, num_empty: int) -> Finding:
     hint = _case_hint(f"labels/{near.name}" if near else "")
-    hint = hint or "write an empty file for a normal image, or set data.missing_labels"
+    like = f" (there are {num_empty})" if num_empty else ""
+    hint = hint or f"write an empty file for a normal image{like}, or set data.missing_labels"
     severity, got = {
         "error": (ERROR, "nothing"),
         "normal": (NOTE, "nothing; it counts as a normal image (data.missing_labels)"),

@@ -16,9 +16,10 @@ from anomdet.data.check.duplicates import check_duplicates
 from anomdet.data.check.findings import Finding, sort_findings
 from anomdet.data.check.geometry import check_geometry
 from anomdet.data.check.images import read_headers
-from anomdet.data.check.lines import ReadLabels, read_labels
+from anomdet.data.check.lines import LabelFacts, ReadLabels, read_labels
 from anomdet.data.check.pairs import Entry, pair_files
 from anomdet.data.check.table import BoxCollector, Boxes, Floats
+from anomdet.data.image_files import FoundFile
 from anomdet.data.image_headers import Header
 
 _NAN = float("nan")
@@ -51,7 +52,7 @@ class CheckedFile:
 
     entry: Entry
     header: Header | None
-    read: ReadLabels | None
+    read: LabelFacts | None
 
     @property
     def has_boxes(self) -> bool:
@@ -87,7 +88,7 @@ class Checked:
             "images": sum(entry.image is not None for entry in entries),
             "label_files": sum(entry.label is not None for entry in entries),
             "objects": len(self.boxes),
-            "normal_images": sum(labels is not None and labels.complete and not labels.rows for labels in read),
+            "normal_images": sum(labels is not None and labels.complete and not labels.num_rows for labels in read),
         }
 
 
@@ -102,10 +103,9 @@ def check_data(data_dir: str | Path, rules: Rules) -> Checked:
     images = [entry.image for entry in entries if entry.image is not None]
     headers, image_findings = read_headers(data_dir, images, decode=rules.decode)
     findings += image_findings
-    files = _read_files(data_dir, entries, headers, rules, findings)
-    boxes = _collect(files)
+    files, boxes = _read_files(data_dir, entries, headers, rules, findings)
     convention = find_convention(boxes)
-    if rules.decode and not convention.code:
+    if rules.decode:
         convention = judge_axes(data_dir, [file.entry.image for file in files if file.has_boxes], boxes, convention)
     found = convention.finding()
     findings += [found] if found else []
@@ -122,43 +122,37 @@ def check_data(data_dir: str | Path, rules: Rules) -> Checked:
 
 def _read_files(
     data_dir: Path, entries: list[Entry], headers: list[Header | None], rules: Rules, findings: list[Finding]
-) -> list[CheckedFile]:
+) -> tuple[list[CheckedFile], Boxes]:
     names = {name: num for num, name in (rules.classes or {}).items()}
     folder = os.fspath(data_dir / "labels")
     files = []
     header_of = iter(headers)
+    collector = BoxCollector()
     for entry in entries:
+        header = next(header_of) if entry.image is not None else None
         read = None
         if entry.label is not None:
-            read = _read_one(folder, entry.label.name, names, findings)
-        files.append(CheckedFile(entry, next(header_of) if entry.image is not None else None, read))
-    return files
+            read = _read_one(folder, entry.label, names, findings)
+            if read is not None and entry.image is not None:
+                height, width = header.upright_hw if header else (_NAN, _NAN)
+                collector.add(f"labels/{entry.label.name}", read.rows, (width, height))
+        files.append(CheckedFile(entry, header, read.facts() if read is not None else None))
+    return files, collector.boxes()
 
 
-def _read_one(folder: str, name: str, names: Mapping[str, int], findings: list[Finding]) -> ReadLabels | None:
-    where = f"labels/{name}"
+def _read_one(folder: str, label: FoundFile, names: Mapping[str, int], findings: list[Finding]) -> ReadLabels | None:
+    if label.size == 0 and label.modified_ns:
+        return ReadLabels()
+    where = f"labels/{label.name}"
     try:
-        with open(f"{folder}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 (a Path costs as much as the reading)
+        with open(f"{folder}/{label.name}", "rb", buffering=0) as file:  # noqa: PTH123 (a Path costs as much as reading)
             data = file.read()
     except OSError as error:
         got = error.strerror or str(error)
         findings.append(Finding("label-unreadable", where, 0, "a readable label file", got))
         return None
-    if not data:
-        return ReadLabels()
     read = read_labels(data, where, names)
     findings += read.findings
     if read.blank:
         findings.append(Finding("label-blank", where, 0, "objects or zero bytes", "only blank lines", "read as normal"))
     return read
-
-
-def _collect(files: list[CheckedFile]) -> Boxes:
-    collector = BoxCollector()
-    for file in files:
-        if not file.has_boxes:
-            continue
-        assert file.entry.label is not None and file.read is not None
-        height, width = file.header.upright_hw if file.header else (_NAN, _NAN)
-        collector.add(f"labels/{file.entry.label.name}", file.read.rows, (width, height))
-    return collector.boxes()

@@ -51,7 +51,8 @@ def verdict(checked: Checked, findings: list[Finding]) -> str:
     )
     found = count_severities(findings)
     told = ", ".join(_count(found[severity], severity) for severity in (ERROR, WARNING, NOTE) if found[severity])
-    end = "training would not start, or learn what is wrong" if found[ERROR] else "training can start"
+    stops = any(one.severity == ERROR for one in checked.findings)  # whatever --strict makes of warnings
+    end = "training would not start, or learn what is wrong" if stops else "training can start"
     return f"{looked}: {told or 'nothing found'}; {end}"
 
 

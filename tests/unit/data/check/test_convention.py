@@ -90,6 +90,8 @@ def test_in_square_images_swapped_axes_show_only_in_the_pixels(any_dir, tmp_path
     assert convention_findings(blind) == []
     assert any("x before y" in question and "--decode" in question for question in blind.convention.open_questions)
     assert convention_findings(check_data(swapped_dir, Rules(decode=True))) == ["boxes-swapped"]
+    corners = check_data(rewrite(any_dir, tmp_path / "corners", "swapped corners"), Rules(decode=True))
+    assert convention_findings(corners) == ["boxes-swapped"] and "two corners" in str(corners.convention.finding())
     right = check_data(any_dir, Rules(decode=True))
     assert convention_findings(right) == []
     assert not any("x before y" in question for question in right.convention.open_questions)

@@ -156,6 +156,12 @@ def test_case_is_hinted(make_data):
     assert hints["label-without-image"] == "images/a.* differs only in upper and lower case"
 
 
+def test_missing_labels_are_told_from_empty_ones(make_data):
+    data_dir = make_data({**TEXTS, "empty.png": "", "missing.png": None})
+    (found,) = check_data(data_dir, Rules()).findings
+    assert found.where == "images/missing.png" and "empty file for a normal image (there are 1)" in found.hint
+
+
 def test_a_missing_folder_is_bad_input(tmp_path):
     with pytest.raises(UserError, match="images: expected a folder, got nothing"):
         check_data(tmp_path, Rules())
