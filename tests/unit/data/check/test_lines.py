@@ -102,10 +102,7 @@ LONG = 300_000
 @pytest.mark.parametrize(
     "line",
     [
-        [
-            *("1 2 3 4 " + "5" * LONG + "x", "1," * LONG, " " * LONG + "x", "1" + " " * LONG + ";", "[" * LONG),
-            *("1;2,3" * LONG, "1 " * LONG, "1," + "9" * LONG + ",3,4,5", "nan" * LONG, "1 2" + "," * LONG + " 3"),
-        ],
+        "1 2 3 4 " + "5" * LONG + "x",
         "1," * LONG,
         " " * LONG + "x",
         "1" + " " * LONG + ";",
