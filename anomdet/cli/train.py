@@ -44,10 +44,7 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     log_dir, checkpoint_dir = Path(config.work_dir), Path(config.default_hooks.checkpoint.out_dir)
     make_folder(log_dir, "logging.log_dir")
     make_folder(checkpoint_dir, "logging.checkpoint_dir")
-    if resume and _is_first_start(checkpoint_dir):
-        resume = False
-        notes.append(f"--resume: no {LAST_NAME} yet, so this training starts from its beginning")
-    if resume:
+    if resume := resume and not _is_first_start(checkpoint_dir, notes):
         fitted.resume, fitted.load_from = True, str(_last_checkpoint(checkpoint_dir))
     trackers, fitted.visualizer = fitted.get("visualizer"), None
     with run.blamed():
@@ -118,9 +115,12 @@ def _hook(runner: Any, attribute: str) -> Any:
     return next(hook for hook in runner.hooks if hasattr(hook, attribute))
 
 
-def _is_first_start(checkpoint_dir: Path) -> bool:
-    """Of processes that torchrun starts again with the same command line, ``--resume`` included."""
-    return may_restart() and not (checkpoint_dir / LAST_NAME).is_file()
+def _is_first_start(checkpoint_dir: Path, notes: list[str]) -> bool:
+    """Of processes that torchrun starts again with the same command line, ``--resume`` included; noted."""
+    if not may_restart() or (checkpoint_dir / LAST_NAME).is_file():
+        return False
+    notes.append(f"--resume: no {LAST_NAME} yet, so this training starts from its beginning")
+    return True
 
 
 def _last_checkpoint(checkpoint_dir: Path) -> Path:
