@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from mmengine.dist import all_gather_object
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, ValLoop
@@ -115,7 +116,7 @@ def predict_with_loss(model: Any, inputs: Any, samples: Sequence[Any]) -> tuple[
         samples: N of MMDetection's DetDataSample, with ``gt_instances`` in pixels of ``inputs``.
     """
     with _features_once(model):
-        with _loss_mode(model):
+        with _loss_mode(model), _alone():
             losses = model(inputs, samples, mode="loss")
         return model(inputs, samples, mode="predict"), losses
 
@@ -152,6 +153,21 @@ def _loss_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in before.items():
             module.training = training
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Within, losses are averaged over this process's own targets.
+
+    Heads average them over all processes. But no image is validated twice, so that one process may have a batch more
+    than another, and would wait there for ever.
+    """
+    is_initialized = dist.is_initialized
+    dist.is_initialized = lambda: False
+    try:
+        yield
+    finally:
+        dist.is_initialized = is_initialized
 
 
 @contextmanager

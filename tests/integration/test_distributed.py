@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from anomdet.engine.checkpoint import load_checkpoint
 from tests.integration.conftest import ROOT, named_files, write_settings
 
@@ -36,3 +38,17 @@ def test_two_processes_leave_one_run_and_resume(data_dir: Path, tmp_path: Path) 
     output = run_torchrun(config, "--resume", "--cfg-options", "training.epochs=2")
     assert "epoch 2/2" in output and "epoch 1/2" not in output
     assert load_checkpoint(tmp_path / "checkpoints" / "last.pth")["meta"]["iter"] == 4
+
+
+def test_a_validation_of_unequal_parts_waits_for_nobody(data_dir: Path, tmp_path: Path) -> None:
+    """Five images in batches of two: two batches for one process, one for the other, whose loss must not wait."""
+    config = write_settings(tmp_path, data_dir, epochs=1, batch_size=2)
+    names = sorted(path.name for path in (data_dir / "images").iterdir())
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    settings["data"]["split_files"] = {}
+    for split, part in (("train", names[:8]), ("val", names[8:13]), ("test", names[13:])):
+        (tmp_path / f"{split}.txt").write_text("\n".join(part), encoding="utf-8")
+        settings["data"]["split_files"][split] = str(tmp_path / f"{split}.txt")
+    settings["distributed"] = {"timeout_minutes": 1}
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    assert "val_loss" in run_torchrun(config)
