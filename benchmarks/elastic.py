@@ -91,7 +91,7 @@ def run(config: Path, processes: int, kill_rank: int | None) -> tuple[str, int]:
     output = (config.parent / "output.txt").read_text(encoding="utf-8")
     assert job.returncode == 0, output[-3000:]
     assert killed == (kill_rank is not None), "the training ended before the kill"
-    return weights_hash(config.parent), output.count(" training ")
+    return weights_hash(config.parent), output.count("images a step")
 
 
 def main() -> None:
