@@ -40,8 +40,10 @@ def compare(first: Path, second: Path, *, num_resamples: int, confidence: float,
     from anomdet.evaluation.comparison import compared, comparison_text
     from anomdet.evaluation.files import write_json
 
-    if num_resamples < 1 or not 0 < confidence < 1:
-        raise UserError(Problem("--resamples, --confidence", "an integer >= 1 and a share in (0, 1)", "others"))
+    if num_resamples < 1:
+        raise UserError(Problem("--resamples", "an integer >= 1", str(num_resamples)))
+    if not 0 < confidence < 1:
+        raise UserError(Problem("--confidence", "a share above 0 and below 1", f"{confidence:g}"))
     table = compared(_measured(first), _measured(second), num_resamples=num_resamples, confidence=confidence)
     text = comparison_text(table, str(first), str(second))
     if out is None:
@@ -57,6 +59,9 @@ def _measured(folder: Path) -> Any:
     from anomdet.evaluation.operating_point import OperatingPoint
     from anomdet.evaluation.summary import measure
 
+    if not folder.is_dir():
+        got = f"{folder}, which is {'a file' if folder.exists() else 'not there'}"
+        raise UserError(Problem("compare", "a folder that anomdet evaluate wrote", got))
     metrics = read_metrics(folder)
     results = read_results(folder / GROUND_TRUTH, folder / PREDICTIONS)
     try:

@@ -74,12 +74,19 @@ def evaluate(
     measured = runner.test_evaluator.metrics[0].last
     if measured is None:
         return Evaluated()
+    _tell(runner.logger, measured)
     measured.metrics["about"] = about(run, loaded.path, split, dataset)
     images_dir = Path(dataset.data_root) / "images"
     written = write_all(measured, folder, options(run.config), images_dir, runner.logger.info)
     from anomdet.evaluation.tables import format_table
 
     return Evaluated(format_table(measured.metrics), measured.metrics, written)
+
+
+def _tell(logger: Any, measured: Any) -> None:
+    """What the operating point could not be."""
+    if measured.point.note:
+        logger.warning(f"operating point: {measured.point.note}")
 
 
 def options(config: Any) -> Any:

@@ -69,6 +69,8 @@ def evaluate_files(
         matching_iou_threshold=metrics.matching_iou_threshold,
         include_metrics=metrics.include_metrics,
     )
+    if not len(results.pred):
+        typer.echo(f"warning: {files.predictions} holds no predictions at all", err=True)
     measured.metrics["about"] = _about(files, settings)
     written = write_all(measured, folder, settings.evaluation, files.images, typer.echo)
     return Evaluated(format_table(measured.metrics), measured.metrics, written)
@@ -109,11 +111,9 @@ def _point(files: Files, settings: Any) -> Any:
 
 
 def _grouped(results: Any, group_by: str | None) -> Any:
-    from anomdet.evaluation.results import part_name
+    from anomdet.evaluation.results import part_names
 
-    if group_by is None:
-        return results
-    return replace(results, parts=[part_name(name, group_by) for name in results.file_names])
+    return results if group_by is None else replace(results, parts=part_names(results.file_names, group_by))
 
 
 def _about(files: Files, settings: Any) -> dict[str, Any]:

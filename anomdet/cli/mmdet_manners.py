@@ -81,18 +81,26 @@ def _main(parser: _Parser, work: Callable[[argparse.Namespace], list[Path]], arg
     sys.exit(run_command(run, given, debug="--debug" in given))
 
 
+_WITH_VALUE = ("--work-dir", "--out", "--show-dir", "--output-dir", "--split", "--show-number", "--launcher")
+
+
 def _one_each(arguments: list[str]) -> list[str]:
-    """``--cfg-options a=1 b=2 CONFIG`` with the option before each pair, so that CONFIG may stand anywhere."""
+    """Every ``key=value`` with ``--cfg-options`` before it, written or not; CONFIG may stand anywhere.
+
+    The value of another option (``--work-dir runs/lr=0.1``) stays what it is.
+    """
     spelled: list[str] = []
     inside = False
-    for text in arguments:
+    for text, before in zip(arguments, ["", *arguments], strict=False):
         if text == "--cfg-options":
             inside = True
-        elif inside and "=" in text and not text.startswith("-"):
+            continue
+        is_setting = "=" in text and not text.startswith("-")
+        if is_setting and (inside or before not in _WITH_VALUE):
             spelled.append(f"--cfg-options={text}")
-        else:
-            inside = False
-            spelled.append(text)
+            continue
+        inside = False
+        spelled.append(text)
     return spelled
 
 

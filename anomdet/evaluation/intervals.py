@@ -222,11 +222,14 @@ def _interval(value: float | None, samples: Floats, confidence: float, num_parts
     return bootstrap_interval(value, samples, confidence, num_parts)
 
 
-def fewest_parts(parts: Parts) -> tuple[int, int]:
-    """Parts that a number rests on: of the good and the defective ones the fewer; and those with the rarest class."""
-    groups = [int(count) for count in (parts.good.sum(), parts.defective.sum()) if count]
-    classes = [int(count) for count in parts.class_defective.sum(axis=0) if count]
-    return min(groups, default=0), min(classes, default=0)
+def _parts_behind(parts: Parts, out_of_line: Bools) -> dict[str, int]:
+    """Parts that a number rests on: the defective ones; those with the rarest class; those with a box; of the good and
+    the defective ones the fewer."""
+    num_good, num_defective = int(parts.good.sum()), int(parts.defective.sum())
+    rarest = min((int(count) for count in parts.class_defective.sum(axis=0) if count), default=0)
+    both = dict.fromkeys(("auroc", "average_precision"), min(num_good, num_defective))
+    objects = dict.fromkeys(("recall", "f1_score", "mean_iou"), num_defective)
+    return {"mAP": rarest, **both, **objects, "precision": int(out_of_line.sum()), "false_alarms_per_good": num_good}
 
 
 def wilson_interval(num_hits: int, total: int, confidence: float) -> list[float] | None:
@@ -249,11 +252,12 @@ def intervals(measured: Measured, *, num_resamples: int = 1000, confidence: floa
         "num_resamples": num_resamples,
         "unit": measured.metrics["part_level"]["unit"],
     }
-    fewest, rarest = fewest_parts(measured.parts)
+    parts, out_of_line = measured.parts, rejected(measured.results, measured.matches, measured.score_thrs)
+    rests_on = _parts_behind(parts, out_of_line)
     for name, samples in overall.items():
         if name in known:
-            out[name] = _interval(known[name], samples, confidence, rarest if name.startswith("mAP") else fewest)
-    parts, out_of_line = measured.parts, rejected(measured.results, measured.matches, measured.score_thrs)
+            num_parts = rests_on["mAP" if name.startswith("mAP") else name] or measured.num_parts
+            out[name] = _interval(known[name], samples, confidence, num_parts)
     passed = int((parts.defective & ~out_of_line).sum())
     out["escape_rate"] = wilson_interval(passed, int(parts.defective.sum()), confidence)
     out["overkill_rate"] = wilson_interval(int((parts.good & out_of_line).sum()), int(parts.good.sum()), confidence)

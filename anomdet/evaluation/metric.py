@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.evaluation.coco import threshold_key
 from anomdet.evaluation.operating_point import Criterion, OperatingPoint, fixed
-from anomdet.evaluation.results import Results, make_ground_truth, make_predictions, part_name
+from anomdet.evaluation.results import Results, make_ground_truth, make_predictions, part_names
 from anomdet.evaluation.summary import COCO_KEYS, MATCHING_KEYS, Measured, measure
 from anomdet.registry import METRICS
 
@@ -148,7 +148,7 @@ class InspectionMetric(BaseMetric):
             class_names=[str(name) for name in self.dataset_meta["classes"]],
             gt=make_ground_truth(image_of_gt, gt[:, 4].astype(np.int64), gt_bboxes_xywh),
             pred=make_predictions(image_of_pred, pred[:, 5].astype(np.int64), bboxes_xywh, pred[:, 4]),
-            parts=None if self.group_by is None else [part_name(name, self.group_by) for name in names],
+            parts=None if self.group_by is None else part_names(names, self.group_by),
         )
 
 

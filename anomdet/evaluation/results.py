@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.errors import Problem, UserError
+
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -123,6 +125,18 @@ def part_name(file_name: str, group_by: str) -> str:
     if found is None:
         return file_name
     return (found.group(1) if found.re.groups else found.group(0)) or file_name
+
+
+def part_names(file_names: Sequence[str], group_by: str) -> list[str]:
+    """The part of each image.
+
+    Raises:
+        UserError: the pattern matches no name at all.
+    """
+    if file_names and not any(re.search(group_by, name) for name in file_names):
+        got = f"{group_by!r}, which is in none of {len(file_names)} names; the first is {file_names[0]}"
+        raise UserError(Problem("data.group_by", "a regular expression that the images' names hold", got))
+    return [part_name(name, group_by) for name in file_names]
 
 
 def by_image(boxes: Boxes, num_images: int) -> Ints:

@@ -55,6 +55,7 @@ def _footnotes(metrics: dict[str, Any], included: list[str]) -> list[str]:
     if included:
         heads = ", ".join(HEADS[key] for key in included)
         footnotes.append(f"{heads}: {_point(metrics)}, right from IoU {metrics['matching_iou_threshold']:g} on")
+    footnotes += [metrics["operating_point"]["note"]] if metrics["operating_point"]["note"] else []
     footnotes += _part_lines(metrics["part_level"])
     footnotes += _interval_line(metrics)
     return footnotes
@@ -62,7 +63,7 @@ def _footnotes(metrics: dict[str, Any], included: list[str]) -> list[str]:
 
 def _point(metrics: dict[str, Any]) -> str:
     point = metrics["operating_point"]
-    how = {"val": "by {by} on the validation split", "settings": "set", "default": "nothing to choose on"}
+    how = {"val": "by {by} on the validation split", "settings": "set", "default": "not chosen"}
     origin = how.get(point["chosen_on"], "by {by} on {chosen_on}").format(**point)
     if point["score_threshold"] is None:
         return f"predictions from the score of their class on ({origin})"

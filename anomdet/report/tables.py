@@ -24,7 +24,7 @@ CHOSEN_BY = {
     "costs": "Chosen for the least cost of escapes and false alarms",
     "fixed": "Fixed",
 }
-CHOSEN_ON = {"val": "on the validation split", "settings": "in the settings", "default": "by default"}
+CHOSEN_ON = {"val": "on the validation split", "settings": "in the settings"}
 
 
 def operating_point(metrics: Mapping[str, Any]) -> str:
@@ -37,12 +37,12 @@ def operating_point(metrics: Mapping[str, Any]) -> str:
         counted = "Each class has its own score threshold (see the table of the classes)."
     else:
         counted = f"A box counts from a score of {threshold:.3g} on."
-    chosen = f"{CHOSEN_BY.get(by, by)} {CHOSEN_ON.get(chosen_on, chosen_on)}."
+    chosen = "" if chosen_on == "default" else f"{CHOSEN_BY.get(by, by)} {CHOSEN_ON.get(chosen_on, chosen_on)}."
     iou = metrics.get("matching_iou_threshold")
     right = (
         "" if iou is None else f"It is right if its class is right and it overlaps the defect by IoU {iou:g} or more."
     )
-    return f"{counted} {right} {chosen}".replace("  ", " ")
+    return " ".join(part for part in (counted, right, chosen) if part)
 
 
 def error_table(metrics: Mapping[str, Any]) -> Table | None:

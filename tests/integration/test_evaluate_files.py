@@ -48,7 +48,7 @@ def test_without_validation_files_nothing_is_chosen_on_the_test_split(tmp_path: 
     point = metrics["operating_point"]
     assert (point["chosen_on"], point["score_threshold"]) == ("default", 0.3)
     assert "--val-ground-truth" in point["note"]
-    assert "nothing to choose on" in capsys.readouterr().out
+    assert "no validation results to choose on" in capsys.readouterr().out
 
 
 def test_the_validation_files_choose(tmp_path: Path) -> None:
@@ -162,4 +162,4 @@ def test_compare_wants_one_test_set(tmp_path: Path, capsys: Capture) -> None:
     run_command("compare", tmp_path / "a" / "out", tmp_path / "b" / "out", code=2)
     assert "expected the same test set in both folders, got other objects" in capsys.readouterr().err
     run_command("compare", tmp_path / "a" / "out", tmp_path / "nowhere", code=2)
-    assert "nowhere/metrics.json: expected a JSON file, got no such file" in capsys.readouterr().err
+    assert "compare: expected a folder that anomdet evaluate wrote, got" in capsys.readouterr().err

@@ -140,3 +140,9 @@ def test_slurm_starts_one_torchrun_a_node(tmp_path: Path) -> None:
 )
 def test_the_argument_of_the_old_launcher_is_left_out(given: list[str], kept: list[str]) -> None:
     assert without_local_rank(given) == kept
+
+
+def test_settings_need_no_option_before_them() -> None:
+    given = ["run.yaml", "--work-dir", "runs/lr=0.1", "a=1", "--amp", "b=2", "--cfg-options", "c=3", "d=4"]
+    kept = ["run.yaml", "--work-dir", "runs/lr=0.1", "--cfg-options=a=1", "--amp", "--cfg-options=b=2"]
+    assert mmdet_manners._one_each(given) == [*kept, "--cfg-options=c=3", "--cfg-options=d=4"]

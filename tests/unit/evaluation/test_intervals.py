@@ -222,3 +222,13 @@ def test_only_what_was_included():
     table = intervals(measured, num_resamples=10)
     assert "recall" in table and "precision" not in table
     assert "precision" not in table["per_class"]["class 7"]
+
+
+def test_a_recall_of_zero_rests_on_the_defective_parts():
+    """Seven defective images, two good ones, nothing found: 0 of 7 by Wilson, whatever the number of good images."""
+    truth = gt_dict(*[(i, 1, [0, 0, 10, 10]) for i in range(7)])
+    truth["images"] = [{"id": i, "file_name": f"{i}.png", "width": 100, "height": 100} for i in range(9)]
+    measured = measure(results_from_coco(truth, []), fixed(0.5), complete=False)
+    bounds = intervals(measured, num_resamples=20)
+    assert bounds["recall"] == pytest.approx(wilson_interval(0, 7, 0.95))
+    assert bounds["recall"][1] == pytest.approx(0.354, abs=1e-3)

@@ -59,7 +59,7 @@ def test_table_of_other_points_and_with_intervals():
     assert lines[-1].startswith(f"95 % intervals: mAP {low:.3f} to {high:.3f}, ")
     own = format_table(measure(results, OperatingPoint("costs", "val", None, {7: 0.2})).metrics)
     assert "from the score of their class on" in own
-    assert "nothing to choose on" in format_table(measure(results, fixed(0.3, "default")).metrics)
+    assert "not chosen" in format_table(measure(results, fixed(0.3, "default")).metrics)
 
 
 @pytest.mark.parametrize("case", RANDOM_CASES, ids=str)
