@@ -15,6 +15,7 @@ from anomdet.evaluation.results import Bools, Floats, Ints, Results
 COCO_IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 AREA_RANGES = {"all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
+_TINY = np.spacing(1)  # as COCO's own code, against dividing by nothing
 MAX_DETECTIONS = (1, 10, 100)  # of one class in one image
 
 
@@ -112,12 +113,9 @@ def precision_at_recalls(num_hits: NDArray, num_counted: NDArray, num_gt: float)
         num_counted: ``(H,)`` counted predictions up to each hit.
         num_gt: objects, > 0.
     """
-    precision = np.zeros(len(RECALLS))
-    if len(num_hits):
-        best = np.maximum.accumulate((num_hits / (num_counted + np.spacing(1)))[::-1])[::-1]
-        first = np.searchsorted(num_hits / num_gt, RECALLS, side="left")
-        reached = first < len(best)
-        precision[reached] = best[first[reached]]
+    best = np.zeros(len(num_hits) + 1)  # the last is for recalls that nothing reaches
+    np.maximum.accumulate((num_hits / (num_counted + _TINY))[::-1], out=best[-2::-1])
+    precision: Floats = best[np.searchsorted(num_hits / num_gt, RECALLS)]
     return precision
 
 
