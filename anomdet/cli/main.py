@@ -9,36 +9,10 @@ from typing import Annotated, Optional
 
 import typer
 
+from anomdet.cli import data_commands  # noqa: F401 - adds its commands to the application
+from anomdet.cli.app import Checkpoint, Config, Debug, Limit, Out, Overrides, Split, app, name_files
 from anomdet.cli.failures import run_command
-from anomdet.cli.ranks import is_main_process, without_local_rank
-
-app = typer.Typer(
-    name="anomdet",
-    help="Train, evaluate and ship detectors of visual anomalies (defects).",
-    add_completion=False,
-    rich_markup_mode=None,  # plain text: rich's markup costs a fifth of a second at each --help
-    pretty_exceptions_enable=False,
-)
-
-Config = Annotated[Path, typer.Option("--config", "-c", help="YAML settings, or a Python config.")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Settings to change: training.epochs=3", metavar="[KEY=VALUE]...")
-]
-Split = Annotated[str, typer.Option(help="train, val or test.")]
-Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_dir/best_model.pth.")]  # noqa: UP045
-Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-_FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
-Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
-
-
-def name_files(paths: list[Path]) -> None:
-    """End a command by naming what it wrote, if anything; of many processes only the first speaks."""
-    if not paths or not is_main_process():
-        return
-    typer.echo("wrote:")
-    for path in paths:
-        typer.echo(f"  {path}")
+from anomdet.cli.ranks import without_local_rank
 
 
 @app.command(epilog="Example: anomdet train -c configs/default.yaml training.epochs=3 data.data_dir=/data/x")
@@ -93,36 +67,6 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
         name_files(result.written)
 
 
-@app.command(epilog="Example: anomdet check --data data --fix data_mended")
-def check(  # noqa: PLR0913 (its arguments are the command's options)
-    config: Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML settings; or --data.")] = None,  # noqa: UP045
-    overrides: Overrides = None,
-    data: Annotated[Optional[Path], typer.Option(help="Folder that holds images/ and labels/.")] = None,  # noqa: UP045
-    style: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
-    out: Annotated[Optional[Path], typer.Option(help="File for the findings; default: the screen.")] = None,  # noqa: UP045
-    fix: Annotated[Optional[Path], typer.Option(help="Empty or new folder for a mended copy.")] = None,  # noqa: UP045
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Show all places, not only 20 of a kind.")] = False,
-    decode: Annotated[bool, typer.Option("--decode", help="Read all pixels too, not only headers.")] = False,
-    debug: Debug = False,
-) -> None:
-    """Find what is wrong with the data.
-
-    Ends with 0 if nothing is, with 1 if there are errors, with 2 if it could not look.
-    """
-    from anomdet.cli.check import Manner
-    from anomdet.cli.check import check as run
-
-    manner = Manner(style, strict, everything, decode)
-    told = run(config, overrides or (), data=data, manner=manner, fix=fix, out=out)
-    if out is None:
-        typer.echo(told.text)
-    if told.written:
-        typer.echo(told.summary, err=out is None and style != "text")
-        typer.echo("\n".join(["wrote:", *(f"  {path}" for path in told.written)]), err=out is None and style != "text")
-    raise typer.Exit(told.exit_code)
-
-
 @app.command(epilog="Example: anomdet compare logs_a/evaluation logs_b/evaluation")
 def compare(
     first: Annotated[Path, typer.Argument(help="A folder that `anomdet evaluate` wrote.")],
@@ -158,49 +102,6 @@ def visualize(
     from anomdet.cli.visualize import visualize as run
 
     name_files(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, limit=limit))
-
-
-@app.command(epilog="Example: anomdet browse -c configs/default.yaml --limit 16")
-def browse(
-    config: Config,
-    overrides: Overrides = None,
-    out: Out = None,
-    limit: Limit = 16,
-    debug: Debug = False,
-) -> None:
-    """Draw the training data, augmented.
-
-    As the network sees them; boxes with their classes.
-    """
-    from anomdet.cli.browse import browse as run
-
-    name_files(run(config, overrides or (), out=out, limit=limit))
-
-
-@app.command(epilog="Example: anomdet convert coco.json --from coco --to anomdet --out data --images pictures")
-def convert(  # noqa: PLR0913 (its arguments are the command's options)
-    src: Annotated[Path, typer.Argument(help="The labels: a folder, or COCO's, CVAT's... file.", metavar="SRC")],
-    from_format: Annotated[str, typer.Option("--from", help=f"{_FORMATS}, masks or deeppcb.")],
-    to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
-    out: Annotated[Path, typer.Option(help="A new or empty folder.")],
-    images: Annotated[Optional[Path], typer.Option(help="Folder of the images, if not beside SRC.")] = None,  # noqa: UP045
-    classes: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="YAML with data.classes: number and name of each class."),
-    ] = None,
-    no_images: Annotated[bool, typer.Option("--no-images", help="Write the labels only.")] = False,
-    debug: Debug = False,
-) -> None:
-    """Turn labels of one format into another.
-
-    SRC is not changed; images are hard-linked or copied into OUT. What the other format cannot hold is told.
-    """
-    from anomdet.cli.convert import Job, summary
-    from anomdet.cli.convert import convert as run
-
-    done = run(Job(src, from_format, to_format, out, images, classes, not no_images))
-    typer.echo(summary(done))
-    name_files(done.written)
 
 
 @app.command(name="config", epilog="Example: anomdet config -c configs/default.yaml --to py > run.py")

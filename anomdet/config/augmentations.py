@@ -16,7 +16,7 @@ from typing import Any
 import pydantic
 
 from anomdet.config.problems import KeyPath, did_you_mean, dotted, nearest, show_value
-from anomdet.config.schema import AugmentationSettings
+from anomdet.config.schema_data import AugmentationSettings
 from anomdet.errors import Problem
 
 TransformDict = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The settings language: every key of the YAML, its meaning and its default (of training: schema_training.py)."""
+"""The settings language: every key of the YAML, its meaning and default (schema_data.py, schema_training.py too)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,18 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    field_validator,
     model_validator,
 )
 
 from anomdet.config.key_types import (
     BackboneName,
-    Channels,
-    ClassNames,
     Fraction,
     MetricName,
     OpenFraction,
-    Pattern,
-    Scales,
     Section,
-    Seed,
     TrackerName,
-    Transform,
-    spell_out,
 )
+from anomdet.config.schema_data import DataSettings
 from anomdet.config.schema_training import TrainingSettings
 
 
@@ -59,112 +52,6 @@ class ModelSettings(Section):
         if isinstance(data, dict) and data.get("detection_model") is not None and "name" not in data:
             return {**data, "name": data["detection_model"]}
         return data
-
-
-class SplitFiles(Section):
-    """Text files that name the images of each split, one file name a line; paths as for `data_dir`."""
-
-    train: str
-    """Images to learn from."""
-    val: str
-    """Images that choose the best checkpoint."""
-    test: str
-    """Images that the final figures come from."""
-
-
-class AugmentationSettings(Section):
-    """The boolean style of augmentation; a list of Albumentations transforms may stand in its place."""
-
-    horizontal_flip: bool = True
-    """Mirror left and right."""
-    horizontal_flip_prob: Fraction = 0.5
-    """How often."""
-    vertical_flip: bool = True
-    """Mirror top and bottom."""
-    vertical_flip_prob: Fraction = 0.5
-    """How often."""
-    rotation: bool = True
-    """Turn about the centre; what comes in at the corners is grey."""
-    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 15.0
-    """Drawn evenly from -degrees to +degrees."""
-    rotation_prob: Fraction = 0.5
-    """How often."""
-    color_jitter: bool = True
-    """Vary brightness, contrast, saturation and hue."""
-    brightness: Annotated[float, Field(ge=0)] = 0.2
-    """The factor is drawn from 1 - b to 1 + b, never below 0."""
-    contrast: Annotated[float, Field(ge=0)] = 0.2
-    """As brightness."""
-    saturation: Annotated[float, Field(ge=0)] = 0.2
-    """As brightness."""
-    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    """The shift is drawn from -h to +h, in turns of the colour circle."""
-    color_jitter_prob: Fraction = 0.5
-    """How often."""
-    random_crop: bool = False
-    """Cut out a piece at a random place."""
-    crop_height: PositiveInt = 512
-    """Pixels of the stored image; a smaller image is padded first."""
-    crop_width: PositiveInt = 512
-    """Pixels of the stored image; a smaller image is padded first."""
-    random_crop_prob: Fraction = 0.5
-    """How often."""
-
-
-class DataSettings(Section):
-    """Where the data is and how it is read."""
-
-    data_dir: str = "data/"
-    """Holds images/ and labels/."""
-    classes: ClassNames | None = None
-    """Class number to name, `{1: open, 2: short}`; null: the numbers found in the labels, named by themselves."""
-    image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
-        default=640, json_schema_extra={"$comment": "an integer >= 1 or [height, width]"}
-    )
-    """Pixels that the network sees: one number for a square or [height, width]; the shape is kept, the rest padded."""
-    missing_labels: Literal["error", "normal", "skip"] = "error"
-    """What an image without a label file is: an error, a normal part, or left out."""
-    verify_images: Literal["header", "decode"] = "header"
-    """How images are checked before training: `header` reads a few hundred bytes, `decode` every pixel."""
-    num_workers: NonNegativeInt = 4
-    """Processes that load images; never more than the machine has cores."""
-    augmentations: AugmentationSettings | list[Transform] = Field(
-        default_factory=AugmentationSettings,
-        json_schema_extra={"$comment": "a section of keys or a list of Albumentations transforms, [] for none"},
-    )
-    """The keys below, or a list of Albumentations transforms: `- {type: HorizontalFlip, p: 0.3}`, `- Transpose`."""
-    normalize_mean: Channels = Field(default_factory=lambda: [0.485, 0.456, 0.406])
-    """RGB, of pixel values from 0 to 1. YOLOX with its COCO weights sees pixels as they are, as in its training."""
-    normalize_std: Scales = Field(default_factory=lambda: [0.229, 0.224, 0.225])
-    """RGB, of pixel values from 0 to 1."""
-    train_split: OpenFraction = 0.7
-    """The share of images to learn from; the three splits sum to 1."""
-    val_split: OpenFraction = 0.15
-    """The share of images that choose the best checkpoint."""
-    test_split: OpenFraction = 0.15
-    """The share of images that the final figures come from."""
-    split_seed: Seed = 0
-    """Another seed, other splits; apart from `training.seed`, so that repeated trainings share one test set."""
-    split_files: SplitFiles | None = None
-    """Lists in place of the ratios."""
-    group_by: Pattern | None = None
-    """Regular expression on the file name, `^(part\\d+)_`: images with the same first group show one part."""
-    dataset: dict[str, Any] = Field(default_factory=dict)
-    """Arguments over those of the data set; `type` names a plug-in's own: `{type: CsvDataset}`."""
-    transforms: list[dict[str, Any]] = Field(default_factory=list)
-    """Registered transforms of MMDetection's or a plug-in's, after the augmentations: `[{type: Glare}]`."""
-
-    @field_validator("augmentations", mode="before")
-    @classmethod
-    def _named_transforms(cls, value: Any) -> Any:
-        return spell_out(value) if isinstance(value, list) else value
-
-    @model_validator(mode="after")
-    def _splits_sum_to_one(self) -> DataSettings:
-        total = self.train_split + self.val_split + self.test_split
-        if self.split_files is None and abs(total - 1) > 1e-6:
-            raise ValueError(f"train_split + val_split + test_split: expected a sum of 1, got {total:g}")
-        return self
 
 
 class MetricsSettings(Section):

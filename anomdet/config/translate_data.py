@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from anomdet.config.augmentations import to_albumentations
-from anomdet.config.schema import AugmentationSettings, Settings
+from anomdet.config.schema import Settings
+from anomdet.config.schema_data import AugmentationSettings
 
 META_KEYS = ("img_id", "img_path", "file_name", "ori_shape", "img_shape", "scale_factor")
 

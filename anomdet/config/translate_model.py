@@ -7,7 +7,8 @@ from typing import Any
 from mmengine.config import ConfigDict
 
 from anomdet.config import presets
-from anomdet.config.schema import DataSettings, Settings, effective_model_name
+from anomdet.config.schema import Settings, effective_model_name
+from anomdet.config.schema_data import DataSettings
 from anomdet.config.translate_data import size_hw
 
 

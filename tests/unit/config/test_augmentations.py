@@ -10,7 +10,7 @@ import pytest
 
 from anomdet.config.augmentations import FILL_RGB, check_transforms, to_albumentations
 from anomdet.config.load import load_settings
-from anomdet.config.schema import AugmentationSettings
+from anomdet.config.schema_data import AugmentationSettings
 from anomdet.errors import UserError
 
 OFF: dict[str, Any] = dict(

@@ -14,7 +14,8 @@ from anomdet.config.describe import expected_text, flat_keys, json_schema
 from anomdet.config.dump import dump_yaml
 from anomdet.config.load import load_settings
 from anomdet.config.reference import reference_markdown, schema_text
-from anomdet.config.schema import AugmentationSettings, Settings, effective_model_name
+from anomdet.config.schema import Settings, effective_model_name
+from anomdet.config.schema_data import AugmentationSettings
 
 ROOT = Path(__file__).parents[3]
 RENEW = "run: python -m anomdet.config.reference"
