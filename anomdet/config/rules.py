@@ -36,7 +36,11 @@ class Facts:
 
     def value(self, path: KeyPath) -> Any:
         """What the user wrote, or the default."""
-        return _get(self._fitting, path, _get(self._defaults, path, None))
+        return _get(self._fitting, path, self.default(path))
+
+    def default(self, path: KeyPath) -> Any:
+        """Of the schema."""
+        return _get(self._defaults, path, None)
 
 
 def _get(values: Any, path: KeyPath, default: Any) -> Any:
@@ -59,6 +63,7 @@ BACKBONE_FILE, MODEL_FILE = ("model", "custom_backbone_file"), ("model", "custom
 NUM_CLASSES, CLASSES = ("model", "num_classes"), ("data", "classes")
 RATIOS = (("data", "train_split"), ("data", "val_split"), ("data", "test_split"))
 SPLIT_FILES = ("data", "split_files")
+POINT = ("evaluation", "operating_point")
 
 
 def _one_name(facts: Facts) -> None:
@@ -133,6 +138,22 @@ def _files(facts: Facts) -> None:
             facts.report.add(path, expected, got, "" if Path(name).is_absolute() else hint)
 
 
+def _operating_point(facts: Facts) -> None:
+    """A demand that `by` does not look at would be thought to hold."""
+    by = facts.value((*POINT, "by"))
+    for name, user in _DEMANDS.items():
+        path = (*POINT, name)
+        if by != user and facts.given(path) and facts.value(path) != facts.default(path):
+            hint = f"write evaluation.operating_point.by: {user}, or leave {name} out"
+            facts.report.add((*POINT, "by"), f"{user}, since {name} is given", repr(by), hint)
+
+
+_DEMANDS = {
+    "min_recall": "min_recall",
+    "max_false_alarms": "max_false_alarms",
+    "escape_cost": "costs",
+    "overkill_cost": "costs",
+}
 _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((NAME, DETECTION_MODEL), _known_name),
     ((NAME, DETECTION_MODEL), _one_name),
@@ -142,4 +163,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((CLASSES,), _class_names),
     ((*RATIOS, SPLIT_FILES), _ratios),
     ((BACKBONE_FILE, MODEL_FILE, SPLIT_FILES), _files),
+    ((POINT,), _operating_point),
 )

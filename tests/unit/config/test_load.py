@@ -107,6 +107,11 @@ VALUES = [
         "evaluation.operating_point.escape_cost: expected a number >= 0, got .inf",
     ),
     (
+        "evaluation: {operating_point: {min_recall: 0.99}}",
+        "evaluation.operating_point.by: expected min_recall, since min_recall is given, got 'max_f1'; "
+        "write evaluation.operating_point.by: min_recall, or leave min_recall out",
+    ),
+    (
         "metrics: {iou_thresholds: []}",
         "metrics.iou_thresholds: expected a list of 1 or more numbers > 0 and <= 1, got []",
     ),

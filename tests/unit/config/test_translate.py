@@ -382,12 +382,12 @@ ROWS: dict[str, Row] = {
     "logging.log_level": (("logging.log_level=ERROR",), lambda c: c.log_level, "ERROR"),
 }
 _POINT = {
-    **{"by": "costs", "per_class": True, "min_recall": 0.5},
-    **{"max_false_alarms": 3.0, "escape_cost": 4.0, "overkill_cost": 5.0},
+    **{"by": ("costs", "costs"), "per_class": (True, "max_f1"), "min_recall": (0.5, "min_recall")},
+    **{"max_false_alarms": (3.0, "max_false_alarms"), "escape_cost": (4.0, "costs"), "overkill_cost": (5.0, "costs")},
 }
-for _key, _value in _POINT.items():
+for _key, (_value, _by) in _POINT.items():
     ROWS[f"evaluation.operating_point.{_key}"] = (
-        (f"evaluation.operating_point.{_key}={str(_value).lower()}",),
+        (f"evaluation.operating_point.by={_by}", f"evaluation.operating_point.{_key}={str(_value).lower()}"),
         lambda c, k=_key: [c[name].operating_point[k] for name in ("val_evaluator", "test_evaluator")],  # type: ignore[misc]
         [_value] * 2,
     )
