@@ -82,6 +82,7 @@ def check(
     from anomdet.data.check.findings import ERROR, make_strict
     from anomdet.data.check.mend import write_mended
     from anomdet.data.check.run import check_data
+    from anomdet.data.check.show import verdict
 
     if manner.style not in FORMATS:
         raise UserError(Problem("--format", f"one of {', '.join(FORMATS)}", repr(manner.style)))
@@ -98,13 +99,14 @@ def check(
     written = [fix] if fix is not None else []
     if out is not None:
         written.append(write_text(out, f"{text}\n"))
-    summary = _summary(checked, findings, mended)
+    shown = out is None and manner.style == "text"  # the verdict, as the last line of the text
+    summary = [*([] if shown else [verdict(checked, findings)]), *_mended_summary(mended)]
     if page is not None:
         paths, moved = write_page(checked, findings, config, settings, page)
         written += paths
-        summary = f"{summary}\n{moved}" if moved else summary
+        summary += [moved] if moved else []
     failed = any(found.severity == ERROR for found in findings)
-    return Told(text, summary, written, int(failed))
+    return Told(text, "\n".join(summary), written, int(failed))
 
 
 def _settings(config: Path | None, overrides: Sequence[str], data: Path | None) -> Settings | None:
@@ -143,13 +145,12 @@ def _show(checked: Checked, findings: list[Finding], manner: Manner) -> str:
     return show_text(checked, findings, everything=manner.everything)
 
 
-def _summary(checked: Checked, findings: list[Finding], mended: Mended | None) -> str:
+def _mended_summary(mended: Mended | None) -> list[str]:
+    """What the mended copy holds."""
     from collections import Counter
 
-    from anomdet.data.check.show import verdict
-
     if mended is None:
-        return verdict(checked, findings)
+        return []
     actions = Counter(change.action for change in mended.changes)
     told = ", ".join(f"{action} {count:,}" for action, count in sorted(actions.items())) or "no changes"
-    return f"{verdict(checked, findings)}\nthe mended copy has {mended.num_images:,} images; {told} (see changes.csv)"
+    return [f"the mended copy has {mended.num_images:,} images; {told} (see changes.csv)"]

@@ -38,8 +38,8 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     if out is None:
         typer.echo(told.text)
     if told.written:
-        typer.echo(told.summary, err=out is None and style != "text")
-        typer.echo("\n".join(["wrote:", *(f"  {path}" for path in told.written)]), err=out is None and style != "text")
+        lines = [*([told.summary] if told.summary else []), "wrote:", *(f"  {path}" for path in told.written)]
+        typer.echo("\n".join(lines), err=out is None and style != "text")
     raise typer.Exit(told.exit_code)
 
 

@@ -12,7 +12,7 @@ from anomdet.report.figures import DASHES, PALETTE
 from anomdet.report.traces import ALL_STYLE, Chart, plain, rounded
 
 Health = Mapping[str, Any]
-SHOWN = 5  # classes at first; more are a tangle
+SHOWN = 6  # classes at first; more are a tangle
 MAP_SELECT = "map-class"
 
 
@@ -115,18 +115,16 @@ def map_chart(health: Health) -> Chart | None:
     places = health["positions"]
     if not health["boxes"]["num"]:
         return None
+    rows, columns = len(places["all"]), len(places["all"][0])
     grids = {"": places["all"], **{str(i): grid for i, grid in enumerate(places["per_class"])}}
     traces = [
         {
             **{"type": "heatmap", "z": grid, "meta": f"{MAP_SELECT}:{value}", "xgap": 1, "ygap": 1},
-            **{"x0": 50 / len(grid), "dx": 100 / len(grid), "y0": 50 / len(grid), "dy": 100 / len(grid)},
+            **{"x0": 50 / columns, "dx": 100 / columns, "y0": 50 / rows, "dy": 100 / rows},
             **{"colorscale": [[0, "--ground"], [1, "--accent"]], "zmin": 0, "visible": not value},
             "colorbar": {
-                "thickness": 10,
-                "outlinewidth": 0,
-                "title": {"text": "boxes"},
-                "len": 0.9,
-                "tickformat": ",d",
+                **{"orientation": "h", "thickness": 10, "len": 0.9, "y": -0.12, "yanchor": "top"},
+                **{"outlinewidth": 0, "tickformat": ",d", "title": {"text": "boxes in a cell", "side": "bottom"}},
             },
             "hovertemplate": "%{z:,} box centres<br>%{x:.0f} % from the left, %{y:.0f} % from the top<extra></extra>",
         }
@@ -137,9 +135,10 @@ def map_chart(health: Health) -> Chart | None:
         "xaxis": axis,
         "yaxis": {**axis, "range": [100, 0], "scaleanchor": "x", "scaleratio": places["height_by_width"]},
     }
-    summary = f"Centres of {_summed(places['all']):,} boxes, in {len(places['all'])} × {len(places['all'])} cells. "
+    summary = f"Centres of {_summed(places['all']):,} boxes in {columns} × {rows} cells, in percent of the width and "
+    summary += "height of their image. "
     summary += _spread(places["all"])
-    return Chart("map", "Where defects lie", summary, traces, "From the left", "From the top", layout)
+    return Chart("map", "Where defects lie", summary, traces, "", "", layout)
 
 
 def per_image_chart(health: Health) -> Chart | None:

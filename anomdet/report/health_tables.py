@@ -29,7 +29,7 @@ def class_table(health: Health) -> Table | None:
         Column("Share", "of all objects"),
         Column("Images", "with an object of the class"),
         *(Column(name, f"objects in the {name} split") for name in splits),
-        Column("Side", f"median of the shorter side at data.image_size {size}, px"),
+        Column("Side, px", f"median of the shorter side at data.image_size {size}"),
         Column("Under 8 px", f"share of its boxes with a shorter side under 8 px at data.image_size {size}"),
     ]
     total = health["num_classes"]
@@ -68,7 +68,7 @@ def split_table(health: Health) -> Table | None:
         Column("Normal", "images without an object"),
         Column("Objects"),
         Column("Per defective image", "objects on an average image that has any"),
-        Column("Side", "median of the shorter side as the network sees it, px"),
+        Column("Side, px", "median of the shorter side of the boxes as the network sees it"),
         Column("Under 8 px", "share of the boxes with a shorter side under 8 px as the network sees it"),
         Column("Mean grey", "median of the images that were read, of 255"),
     ]

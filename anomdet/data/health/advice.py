@@ -8,6 +8,35 @@ from typing import Any, NamedTuple
 from anomdet.data.health.plan import Plan
 
 FIRST, LIKELY, MAYBE = "first", "likely", "maybe"
+# Code to when it is said; docs/data_check.md holds the same.
+RULES = {
+    "errors": "the check found errors",
+    "leak": "the check found pictures of one part in two splits",
+    "imbalance": "the commonest class has 10 times the objects of the rarest or more, and imbalance is not handled",
+    "rare-classes": "a class is in fewer than 50 images",
+    "unmeasured-classes": "a class is in fewer than 3 images",
+    "few-in-val": "a class has fewer than 30 objects in the validation split",
+    "few-in-test": "a class has fewer than 30 objects in the test split",
+    "no-normal-in-val": "there are normal images, but none in the validation split",
+    "no-normal-in-test": "there are normal images, but none in the test split",
+    "no-normal": "there is no normal image",
+    "few-normal": "fewer than 10 % of the labelled images are normal",
+    "many-normal": "more than 90 % of the labelled images are normal, and normal_ratio is not set",
+    "unlabelled": "images have no labels that can be read",
+    "image-size": "more than 10 % of the boxes are under 8 px as the network sees them",
+    "tiles": "the same, where more than 4 times the pixels would be needed to mend it",
+    "smaller-image-size": "99 % of at least 50 boxes have 32 px or more as the network sees them",
+    "padding": "35 % or more of what the network sees is padding, and the images' own shape saves half of that or more",
+    "anchors": "10 % of the boxes or more are 4 times as long as wide or more, and the model has fixed anchors",
+    "large-boxes": "a box covers more than 80 % of its image",
+    "crowded": "an image has more than 100 objects",
+    "double-boxes": "the check found equal or nearly equal boxes in one image",
+    "mixed-depth": "the check found images of different bit depths",
+    "mixed-sizes": "images of one data set are scaled by factors that differ by more than 1.5 times",
+    "blank-images": "an image has a contrast below 2 grey levels",
+    "odd-brightness": "a mean grey lies more than 6 robust standard deviations and 25 levels from the median",
+    "dark": "95 % of the images that were read have a mean grey below 32 of 255",
+}
 _RANK = {FIRST: 0, LIKELY: 1, MAYBE: 2}
 Health = Mapping[str, Any]
 
@@ -41,6 +70,7 @@ def advise(health: Health, plan: Plan) -> list[dict[str, Any]]:
     from anomdet.data.health.advice_classes import class_advice
 
     found = [*_findings(health), *class_advice(health, plan), *box_advice(health, plan), *_images(health)]
+    assert {one.code for one in found} <= set(RULES)
     return [one._asdict() for one in sorted(found, key=lambda one: _RANK[one.level])]
 
 

@@ -58,7 +58,8 @@ def _small(health: Health, plan: Plan) -> Iterator[Advice]:
         yield Advice("image-size", LIKELY, f"Raise data.image_size to {_size(size_hw)}.", why, _setting(size_hw))
         return
     ratio = boxes["small_px"] / boxes["tenth_px"] * factor["p50"]
-    height, width = (max(STEP, math.floor(side / ratio / STEP) * STEP) for side in plan.size_hw)
+    tile = (max(STEP, math.floor(side / ratio / STEP) * STEP) for side in plan.size_hw)
+    height, width = map(min, tile, health["image_sizes"]["listed"][0]["size_hw"])
     why += f"An image size of {_size(size_hw)} would take {times:.0f} times the pixels; a tile of {width} x {height} "
     why += f"px, seen at {now}, shows 90 % of them with about 8 px or more. No setting cuts tiles: "
     why += "data.augmentations.random_crop crops in the training only, and the test would see another scale."

@@ -51,16 +51,16 @@ def _rare(health: Health) -> Iterator[Advice]:
     rare = [entry for entry in reversed(health["classes"]) if 0 < entry["images"] < RARE_IMAGES]
     if rare:
         named = listed([f"{entry['name']} ({entry['images']})" for entry in rare])
-        why = (
-            f"In fewer than {RARE_IMAGES} images: {named}. Sampling repeats these pictures, it does not replace others."
-        )
+        why = f"In fewer than {RARE_IMAGES} images: {named}. Sampling only repeats these pictures."
         yield Advice(
             "rare-classes", LIKELY, "Collect more images of the rare classes, or join classes that may be one.", why
         )
     unsplit = [entry["name"] for entry in rare if entry["images"] < 3]
     if unsplit:
         why = f"{listed(unsplit)}: fewer than 3 images, so that a split by ratio leaves them out of validation or test."
-        yield Advice("unmeasured-classes", LIKELY, "Do not trust a figure of these classes; there is none.", why)
+        yield Advice(
+            "unmeasured-classes", LIKELY, "Collect more of these classes before you judge a detector by them.", why
+        )
 
 
 def _splits(health: Health, plan: Plan) -> Iterator[Advice]:

@@ -14,7 +14,8 @@ SMALL_PX = 8.0  # the finest grid of most detectors has cells of 8 px
 LONG = 4.0  # a longer side of so many shorter ones is elongated
 SIDE_EDGES = 2.0 ** (np.arange(0, 34) / 3)  # 1 to 2048 px, three bins an octave
 RATIO_EDGES = 2.0 ** (np.arange(-16.5, 17.5) / 3)  # 1:45 to 45:1
-GRID = 24
+GRID = 24  # cells along the longer side of an image
+LEAST_CELLS = 4
 MAX_DRAWN = 20  # classes with curves and a map of their own
 MAX_LISTED = 12
 NUM_BARS = 40
@@ -110,19 +111,23 @@ def boxes(table: Table, plan: Plan, drawn: list[dict[str, Any]]) -> dict[str, An
 
 
 def positions(table: Table, drawn: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts ``(GRID, GRID)`` of box centres, rows from the top, of all boxes and of the drawn classes."""
-    size_wh = table.size_hw[table.image_at][:, ::-1]
-    centres = (table.bboxes_xywh[:, :2] + table.bboxes_xywh[:, 2:] / 2) / np.where(size_wh > 0, size_wh, 1)
-    cells = np.minimum((centres * GRID).astype(np.int64), GRID - 1)
-    flat = cells[:, 1] * GRID + cells[:, 0]
+    """Counts of box centres in a grid, rows from the top, of all boxes and of the drawn classes.
 
-    def grid(chosen: Any) -> list[list[int]]:
-        counted: list[list[int]] = np.bincount(flat[chosen], minlength=GRID * GRID).reshape(GRID, GRID).tolist()
-        return counted
-
-    of_classes = [grid(table.class_nums == entry["class_num"]) for entry in drawn]
+    The grid covers each image as a whole, whatever its size; its cells are square in an image of the median shape.
+    """
     shapes = table.size_hw[np.isfinite(table.size_hw).all(axis=1)]
     shape = float(np.median(shapes[:, 0] / shapes[:, 1])) if len(shapes) else 1.0
+    grid_hw = [max(LEAST_CELLS, round(GRID * min(1.0, side))) for side in (shape, 1 / shape)]
+    size_wh = table.size_hw[table.image_at][:, ::-1]
+    centres = (table.bboxes_xywh[:, :2] + table.bboxes_xywh[:, 2:] / 2) / size_wh
+    column, row = np.minimum(centres * grid_hw[::-1], np.subtract(grid_hw[::-1], 1)).astype(np.int64).T
+    flat = row * grid_hw[1] + column
+
+    def grid(chosen: Any) -> list[list[int]]:
+        counted = np.bincount(flat[chosen], minlength=grid_hw[0] * grid_hw[1]).reshape(grid_hw)
+        return list(counted.tolist())
+
+    of_classes = [grid(table.class_nums == entry["class_num"]) for entry in drawn]
     return {"height_by_width": round(shape, 4), "all": grid(slice(None)), "per_class": of_classes}
 
 

@@ -9,7 +9,7 @@ from anomdet.data.check.findings import CODES, Finding, count_severities
 from anomdet.data.check.run import Checked
 from anomdet.data.check.show import printable, verdict
 from anomdet.data.health import numbers
-from anomdet.data.health.advice import advise
+from anomdet.data.health.advice import RULES, advise
 from anomdet.data.health.pixels import pixels
 from anomdet.data.health.plan import Plan
 from anomdet.data.health.samples import samples
@@ -32,7 +32,7 @@ def measure_health(checked: Checked, findings: list[Finding], plan: Plan) -> dic
 
     Returns:
         ``version, verdict, image_size_hw, model, counts, classes, splits, drawn, boxes, positions, per_image,
-        image_sizes, pixels, samples, findings, conventions, advice``; numbers, texts, lists and dicts only, no nan.
+        image_sizes, pixels, samples, findings, conventions, advice, rules``: JSON without nan.
     """
     table = make_table(checked, plan)
     names = numbers.class_names(table, plan)
@@ -58,6 +58,7 @@ def measure_health(checked: Checked, findings: list[Finding], plan: Plan) -> dic
         "conventions": _conventions(checked),
     }
     health["advice"] = advise(health, plan)
+    health["rules"] = RULES
     health["num_classes"] = len(classes)
     health["classes"] = _bounded(classes)
     return health

@@ -16,8 +16,8 @@
         (text && !item.textContent.toLowerCase().includes(text));
       shown += !item.hidden;
     }
-    const listed = items.length < total ? `${items.length} listed of ${total.toLocaleString("en")}` : `${total}`;
-    at("finding-count").textContent = `${shown} shown; ${listed}`;
+    const all = items.length < total ? `listed findings; there are ${total.toLocaleString("en")}` : "findings";
+    at("finding-count").textContent = `${shown} of ${items.length} ${all}`;
   };
 
   for (const radio of document.querySelectorAll("input[name=severity]")) radio.addEventListener("change", filter);
