@@ -26,7 +26,7 @@ RULES = {
     "image-size": "more than 10 % of the boxes are under 8 px as the network sees them",
     "tiles": "the same, where more than 4 times the pixels would be needed to mend it",
     "smaller-image-size": "99 % of at least 50 boxes have 32 px or more as the network sees them",
-    "padding": "35 % or more of what the network sees is padding, and the images' own shape saves half of that or more",
+    "padding": "25 % or more of what the network sees is padding, and the images' own shape saves half of that or more",
     "anchors": "10 % of the boxes or more are 4 times as long as wide or more, and the model has fixed anchors",
     "large-boxes": "a box covers more than 80 % of its image",
     "crowded": "an image has more than 100 objects",

@@ -11,7 +11,7 @@ from anomdet.data.health.plan import Plan
 SMALL_SHARE = 0.1  # of the boxes may be smaller than the grid
 TOO_LARGE = 4.0  # times the pixels: from there on tiles are cheaper than a larger image
 LONG_SHARE = 0.1
-PADDING = 0.35
+PADDING = 0.25
 MOST_PREDICTIONS = 100  # the presets' limit
 STEP = 32  # the coarsest grid of most detectors
 MIN_OBJECTS = 50

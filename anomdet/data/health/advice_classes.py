@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from anomdet.data.health.advice import LIKELY, MAYBE, Advice, Health, counted, listed, percent
 from anomdet.data.health.plan import SPLITS, Plan
@@ -12,8 +13,8 @@ RARE_IMAGES = 50  # fewer images of a class teach it badly: a rule of thumb
 FEW_OBJECTS = 30  # fewer in a test split say little about the class
 UNEVEN = 10.0  # times as many objects of the commonest class as of the rarest
 FEW_NORMAL, MANY_NORMAL = 0.1, 0.9
-MOST_TESTED = 0.3  # of the data, more than which is missed in the training
-Z_95 = 1.959964
+MOST_TESTED, LEAST_TRAINED = 0.3, 0.5  # shares of the data
+Z_95 = 1.959963984540054
 
 
 def class_advice(health: Health, plan: Plan) -> Iterator[Advice]:
@@ -66,36 +67,58 @@ def _rare(health: Health) -> Iterator[Advice]:
 def _splits(health: Health, plan: Plan) -> Iterator[Advice]:
     if not health["splits"]:
         return
-    for split in ("val", "test"):
-        few = [entry for entry in reversed(health["classes"]) if entry["splits"][split]["objects"] < FEW_OBJECTS]
-        few = [entry for entry in few if entry["objects"]]
-        if few and health["splits"][split]["images"]:
-            least = max(1, few[0]["splits"][split]["objects"])
-            low, high = wilson(0.8, least)
-            named = listed([f"{entry['name']} ({entry['splits'][split]['objects']})" for entry in few])
-            why = f"Fewer than {FEW_OBJECTS} objects: {named}. A recall of 0.80 on {counted(least, 'object')} is, with "
-            why += f"95 % confidence, one of {low:.2f} to {high:.2f}."
-            yield Advice(f"few-in-{split}", LIKELY, *_more_in(split, few[0]["objects"], why, plan))
+    few = {split: _few(health, split) for split in ("val", "test") if health["splits"][split]["images"]}
+    shares = _shares({split: entries[0]["objects"] for split, entries in few.items() if entries}, plan)
+    for split, entries in few.items():
+        if entries:
+            yield _few_in(split, entries, shares, plan)
         normal = health["counts"]["normal"]
-        if normal and not health["splits"][split]["normal"] and health["splits"][split]["images"]:
+        if normal and not health["splits"][split]["normal"]:
             why = f"The {split} split has none of the {normal:,} normal images: overkill cannot be measured."
             yield Advice(f"no-normal-in-{split}", LIKELY, f"Put normal images into the {split} split.", why)
 
 
-def _more_in(split: str, objects: int, why: str, plan: Plan) -> tuple[str, str, str]:
-    """What to do, why, and the setting; ``objects`` of the rarest class in all of the data."""
+def _few(health: Health, split: str) -> list[Mapping[str, Any]]:
+    """The classes with too few objects in a split, the rarest first."""
+    entries = (entry for entry in reversed(health["classes"]) if entry["objects"])
+    return [entry for entry in entries if entry["splits"][split]["objects"] < FEW_OBJECTS]
+
+
+def _few_in(
+    split: str, entries: list[Mapping[str, Any]], shares: tuple[float, float, float] | None, plan: Plan
+) -> Advice:
+    least = max(1, entries[0]["splits"][split]["objects"])
+    low, high = wilson(0.8, least)
+    named = listed([f"{entry['name']} ({entry['splits'][split]['objects']})" for entry in entries])
+    why = f"Fewer than {FEW_OBJECTS} objects: {named}. A recall of 0.80 on {counted(least, 'object')} is, with 95 % "
+    why += f"confidence, one of {low:.2f} to {high:.2f}."
+    code, ratio = f"few-in-{split}", (plan.ratios or (0, 0, 0))[SPLITS.index(split)]
     if plan.ratios is None:
-        return f"Move images of these classes into the list of the {split} split, or collect more.", why, ""
-    share = math.ceil(20 * FEW_OBJECTS / objects) / 20
-    at = SPLITS.index(split)
-    train = round(plan.ratios[0] - share + plan.ratios[at], 4)
-    if share > MOST_TESTED or train < 0.5:
-        needed = math.ceil(FEW_OBJECTS / plan.ratios[at]) if plan.ratios[at] else objects
-        why += f" At data.{split}_split {plan.ratios[at]:g} that takes about {needed:,} objects of a class in all."
-        return f"Collect more of these classes before you compare detectors on the {split} split.", why, ""
-    why += f" With a share of {share:g} the rarest class has about {FEW_OBJECTS} there."
-    setting = f"data.{split}_split={share:g} data.train_split={train:g}"
-    return f"Give the {split} split more images.", why, setting
+        text = f"Move images of these classes into the list of the {split} split, or collect more."
+        return Advice(code, LIKELY, text, why)
+    if shares is None or not ratio:
+        needed = math.ceil(FEW_OBJECTS / ratio) if ratio else FEW_OBJECTS
+        why += f" At data.{split}_split {ratio:g} that takes about {needed:,} objects of a class in all."
+        text = f"Collect more of these classes before you compare detectors on the {split} split."
+        return Advice(code, LIKELY, text, why)
+    why += f" With a share of {shares[SPLITS.index(split)]:g} the rarest class has about {FEW_OBJECTS} there."
+    settings = " ".join(f"data.{name}_split={share:g}" for name, share in zip(SPLITS, shares, strict=True))
+    return Advice(code, LIKELY, f"Give the {split} split more images.", why, settings)
+
+
+def _shares(rarest: Mapping[str, int], plan: Plan) -> tuple[float, float, float] | None:
+    """Shares, in steps of 0.05, that give each split 30 objects of its rarest class; None if that takes too many.
+
+    Args:
+        rarest: split to the objects, in all of the data, of its rarest class; splits with enough are left out.
+        plan: with the shares as they are.
+    """
+    if plan.ratios is None:
+        return None
+    wanted = {split: math.ceil(20 * FEW_OBJECTS / objects) / 20 for split, objects in rarest.items()}
+    val, test = (max(wanted.get(split, 0), plan.ratios[SPLITS.index(split)]) for split in ("val", "test"))
+    train = round(1 - val - test, 6)
+    return (train, val, test) if max(wanted.values(), default=0) <= MOST_TESTED and train >= LEAST_TRAINED else None
 
 
 def _normal(health: Health, plan: Plan) -> Iterator[Advice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -192,8 +193,8 @@ def rounded(values: Any, digits: int = 4) -> list[float]:
 
 
 def _tenth(values: Floats) -> float | None:
-    """The largest value that at least 90 % of the values reach."""
-    return round(float(np.sort(values)[len(values) // 10]), 4) if len(values) else None
+    """The largest value that at least 90 % of the values reach; rounded down, so that they do."""
+    return math.floor(float(np.sort(values)[len(values) // 10]) * 1e4) / 1e4 if len(values) else None
 
 
 def _histograms(values: Floats, edges: Floats, nums: Ints, drawn: list[dict[str, Any]]) -> dict[str, Any]:
