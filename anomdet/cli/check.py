@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from anomdet.errors import Problem, UserError
 
 if TYPE_CHECKING:
+    from anomdet.config.schema import Settings
     from anomdet.data.check.findings import Finding
     from anomdet.data.check.mend import Mended
     from anomdet.data.check.run import Checked, Rules
@@ -26,12 +27,14 @@ class Manner:
         strict: warnings are errors.
         everything: text shows all places of a finding.
         decode: read all pixels.
+        report: a page on the data's health; None: none.
     """
 
     style: str = "text"
     strict: bool = False
     everything: bool = False
     decode: bool = False
+    report: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def check(
     """Check a data folder.
 
     Args:
-        config: YAML settings: data.data_dir, data.classes, data.missing_labels and data.verify_images count.
+        config: YAML settings: data.data_dir, data.classes, data.missing_labels and data.verify_images count; for the
+            report also data.image_size, the splits, the model and the handling of imbalance.
         overrides: ``key=value`` each.
         data: the folder, in place of the settings' one.
         manner: what to show.
@@ -74,16 +78,20 @@ def check(
         UserError: neither settings nor a folder, or what is wrong with them, with ``fix`` or with ``out``.
     """
     from anomdet.atomic import write_text
+    from anomdet.cli.health import page_path, write_page
     from anomdet.data.check.findings import ERROR, make_strict
     from anomdet.data.check.mend import write_mended
     from anomdet.data.check.run import check_data
+    from anomdet.data.check.show import verdict
 
     if manner.style not in FORMATS:
         raise UserError(Problem("--format", f"one of {', '.join(FORMATS)}", repr(manner.style)))
-    data_dir, rules = _rules(config, overrides, data, manner)
+    settings = _settings(config, overrides, data)
+    data_dir, rules = _rules(settings, data, manner)
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         got = "a folder" if out.is_dir() else "one in a folder that is not there"
         raise UserError(Problem(f"--out {out}", "a file to write", got))
+    page = page_path(manner.report, data_dir) if manner.report is not None else None
     checked = check_data(data_dir, rules)
     findings = make_strict(checked.findings) if manner.strict else checked.findings
     text = _show(checked, findings, manner)
@@ -91,25 +99,39 @@ def check(
     written = [fix] if fix is not None else []
     if out is not None:
         written.append(write_text(out, f"{text}\n"))
+    shown = out is None and manner.style == "text"  # the verdict, as the last line of the text
+    summary = [*([] if shown else [verdict(checked, findings)]), *_mended_summary(mended)]
+    if page is not None:
+        paths, moved = write_page(checked, findings, config, settings, page)
+        written += paths
+        summary += [moved] if moved else []
     failed = any(found.severity == ERROR for found in findings)
-    return Told(text, _summary(checked, findings, mended), written, int(failed))
+    return Told(text, "\n".join(summary), written, int(failed))
 
 
-def _rules(config: Path | None, overrides: Sequence[str], data: Path | None, manner: Manner) -> tuple[Path, Rules]:
+def _settings(config: Path | None, overrides: Sequence[str], data: Path | None) -> Settings | None:
+    """Of the file; None without one."""
+    if config is not None:
+        from anomdet.config.load import load_settings
+
+        return load_settings(config, overrides)
+    if data is None:
+        raise UserError(Problem("--data", "a data folder, or --config", "nothing", "see: anomdet check --help"))
+    if overrides:
+        raise UserError(Problem("command line", "settings with --config only", repr(overrides[0])))
+    return None
+
+
+def _rules(settings: Settings | None, data: Path | None, manner: Manner) -> tuple[Path, Rules]:
     """The folder, and what the settings say about it."""
     from anomdet.data.check.run import Rules
 
-    if config is None:
-        if data is None:
-            raise UserError(Problem("--data", "a data folder, or --config", "nothing", "see: anomdet check --help"))
-        if overrides:
-            raise UserError(Problem("command line", "settings with --config only", repr(overrides[0])))
+    if settings is None:
+        assert data is not None
         return data, Rules(decode=manner.decode)
-    from anomdet.config.load import load_settings
-
-    settings = load_settings(config, overrides).data
-    decode = manner.decode or settings.verify_images == "decode"
-    return data or Path(settings.data_dir), Rules(settings.classes, settings.missing_labels, decode)
+    own = settings.data
+    decode = manner.decode or own.verify_images == "decode"
+    return data or Path(own.data_dir), Rules(own.classes, own.missing_labels, decode)
 
 
 def _show(checked: Checked, findings: list[Finding], manner: Manner) -> str:
@@ -123,13 +145,12 @@ def _show(checked: Checked, findings: list[Finding], manner: Manner) -> str:
     return show_text(checked, findings, everything=manner.everything)
 
 
-def _summary(checked: Checked, findings: list[Finding], mended: Mended | None) -> str:
+def _mended_summary(mended: Mended | None) -> list[str]:
+    """What the mended copy holds."""
     from collections import Counter
 
-    from anomdet.data.check.show import verdict
-
     if mended is None:
-        return verdict(checked, findings)
+        return []
     actions = Counter(change.action for change in mended.changes)
     told = ", ".join(f"{action} {count:,}" for action, count in sorted(actions.items())) or "no changes"
-    return f"{verdict(checked, findings)}\nthe mended copy has {mended.num_images:,} images; {told} (see changes.csv)"
+    return [f"the mended copy has {mended.num_images:,} images; {told} (see changes.csv)"]

@@ -20,6 +20,7 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     style: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
     out: Annotated[Optional[Path], typer.Option(help="File for the findings; default: the screen.")] = None,  # noqa: UP045
     fix: Annotated[Optional[Path], typer.Option(help="Empty or new folder for a mended copy.")] = None,  # noqa: UP045
+    report: Annotated[Optional[Path], typer.Option(help="HTML file for a page on the data's health.")] = None,  # noqa: UP045
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show all places, not only 20 of a kind.")] = False,
     decode: Annotated[bool, typer.Option("--decode", help="Read all pixels too, not only headers.")] = False,
@@ -32,13 +33,13 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.cli.check import Manner
     from anomdet.cli.check import check as run
 
-    manner = Manner(style, strict, everything, decode)
+    manner = Manner(style, strict, everything, decode, report)
     told = run(config, overrides or (), data=data, manner=manner, fix=fix, out=out)
     if out is None:
         typer.echo(told.text)
     if told.written:
-        typer.echo(told.summary, err=out is None and style != "text")
-        typer.echo("\n".join(["wrote:", *(f"  {path}" for path in told.written)]), err=out is None and style != "text")
+        lines = [*([told.summary] if told.summary else []), "wrote:", *(f"  {path}" for path in told.written)]
+        typer.echo("\n".join(lines), err=out is None and style != "text")
     raise typer.Exit(told.exit_code)
 
 

@@ -79,12 +79,22 @@ class Case:
 
 @dataclass(frozen=True)
 class Gallery:
-    """All cases with what they can be filtered by: kind, label, meaning and number of each; the classes."""
+    """All cases with what they can be filtered by: kind, label, meaning and number of each; the classes.
+
+    Attributes:
+        note: what was given up to keep the page small.
+        legend: what the order of the cases is.
+        noun: what the page calls them.
+        predictions: whether there are any, for the legend.
+    """
 
     cases: list[Case]
     kinds: list[tuple[str, str, str, int]]
     classes: list[str]
     note: str
+    legend: str = "The worst of each kind come first."
+    noun: str = "cases"
+    predictions: bool = True
 
 
 def gallery(details: Mapping[str, Any], pictures: Pictures) -> Gallery | None:
@@ -129,7 +139,7 @@ def _view(case: Mapping[str, Any], place: int, names: list[str], pictures: Pictu
         alt=f"{title} in {case['file_name']}, {width} by {height} px at {x}, {y}",
         classes=sorted({names.index(name) for name in _classes(case)}),
         window=window,
-        overlays=_overlays(case, window),
+        overlays=overlays(case, window, about_truth=case["kind"] in ABOUT_A_TRUTH),
         source=pictures.sources.get(place, ""),
         reason=pictures.reasons.get(place, ""),
     )
@@ -152,10 +162,15 @@ def _facts(case: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*facts, ("size", f"{width:.0f} × {height:.0f} px")]
 
 
-def _overlays(case: Mapping[str, Any], window: Window) -> list[Overlay]:
-    """All boxes of the image that reach into the picture; large ones first, so that small ones lie on top."""
+def overlays(case: Mapping[str, Any], window: Window, *, about_truth: bool) -> list[Overlay]:
+    """All boxes of the image that reach into the picture; large ones first, so that small ones lie on top.
+
+    Args:
+        case: with its box and the others, ``truth`` and ``predictions``.
+        window: the part of the image that is shown.
+        about_truth: the box of the case is a true one, not a prediction.
+    """
     boxes = [(box, True) for box in case.get("truth") or []] + [(box, False) for box in case.get("predictions") or []]
-    about_truth = case["kind"] in ABOUT_A_TRUTH
     if not any(_same(box, case) and truth == about_truth for box, truth in boxes):
         own = {"class": case.get("class"), "bbox_xywh": case["bbox_xywh"], "score": case.get("score")}
         boxes.append((own, about_truth))

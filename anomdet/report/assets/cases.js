@@ -11,8 +11,8 @@
   const show = () => {
     const visible = new Set(found.slice(0, limit));
     for (const item of cases) item.hidden = !visible.has(item);
-    at("case-count").textContent =
-      found.length > visible.size ? `${visible.size} of ${found.length} cases` : `${found.length} cases`;
+    const count = found.length > visible.size ? `${visible.size} of ${found.length}` : found.length;
+    at("case-count").textContent = `${count} ${at("case-count").dataset.noun}`;
     at("more-cases").hidden = found.length <= visible.size;
     at("more-cases").textContent = `Show ${Math.min(PAGE, found.length - visible.size)} more`;
   };

@@ -1,4 +1,5 @@
-// Draws the charts of #figures; the switches show and hide the curves of a class in all of them.
+// Draws the charts of #figures; the switches show and hide the curves of a class in all of them, and a select with
+// data-chart shows one of several traces.
 (() => {
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const config = {
@@ -17,7 +18,7 @@
     if (value && typeof value === "object") {
       return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, colored(item, name, style)]));
     }
-    const variable = typeof value === "string" && key.endsWith("color") && value.startsWith("--");
+    const variable = typeof value === "string" && /color(scale)?$/.test(key) && value.startsWith("--");
     return variable ? style.getPropertyValue(value).trim() : value;
   };
 
@@ -28,6 +29,10 @@
       const { data, layout } = colored({ data: figure.data, layout: figure.layout }, "", style);
       for (const trace of data) {
         if (typeof trace.meta === "number") trace.visible = visible.has(trace.meta);
+        if (typeof trace.meta === "string") {
+          const [id, value] = trace.meta.split(":");
+          trace.visible = document.getElementById(id).value === value;
+        }
       }
       Plotly.react(`plot-${figure.key}`, data, { ...layout, uirevision: "kept" }, config);
     }
@@ -39,6 +44,7 @@
   };
 
   for (const box of switches) box.addEventListener("change", draw);
+  for (const select of document.querySelectorAll("select[data-chart]")) select.addEventListener("change", draw);
   document.getElementById("every-class")?.addEventListener("click", () => setClasses(true));
   document.getElementById("no-class")?.addEventListener("click", () => setClasses(false));
   document.addEventListener("themechange", draw);

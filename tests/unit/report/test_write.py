@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from anomdet.errors import UserError
-from anomdet.report.write import MAX_BYTES, write_report
+from anomdet.report.page import MAX_BYTES
+from anomdet.report.write import write_report
 from tests.unit.report.page import Element, Page
 from tests.unit.report.sample import CLASSES, KINDS, image_reader, make_details, make_metrics
 

@@ -1,0 +1,143 @@
+"""What to change before the training, by stated rules from the numbers; nothing is said that they do not support."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from anomdet.data.health.plan import Plan
+
+FIRST, LIKELY, MAYBE = "first", "likely", "maybe"
+# Code to when it is said; docs/data_check.md holds the same.
+RULES = {
+    "errors": "the check found errors",
+    "leak": "the check found pictures of one part in two splits",
+    "imbalance": "the commonest class has 10 times the objects of the rarest or more, and imbalance is not handled",
+    "rare-classes": "a class is in fewer than 50 images",
+    "unmeasured-classes": "a class is in fewer than 3 images",
+    "few-in-val": "a class has fewer than 30 objects in the validation split",
+    "few-in-test": "a class has fewer than 30 objects in the test split",
+    "no-normal-in-val": "there are normal images, but none in the validation split",
+    "no-normal-in-test": "there are normal images, but none in the test split",
+    "no-normal": "there is no normal image",
+    "few-normal": "fewer than 10 % of the labelled images are normal",
+    "many-normal": "more than 90 % of the labelled images are normal, and normal_ratio is not set",
+    "unlabelled": "images have no labels that can be read",
+    "image-size": "more than 10 % of the boxes are under 8 px as the network sees them",
+    "tiles": "the same, where more than 4 times the pixels would be needed to mend it",
+    "smaller-image-size": "99 % of at least 50 boxes have 32 px or more as the network sees them",
+    "padding": "25 % or more of what the network sees is padding, and the images' own shape saves half of that or more",
+    "anchors": "10 % of the boxes or more are 4 times as long as wide or more, and the model has fixed anchors",
+    "large-boxes": "a box covers more than 80 % of its image",
+    "crowded": "an image has more than 100 objects",
+    "double-boxes": "the check found equal or nearly equal boxes in one image",
+    "mixed-depth": "the check found images of different bit depths",
+    "mixed-sizes": "images of one data set are scaled by factors that differ by more than 1.5 times",
+    "blank-images": "an image has a contrast below 2 grey levels",
+    "odd-brightness": "a mean grey lies more than 6 robust standard deviations and 25 levels from the median",
+    "dark": "95 % of the images that were read have a mean grey below 32 of 255",
+}
+_RANK = {FIRST: 0, LIKELY: 1, MAYBE: 2}
+Health = Mapping[str, Any]
+
+
+class Advice(NamedTuple):
+    """One thing to do.
+
+    Args:
+        code: never changes.
+        level: ``first``: before anything else; ``likely``: mostly better; ``maybe``: worth a thought.
+        text: what to do.
+        why: the numbers it rests on, and what follows from them.
+        settings: as for the command line, ``data.image_size=960``; or empty.
+    """
+
+    code: str
+    level: str
+    text: str
+    why: str
+    settings: str = ""
+
+
+def advise(health: Health, plan: Plan) -> list[dict[str, Any]]:
+    """All that applies, the most urgent first.
+
+    Args:
+        health: the dict of :func:`anomdet.data.health.report.measure_health`, all but its advice.
+        plan: the settings.
+    """
+    from anomdet.data.health.advice_boxes import box_advice
+    from anomdet.data.health.advice_classes import class_advice
+
+    found = [*_findings(health), *class_advice(health, plan), *box_advice(health, plan), *_images(health)]
+    assert {one.code for one in found} <= set(RULES)
+    return [one._asdict() for one in sorted(found, key=lambda one: _RANK[one.level])]
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 image``, ``2,000 images``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """``12 %``; ``0.4 %`` below one."""
+    return f"{100 * share:.{0 if share >= 0.01 else 1}f} %"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """``a, b and 3 more``."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _findings(health: Health) -> Iterator[Advice]:
+    """What the check has found already, and what it does to a training."""
+    codes = {entry["code"]: entry for entry in health["findings"]["codes"]}
+    errors = [entry for entry in codes.values() if entry["severity"] == "error"]
+    if errors:
+        total = sum(entry["count"] for entry in errors)
+        why = f"{counted(total, 'error')} ({listed([entry['code'] for entry in errors])}): training refuses the data, "
+        why += "or would learn what is wrong. The numbers below leave out the boxes that cannot be used."
+        yield Advice("errors", FIRST, "Mend the errors first: anomdet check --fix OUT_DIR writes a mended copy.", why)
+    leaks = [entry for code, entry in codes.items() if "leak" in code]
+    if leaks:
+        why = f"{', '.join(entry['what'] for entry in leaks)}: {sum(entry['count'] for entry in leaks):,} found. "
+        why += "The test then asks for what was learnt by heart, and its figures are too good."
+        yield Advice("leak", FIRST, "Keep pictures of one part in one split.", why)
+    if "images-mixed-depth" in codes:
+        why = "16 bit is divided by 257, so a camera that fills only 12 of 16 bits gives pictures 16 times as dark as "
+        why += "the 8 bit ones; the detector learns that difference too."
+        yield Advice("mixed-depth", LIKELY, "Bring all images to one bit depth, scaled alike.", why)
+    if "box-near-duplicate" in codes or "box-two-classes" in codes or "box-exact-duplicate" in codes:
+        names = ("box-near-duplicate", "box-two-classes", "box-exact-duplicate")
+        total = sum(codes[name]["count"] for name in names if name in codes)
+        why = f"{counted(total, 'pair')} of nearly equal boxes: a detector reports one, the other counts as missed."
+        yield Advice("double-boxes", LIKELY, "Label each defect once.", why)
+
+
+def _images(health: Health) -> Iterator[Advice]:
+    pixels = health["pixels"]
+    blank = [entry["file_name"] for entry in pixels["outliers"] if entry["kind"] == "blank"]
+    if blank:
+        why = f"Nothing is to be seen on {listed(blank, 3)} (contrast below 2 grey levels)."
+        yield Advice("blank-images", LIKELY, "Look at the blank images, and take out those that show no part.", why)
+    odd = [entry for entry in pixels["outliers"] if entry["kind"] != "blank"]
+    if odd:
+        named = listed([f"{entry['file_name']} ({entry['mean']:.0f})" for entry in odd], 3)
+        why = f"Their mean grey is far from the median of {pixels['mean']['p50']:.0f}: {named}. A failed exposure "
+        yield Advice(
+            "odd-brightness",
+            MAYBE,
+            "Look at the images that are much darker or brighter than the others.",
+            why + "does not belong in the data; a real variation should be in every split.",
+        )
+    if pixels["mean"] and pixels["mean"]["p95"] < 32:
+        why = f"95 % of the images that were read have a mean grey below {pixels['mean']['p95']:.0f} of 255. Light and "
+        yield Advice("dark", MAYBE, "Expose longer, or add light.", why + "noise decide there what can be found.")
+    sizes = health["image_sizes"]
+    factor = sizes["factor"]
+    if factor and factor["min"] > 0 and factor["max"] / factor["min"] > 1.5 and sizes["num_sizes"] > 1:
+        times = factor["max"] / factor["min"]
+        why = f"Images of {sizes['num_sizes']} sizes are scaled by {factor['min']:.2f} to {factor['max']:.2f} to fit. "
+        why += f"The same defect is then seen up to {times:.1f} times as large in one image as in another."
+        yield Advice("mixed-sizes", MAYBE, "Cut the images to one scale before the training.", why)
