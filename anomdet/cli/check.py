@@ -109,7 +109,9 @@ def _rules(config: Path | None, overrides: Sequence[str], data: Path | None, man
 
     settings = load_settings(config, overrides).data
     decode = manner.decode or settings.verify_images == "decode"
-    return data or Path(settings.data_dir), Rules(settings.classes, settings.missing_labels, decode)
+    return data or Path(settings.data_dir), Rules(
+        settings.classes, settings.missing_labels, decode, settings.max_image_megapixels
+    )
 
 
 def _show(checked: Checked, findings: list[Finding], manner: Manner) -> str:

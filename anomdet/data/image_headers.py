@@ -151,7 +151,7 @@ def _webp(read: Read, size: int) -> Header:
     while position + 8 <= size:
         name, length = struct.unpack("<4sI", read(position, 8))
         start = read(position + 8, 10)
-        if name == b"VP8X":
+        if name == b"VP8X" and hw is None:  # the first of them counts, as for decoders
             hw = int.from_bytes(start[7:10], "little") + 1, int.from_bytes(start[4:7], "little") + 1
         elif name == b"VP8 " and hw is None:
             width, height = struct.unpack("<HH", start[6:10])
