@@ -203,6 +203,12 @@ HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "numpy", "cv2", "a
         ("anomdet.config.load", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "cv2", "albumentations", "timm")),
         ("anomdet.boxes", tuple(name for name in HEAVY if name != "numpy")),
         ("anomdet.cli.check", HEAVY),
+        ("anomdet.cli.init", HEAVY),
+        (
+            "anomdet.data.facts",
+            ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm", "pydantic"),
+        ),
+        ("anomdet.data.propose.rules", ("torch", "mmengine", "mmcv", "mmdet", "albumentations", "timm", "pydantic")),
         ("anomdet.data.check.run", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.data.check.mend", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.evaluation.summary", ("torch", "mmengine", "mmcv", "mmdet", "albumentations")),
