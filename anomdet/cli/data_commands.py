@@ -62,17 +62,18 @@ def browse(
 @app.command(epilog="Example: anomdet init data, then: anomdet train -c run.yaml")
 def init(
     data_dir: Annotated[Path, typer.Argument(help="Folder that holds images/ and labels/.", metavar="DATA_DIR")],
+    overrides: Overrides = None,
     out: Annotated[Path, typer.Option(help="File of the settings; one that exists is left alone.")] = Path("run.yaml"),
     device: Annotated[str, typer.Option(help="auto, cpu or gpu: what the training will run on.")] = "auto",
     debug: Debug = False,
 ) -> None:
     """Write settings that fit a data folder.
 
-    Every key with its meaning; where the data or the machine decided, why.
+    Every key with its meaning; where the data or the machine decided, why. What KEY=VALUE says is not chosen.
     """
     from anomdet.cli.init import init as run
 
-    done = run(data_dir, out=out, device=device)
+    done = run(data_dir, overrides or (), out=out, device=device)
     typer.echo(done.text)
     name_files([done.path])
     typer.echo(done.next_steps)

@@ -21,17 +21,22 @@ from anomdet.data.propose.network import (
 from anomdet.data.propose.terms import Choice, Machine
 
 
-def choose(facts: DataFacts, machine: Machine) -> dict[str, Choice]:
+def choose(facts: DataFacts, machine: Machine, given_hw: tuple[int, int] | None = None) -> dict[str, Choice]:
     """Key of the settings, as ``data.image_size``, to what was chosen; what is not there stays as the preset has it.
 
     The classes are not among them: their names do not come from numbers.
+
+    Args:
+        facts: of the data.
+        machine: to train on.
+        given_hw: the image size where the user has chosen it; the batch follows it.
     """
     preset = preset_of(machine)
     size, size_hw = choose_size(facts, preset)
     splits = choose_splits(facts)
     num_train = max(int(facts.num_images * splits["data.train_split"].value), 1)
     workers = choose_workers(facts, machine)
-    batch = choose_batch(num_train, size_hw, machine, workers.value * worker_gb(facts))
+    batch = choose_batch(num_train, given_hw or size_hw, machine, workers.value * worker_gb(facts))
     effective = batch["training.batch_size"].value * batch["training.accumulation_steps"].value
     return {
         "model.name": choose_model(machine),

@@ -64,6 +64,39 @@ def test_names_from_beside_the_data(tmp_path):
     assert "0 (dent): 3, 1 (hole: deep): 3" in done.text
 
 
+def test_what_the_user_says_is_not_chosen_again(data_dir, tmp_path):
+    out = tmp_path / "run.yaml"
+    given = ["training.epochs=7", "data.image_size=[64, 96]", "data.train_split=0.8", "data.val_split=0.1"]
+    init(
+        data_dir,
+        [*given, "data.test_split=0.1", "data.augmentations=[]", "data.classes={1: a, 2: b, 3: c, 4: d}"],
+        out=out,
+    )
+    settings = load_settings(out)
+    assert settings.training.epochs == 7
+    assert settings.data.image_size == (64, 96)
+    assert settings.data.train_split == 0.8
+    assert settings.data.augmentations == []
+    assert settings.data.classes == {1: "a", 2: "b", 3: "c", 4: "d"}
+    assert "  # Chosen: given on the command line\n  epochs: 7\n" in out.read_text()
+
+
+def test_settings_that_say_how_the_data_is_read(tmp_path):
+    folder = draw(tmp_path / "data", {str(i): "1 3 3 20 20\n" for i in range(4)})
+    (folder / "labels/0.txt").unlink()
+    with pytest.raises(UserError, match="missing_labels"):
+        init(folder, out=tmp_path / "run.yaml", device="cpu")
+    done = init(folder, ["data.missing_labels=normal"], out=tmp_path / "run.yaml", device="cpu")
+    assert load_settings(tmp_path / "run.yaml").data.missing_labels == "normal"
+    assert "4 images, 1 of them normal" in done.text
+    with pytest.raises(UserError, match=r"more than the limit of 0\.001 megapixels"):
+        init(folder, ["data.missing_labels=skip", "data.max_image_megapixels=0.001"], out=tmp_path / "b.yaml")
+    with pytest.raises(UserError, match=r"training\.epoch"):
+        init(folder, ["training.epoch=3"], out=tmp_path / "b.yaml")
+    with pytest.raises(UserError, match="DATA_DIR alone"):
+        init(folder, ["data.data_dir=x"], out=tmp_path / "b.yaml")
+
+
 def test_a_gpu_gets_the_larger_network(data_dir, tmp_path, monkeypatch):
     out = tmp_path / "run.yaml"
     monkeypatch.setattr(machine, "_gpu", lambda: ("NVIDIA T4", 15.8))
