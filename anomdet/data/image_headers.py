@@ -234,7 +234,7 @@ def _tiff_tags(read: Read, size: int | None = None) -> dict[int, _Tag]:
             (offset,) = struct.unpack(order + ("Q" if big else "I"), read(offset, inline_bytes))
             if size is not None and offset + num_bytes > size:
                 raise BadImageError("a truncated TIFF")
-        if tag in _TIFF_TAGS and kind in _TIFF_TYPES:
+        if tag in _TIFF_TAGS and kind in _TIFF_TYPES and tag not in tags:  # the first counts, as for libtiff
             code = f"{order}{num_values}{_TIFF_TYPES[kind]}"
             tags[tag] = _Tag(struct.unpack(code, read(offset, num_bytes)), offset, order)
     return tags

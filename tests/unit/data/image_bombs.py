@@ -43,11 +43,17 @@ def _webp(side: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _tiff(side: int) -> bytes:
+def tiff_of_two_sizes(side: int = SIDE) -> bytes:
+    """Its first width and height, which a decoder takes, are huge; the second are small."""
+    return _tiff(side, extra=((256, 4, 64), (257, 4, 64)))
+
+
+def _tiff(side: int, extra: tuple[tuple[int, int, int], ...] = ()) -> bytes:
     pixels = zlib.compress(b"\0" * 1_000_000, 9)
     shorts = {258: 8, 259: 8, 262: 1, 277: 1}
     longs = {256: side, 257: side, 273: 8, 278: side, 279: len(pixels)}
-    entries = sorted((tag, kind, value) for kind, tags in ((3, shorts), (4, longs)) for tag, value in tags.items())
+    entries = [(tag, kind, value) for kind, tags in ((3, shorts), (4, longs)) for tag, value in tags.items()]
+    entries = sorted([*entries, *extra], key=lambda entry: entry[0])
     directory = struct.pack("<H", len(entries))
     directory += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries) + bytes(4)
     return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory

@@ -20,7 +20,7 @@ from anomdet.data.image_headers import Header
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS, TooLargeImageError, check_size
 from anomdet.data.index import scan
 from anomdet.errors import UserError
-from tests.unit.data.image_bombs import BOMB_KINDS, bomb, png_with_side_bomb
+from tests.unit.data.image_bombs import BOMB_KINDS, bomb, png_with_side_bomb, tiff_of_two_sizes
 from tests.unit.data.image_samples import cv2_encoded, encoded
 
 SAID = r"50,000 x 50,000 pixels \(2,500 megapixels, 7\.5 GB in memory\), more than the limit of 100 megapixels"
@@ -63,6 +63,17 @@ def test_a_bomb_is_refused_wherever_it_is_met(tmp_path, kind):
             scan(tmp_path, verify_images="decode" if decode else "header")
         findings = check_data(tmp_path, Rules(decode=decode)).findings
         assert [found.code for found in findings if found.severity == "error"] == ["image-too-large"]
+
+
+def test_a_second_size_hides_nothing():
+    """What the header is read as must be what a decoder would take: the first size of a TIFF, the canvas of a WebP."""
+    with pytest.raises(TooLargeImageError, match=SAID):
+        decode_image(np.frombuffer(tiff_of_two_sizes(), np.uint8))
+    data = bomb("webp")
+    at = data.index(b"VP8X")
+    small = data[at : at + 12] + (63).to_bytes(3, "little") * 2
+    with pytest.raises(TooLargeImageError, match=SAID):
+        decode_image(np.frombuffer(data[: at + 18] + small + data[at + 18 :], np.uint8))
 
 
 def test_the_setting_raises_and_lowers_the_limit(tmp_path):
