@@ -157,9 +157,10 @@ test_dataloader = dict(
             ],
         ],
         data_root='data/deeppcb',
+        max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(type='anomdet.LoadInspectionImage'),
+            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
@@ -248,9 +249,10 @@ train_dataloader = dict(
             ],
         ],
         data_root='data/deeppcb',
+        max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(type='anomdet.LoadInspectionImage'),
+            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 transforms=[
@@ -321,9 +323,10 @@ val_dataloader = dict(
             ],
         ],
         data_root='data/deeppcb',
+        max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(type='anomdet.LoadInspectionImage'),
+            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,

@@ -231,9 +231,10 @@ test_dataloader = dict(
     dataset=dict(
         classes=None,
         data_root='data/',
+        max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(type='anomdet.LoadInspectionImage'),
+            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 640,
@@ -297,9 +298,10 @@ train_dataloader = dict(
     dataset=dict(
         classes=None,
         data_root='data/',
+        max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(type='anomdet.LoadInspectionImage'),
+            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 transforms=[
@@ -367,9 +369,10 @@ val_dataloader = dict(
     dataset=dict(
         classes=None,
         data_root='data/',
+        max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(type='anomdet.LoadInspectionImage'),
+            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 640,

@@ -151,9 +151,10 @@ test_dataloader = dict(
             ],
         ],
         data_root='demo/data',
+        max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(type='anomdet.LoadInspectionImage'),
+            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
@@ -234,9 +235,10 @@ train_dataloader = dict(
             ],
         ],
         data_root='demo/data',
+        max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(type='anomdet.LoadInspectionImage'),
+            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 transforms=[
@@ -299,9 +301,10 @@ val_dataloader = dict(
             ],
         ],
         data_root='demo/data',
+        max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(type='anomdet.LoadInspectionImage'),
+            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,

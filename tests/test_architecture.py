@@ -204,6 +204,12 @@ HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "numpy", "cv2", "a
         ("anomdet.boxes", tuple(name for name in HEAVY if name != "numpy")),
         ("anomdet.cli.check", HEAVY),
         ("anomdet.cli.health", HEAVY),
+        ("anomdet.cli.init", HEAVY),
+        (
+            "anomdet.data.facts",
+            ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm", "pydantic"),
+        ),
+        ("anomdet.data.propose.rules", ("torch", "mmengine", "mmcv", "mmdet", "albumentations", "timm", "pydantic")),
         ("anomdet.data.check.run", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.data.health.report", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.data.check.mend", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),

@@ -131,7 +131,7 @@ def _rules(settings: Settings | None, data: Path | None, manner: Manner) -> tupl
         return data, Rules(decode=manner.decode)
     own = settings.data
     decode = manner.decode or own.verify_images == "decode"
-    return data or Path(own.data_dir), Rules(own.classes, own.missing_labels, decode)
+    return data or Path(own.data_dir), Rules(own.classes, own.missing_labels, decode, own.max_image_megapixels)
 
 
 def _show(checked: Checked, findings: list[Finding], manner: Manner) -> str:

@@ -60,6 +60,26 @@ def browse(
     name_files(run(config, overrides or (), out=out, limit=limit))
 
 
+@app.command(epilog="Example: anomdet init data, then: anomdet train -c run.yaml")
+def init(
+    data_dir: Annotated[Path, typer.Argument(help="Folder that holds images/ and labels/.", metavar="DATA_DIR")],
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="File of the settings; one that exists is left alone.")] = Path("run.yaml"),
+    device: Annotated[str, typer.Option(help="auto, cpu or gpu: what the training will run on.")] = "auto",
+    debug: Debug = False,
+) -> None:
+    """Write settings that fit a data folder.
+
+    Every key with its meaning; where the data or the machine decided, why. What KEY=VALUE says is not chosen.
+    """
+    from anomdet.cli.init import init as run
+
+    done = run(data_dir, overrides or (), out=out, device=device)
+    typer.echo(done.text)
+    name_files([done.path])
+    typer.echo(done.next_steps)
+
+
 @app.command(epilog="Example: anomdet convert coco.json --from coco --to anomdet --out data --images pictures")
 def convert(  # noqa: PLR0913 (its arguments are the command's options)
     src: Annotated[Path, typer.Argument(help="The labels: a folder, or COCO's, CVAT's... file.", metavar="SRC")],

@@ -54,7 +54,7 @@ def evaluate(
 
     load_libraries()
     from anomdet.cli.about import about
-    from anomdet.cli.results import write_all
+    from anomdet.cli.results import picture_reader, write_all
     from anomdet.engine.hooks.progress import foreign_keys
     from anomdet.engine.outputs import make_folder
 
@@ -76,8 +76,8 @@ def evaluate(
         return Evaluated()
     _tell(runner.logger, measured)
     measured.metrics["about"] = about(run, loaded.path, split, dataset)
-    images_dir = Path(dataset.data_root) / "images"
-    written = write_all(measured, folder, options(run.config), images_dir, runner.logger.info)
+    read_picture = picture_reader(Path(dataset.data_root) / "images", None)  # the data set has checked their sizes
+    written = write_all(measured, folder, options(run.config), read_picture, runner.logger.info)
     from anomdet.evaluation.tables import format_table
 
     return Evaluated(format_table(measured.metrics), measured.metrics, written)

@@ -49,7 +49,7 @@ def evaluate_files(
     Raises:
         UserError: anything wrong with the files or the settings.
     """
-    from anomdet.cli.results import write_all
+    from anomdet.cli.results import picture_reader, write_all
     from anomdet.config.load import load_settings
     from anomdet.engine.outputs import make_folder
     from anomdet.evaluation.files import read_results
@@ -72,7 +72,8 @@ def evaluate_files(
     if not len(results.pred):
         typer.echo(f"warning: {files.predictions} holds no predictions at all", err=True)
     measured.metrics["about"] = _about(files, settings)
-    written = write_all(measured, folder, settings.evaluation, files.images, typer.echo)
+    read_picture = picture_reader(files.images, settings.data.max_image_megapixels) if files.images else None
+    written = write_all(measured, folder, settings.evaluation, read_picture, typer.echo)
     return Evaluated(format_table(measured.metrics), measured.metrics, written)
 
 

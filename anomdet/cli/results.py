@@ -10,7 +10,7 @@ REPORT = "report.html"
 
 
 def write_all(
-    measured: Any, folder: Path, options: Any, images_dir: Path | None, say: Callable[[str], None]
+    measured: Any, folder: Path, options: Any, read_picture: Callable[[str], Any] | None, say: Callable[[str], None]
 ) -> list[Path]:
     """Add the intervals, then write every file of an evaluation; what was there is moved aside.
 
@@ -18,7 +18,7 @@ def write_all(
         measured: an ``anomdet.evaluation.summary.Measured``.
         folder: exists.
         options: the settings' ``evaluation``.
-        images_dir: for the report's pictures; None: without.
+        read_picture: file name to RGB pixels, for the report; None: a report without pictures.
         say: takes a line for the user.
 
     Returns:
@@ -39,17 +39,19 @@ def write_all(
     write_results(folder, measured.results)
     write_measured(folder, measured)
     if options.report:
-        _write_report(measured, folder / REPORT, images_dir)
+        _write_report(measured, folder / REPORT, read_picture)
     return [folder / name for name in names]
 
 
-def _write_report(measured: Any, path: Path, images_dir: Path | None) -> None:
-    from anomdet.data.decode import read_image
+def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] | None) -> None:
     from anomdet.evaluation.details import details
     from anomdet.report.write import write_report
 
-    def read(file_name: str) -> Any:
-        assert images_dir is not None
-        return read_image(images_dir / file_name)[..., ::-1]
+    write_report(measured.metrics, details(measured), path, read_image=read_picture)
 
-    write_report(measured.metrics, details(measured), path, read_image=read if images_dir else None)
+
+def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[str], Any]:
+    """File name below a folder to RGB pixels ``(H, W, 3)``."""
+    from anomdet.data.decode import read_image
+
+    return lambda file_name: read_image(images_dir / file_name, max_megapixels=max_megapixels)[..., ::-1]

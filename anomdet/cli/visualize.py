@@ -92,7 +92,8 @@ def _draw_all(measured: Any, images_dir: Path, folder: Path) -> list[Path]:
     for i, file_name in enumerate(results.file_names):
         left = _objects(results.gt, results.gt.image == i, results.unique_names)
         right = _objects(results.pred, (results.pred.image == i) & shown, results.unique_names)
-        picture = comparison(read_image(images_dir / file_name), left, right, title=file_name, colors=colors)
+        image = read_image(images_dir / file_name, max_megapixels=None)  # the data set has checked its size
+        picture = comparison(image, left, right, title=file_name, colors=colors)
         path = folder / f"{Path(file_name).with_suffix('').as_posix().replace('/', '__')}.jpg"
         write_image(path, picture)
         pictures.append(picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 from anomdet.config.describe import flat_keys
@@ -16,15 +17,25 @@ def dump_yaml(settings: Settings) -> str:
     return to_yaml(settings.model_dump())
 
 
-def annotated_yaml(settings: Settings, title: str) -> str:
+def annotated_yaml(
+    settings: Settings,
+    title: str,
+    *,
+    reasons: Mapping[str, str] | None = None,
+    schema: str = "settings.schema.json",
+) -> str:
     """As :func:`dump_yaml`, with the meaning of each key above it: the form of the files in configs/.
 
     Args:
         settings: what to write.
         title: a few lines that say what the file is for.
+        reasons: dotted key to why its value was chosen, for a line of its own under the meaning.
+        schema: where editors find the JSON schema, from the file.
     """
     meanings = section_meanings() | {key: schema.get("description", "") for key, schema in flat_keys().items()}
-    head = ["# yaml-language-server: $schema=settings.schema.json", *_comment(title, 0)]
+    for key, reason in (reasons or {}).items():
+        meanings[key] = f"{meanings.get(key, '')}\nChosen: {reason}".lstrip("\n")
+    head = [f"# yaml-language-server: $schema={schema}", *_comment(title, 0)]
     return "\n".join([*head, *_section(settings.model_dump(), meanings, "", 0)]) + "\n"
 
 

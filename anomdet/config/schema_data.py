@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from anomdet.config.key_types import (
     Channels,
@@ -85,6 +85,8 @@ class DataSettings(Section):
     """What an image without a label file is: an error, a normal part, or left out."""
     verify_images: Literal["header", "decode"] = "header"
     """How images are checked before training: `header` reads a few hundred bytes, `decode` every pixel."""
+    max_image_megapixels: PositiveFloat = 100.0
+    """Images of more millions of pixels are refused by their header, unread; 100: 10,000 x 10,000, 0.3 GB a copy."""
     num_workers: NonNegativeInt = 4
     """Processes that load images; never more than the machine has cores."""
     augmentations: AugmentationSettings | list[Transform] = Field(

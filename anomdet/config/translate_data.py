@@ -28,6 +28,7 @@ def _dataset(settings: Settings, split: str, pipeline: list[dict[str, Any]]) -> 
         classes=[[number, name] for number, name in sorted(data.classes.items())] if data.classes else None,
         missing_labels=data.missing_labels,
         verify_images=data.verify_images,
+        max_image_megapixels=data.max_image_megapixels,
         pipeline=pipeline,
         test_mode=split != "train",
     )
@@ -44,7 +45,7 @@ def train_loader(settings: Settings) -> dict[str, Any]:
     styled = data.augmentations
     transforms = to_albumentations(styled) if isinstance(styled, AugmentationSettings) else styled
     pipeline: list[dict[str, Any]] = [
-        dict(type="anomdet.LoadInspectionImage"),
+        dict(type="anomdet.LoadInspectionImage", max_megapixels=data.max_image_megapixels),
         dict(type="LoadAnnotations", with_bbox=True),
         *([dict(type="anomdet.AlbumentationsAugment", transforms=transforms)] if transforms else []),
         *data.transforms,
@@ -63,10 +64,11 @@ def train_loader(settings: Settings) -> dict[str, Any]:
 
 
 def eval_loader(settings: Settings, split: str) -> dict[str, Any]:
+    data = settings.data
     pipeline: list[dict[str, Any]] = [
-        dict(type="anomdet.LoadInspectionImage"),
+        dict(type="anomdet.LoadInspectionImage", max_megapixels=data.max_image_megapixels),
         dict(type="LoadAnnotations", with_bbox=True),  # for the loss; the metric reads `instances`, in original pixels
-        dict(type="anomdet.FitInside", size_hw=size_hw(settings.data.image_size)),
+        dict(type="anomdet.FitInside", size_hw=size_hw(data.image_size)),
         dict(type="anomdet.PackInspectionInputs", meta_keys=(*META_KEYS, "instances")),
     ]
     sampler = dict(type="anomdet.DrawSampler", shuffle=False, seed=0, round_up=False)

@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from anomdet.data.draw import Draw
+from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.index import DataIndex, ImageRecord, scan
 from anomdet.data.mmdet_bases import BaseDetDataset
 from anomdet.data.splits import SPLITS, split_hash, split_records
@@ -43,6 +44,7 @@ class TextLabelDataset(BaseDetDataset):
         classes: class number to name; a mapping or pairs, since a config file may turn the keys into text.
         missing_labels: error, normal or skip.
         verify_images: header or decode.
+        max_image_megapixels: a larger image is a problem.
         pipeline: transforms.
         test_mode: an image that the pipeline refuses is an error.
         kwargs: of ``BaseDetDataset``.
@@ -64,6 +66,7 @@ class TextLabelDataset(BaseDetDataset):
         classes: Mapping[Any, str] | Iterable[Sequence] | None = None,
         missing_labels: str = "error",
         verify_images: str = "header",
+        max_image_megapixels: float = MAX_IMAGE_MEGAPIXELS,
         pipeline: Sequence = (),
         test_mode: bool = False,
         **kwargs: Any,
@@ -72,7 +75,13 @@ class TextLabelDataset(BaseDetDataset):
             raise UserError(Problem("split", f"one of {', '.join(SPLITS)}", repr(split)))
         names = class_names(classes)
         self.split = split
-        self.index = scan(data_root, missing_labels=missing_labels, verify_images=verify_images, classes=names)
+        self.index = scan(
+            data_root,
+            missing_labels=missing_labels,
+            verify_images=verify_images,
+            classes=names,
+            max_image_megapixels=max_image_megapixels,
+        )
         ratios_3 = (float(ratios[0]), float(ratios[1]), float(ratios[2]))
         splits = split_records(self.index, ratios=ratios_3, seed=split_seed, split_files=split_files)
         self.positions = splits[split]

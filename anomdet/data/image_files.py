@@ -10,6 +10,7 @@ import numpy as np
 
 from anomdet.data.decode import decode_image
 from anomdet.data.image_headers import BadImageError, Header, read_header
+from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS, check_size
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _FIRST_BYTES = 2048
@@ -66,19 +67,22 @@ def list_files(folder: Path) -> list[FoundFile]:
     return sorted(found, key=lambda file: file.name)
 
 
-def check_image(path: str | Path, *, decode: bool = False) -> Header:
+def check_image(
+    path: str | Path, *, decode: bool = False, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS
+) -> Header:
     """Header of a whole image file.
 
     Args:
         path: the file.
         decode: also decode all pixels.
+        max_megapixels: the largest image to accept; None: any.
 
     Raises:
-        BadImageError: not an image, or truncated; with ``decode``, also damaged inside.
+        BadImageError: not an image, truncated, or too large; with ``decode``, also damaged inside.
     """
     try:
         if decode:
-            return _check_pixels(path)
+            return _check_pixels(path, max_megapixels)
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             first = file.read(_FIRST_BYTES) or b""
             file_size = os.fstat(file.fileno()).st_size
@@ -91,12 +95,14 @@ def check_image(path: str | Path, *, decode: bool = False) -> Header:
                 file.seek(offset)
                 return file.read(min(size, file_size - offset)) or b""
 
-            return read_header(read, file_size)
+            header = read_header(read, file_size)
+            check_size(header, max_megapixels)
+            return header
     except OSError as error:
         raise BadImageError(error.strerror or str(error)) from None
 
 
-def _check_pixels(path: str | Path) -> Header:
+def _check_pixels(path: str | Path, max_megapixels: float | None) -> Header:
     data = np.fromfile(os.fspath(path), dtype=np.uint8)
-    decode_image(data)
+    decode_image(data, max_megapixels=max_megapixels)
     return read_header(lambda offset, size: data[offset : offset + size].tobytes(), len(data))

@@ -151,7 +151,7 @@ def _webp(read: Read, size: int) -> Header:
     while position + 8 <= size:
         name, length = struct.unpack("<4sI", read(position, 8))
         start = read(position + 8, 10)
-        if name == b"VP8X":
+        if name == b"VP8X" and hw is None:  # the first of them counts, as for decoders
             hw = int.from_bytes(start[7:10], "little") + 1, int.from_bytes(start[4:7], "little") + 1
         elif name == b"VP8 " and hw is None:
             width, height = struct.unpack("<HH", start[6:10])
@@ -234,7 +234,7 @@ def _tiff_tags(read: Read, size: int | None = None) -> dict[int, _Tag]:
             (offset,) = struct.unpack(order + ("Q" if big else "I"), read(offset, inline_bytes))
             if size is not None and offset + num_bytes > size:
                 raise BadImageError("a truncated TIFF")
-        if tag in _TIFF_TAGS and kind in _TIFF_TYPES:
+        if tag in _TIFF_TAGS and kind in _TIFF_TYPES and tag not in tags:  # the first counts, as for libtiff
             code = f"{order}{num_values}{_TIFF_TYPES[kind]}"
             tags[tag] = _Tag(struct.unpack(code, read(offset, num_bytes)), offset, order)
     return tags

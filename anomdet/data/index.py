@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from anomdet.boxes import area_xyxy, clip_xyxy
 from anomdet.data.image_files import IMAGE_SUFFIXES, FoundFile, check_image, list_files
-from anomdet.data.image_headers import BadImageError
+from anomdet.data.image_headers import BadImageError, Header
+from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.labels import NO_OBJECTS, LabelFile, Labels, parse_label_file
 from anomdet.errors import Problem, UserError
 
@@ -73,6 +75,7 @@ def scan(
     missing_labels: str = "error",
     verify_images: str = "header",
     classes: Mapping[int, str] | None = None,
+    max_image_megapixels: float = MAX_IMAGE_MEGAPIXELS,
 ) -> DataIndex:
     """Read and check the whole data folder; a second call in the same process costs a listing of the files.
 
@@ -81,6 +84,7 @@ def scan(
         missing_labels: an image without a label file is an ``error``, a ``normal`` image, or left out (``skip``).
         verify_images: ``header`` reads a few hundred bytes of each image, ``decode`` all its pixels.
         classes: the allowed class numbers and their names; left out, those found in the labels.
+        max_image_megapixels: a larger image is a problem; none of its pixels is decoded.
 
     Raises:
         UserError: everything that is wrong with the folder, each problem with its file and line.
@@ -96,12 +100,13 @@ def scan(
         raise UserError(missing)
     images, labels = list_files(data_dir / "images"), list_files(data_dir / "labels")
     names = tuple(sorted(classes.items())) if classes else None
-    key = (os.path.realpath(data_dir), missing_labels, verify_images, names)
+    key = (os.path.realpath(data_dir), missing_labels, verify_images, names, max_image_megapixels)
     fingerprint = (tuple(images), tuple(labels))
     cached = _CACHE.get(key)
     if cached and cached[0] == fingerprint:
         return cached[1]
-    index = _scan(data_dir, images, labels, missing_labels, verify_images == "decode", classes)
+    check = partial(check_image, decode=verify_images == "decode", max_megapixels=max_image_megapixels)
+    index = _scan(data_dir, images, labels, missing_labels, check, classes)
     while len(_CACHE) >= _CACHE_LIMIT:
         _CACHE.pop(next(iter(_CACHE)))
     _CACHE[key] = (fingerprint, index)
@@ -129,12 +134,12 @@ def _scan(
     images: list[FoundFile],
     labels: list[FoundFile],
     missing_labels: str,
-    decode: bool,
+    check: partial[Header],
     classes: Mapping[int, str] | None,
 ) -> DataIndex:
     report = _Report()
     pairs = list(_pair(images, labels, missing_labels, report))
-    sizes = _image_sizes(data_dir, [image.name for image, _ in pairs], decode, report)
+    sizes = _image_sizes(data_dir, [image.name for image, _ in pairs], check, report)
     records: list[ImageRecord] = []
     found: dict[int, list[str]] = {}
     for (image, label), size_hw in zip(pairs, sizes, strict=True):
@@ -191,17 +196,19 @@ def _pair(
             report.problems.append(Problem(f"labels/{label.name}", f"an image images/{stem}.*", "nothing"))
 
 
-def _image_sizes(data_dir: Path, names: list[str], decode: bool, report: _Report) -> list[tuple[int, int] | None]:
+def _image_sizes(
+    data_dir: Path, names: list[str], check: partial[Header], report: _Report
+) -> list[tuple[int, int] | None]:
     """Upright (height, width) of each image; None where the file is bad."""
     folder = os.fspath(data_dir / "images")
 
     def size_hw(name: str) -> tuple[int, int] | BadImageError:
         try:
-            return check_image(f"{folder}/{name}", decode=decode).upright_hw
+            return check(f"{folder}/{name}").upright_hw
         except BadImageError as error:
             return error
 
-    if decode:
+    if check.keywords["decode"]:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             results = list(pool.map(size_hw, names))
     else:

@@ -39,6 +39,7 @@ CODES: dict[str, tuple[str, str]] = {
     "image-empty": (ERROR, "image files of zero bytes"),
     "image-truncated": (ERROR, "image files that end too early"),
     "image-unreadable": (ERROR, "files that are no readable images"),
+    "image-too-large": (ERROR, "images of more pixels than data.max_image_megapixels allows"),
     "box-reaches-out": (WARNING, "boxes that reach beyond their image"),
     "box-exact-duplicate": (WARNING, "boxes written twice"),
     "box-near-duplicate": (WARNING, "nearly the same box twice"),

@@ -11,13 +11,14 @@ from pathlib import Path
 from anomdet.data.check.findings import Finding
 from anomdet.data.image_files import FoundFile, check_image
 from anomdet.data.image_headers import BadImageError, Header
+from anomdet.data.image_limits import TooLargeImageError
 
 _SUFFIX_KINDS = {".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff"}
 _MAX_GROUPS = 4
 
 
 def read_headers(
-    data_dir: Path, images: Sequence[FoundFile], *, decode: bool
+    data_dir: Path, images: Sequence[FoundFile], *, decode: bool, max_megapixels: float
 ) -> tuple[list[Header | None], list[Finding]]:
     """Header of each image, None where the file is bad.
 
@@ -25,12 +26,13 @@ def read_headers(
         data_dir: holds images/.
         images: below it.
         decode: also decode all pixels, in several threads.
+        max_megapixels: a larger image is a bad one.
     """
     folder = os.fspath(data_dir / "images")
 
     def read(image: FoundFile) -> Header | BadImageError:
         try:
-            return check_image(f"{folder}/{image.name}", decode=decode)
+            return check_image(f"{folder}/{image.name}", decode=decode, max_megapixels=max_megapixels)
         except BadImageError as error:
             return error
 
@@ -55,6 +57,8 @@ def _bad_image(image: FoundFile, error: BadImageError) -> Finding:
         return Finding("image-empty", where, 0, "a readable image", "a file of zero bytes", "copy it again")
     if "truncated" in got:
         return Finding("image-truncated", where, 0, "a whole image", got, "copy it again")
+    if isinstance(error, TooLargeImageError):
+        return Finding("image-too-large", where, 0, "an image that fits into memory", got)
     return Finding("image-unreadable", where, 0, "a readable image", got)
 
 

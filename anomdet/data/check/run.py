@@ -21,6 +21,7 @@ from anomdet.data.check.pairs import Entry, pair_files
 from anomdet.data.check.table import BoxCollector, Boxes, Floats
 from anomdet.data.image_files import FoundFile
 from anomdet.data.image_headers import Header
+from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
 
 _NAN = float("nan")
 
@@ -33,11 +34,13 @@ class Rules:
         classes: the allowed class numbers and their names; None: any number.
         missing_labels: an image without a label file is an ``error``, a ``normal`` image, or left out (``skip``).
         decode: read all pixels of each image, not only its header.
+        max_image_megapixels: a larger image is a finding, and never decoded.
     """
 
     classes: Mapping[int, str] | None = None
     missing_labels: str = "error"
     decode: bool = False
+    max_image_megapixels: float = MAX_IMAGE_MEGAPIXELS
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,9 @@ def check_data(data_dir: str | Path, rules: Rules) -> Checked:
     data_dir = Path(data_dir)
     entries, findings = pair_files(data_dir, rules.missing_labels)
     images = [entry.image for entry in entries if entry.image is not None]
-    headers, image_findings = read_headers(data_dir, images, decode=rules.decode)
+    headers, image_findings = read_headers(
+        data_dir, images, decode=rules.decode, max_megapixels=rules.max_image_megapixels
+    )
     findings += image_findings
     files, boxes = _read_files(data_dir, entries, headers, rules, findings)
     convention = find_convention(boxes)

@@ -17,9 +17,11 @@ from anomdet.data.convert.neutral import NOTHING, Box, Dataset, Findings, Phrase
 from anomdet.data.convert.pictures import images_below
 from anomdet.data.image_files import check_image
 from anomdet.data.image_headers import BadImageError
+from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS, check_size
 
 _MAX_VALUES = 32  # classes in one mask; a mask with soft edges has far more
 _MAX_COMPONENTS = 1000
+_TILES = "cut the mask and its image into tiles"
 
 
 def read(source: Source) -> Dataset:
@@ -92,7 +94,9 @@ def _read_mask(path: Path, where: str, label: str, picture: Picture, findings: F
 
 def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
     try:
-        check_image(path)  # tells what is wrong; the decoder would only complain on stderr
+        check_size(
+            check_image(path, max_megapixels=None), MAX_IMAGE_MEGAPIXELS, remedy=_TILES
+        )  # tells what is wrong; the decoder would only complain on stderr
         mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except (BadImageError, cv2.error) as error:
         findings.problem(where, "a readable mask", Phrase(str(error).strip()))

@@ -50,7 +50,7 @@ def measure(picture: Picture, findings: Findings) -> bool:
 
 def _measure(picture: Picture, path: Path, findings: Findings) -> bool:
     try:
-        header = check_image(path)
+        header = check_image(path, max_megapixels=None)  # no pixel is decoded
     except BadImageError as error:
         findings.problem(str(path), "a readable image", Phrase(error))
         return False

@@ -10,7 +10,7 @@ import pytest
 
 from anomdet.cli.main import main
 
-COMMANDS = ("train", "evaluate", "compare", "visualize", "browse", "check", "convert", "config", "demo")
+COMMANDS = ("train", "evaluate", "compare", "visualize", "browse", "check", "init", "convert", "config", "demo")
 HEAVY = ("torch", "mmdet", "mmengine", "mmcv", "numpy", "cv2", "albumentations", "rich.markdown")
 
 

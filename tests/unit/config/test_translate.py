@@ -241,6 +241,13 @@ ROWS: dict[str, Row] = {
         lambda c: [c[name].dataset.verify_images for name in LOADERS],
         ["decode"] * 3,
     ),
+    "data.max_image_megapixels": (
+        ("data.max_image_megapixels=400",),
+        lambda c: [
+            (c[name].dataset.max_image_megapixels, c[name].dataset.pipeline[0].max_megapixels) for name in LOADERS
+        ],
+        [(400, 400)] * 3,
+    ),
     "data.dataset": (
         ("data.dataset={type: Other, max_refetch: 7}",),
         lambda c: [(c[name].dataset.type, c[name].dataset.max_refetch) for name in LOADERS],
