@@ -43,7 +43,7 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
 
 
 @app.command(epilog="Example: anomdet browse -c configs/default.yaml --page")
-def browse(  # noqa: PLR0913 (its arguments are the command's options)
+def browse(
     config: Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML settings, or a Python config.")] = None,  # noqa: UP045
     overrides: Overrides = None,
     page: Annotated[bool, typer.Option("--page", help="All images, in one local page.")] = False,

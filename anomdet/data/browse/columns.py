@@ -132,7 +132,7 @@ def _smallest_px(
     train_hw: tuple[int, int] | None,
 ) -> NDArray[np.float64]:
     """Boxes count as far as they lie within their image, as in training."""
-    known = (size_wh > 0).all(axis=1)
+    known: NDArray[np.bool_] = np.all(size_wh > 0, axis=1)
     rows = np.repeat(np.arange(len(counts)), counts)
     limits = np.where(known[:, None], size_wh, np.inf)[rows]
     corners = np.minimum(np.maximum(bboxes_xywh[:, :2], 0), limits)
@@ -157,12 +157,11 @@ def _by_image(
         if file.entry.label is not None:
             positions[f"labels/{file.entry.label.name}"] = at
     found: dict[int, list[Finding]] = {}
-    general = []
+    general: list[Finding] = []
     for finding in findings:
-        at = positions.get(finding.file)
-        if at is None:
+        place = positions.get(finding.file)
+        if place is None:
             general.append(finding)
         else:
-            found.setdefault(at, []).append(finding)
+            found.setdefault(place, []).append(finding)
     return found, general
-

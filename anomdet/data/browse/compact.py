@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -65,10 +66,7 @@ def to_part(columns: Columns, pictures: Pictures, number: int) -> dict[str, Any]
     ]
     bounds = (columns.box_starts[images.start : images.stop + 1] - first).tolist()
     return {
-        "boxes": [
-            [value for row in flat[start:stop] for value in row]
-            for start, stop in zip(bounds, bounds[1:], strict=False)
-        ],
+        "boxes": [[value for row in flat[start:stop] for value in row] for start, stop in pairwise(bounds)],
         "thumbs": [pictures.thumbs[at] for at in images],
         "previews": [pictures.previews[at] for at in images],
         "direct": "".join(str(int(pictures.direct[at])) for at in images),
@@ -96,7 +94,7 @@ def _table(values: Sequence[Hashable]) -> tuple[list[Any], list[int]]:
 
 def _class_sets(columns: Columns) -> list[tuple[int, ...]]:
     labels, starts = columns.labels.tolist(), columns.box_starts.tolist()
-    return [tuple(sorted(set(labels[start:stop]))) for start, stop in zip(starts, starts[1:], strict=False)]
+    return [tuple(sorted(set(labels[start:stop]))) for start, stop in pairwise(starts)]
 
 
 def _classes(columns: Columns) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ def make_pictures(
         try:
             _make_one(path, file.header, folder, pictures.thumbs[place], pictures.previews[place])
         except (UserError, OSError, cv2.error, MemoryError) as error:
-            return place, _reason(error)
+            return place, str(error).removeprefix(f"{path}: ") or type(error).__name__
         return place, ""
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -120,13 +120,6 @@ def make_pictures(
             pool.shutdown(cancel_futures=True)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UserError):
-        problem = error.problems[0]
-        return f"expected {problem.expected}, got {problem.got}"
-    return str(error) or type(error).__name__
-
-
 def _make_one(path: Path, header: Header, folder: Path, thumb: str, preview: str) -> None:
     if preview:  # read once for both
         pixels = read_image(path)
@@ -140,8 +133,8 @@ def _make_one(path: Path, header: Header, folder: Path, thumb: str, preview: str
 def read_small(path: Path, header: Header, longest_px: int) -> NDArray[np.uint8]:
     """The upright image with its longest side at most ``longest_px``; BGR ``(H, W, 3)`` or grey ``(H, W)``, uint8.
 
-    A JPEG is decoded at a half, a quarter or an eighth where that is still large enough: libjpeg then leaves out most of
-    the work. The same picture as the whole image made smaller, to within a pixel of the small one.
+    A JPEG is decoded at a half, a quarter or an eighth where that is still large enough: libjpeg then leaves out most
+    of the work. The same picture as the whole image made smaller, to within a pixel of the small one.
 
     Raises:
         UserError: it cannot be read.
@@ -164,9 +157,7 @@ def read_small(path: Path, header: Header, longest_px: int) -> NDArray[np.uint8]
     return shrink(read_image(path), longest_px)
 
 
-def shrink(
-    pixels: NDArray[np.uint8], longest_px: int, size_hw: tuple[int, int] | None = None
-) -> NDArray[np.uint8]:
+def shrink(pixels: NDArray[np.uint8], longest_px: int, size_hw: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Never larger; ``size_hw`` is that of the whole image where ``pixels`` are reduced already."""
     height, width = size_hw or pixels.shape[:2]
     factor = min(longest_px / max(height, width), 1.0)

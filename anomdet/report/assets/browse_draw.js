@@ -68,5 +68,5 @@
     return states[at] === 0 ? browse.count(numBoxes[at], "box", "boxes") : ["", "normal", "no label read"][states[at]];
   };
 
-  browse.px = (value) => `${Number(value.toFixed(value < 10 ? 1 : 0))} px`;
+  browse.px = (value) => `${Number(value.toFixed(value < 32 ? 1 : 0))} px`;
 })();

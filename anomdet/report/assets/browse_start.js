@@ -18,7 +18,7 @@
         : `${found.length.toLocaleString("en")} of ${browse.count(all, "image")}`;
     by("done").textContent = `Show ${browse.count(found.length, "image")}`;
     by("nothing").hidden = found.length > 0;
-    by("clear").disabled = Object.keys(browse.empty()).every(
+    by("clear").hidden = Object.keys(browse.empty()).every(
       (key) => ["sort", "down", "image"].includes(key) || String(state[key]) === String(browse.empty()[key]),
     );
     return found;
