@@ -203,6 +203,12 @@ HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "numpy", "cv2", "a
         ("anomdet.config.load", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "cv2", "albumentations", "timm")),
         ("anomdet.boxes", tuple(name for name in HEAVY if name != "numpy")),
         ("anomdet.cli.check", HEAVY),
+        ("anomdet.cli.browse_page", HEAVY),
+        (
+            "anomdet.data.browse.compact",
+            ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm"),
+        ),
+        ("anomdet.report.browse", ("torch", "mmengine", "mmcv", "mmdet", "cv2", "plotly", "pydantic")),
         ("anomdet.data.check.run", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.data.check.mend", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.evaluation.summary", ("torch", "mmengine", "mmcv", "mmdet", "albumentations")),

@@ -55,9 +55,10 @@ def browse(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Look at the data: as the network sees it, or all of it in a page.
+    """Look at the data: as training sees it, or all in one page.
 
-    Draws training images, augmented. With --page: a local page that filters by class, size, split and finding.
+    Draws training images, augmented; or, with --page, writes a local page that filters all images by class, size,
+    split and finding.
     """
     from anomdet.cli.browse import browse_command
 

@@ -337,6 +337,17 @@ def test_the_document_holds_only_what_is_in_sight(load, many):
 
 
 @needs_browser
+def test_more_rows_than_a_browser_lays_out_are_cut(load, many):
+    shown = load(path=many, width=375)
+    shown.execute_script("browse.grid.show(Array.from({ length: 4e5 }, (_, place) => place % browse.data.length))")
+    cut = shown.find_element(By.ID, "cut")
+    shown.find_element(By.ID, "grid").send_keys(Keys.END)
+    last = shown.execute_script("return browse.grid.current()")
+    assert cut.is_displayed() and f"The first {last + 1:,} are shown" in cut.text
+    assert 1e5 < last < 4e5 and shown.find_element(By.ID, f"cell-{last}").is_displayed()
+
+
+@needs_browser
 def test_an_open_page_shows_thumbnails_as_they_come(load, config, tmp_path):
     (path,) = browse_page(config, out=tmp_path / "page", limit=0)
     state = next(path.parent.glob("data/*/thumbs.js"))

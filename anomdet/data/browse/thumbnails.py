@@ -25,6 +25,7 @@ THUMB_PX = 256  # longest side
 PREVIEW_PX = 1600
 _QUALITY = {THUMB_PX: 80, PREVIEW_PX: 85}
 _SMALL_PX, _SMALL_BYTES = 384, 65_536  # an image as small as this is its own thumbnail
+_MOST_PIXELS = 64e6  # a larger image is shown by its preview, before it exhausts the memory of the browser
 _WEB_KINDS = ("jpeg", "png", "webp", "bmp")
 _VERSION = 1  # of what a picture looks like; another one makes all of them anew
 
@@ -36,7 +37,7 @@ class Pictures:
     Args:
         thumbs: longest side ``THUMB_PX``; empty: the image itself is small enough, or cannot be read.
         previews: longest side ``PREVIEW_PX``, of an image that a browser cannot show as it is; else empty.
-        direct: a browser shows the image itself, upright.
+        direct: a browser can show the image itself, upright.
     """
 
     thumbs: Sequence[str]
@@ -67,7 +68,8 @@ def plan_pictures(files: Iterable[CheckedFile]) -> Pictures:
 def _is_shown(header: Header) -> bool:
     """Whether browsers show it, with 8 bit, and the same way up as training sees it: they heed EXIF in JPEG only."""
     upright = header.orientation == 1 or header.kind == "jpeg"
-    return header.kind in _WEB_KINDS and header.bit_depth <= 8 and upright
+    small = header.height * header.width <= _MOST_PIXELS
+    return header.kind in _WEB_KINDS and header.bit_depth <= 8 and upright and small
 
 
 def _key(image: FoundFile) -> str:
@@ -122,10 +124,9 @@ def make_pictures(
 
 def _make_one(path: Path, header: Header, folder: Path, thumb: str, preview: str) -> None:
     if preview:  # read once for both
-        pixels = read_image(path)
-        _write(folder / preview, shrink(pixels, PREVIEW_PX), PREVIEW_PX)
-        if thumb:
-            _write(folder / thumb, shrink(pixels, THUMB_PX), THUMB_PX)
+        pixels = read_small(path, header, PREVIEW_PX)
+        _write(folder / preview, pixels, PREVIEW_PX)
+        _write(folder / thumb, shrink(pixels, THUMB_PX), THUMB_PX)
     elif thumb:
         _write(folder / thumb, read_small(path, header, THUMB_PX), THUMB_PX)
 

@@ -10,19 +10,19 @@
   const cells = new Map(); // place in `found` to its element
   let found = [];
   let current = 0;
-  let layout = { columns: 1, side: WIDTH, row: WIDTH };
+  let layout = { columns: 1, side: WIDTH, row: WIDTH, last: -1 };
 
   const measure = () => {
     const width = inside.clientWidth;
     const columns = Math.max(2, Math.floor((width + GAP) / (WIDTH + GAP)));
     const side = Math.floor((width - GAP * (columns - 1)) / columns);
-    layout = { columns, side, row: side + CAPTION + GAP };
-    const most = Math.floor(MOST_HEIGHT / layout.row);
-    const rows = Math.ceil(found.length / columns);
-    inside.style.height = `${Math.min(rows, most) * layout.row}px`;
-    document.getElementById("cut").hidden = rows <= most;
+    const row = side + CAPTION + GAP;
+    const most = Math.floor(MOST_HEIGHT / row) * columns;
+    layout = { columns, side, row, last: Math.min(found.length, most) - 1 };
+    inside.style.height = `${Math.ceil((layout.last + 1) / columns) * row}px`;
+    document.getElementById("cut").hidden = found.length <= most;
     document.getElementById("cut").textContent =
-      `The first ${(most * columns).toLocaleString("en")} are shown here; filter to see others.`;
+      `The first ${most.toLocaleString("en")} are shown here; filter to see others.`;
   };
 
   const label = (at) => {
@@ -73,7 +73,7 @@
   const render = () => {
     const { columns, side, row } = layout;
     const first = Math.max(0, Math.floor(scroller.scrollTop / row) - 1) * columns;
-    const end = Math.min(found.length, (Math.ceil((scroller.scrollTop + scroller.clientHeight) / row) + 1) * columns);
+    const end = Math.min(layout.last + 1, (Math.ceil((scroller.scrollTop + scroller.clientHeight) / row) + 1) * columns);
     for (const [place, cell] of cells) {
       if (place >= first && place < end) continue;
       cell.remove();
@@ -123,7 +123,7 @@
     },
     // Makes the image at a place the current one and brings it into sight.
     go(place) {
-      current = Math.min(Math.max(place, 0), Math.max(found.length - 1, 0));
+      current = Math.min(Math.max(place, 0), Math.max(layout.last, 0));
       const top = Math.floor(current / layout.columns) * layout.row;
       const height = layout.row;
       if (top < scroller.scrollTop) scroller.scrollTop = top;
@@ -144,7 +144,7 @@
     const target = {
       ...{ ArrowRight: current + 1, ArrowLeft: current - 1, j: current + 1, k: current - 1 },
       ...{ ArrowDown: current + columns, ArrowUp: current - columns, PageDown: current + page, PageUp: current - page },
-      ...{ Home: 0, End: found.length - 1 },
+      ...{ Home: 0, End: layout.last },
     }[event.key];
     if (target !== undefined) {
       const isBeyond = event.key === "ArrowUp" && target < 0; // stays in its column

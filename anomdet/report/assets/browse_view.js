@@ -22,6 +22,7 @@
   const resize = () => {
     if (!frame || !details) return;
     const [width, height] = browse.size(image());
+    by("view-zoom").disabled = !width;
     const scale = width ? scaleOf(image()) : 1;
     frame.style.width = `${width ? width * scale : stage.clientWidth}px`;
     frame.style.height = `${width ? height * scale : stage.clientHeight}px`;
@@ -64,10 +65,18 @@
         const right = box.x + box.width / 2 > width * 0.7;
         if (right) label.style.right = `${Math.max(0, 100 - (100 * (box.x + box.width)) / width)}%`;
         else label.style.left = `${Math.max(0, (100 * box.x) / width)}%`;
-        label.style.top = `${Math.max(0, (100 * box.y) / height)}%`;
-        label.classList.toggle("inside", box.y < height * 0.06);
+        const above = box.y > height * 0.06;
+        const below = !above && box.y + box.height < height * 0.94; // else inside
+        label.classList.toggle("below", !above);
+        label.style.top = `${Math.max(0, (100 * (below ? box.y + box.height : box.y)) / height)}%`;
         return label;
       });
+  };
+
+  // Side of a square of the same area, as far as the box lies within its image.
+  const side = (box, [width, height]) => {
+    const inside = (start, length, end) => Math.max(0, Math.min(start + length, end) - Math.max(start, 0));
+    return Math.sqrt(inside(box.x, box.width, width) * inside(box.y, box.height, height));
   };
 
   const boxRow = (box, number, scale) => {
@@ -76,8 +85,8 @@
     swatch.style.background = color;
     const button = browse.make("button", { type: "button" }, swatch, name === String(num) ? name : `${name} (${num})`);
     const size = box.drawn ? `${box.width} × ${box.height}` : "not known";
-    const side = box.drawn && scale ? browse.px(Math.sqrt(Math.max(box.width * box.height, 0)) * scale) : "";
-    const cells = [browse.make("th", { scope: "row" }, button), size, side, box.drawn ? `${box.x}, ${box.y}` : ""];
+    const seen = box.drawn && scale ? browse.px(side(box, browse.size(image())) * scale) : "";
+    const cells = [browse.make("th", { scope: "row" }, button), size, seen, box.drawn ? `${box.x}, ${box.y}` : ""];
     const row = browse.make("tr", {}, ...cells.map((cell) => (cell instanceof Element ? cell : browse.make("td", {}, cell))));
     row.addEventListener("mouseenter", () => highlight(number));
     button.addEventListener("focus", () => highlight(number));
