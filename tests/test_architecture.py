@@ -210,6 +210,12 @@ HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "numpy", "cv2", "a
             ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm", "pydantic"),
         ),
         ("anomdet.data.propose.rules", ("torch", "mmengine", "mmcv", "mmdet", "albumentations", "timm", "pydantic")),
+        ("anomdet.cli.browse_page", HEAVY),
+        (
+            "anomdet.data.browse.compact",
+            ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm"),
+        ),
+        ("anomdet.report.browse", ("torch", "mmengine", "mmcv", "mmdet", "cv2", "plotly", "pydantic")),
         ("anomdet.data.check.run", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.data.health.report", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),
         ("anomdet.data.check.mend", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "albumentations", "timm")),

@@ -1,4 +1,4 @@
-"""``anomdet browse``: the training data as the network sees it, after augmentation."""
+"""``anomdet browse``: the training data as the network sees it, after augmentation; or a page of all of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anomdet.cli.browse_page import browse_page
 from anomdet.cli.run_config import load_run
 from anomdet.cli.visualize import SHEET, check_limit
+from anomdet.errors import Problem, UserError
+
+NUM_PICTURES = 16
+
+
+def browse_command(
+    config: Path | None,
+    overrides: Sequence[str] = (),
+    *,
+    page: bool = False,
+    data: Path | None = None,
+    out: Path | None = None,
+    limit: int | None = None,
+) -> list[Path]:
+    """What the command line asks for: :func:`browse`, or :func:`anomdet.cli.browse_page.browse_page`.
+
+    Raises:
+        UserError: as these two; or ``data`` without ``page``.
+    """
+    if page:
+        return browse_page(config, overrides, data=data, out=out, limit=limit)
+    if data is not None:
+        raise UserError(Problem("--data", "--page beside it", f"--data {data} alone", "or give --config"))
+    if config is None:
+        raise UserError(Problem("--config", "settings, or --data DIR --page", "nothing", "see: anomdet browse --help"))
+    return browse(config, overrides, out=out, limit=NUM_PICTURES if limit is None else limit)
 
 
 def browse(
@@ -15,7 +42,7 @@ def browse(
     overrides: Sequence[str] = (),
     *,
     out: str | Path | None = None,
-    limit: int = 16,
+    limit: int = NUM_PICTURES,
 ) -> list[Path]:
     """Draw the first ``limit`` images that the sampler draws in the first epoch, and a contact sheet.
 

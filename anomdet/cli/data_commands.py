@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from anomdet.cli.app import Config, Debug, Limit, Out, Overrides, app, name_files
+from anomdet.cli.app import Debug, Out, Overrides, app, name_files
 
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
 
@@ -43,21 +43,27 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     raise typer.Exit(told.exit_code)
 
 
-@app.command(epilog="Example: anomdet browse -c configs/default.yaml --limit 16")
+@app.command(epilog="Example: anomdet browse -c configs/default.yaml --page")
 def browse(
-    config: Config,
+    config: Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML settings, or a Python config.")] = None,  # noqa: UP045
     overrides: Overrides = None,
+    page: Annotated[bool, typer.Option("--page", help="All images, in one local page.")] = False,
+    data: Annotated[Optional[Path], typer.Option(help="With --page: the data folder, in place of --config.")] = None,  # noqa: UP045
     out: Out = None,
-    limit: Limit = 16,
+    limit: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="How many pictures at most; default: 16. With --page thumbnails; default: all."),
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Draw the training data, augmented.
+    """Look at the data: as training sees it, or all in one page.
 
-    As the network sees them; boxes with their classes.
+    Draws training images, augmented; or, with --page, writes a local page that filters all images by class, size,
+    split and finding.
     """
-    from anomdet.cli.browse import browse as run
+    from anomdet.cli.browse import browse_command
 
-    name_files(run(config, overrides or (), out=out, limit=limit))
+    name_files(browse_command(config, overrides or (), page=page, data=data, out=out, limit=limit))
 
 
 @app.command(epilog="Example: anomdet init data, then: anomdet train -c run.yaml")

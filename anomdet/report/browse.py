@@ -1,0 +1,152 @@
+"""The browse page: a folder with one page, the data as scripts beside it, and room for thumbnails. Needs no server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from anomdet.atomic import write_text
+from anomdet.errors import Problem, UserError
+
+PAGE, DATA, THUMBS = "index.html", "data", "thumbs"
+_MARK = b'<meta name="generator" content="AnomDet browse">'
+_STYLES = ("report.css", "browse.css")
+_SCRIPTS = (
+    *("browse_data.js", "browse_filter.js", "browse_address.js", "browse_draw.js", "browse_grid.js"),
+    *("browse_view.js", "browse_panel.js", "browse_start.js"),
+)
+
+
+@dataclass(frozen=True)
+class BrowsePage:
+    """A written page.
+
+    Args:
+        path: of index.html.
+        data_dir: the folder of this data; another one for other data, so that a page that is still open never mixes
+            the two.
+        num_bytes: of the page and its data, without pictures.
+    """
+
+    path: Path
+    data_dir: Path
+    num_bytes: int
+
+
+def check_folder(folder: Path) -> None:
+    """Nothing but an earlier page may be there.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserError(Problem(f"--out {folder}", "a folder", "a file"))
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    page = folder / PAGE
+    foreign = sorted(names - {PAGE, DATA, THUMBS})
+    if page.is_file() and _MARK not in page.read_bytes()[:4096]:
+        foreign.insert(0, PAGE)
+    if foreign:
+        got = f"one that holds {foreign[0]}"
+        raise UserError(Problem(f"--out {folder}", "an empty or new folder, or one of an earlier page", got))
+
+
+def write_page(folder: Path, index: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -> BrowsePage:
+    """Write the page and its data; the page comes last, so that it is never there without them.
+
+    Args:
+        folder: for the page; see :func:`check_folder`.
+        index: JSON of all images, see :func:`anomdet.data.browse.compact.to_index`, and ``title``, ``images_url``,
+            ``notes`` and ``train_hw``; each class has its ``color`` and ``ink`` as #rrggbb.
+        parts: JSON of a few hundred images each.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    partial = folder / DATA / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    digest, num_bytes = hashlib.sha256(), 0
+    named = [("index", index), *((f"{number:05d}", part) for number, part in enumerate(parts))]
+    for name, content in named:
+        call = f'browse.take("{name}",{_json(content)});\n'.encode()
+        (partial / f"{name}.js").write_bytes(call)
+        digest.update(call)
+        num_bytes += len(call)
+    write_text(partial / "thumbs.js", _thumbs_call(np.zeros(0, np.bool_), {}, done=False))
+    data_dir = folder / DATA / digest.hexdigest()[:16]
+    shutil.rmtree(data_dir, ignore_errors=True)
+    partial.rename(data_dir)
+    page = _render(index["title"], f"{DATA}/{data_dir.name}")
+    write_text(folder / PAGE, page)
+    for old in (folder / DATA).iterdir():
+        if old != data_dir and old.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+    return BrowsePage(folder / PAGE, data_dir, num_bytes + len(page.encode()))
+
+
+def write_thumbs_state(page: BrowsePage, made: NDArray[np.bool_], failed: Mapping[int, str], *, done: bool) -> None:
+    """Tell the page, open or not, which images have their pictures by now.
+
+    Args:
+        page: a written one.
+        made: ``(N,)``.
+        failed: position of an image to why it has none.
+        done: nothing more will come.
+    """
+    write_text(page.data_dir / "thumbs.js", _thumbs_call(made, failed, done=done))
+
+
+def _thumbs_call(made: NDArray[np.bool_], failed: Mapping[int, str], *, done: bool) -> str:
+    bits = base64.b64encode(np.packbits(made, bitorder="little").tobytes()).decode("ascii")
+    return f"browse.take_thumbs({_json({'done': done, 'made': bits, 'failed': failed})});\n"
+
+
+def _json(content: Any) -> str:
+    # ASCII: a name that is no text in UTF-8 stays what it is, as a lone surrogate.
+    return json.dumps(content, allow_nan=False, separators=(",", ":"))
+
+
+def _render(title: str, data_url: str) -> str:
+    environment = Environment(
+        loader=PackageLoader("anomdet.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, theme = "\n".join(map(_asset, _STYLES)), _asset("theme.js")
+    script = "\n".join(map(_asset, _SCRIPTS))
+    return environment.get_template("browse.html").render(
+        title=title.encode("utf-8", "backslashreplace").decode("utf-8"),
+        data_url=data_url,
+        style=Markup(style),
+        theme=Markup(theme),
+        script=Markup(script),
+        # Only these run: whatever a file name or a class name smuggles in does not.
+        style_hashes=_hash(style),
+        script_hashes=f"{_hash(theme)} {_hash(script)}",
+    )
+
+
+def _asset(name: str) -> str:
+    return (importlib.resources.files("anomdet.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a Content-Security-Policy names an inline script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
