@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem, UserError
 
 if TYPE_CHECKING:
+    from anomdet.config.schema_data import DataSettings
     from anomdet.data.check.findings import Finding
     from anomdet.data.check.mend import Mended
     from anomdet.data.check.run import Checked, Rules
@@ -26,12 +27,14 @@ class Manner:
         strict: warnings are errors.
         everything: text shows all places of a finding.
         decode: read all pixels.
+        leaks: compare all images, however many have to be read for it.
     """
 
     style: str = "text"
     strict: bool = False
     everything: bool = False
     decode: bool = False
+    leaks: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def check(
     """Check a data folder.
 
     Args:
-        config: YAML settings: data.data_dir, data.classes, data.missing_labels and data.verify_images count.
+        config: YAML settings, of which ``data`` counts: folder, classes, missing labels, splits.
         overrides: ``key=value`` each.
         data: the folder, in place of the settings' one.
         manner: what to show.
@@ -80,11 +83,13 @@ def check(
 
     if manner.style not in FORMATS:
         raise UserError(Problem("--format", f"one of {', '.join(FORMATS)}", repr(manner.style)))
-    data_dir, rules = _rules(config, overrides, data, manner)
+    data_dir, rules, settings = _rules(config, overrides, data, manner)
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         got = "a folder" if out.is_dir() else "one in a folder that is not there"
         raise UserError(Problem(f"--out {out}", "a file to write", got))
     checked = check_data(data_dir, rules)
+    if settings is not None:
+        checked = _with_splits(checked, rules, settings, manner)
     findings = make_strict(checked.findings) if manner.strict else checked.findings
     text = _show(checked, findings, manner)
     mended = write_mended(checked, fix) if fix is not None else None
@@ -95,8 +100,10 @@ def check(
     return Told(text, _summary(checked, findings, mended), written, int(failed))
 
 
-def _rules(config: Path | None, overrides: Sequence[str], data: Path | None, manner: Manner) -> tuple[Path, Rules]:
-    """The folder, and what the settings say about it."""
+def _rules(
+    config: Path | None, overrides: Sequence[str], data: Path | None, manner: Manner
+) -> tuple[Path, Rules, DataSettings | None]:
+    """The folder, what the settings say about it, and the settings."""
     from anomdet.data.check.run import Rules
 
     if config is None:
@@ -104,12 +111,27 @@ def _rules(config: Path | None, overrides: Sequence[str], data: Path | None, man
             raise UserError(Problem("--data", "a data folder, or --config", "nothing", "see: anomdet check --help"))
         if overrides:
             raise UserError(Problem("command line", "settings with --config only", repr(overrides[0])))
-        return data, Rules(decode=manner.decode)
+        if manner.leaks:
+            raise UserError(Problem("--leaks", "--config, which says how the images are split", "--data"))
+        return data, Rules(decode=manner.decode), None
     from anomdet.config.load import load_settings
 
     settings = load_settings(config, overrides).data
     decode = manner.decode or settings.verify_images == "decode"
-    return data or Path(settings.data_dir), Rules(settings.classes, settings.missing_labels, decode)
+    data_dir = data or Path(settings.data_dir)
+    return data_dir, Rules(settings.classes, settings.missing_labels, decode), settings
+
+
+def _with_splits(checked: Checked, rules: Rules, settings: DataSettings, manner: Manner) -> Checked:
+    """With findings about the splits, too."""
+    from anomdet.config.translate_data import split_arguments
+    from anomdet.data.check.findings import sort_findings
+    from anomdet.data.check.leaks import check_splits
+    from anomdet.data.splits import as_split_rule
+
+    rule = as_split_rule(**split_arguments(settings))
+    found = check_splits(checked.data_dir, rules, rule, group_by=settings.group_by, read_all=manner.leaks)
+    return replace(checked, findings=sort_findings([*checked.findings, *found]))
 
 
 def _show(checked: Checked, findings: list[Finding], manner: Manner) -> str:
