@@ -109,6 +109,7 @@ def _keep_apart(folder: Path, data_dir: Path) -> None:
 
 def _columns(source: Source) -> tuple[Columns, list[str]]:
     """All images, and what a reader of the page should know."""
+    from anomdet.cli.data_plan import planned_splits, rules_of
     from anomdet.config.translate_data import size_hw
     from anomdet.data.browse.columns import make_columns
     from anomdet.data.check.readings import AS_EXPECTED
@@ -120,34 +121,15 @@ def _columns(source: Source) -> tuple[Columns, list[str]]:
         notes = ["without --config there are no splits and class names, and box sizes are in pixels of the image"]
     else:
         data = source.settings.data
-        checked = check_data(source.data_dir, Rules(data.classes, data.missing_labels, data.verify_images == "decode"))
-        split_of, notes = _split_of(source)
+        checked = check_data(source.data_dir, rules_of(data))
+        split_of, note = planned_splits(data, source.data_dir)
+        notes = [note] if note else []
         columns = make_columns(checked, classes=data.classes, split_of=split_of, train_hw=size_hw(data.image_size))
     read = checked.convention
     if read.reading != AS_EXPECTED or read.scaled.any():
         shares = ", in shares of the image" if read.scaled.any() else ""
         notes.append(f"boxes are drawn as {read.reading}{shares}, as `anomdet check` reads them; training does not")
     return columns, notes
-
-
-def _split_of(source: Source) -> tuple[dict[str, list[str]] | None, list[str]]:
-    """Split name to its images, as a training has them; None where there could be no training."""
-    from anomdet.data.index import scan
-    from anomdet.data.splits import split_records
-
-    assert source.settings is not None
-    data = source.settings.data
-    if data.dataset:
-        return None, ["splits are not shown: data.dataset changes what a training reads"]
-    ratios = (data.train_split, data.val_split, data.test_split)
-    files = data.split_files.model_dump() if data.split_files else None
-    try:
-        index = scan(source.data_dir, missing_labels=data.missing_labels, classes=data.classes)
-        splits = split_records(index, ratios=ratios, seed=data.split_seed, split_files=files)
-    except UserError as error:
-        more = f" and {len(error.problems) - 1} more" if len(error.problems) > 1 else ""
-        return None, [f"there are no splits yet, since training would not start: {error.problems[0]}{more}"]
-    return {name: [index.records[at].file_name for at in places] for name, places in splits.items()}, []
 
 
 def _write(folder: Path, source: Source, columns: Columns, pictures: Pictures, notes: list[str]) -> BrowsePage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from anomdet.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
+    from anomdet.config.schema_data import DataSettings
     from anomdet.data.check.findings import Finding
     from anomdet.data.check.mend import Mended
     from anomdet.data.check.run import Checked, Rules
@@ -28,12 +29,14 @@ class Manner:
         everything: text shows all places of a finding.
         decode: read all pixels.
         report: a page on the data's health; None: none.
+        leaks: compare all images, however many have to be read for it.
     """
 
     style: str = "text"
     strict: bool = False
     everything: bool = False
     decode: bool = False
+    leaks: bool = False
     report: Path | None = None
 
 
@@ -86,13 +89,15 @@ def check(
 
     if manner.style not in FORMATS:
         raise UserError(Problem("--format", f"one of {', '.join(FORMATS)}", repr(manner.style)))
-    settings = _settings(config, overrides, data)
+    settings = _settings(config, overrides, data, manner.leaks)
     data_dir, rules = _rules(settings, data, manner)
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         got = "a folder" if out.is_dir() else "one in a folder that is not there"
         raise UserError(Problem(f"--out {out}", "a file to write", got))
     page = page_path(manner.report, data_dir) if manner.report is not None else None
     checked = check_data(data_dir, rules)
+    if settings is not None:
+        checked = _with_splits(checked, rules, settings.data, manner)
     findings = make_strict(checked.findings) if manner.strict else checked.findings
     text = _show(checked, findings, manner)
     mended = write_mended(checked, fix) if fix is not None else None
@@ -109,7 +114,7 @@ def check(
     return Told(text, "\n".join(summary), written, int(failed))
 
 
-def _settings(config: Path | None, overrides: Sequence[str], data: Path | None) -> Settings | None:
+def _settings(config: Path | None, overrides: Sequence[str], data: Path | None, leaks: bool) -> Settings | None:
     """Of the file; None without one."""
     if config is not None:
         from anomdet.config.load import load_settings
@@ -119,19 +124,32 @@ def _settings(config: Path | None, overrides: Sequence[str], data: Path | None) 
         raise UserError(Problem("--data", "a data folder, or --config", "nothing", "see: anomdet check --help"))
     if overrides:
         raise UserError(Problem("command line", "settings with --config only", repr(overrides[0])))
+    if leaks:
+        raise UserError(Problem("--leaks", "--config, which says how the images are split", "--data"))
     return None
 
 
 def _rules(settings: Settings | None, data: Path | None, manner: Manner) -> tuple[Path, Rules]:
     """The folder, and what the settings say about it."""
+    from anomdet.cli.data_plan import rules_of
     from anomdet.data.check.run import Rules
 
     if settings is None:
         assert data is not None
         return data, Rules(decode=manner.decode)
-    own = settings.data
-    decode = manner.decode or own.verify_images == "decode"
-    return data or Path(own.data_dir), Rules(own.classes, own.missing_labels, decode, own.max_image_megapixels)
+    return data or Path(settings.data.data_dir), rules_of(settings.data, decode=manner.decode)
+
+
+def _with_splits(checked: Checked, rules: Rules, data: DataSettings, manner: Manner) -> Checked:
+    """With findings about the splits, too."""
+    from anomdet.config.translate_data import split_arguments
+    from anomdet.data.check.findings import sort_findings
+    from anomdet.data.check.leaks import check_splits
+    from anomdet.data.splits import as_split_rule
+
+    rule = as_split_rule(**split_arguments(data))
+    found = check_splits(checked.data_dir, rules, rule, group_by=data.group_by, read_all=manner.leaks)
+    return replace(checked, findings=sort_findings([*checked.findings, *found]))
 
 
 def _show(checked: Checked, findings: list[Finding], manner: Manner) -> str:

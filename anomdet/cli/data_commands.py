@@ -24,6 +24,7 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show all places, not only 20 of a kind.")] = False,
     decode: Annotated[bool, typer.Option("--decode", help="Read all pixels too, not only headers.")] = False,
+    leaks: Annotated[bool, typer.Option("--leaks", help="Compare all images, even if it takes long.")] = False,
     debug: Debug = False,
 ) -> None:
     """Find what is wrong with the data.
@@ -33,7 +34,7 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.cli.check import Manner
     from anomdet.cli.check import check as run
 
-    manner = Manner(style, strict, everything, decode, report)
+    manner = Manner(style, strict, everything, decode, leaks, report)
     told = run(config, overrides or (), data=data, manner=manner, fix=fix, out=out)
     if out is None:
         typer.echo(told.text)

@@ -187,7 +187,7 @@ def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
     changed = changed_splits(loaded.meta, runner.test_dataloader.dataset)
     if changed:
         runner.logger.warning(
-            f"{', '.join(changed)}: other images than when {loaded.path} was trained; if data.split_seed, the ratios "
+            f"{', '.join(changed)}: other images than when {loaded.path} was trained; if data.split, the ratios "
             "or the images changed, it may have learned from some that it is measured on now"
         )
 

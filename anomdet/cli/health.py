@@ -66,7 +66,7 @@ def write_page(
     moved = move_aside(path.parent, [path.name, numbers.name])
     write_text(numbers, json.dumps(health, allow_nan=False, ensure_ascii=True) + "\n")
     images = checked.data_dir / "images"
-    write_health_page(health, path, read_image=lambda name: read_image(images / name)[..., ::-1])
+    write_health_page(health, path, read_image=lambda name: read_image(images / name, max_megapixels=None)[..., ::-1])
     return [path, numbers], f"an earlier report was moved to {moved}" if moved else ""
 
 
@@ -101,24 +101,10 @@ def plan_of(settings: Settings, data_dir: Path, *, known: bool) -> Plan:
 
 def _splits(settings: Settings, data_dir: Path) -> tuple[dict[str, str] | None, str]:
     """File name to split, as the training would draw them; or why that is not known."""
-    from anomdet.data.index import scan
-    from anomdet.data.splits import split_records
+    from anomdet.cli.data_plan import planned_splits
 
-    data = settings.data
-    if "type" in data.dataset:
-        return None, f"data.dataset names {data.dataset['type']}, which has splits of its own."
-    try:
-        index = scan(data_dir, missing_labels=data.missing_labels, classes=data.classes)
-        splits = split_records(
-            index,
-            ratios=(data.train_split, data.val_split, data.test_split),
-            seed=data.split_seed,
-            split_files=data.split_files.model_dump() if data.split_files else None,
-        )
-    except UserError as error:
-        more = f" (and {len(error.problems) - 1:,} more)" if len(error.problems) > 1 else ""
-        return None, f"No splits yet; the training would refuse the data: {error.problems[0]}{more}"
-    return {index.records[at].file_name: name for name, places in splits.items() for at in places}, ""
+    splits, note = planned_splits(settings.data, data_dir)
+    return (None if splits is None else {name: split for split, names in splits.items() for name in names}), note
 
 
 def _about(data_dir: Path, config: Path | None, settings: Settings | None) -> dict[str, Any]:

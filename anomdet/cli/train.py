@@ -14,10 +14,11 @@ import typer
 from anomdet.cli.failures import interruption
 from anomdet.cli.ranks import is_main_process, may_restart
 from anomdet.cli.run_config import Run, load_run
+from anomdet.cli.split_record import log_splits, look_at_splits, write_splits
 from anomdet.errors import Problem, UserError
 
 LOG_NAME, LAST_NAME = "training.log", "last.pth"
-_LOG_FILES = (LOG_NAME, "settings.yaml", "config.py", "evaluation", "visualization", "evaluation.log")
+_LOG_FILES = (LOG_NAME, "settings.yaml", "config.py", "splits", "evaluation", "visualization", "evaluation.log")
 
 
 def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: bool = False) -> list[Path]:
@@ -55,20 +56,20 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
         if is_main_process():
             typer.echo(finished)
         return []
+    looked = look_at_splits(runner)
     with run.blamed():
         runner.begin_tracking(trackers)
     if is_main_process():
         notes += [] if resume else _make_room(log_dir, checkpoint_dir)
         _write_inputs(run, config, log_dir)
+        write_splits(runner, looked, log_dir)
     runner.open_log(LOG_NAME)
-    for note in notes:
-        runner.logger.info(note)
     with run.blamed():
-        _log_data(runner)
+        _log_data(runner, notes)
+        log_splits(runner, looked)
         runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
         _run(runner, _resume_command(config_path, overrides))
-    best = _hook(runner, "best_epoch")
-    runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
+    _log_best(runner)
     return [checkpoint_dir / "best_model.pth", checkpoint_dir / "last.pth", log_dir / LOG_NAME]
 
 
@@ -155,7 +156,8 @@ def _check_resume(runner: Any, path: str) -> str:
     changed = changed_splits(meta, dataset)
     if changed:
         got = f"other images in {', '.join(changed)}"
-        hint = "put images, data.split_seed and the ratios back, or train without --resume"
+        lists = ", ".join(f"{name}: {Path(runner.work_dir) / 'splits' / name}.txt" for name in ("train", "val", "test"))
+        hint = f"to go on with them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
         problems.append(Problem(path, "the splits that the training began with", got, hint))
     if problems:
         raise UserError(problems)
@@ -195,7 +197,9 @@ def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
         write_text(log_dir / "settings.yaml", dump_yaml(run.settings))
 
 
-def _log_data(runner: Any) -> None:
+def _log_data(runner: Any, notes: Sequence[str]) -> None:
+    for note in notes:
+        runner.logger.info(note)
     dataset = runner.train_dataloader.dataset
     names = ", ".join(f"{number}: {name}" for number, name in zip(*_classes(dataset.metainfo), strict=True))
     runner.logger.info(f"data: {len(dataset)} training images; classes {names}")
@@ -208,6 +212,11 @@ def _log_data(runner: Any) -> None:
         )
     for note in dataset.index.notes if hasattr(dataset, "index") else ():
         runner.logger.info(f"data: {note}")
+
+
+def _log_best(runner: Any) -> None:
+    best = _hook(runner, "best_epoch")
+    runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
 
 
 def _log_exposure(runner: Any) -> None:

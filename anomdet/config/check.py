@@ -27,6 +27,7 @@ _OTHER_WORDS = {
     "workers": "data.num_workers",
     "data_root": "data.data_dir",
     "work_dir": "logging.log_dir",
+    "split_seed": "data.split.seed",
     "hflip": "data.augmentations.horizontal_flip",
     "vflip": "data.augmentations.vertical_flip",
 }
@@ -182,10 +183,10 @@ def _suggest(key: str, section: str, allowed: list[str]) -> str:
     near = nearest(key, allowed)
     if same_name:
         return did_you_mean(*same_name)
-    if near:
-        return did_you_mean(repr(near))
     if key in _OTHER_WORDS:
         return did_you_mean(_OTHER_WORDS[key])
+    if near:
+        return did_you_mean(repr(near))
     by_name = {known.rsplit(".", 1)[-1]: known for known in reversed(everywhere)}
     far = nearest(key, by_name, cutoff=0.75)
     if far:

@@ -62,7 +62,8 @@ NAME, DETECTION_MODEL, BACKBONE = ("model", "name"), ("model", "detection_model"
 BACKBONE_FILE, MODEL_FILE = ("model", "custom_backbone_file"), ("model", "custom_model_file")
 NUM_CLASSES, CLASSES = ("model", "num_classes"), ("data", "classes")
 RATIOS = (("data", "train_split"), ("data", "val_split"), ("data", "test_split"))
-SPLIT_FILES = ("data", "split_files")
+SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
+SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
 POINT = ("evaluation", "operating_point")
 
 
@@ -127,6 +128,24 @@ def _ratios(facts: Facts) -> None:
     facts.report.add(last, "train_split + val_split + test_split = 1", got)
 
 
+def _split_by(facts: Facts) -> None:
+    """What is named in two ways must agree: a grouping that is silently left out would be a leak."""
+    by, files, regex = facts.value(SPLIT_BY), facts.value(SPLIT_FILES), facts.value(GROUP_REGEX)
+    if by == "files" and files is None:
+        facts.report.add(SPLIT_BY, "ratio or group, or data.split_files beside it", "files")
+    elif by in ("ratio", "group") and files is not None:
+        hint = "leave out the lists, or data.split.by=files"
+        facts.report.add(SPLIT_BY, f"files, since data.split_files are given ({_where(facts, SPLIT_FILES)})", by, hint)
+    elif by == "group" and regex is None and facts.value(GROUP_BY) is None:
+        facts.report.add(SPLIT_BY, "data.split.group_regex or data.group_by beside it", "group and neither")
+    elif by == "ratio" and regex is not None:
+        facts.report.add(GROUP_REGEX, "null with data.split.by: ratio", repr(regex), "by: group keeps groups together")
+
+
+def _where(facts: Facts, path: KeyPath) -> str:
+    return facts.report.place(path).where
+
+
 def _files(facts: Facts) -> None:
     listed = [(*SPLIT_FILES, split) for split in facts.value(SPLIT_FILES) or {}]
     for path in (BACKBONE_FILE, MODEL_FILE, *listed):
@@ -162,6 +181,7 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((NUM_CLASSES, CLASSES), _class_count),
     ((CLASSES,), _class_names),
     ((*RATIOS, SPLIT_FILES), _ratios),
+    ((SPLIT_BY, GROUP_REGEX, SPLIT_FILES, GROUP_BY), _split_by),
     ((BACKBONE_FILE, MODEL_FILE, SPLIT_FILES), _files),
     ((POINT,), _operating_point),
 )

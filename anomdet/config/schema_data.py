@@ -31,6 +31,21 @@ class SplitFiles(Section):
     """Images that the final figures come from."""
 
 
+class SplitSettings(Section):
+    """How images are shared out among the splits."""
+
+    by: Literal["ratio", "files", "group"] | None = None
+    """By the ratios; by `split_files`; or by the ratios with groups kept together; null: as the other keys say."""
+    group_regex: Pattern | None = None
+    """Images whose names have the same first group, `^(lot\\d+)_`, are in one split; null by group: `group_by`."""
+    stratify: bool = True
+    """Share out each class by the ratios, and normal images; false: by chance."""
+    seed: Seed = 0
+    """Another seed, other splits; apart from `training.seed`, so that repeated trainings share one test set."""
+    on_leak: Literal["warn", "error", "group", "ignore"] = "warn"
+    """Near-duplicates in two splits: told at the start of training, an error, put in one split, or not looked for."""
+
+
 class AugmentationSettings(Section):
     """The boolean style of augmentation; a list of Albumentations transforms may stand in its place."""
 
@@ -104,8 +119,8 @@ class DataSettings(Section):
     """The share of images that choose the best checkpoint."""
     test_split: OpenFraction = 0.15
     """The share of images that the final figures come from."""
-    split_seed: Seed = 0
-    """Another seed, other splits; apart from `training.seed`, so that repeated trainings share one test set."""
+    split: SplitSettings = Field(default_factory=SplitSettings)
+    """How images are shared out among the splits."""
     split_files: SplitFiles | None = None
     """Lists in place of the ratios."""
     group_by: Pattern | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from anomdet.config.augmentations import to_albumentations
 from anomdet.config.schema import Settings
-from anomdet.config.schema_data import AugmentationSettings
+from anomdet.config.schema_data import AugmentationSettings, DataSettings
 
 META_KEYS = ("img_id", "img_path", "file_name", "ori_shape", "img_shape", "scale_factor")
 
@@ -16,15 +16,25 @@ def size_hw(image_size: int | tuple[int, int]) -> tuple[int, int]:
     return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
+def split_arguments(data: DataSettings) -> dict[str, Any]:
+    """What says how images are shared out among the splits, with what null stands for filled in."""
+    split = data.split
+    by = split.by or ("files" if data.split_files else "group" if split.group_regex else "ratio")
+    group_regex = split.group_regex or (data.group_by if by == "group" else None)
+    return dict(
+        ratios=(data.train_split, data.val_split, data.test_split),
+        split_files=data.split_files.model_dump() if data.split_files else None,
+        split_rule={**split.model_dump(), "by": by, "group_regex": group_regex},
+    )
+
+
 def _dataset(settings: Settings, split: str, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
     data = settings.data
     own = dict(
         type="anomdet.TextLabelDataset",
         data_root=data.data_dir,
         split=split,
-        ratios=(data.train_split, data.val_split, data.test_split),
-        split_seed=data.split_seed,
-        split_files=data.split_files.model_dump() if data.split_files else None,
+        **split_arguments(data),
         classes=[[number, name] for number, name in sorted(data.classes.items())] if data.classes else None,
         missing_labels=data.missing_labels,
         verify_images=data.verify_images,

@@ -17,7 +17,8 @@ from anomdet.data.draw import Draw
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.index import DataIndex, ImageRecord, scan
 from anomdet.data.mmdet_bases import BaseDetDataset
-from anomdet.data.splits import SPLITS, split_hash, split_records
+from anomdet.data.split_files import SPLITS, split_hash
+from anomdet.data.splits import as_split_rule, make_splits
 from anomdet.errors import Problem, UserError
 from anomdet.registry import DATASETS
 
@@ -39,8 +40,8 @@ class TextLabelDataset(BaseDetDataset):
         data_root: holds images/ and labels/.
         split: train, val or test.
         ratios: of the three splits.
-        split_seed: see :func:`split_records`.
         split_files: split name to list file, in place of the ratios.
+        split_rule: the other arguments of :class:`anomdet.data.splits.SplitRule`.
         classes: class number to name; a mapping or pairs, since a config file may turn the keys into text.
         missing_labels: error, normal or skip.
         verify_images: header or decode.
@@ -61,8 +62,8 @@ class TextLabelDataset(BaseDetDataset):
         data_root: str,
         split: str,
         ratios: Sequence[float] = (0.7, 0.15, 0.15),
-        split_seed: int = 0,
         split_files: Mapping[str, str] | None = None,
+        split_rule: Mapping[str, Any] | None = None,
         classes: Mapping[Any, str] | Iterable[Sequence] | None = None,
         missing_labels: str = "error",
         verify_images: str = "header",
@@ -82,10 +83,9 @@ class TextLabelDataset(BaseDetDataset):
             classes=names,
             max_image_megapixels=max_image_megapixels,
         )
-        ratios_3 = (float(ratios[0]), float(ratios[1]), float(ratios[2]))
-        splits = split_records(self.index, ratios=ratios_3, seed=split_seed, split_files=split_files)
-        self.positions = splits[split]
-        self._splits = splits
+        self.split_rule = as_split_rule(ratios, split_files, split_rule)
+        self.splits = make_splits(self.index, self.split_rule)
+        self.positions = self.splits.positions[split]
         class_nums = self.index.class_nums
         metainfo = {
             "classes": tuple(names[num] if names else str(num) for num in class_nums),
@@ -100,13 +100,13 @@ class TextLabelDataset(BaseDetDataset):
     @property
     def split_hashes(self) -> dict[str, str]:
         """Split name to a hash over its images' names, see :func:`split_hash`."""
-        return {name: split_hash(self.index, positions) for name, positions in self._splits.items()}
+        return {name: split_hash(self.index, positions) for name, positions in self.splits.positions.items()}
 
     def split_class_counts(self) -> dict[str, NDArray[np.int32]]:
         """Split name to the objects of each class in each of its images, ``(images, classes)``."""
         return {
             name: class_counts([self.index.records[at] for at in positions], self.index.class_nums)
-            for name, positions in self._splits.items()
+            for name, positions in self.splits.positions.items()
         }
 
     def full_init(self) -> None:

@@ -1,111 +1,167 @@
-"""Which images train, which validate, which test: by ratio and class, or by list files."""
+"""Which images train, which validate, which test: by ratio and class, by groups, or by list files."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from anomdet.data.grouping import Grouping, group_images, group_names
 from anomdet.data.index import DataIndex
+from anomdet.data.split_files import SPLITS, read_split_files
 from anomdet.data.stratify import stratify
+from anomdet.data.stratify_groups import stratify_groups
 from anomdet.errors import Problem, UserError
 
-SPLITS = ("train", "val", "test")
-_MAX_HINTS = 20
 _NORMAL = "normal"
 
 
-def split_records(
-    index: DataIndex,
-    *,
-    ratios: tuple[float, float, float],
-    seed: int,
-    split_files: Mapping[str, str] | None = None,
-) -> dict[str, tuple[int, ...]]:
-    """Positions into ``index.records`` of each split, ascending.
-
-    By ratio: stratified by class (normal images are a class of their own), the same on every machine for the same file
-    names, labels, ratios and seed. A class in three or more images is in every split; one in two images is in train
-    and test; one in a single image is in train. No split with a ratio above 0 is empty.
+@dataclass(frozen=True)
+class SplitRule:
+    """How images are shared out: the settings of ``data.split`` and what stands beside them.
 
     Args:
-        index: the data set.
+        by: ratio, files or group.
         ratios: of train, val and test; they sum to 1.
+        split_files: split name to a text file with one image name a line; images in no list are left out.
+        group_regex: on the file name: images with the same first group are in one split; lists must keep to it.
+        stratify: each class by the ratios, or plain chance.
         seed: another seed, other splits.
-        split_files: split name to a text file with one image name a line, in place of the ratios; images in no list
-            are left out.
+        on_leak: ``group`` puts near-duplicates in one split; what else it may be does not change the splits.
+    """
+
+    by: str = "ratio"
+    ratios: tuple[float, ...] = (0.7, 0.15, 0.15)
+    split_files: Mapping[str, str] | None = None
+    group_regex: str | None = None
+    stratify: bool = True
+    seed: int = 0
+    on_leak: str = "warn"
+
+
+def as_split_rule(
+    ratios: Sequence[float], split_files: Mapping[str, str] | None, split_rule: Mapping[str, Any] | None
+) -> SplitRule:
+    """From the arguments of a data set; ``split_rule`` holds the other fields."""
+    rule = {"by": "files" if split_files else "ratio", **(split_rule or {})}
+    return SplitRule(ratios=tuple(map(float, ratios)), split_files=split_files, **rule)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits of a data set.
+
+    Args:
+        positions: of each split, into ``index.records``, ascending.
+        grouping: what must stay together; None: every image is on its own.
+    """
+
+    positions: dict[str, tuple[int, ...]]
+    grouping: Grouping | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How groups were shared out, a sentence each."""
+        if self.grouping is None:
+            return ()
+        sizes = " / ".join(f"{len(positions)} {name}" for name, positions in self.positions.items())
+        return (*self.grouping.notes, f"groups kept together: {sizes} images")
+
+
+_last: list[tuple[DataIndex, SplitRule, Splits]] = []
+
+
+def make_splits(index: DataIndex, rule: SplitRule) -> Splits:
+    """The splits of a data set; the data sets of the three splits ask alike, and pay once.
 
     Raises:
-        UserError: fewer images than splits; or everything that is wrong with the list files.
+        UserError: see :func:`split_records`, and :func:`group_images`.
     """
-    if split_files:
-        return _read_split_files(index, split_files)
-    num_images, num_splits = len(index.records), sum(ratio > 0 for ratio in ratios)
-    if num_images < num_splits:
-        hint = "add images or name those of each split in data.split_files"
-        raise UserError(
-            Problem(str(index.data_dir), f"at least {num_splits} images, one a split", f"{num_images}", hint)
-        )
-    strata = tuple(tuple(sorted(set(record.labels.class_nums.tolist()))) or (_NORMAL,) for record in index.records)
-    split_of = stratify(strata, tuple(ratios), seed)
-    return {name: tuple(i for i, at in enumerate(split_of) if at == j) for j, name in enumerate(SPLITS)}
-
-
-def split_hash(index: DataIndex, positions: Sequence[int]) -> str:
-    """SHA-256 (hex) over the file names of a split: two runs with the same hash saw the same images."""
-    text = "\n".join(index.records[position].file_name for position in positions)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
-    position_of = {record.file_name: record.img_id for record in index.records}
-    problems: list[Problem] = []
-    first_seen: dict[int, str] = {}
-    splits: dict[str, tuple[int, ...]] = {}
-    for split in SPLITS:
-        path = split_files.get(split)
-        if not path:
-            problems.append(Problem(f"split_files.{split}", "a text file with one image name a line", "nothing"))
-            continue
-        lines = _read_lines(path, problems)
-        if lines is None:
-            continue
-        positions = []
-        for line_num, name in lines:
-            where = f"{path}:{line_num}"
-            position = position_of.get(name, position_of.get(name.removeprefix("images/")))
-            if position is None:
-                hint = _nearest(name, position_of) if len(problems) < _MAX_HINTS else ""
-                problems.append(Problem(where, "the name of an image, relative to images/", repr(name), hint))
-            elif position in first_seen:
-                problems.append(Problem(where, "each image once", f"{name!r} again", f"first {first_seen[position]}"))
-            else:
-                first_seen[position] = where
-                positions.append(position)
-        if not lines:
-            problems.append(Problem(path, "at least one image name", "an empty list"))
-        splits[split] = tuple(sorted(positions))
-    if problems:
-        raise UserError(problems, title="The split files do not fit the data:")
+    if rule.by == "files":
+        positions = read_split_files(index, rule.split_files or {})
+        if rule.group_regex is not None:
+            _refuse_torn(index, positions, rule.group_regex)
+        return Splits(positions)
+    if _last and _last[0][0] is index and _last[0][1] == rule:
+        return _last[0][2]
+    grouping = None
+    if rule.group_regex is not None or rule.on_leak == "group":
+        grouping = group_images(index, group_regex=rule.group_regex, join_near_duplicates=rule.on_leak == "group")
+    splits = Splits(split_records(index, rule, grouping), grouping)
+    _last[:] = [(index, rule, splits)]
     return splits
 
 
-def _read_lines(path: str, problems: list[Problem]) -> list[tuple[int, str]] | None:
-    """(line number, name) of each line that is not blank; None if the file cannot be read."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        problems.append(Problem(path, "a readable text file", error.strerror or str(error)))
-        return None
-    except UnicodeDecodeError:
-        problems.append(Problem(path, "UTF-8 text", "something else"))
-        return None
-    stripped = ((line_num, line.strip()) for line_num, line in enumerate(text.split("\n"), start=1))
-    return [(line_num, name.replace("\\", "/").removeprefix("./")) for line_num, name in stripped if name]
+def _refuse_torn(index: DataIndex, positions: Mapping[str, Sequence[int]], group_regex: str) -> None:
+    """Lists are taken as they are, and may not tear apart what the pattern says is together."""
+    split_of: dict[str, str] = {}
+    problems = {}
+    for split, ats in positions.items():
+        names = [index.records[at].file_name for at in ats]
+        for name, group in zip(names, group_names(names, group_regex), strict=True):
+            if split_of.setdefault(group, split) != split:
+                expected = f"all images of the group {group!r} in {split_of[group]}"
+                problems[group, split] = Problem("data.split_files", expected, f"{name} in {split}")
+    if problems:
+        raise UserError(problems.values(), title="The split files tear groups apart (data.split.group_regex):")
 
 
-def _nearest(name: str, names: Mapping[str, int]) -> str:
-    same_stem = [known for known in names if Path(known).stem == Path(name).stem]
-    near = same_stem[:1] or difflib.get_close_matches(name, list(names)[:20_000], n=1)
-    return f"did you mean {near[0]!r}?" if near else ""
+def split_records(index: DataIndex, rule: SplitRule, grouping: Grouping | None = None) -> dict[str, tuple[int, ...]]:
+    """Positions into ``index.records`` of each split, ascending, by the ratios.
+
+    Stratified by class (normal images are a class of their own), the same on every machine for the same file names,
+    labels, ratios and seed. A class in three or more images is in every split; one in two images is in train and test;
+    one in a single image is in train. No split with a ratio above 0 is empty. With groups, read groups for images
+    there; the ratios are still of images.
+
+    Args:
+        index: the data set.
+        rule: its ratios, seed and stratify count.
+        grouping: what must stay together.
+
+    Raises:
+        UserError: fewer images, or groups, than splits.
+    """
+    grouped = grouping is not None and grouping.num_groups < len(index.records)
+    num_units = grouping.num_groups if grouped and grouping else len(index.records)
+    num_splits = sum(ratio > 0 for ratio in rule.ratios)
+    if num_units < num_splits:
+        hint = "add images or name those of each split in data.split_files"
+        unit = "groups of images" if grouped else "images"
+        problem = Problem(str(index.data_dir), f"at least {num_splits} {unit}, one a split", f"{num_units}", hint)
+        raise UserError(problem)
+    strata = tuple(tuple(sorted(set(record.labels.class_nums.tolist()))) or (_NORMAL,) for record in index.records)
+    if grouped and grouping:
+        split_of = _split_groups(strata, grouping, rule)
+    elif rule.stratify:
+        split_of = stratify(strata, tuple(rule.ratios), rule.seed)
+    else:
+        split_of = _by_chance(len(index.records), rule)
+    return {name: tuple(i for i, at in enumerate(split_of) if at == j) for j, name in enumerate(SPLITS)}
+
+
+def _split_groups(strata: Sequence[tuple], grouping: Grouping, rule: SplitRule) -> Sequence[int]:
+    codes = {stratum: code for code, stratum in enumerate(sorted({s for many in strata for s in many}, key=str), 1)}
+    counts = np.zeros((grouping.num_groups, 1 + len(codes) * rule.stratify), np.int64)
+    np.add.at(counts[:, 0], grouping.group_of, 1)
+    if rule.stratify:
+        rows = np.repeat(grouping.group_of, [len(many) for many in strata])
+        columns = np.array([codes[stratum] for many in strata for stratum in many])
+        np.add.at(counts, (rows, columns), 1)
+    split_of: list[int] = stratify_groups(counts, rule.ratios, rule.seed)[grouping.group_of].tolist()
+    return split_of
+
+
+def _by_chance(num_images: int, rule: SplitRule) -> Sequence[int]:
+    """A random order, cut where the ratios say; no split with a ratio above 0 is empty."""
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(rule.seed)))
+    sizes = np.floor(np.array(rule.ratios) * num_images + 1e-9).astype(np.int64)
+    sizes = np.maximum(sizes, np.array(rule.ratios) > 0)
+    largest = int(np.argmax(rule.ratios))
+    sizes[largest] += num_images - sizes.sum()
+    split_of = np.empty(num_images, np.int64)
+    split_of[generator.permutation(num_images)] = np.repeat(np.arange(len(sizes)), sizes)
+    found: list[int] = split_of.tolist()
+    return found

@@ -65,14 +65,14 @@ def test_files_and_what_is_said(faulty, tmp_path, capsys):
 def test_settings_count(tmp_path, capsys):
     data_dir = generate(tmp_path / "data", num_images=40, size_hw=(96, 144)).data_dir
     config = write_config(data_dir, "  image_size: [96, 160]\n  classes: {1: scratch, 2: dent, 3: stain, 4: hole}\n")
-    run_command("check", "-c", config, "--report", tmp_path / "r.html", "data.split_seed=3")
+    run_command("check", "-c", config, "--report", tmp_path / "r.html", "data.split.seed=3")
     health = json.loads((tmp_path / "r.json").read_text())
     assert health["image_size_hw"] == [96, 160]
     assert {entry["name"] for entry in health["classes"]} == {"scratch", "dent", "stain", "hole"}
     from anomdet.data.dataset import TextLabelDataset
 
     for split, values in health["splits"].items():
-        dataset = TextLabelDataset(str(data_dir), split, split_seed=3)
+        dataset = TextLabelDataset(str(data_dir), split, split_rule={"seed": 3})
         assert values["images"] == len(dataset)
         assert values["objects"] == sum(len(dataset.get_data_info(at)["instances"]) for at in range(len(dataset)))
     (data_dir / "labels" / "part_00001.txt").write_text("1 2 3\n")

@@ -243,7 +243,7 @@ def test_the_log_tells_the_exposure_of_each_class(trained: Trained) -> None:
 
 @pytest.mark.parametrize(
     ("override", "words"),
-    [("data.split_seed=5", "the splits that the training began with, got other images in"), ("data.classes=null", "")],
+    [("data.split.seed=5", "the splits that the training began with, got other images in"), ("data.classes=null", "")],
 )
 def test_a_resume_on_other_data_is_refused(
     trained: Trained, tmp_path: Path, capsys: Capture, override: str, words: str
@@ -259,7 +259,7 @@ def test_a_resume_on_other_data_is_refused(
 
 def test_an_evaluation_on_other_splits_is_warned_of(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
     words = "it may have learned from some that it is measured on now"
-    for override, warned in (("data.split_seed=0", False), ("data.split_seed=5", True)):
+    for override, warned in (("data.split.seed=0", False), ("data.split.seed=5", True)):
         run_command("evaluate", "-c", trained.config, override, f"logging.log_dir={tmp_path}")
         assert (words in capsys.readouterr().out) == warned
 

@@ -155,7 +155,7 @@ def read_small(path: Path, header: Header, longest_px: int) -> NDArray[np.uint8]
         height, width = (-(-side // factor) for side in header.upright_hw)
         if pixels is not None and pixels.shape[:2] == (height, width):
             return shrink(pixels, longest_px, header.upright_hw)
-    return shrink(read_image(path), longest_px)
+    return shrink(read_image(path, max_megapixels=None), longest_px)
 
 
 def shrink(pixels: NDArray[np.uint8], longest_px: int, size_hw: tuple[int, int] | None = None) -> NDArray[np.uint8]:

@@ -77,7 +77,7 @@ def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, f
         image = images[file_at]
         assert image is not None
         try:
-            pixels = read_image(data_dir / "images" / image.name)
+            pixels = read_image(data_dir / "images" / image.name, max_megapixels=None)  # the check has its limit
         except UserError:
             continue
         chosen = np.flatnonzero((boxes.file_at == file_at) & usable)

@@ -315,11 +315,6 @@ ROWS: dict[str, Row] = {
         lambda c: c.model.data_preprocessor.std,
         [51.0, 102.0, 153.0],
     ),
-    "data.split_seed": (
-        ("data.split_seed=8",),
-        lambda c: [c[name].dataset.split_seed for name in LOADERS],
-        [8] * 3,
-    ),
     "metrics.matching_iou_threshold": (
         ("metrics.matching_iou_threshold=0.4",),
         lambda c: (c.val_evaluator.matching_iou_threshold, c.test_evaluator.matching_iou_threshold),
@@ -397,6 +392,13 @@ for _key, (_value, _by) in _POINT.items():
         (f"evaluation.operating_point.by={_by}", f"evaluation.operating_point.{_key}={str(_value).lower()}"),
         lambda c, k=_key: [c[name].operating_point[k] for name in ("val_evaluator", "test_evaluator")],  # type: ignore[misc]
         [_value] * 2,
+    )
+_SPLIT = {"by": "group", "group_regex": "^(a+)_", "stratify": False, "seed": 8, "on_leak": "group"}
+for _key, _value in _SPLIT.items():
+    ROWS[f"data.split.{_key}"] = (
+        (f"data.split.{_key}={str(_value).lower()}", *(("data.group_by=(b)",) if _key == "by" else ())),
+        lambda c, k=_key: [c[name].dataset.split_rule[k] for name in LOADERS],  # type: ignore[misc]
+        [_value] * 3,
     )
 # The command reads these from the settings, once everything is measured.
 _RATIOS = ("data.train_split=0.5", "data.val_split=0.3", "data.test_split=0.2")

@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomdet.data.splits import SPLITS, split_hash, split_records
+from anomdet.data.split_files import SPLITS, split_hash
+from anomdet.data.splits import SplitRule, make_splits
 from anomdet.data.stratify import stratify
 from anomdet.errors import UserError
 
 RATIOS = (0.7, 0.15, 0.15)
+
+
+def splits_of(index, **rule):
+    return make_splits(index, SplitRule(**rule)).positions
 
 
 def random_classes(rng: np.random.Generator, num_images: int, num_classes: int) -> list[list[int]]:
@@ -31,7 +36,7 @@ def classes_of(classes: list[list[int]], positions: tuple[int, ...]) -> list[set
 def test_every_class_of_three_images_is_in_every_split(make_index, seed):
     rng = np.random.default_rng(seed)
     classes = random_classes(rng, int(rng.integers(20, 400)), int(rng.integers(1, 12)))
-    splits = split_records(make_index(classes), ratios=RATIOS, seed=seed)
+    splits = splits_of(make_index(classes), ratios=RATIOS, seed=seed)
     assert tuple(splits) == SPLITS
     assert sorted(sum(splits.values(), ())) == list(range(len(classes)))
     for num in {num for many in classes for num in many}:
@@ -44,7 +49,7 @@ def test_every_class_of_three_images_is_in_every_split(make_index, seed):
 
 def test_shares_follow_the_ratios(make_index):
     classes = random_classes(np.random.default_rng(1), 3000, 6)
-    splits = split_records(make_index(classes), ratios=RATIOS, seed=0)
+    splits = splits_of(make_index(classes), ratios=RATIOS, seed=0)
     for ratio, positions in zip(RATIOS, splits.values(), strict=True):
         assert len(positions) / 3000 == pytest.approx(ratio, abs=0.01)
         for stratum in (*range(6), None):
@@ -55,9 +60,9 @@ def test_shares_follow_the_ratios(make_index):
 
 def test_positions_ascend_and_depend_on_the_seed_alone(make_index):
     index = make_index(random_classes(np.random.default_rng(2), 200, 4))
-    first = split_records(index, ratios=RATIOS, seed=5)
-    assert first == split_records(index, ratios=RATIOS, seed=5)
-    assert first != split_records(index, ratios=RATIOS, seed=6)
+    first = splits_of(index, ratios=RATIOS, seed=5)
+    assert first == splits_of(index, ratios=RATIOS, seed=5)
+    assert first != splits_of(index, ratios=RATIOS, seed=6)
     assert all(list(positions) == sorted(positions) for positions in first.values())
 
 
@@ -84,7 +89,7 @@ def test_the_same_under_any_hash_seed_and_known_to_this_file():
 
 @pytest.mark.parametrize(("num_images", "sizes"), [(3, [1, 1, 1]), (4, [2, 1, 1]), (5, [3, 1, 1]), (10, [6, 2, 2])])
 def test_tiny_data_sets_fill_every_split(make_index, num_images, sizes):
-    splits = split_records(make_index([[1]] * num_images), ratios=RATIOS, seed=0)
+    splits = splits_of(make_index([[1]] * num_images), ratios=RATIOS, seed=0)
     found = [len(positions) for positions in splits.values()]
     assert sum(found) == num_images and found[0] >= found[1] and min(found) >= 1
     assert found == sizes or num_images == 10
@@ -92,16 +97,16 @@ def test_tiny_data_sets_fill_every_split(make_index, num_images, sizes):
 
 def test_a_single_defect_goes_to_train(make_index):
     for num_normal in (2, 3, 9):
-        splits = split_records(make_index([[]] * num_normal + [[1]]), ratios=RATIOS, seed=0)
+        splits = splits_of(make_index([[]] * num_normal + [[1]]), ratios=RATIOS, seed=0)
         assert num_normal in splits["train"] and all(splits.values())
 
 
 @pytest.mark.parametrize("num_images", [1, 2])
 def test_fewer_images_than_splits(make_index, num_images):
     with pytest.raises(UserError, match="at least 3 images, one a split"):
-        split_records(make_index([[1]] * num_images), ratios=RATIOS, seed=0)
+        splits_of(make_index([[1]] * num_images), ratios=RATIOS, seed=0)
     if num_images == 2:
-        splits = split_records(make_index([[1]] * 2), ratios=(0.5, 0, 0.5), seed=0)
+        splits = splits_of(make_index([[1]] * 2), ratios=(0.5, 0, 0.5), seed=0)
         assert [len(positions) for positions in splits.values()] == [1, 0, 1]
 
 
@@ -136,7 +141,7 @@ def test_split_files(make_index, tmp_path):
     files = write_lists(
         tmp_path, train="\ufeff000003.png\n\nimages/000000.png\r\n", val="000001.png", test="./000002.png"
     )
-    splits = split_records(make_index([[1]] * 6), ratios=RATIOS, seed=0, split_files=files)
+    splits = splits_of(make_index([[1]] * 6), by="files", split_files=files)
     assert splits == {"train": (0, 3), "val": (1,), "test": (2,)}
 
 
@@ -144,7 +149,7 @@ def test_all_problems_of_split_files_at_once(make_index, tmp_path):
     files = write_lists(tmp_path, train="000000.png\n000000.png\n000009.png\n", val="\n000000.png\n000001.jpg\n")
     files["test"] = str(tmp_path / "none.txt")
     with pytest.raises(UserError) as caught:
-        split_records(make_index([[1]] * 3), ratios=RATIOS, seed=0, split_files=files)
+        splits_of(make_index([[1]] * 3), by="files", split_files=files)
     found = [(problem.where, problem.got, problem.hint) for problem in caught.value.problems]
     assert found == [
         (f"{files['train']}:2", "'000000.png' again", f"first {files['train']}:1"),
@@ -158,5 +163,5 @@ def test_all_problems_of_split_files_at_once(make_index, tmp_path):
 def test_empty_and_left_out_lists(make_index, tmp_path):
     files = write_lists(tmp_path, train="000000.png\n", val="")
     with pytest.raises(UserError) as caught:
-        split_records(make_index([[1]] * 3), ratios=RATIOS, seed=0, split_files=files)
+        splits_of(make_index([[1]] * 3), by="files", split_files=files)
     assert [problem.where for problem in caught.value.problems] == [files["val"], "split_files.test"]

@@ -1,0 +1,164 @@
+"""Hashes kept between runs, in the user's cache folder: a picture is read again only when its file has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.atomic import atomic_write
+from anomdet.data.leaks.hashes import HASH_BYTES, Hashes
+
+_VERSION = 1  # raised when hashes, pairs or likeness mean something else
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """What tells that image files are the same as before.
+
+    Args:
+        names: relative to images/.
+        sizes: ``(N,)`` bytes.
+        modified_ns: ``(N,)`` times of the last change.
+    """
+
+    names: tuple[str, ...]
+    sizes: NDArray[np.int64]
+    modified_ns: NDArray[np.int64]
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Stamps)
+            and self.names == other.names
+            and np.array_equal(self.sizes, other.sizes)
+            and np.array_equal(self.modified_ns, other.modified_ns)
+        )
+
+    def rows_as_in(self, kept: Stamps) -> NDArray[np.int64]:
+        """``(N,)`` row of the same unchanged file in ``kept``; -1: there is none."""
+        if self == kept:
+            return np.arange(len(self.names))
+        row_of = {name: row for row, name in enumerate(kept.names)}
+        rows = np.fromiter((row_of.get(name, -1) for name in self.names), np.int64, len(self.names))
+        if not len(kept.names):
+            return rows
+        same = (kept.sizes[rows] == self.sizes) & (kept.modified_ns[rows] == self.modified_ns)
+        return np.where((rows >= 0) & same, rows, -1)
+
+
+def stamp_files(folder: Path, names: Sequence[str]) -> Stamps:
+    """The stamps of image files; a file that is gone has -1 twice."""
+    sizes, times = np.full(len(names), -1, np.int64), np.full(len(names), -1, np.int64)
+    for row, name in enumerate(names):
+        with suppress(OSError):
+            stat = os.stat(f"{folder}/{name}")  # noqa: PTH116 (a Path costs more than the call)
+            sizes[row], times[row] = stat.st_size, stat.st_mtime_ns
+    return Stamps(tuple(names), sizes, times)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an earlier audit found.
+
+    Args:
+        stamps: of ``N`` files.
+        hashes: of these.
+        pairs: ``(P, 2)`` rows of near-duplicates.
+        distances: ``(P,)`` bits.
+        likeness: ``(P,)``.
+        complete: whether these are all pairs.
+    """
+
+    stamps: Stamps
+    hashes: Hashes
+    pairs: NDArray[np.int64]
+    distances: NDArray[np.int64]
+    likeness: NDArray[np.float32]
+    complete: bool = field(default=True)
+
+
+def nothing_kept() -> Kept:
+    none: NDArray[np.int64] = np.zeros(0, np.int64)
+    hashes = Hashes(np.zeros((0, HASH_BYTES), np.uint8), np.zeros(0, np.uint8))
+    return Kept(Stamps((), none, none), hashes, none.reshape(0, 2), none, none.astype(np.float32))
+
+
+def cache_dir() -> Path:
+    """``ANOMDET_CACHE_DIR``, or ``anomdet`` in the user's folder for what can be made again."""
+    own = os.environ.get("ANOMDET_CACHE_DIR")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anomdet"
+
+
+def cache_file(data_dir: Path) -> Path:
+    """Where the hashes of a data folder are kept."""
+    key = hashlib.sha256(os.fsencode(os.path.realpath(data_dir))).hexdigest()[:24]
+    return cache_dir() / "leaks" / f"{key}.npz"
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Of processes that want the same hashes one reads the images; the others wait, and find them in the cache.
+
+    Where the folder cannot be written, or the system has no such locks, each works for itself.
+    """
+    try:
+        import fcntl
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_suffix(".lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        yield
+        return
+    with lock:  # closing it gives it back, a kill too
+        yield
+
+
+def load(path: Path) -> Kept:
+    """What is kept; nothing if there is no such file, or it is damaged or of another version."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if int(file["version"]) != _VERSION:
+                return nothing_kept()
+            names = tuple(file["names"].tobytes().decode("utf-8", "surrogateescape").split("\0"))
+            kept = Kept(
+                Stamps(names, file["sizes"], file["modified_ns"]),
+                Hashes(file["bits"], file["states"]),
+                file["pairs"],
+                file["distances"],
+                file["likeness"],
+                bool(file["complete"]),
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return nothing_kept()
+    return kept if len(names) == len(kept.stamps.sizes) == len(kept.hashes.bits) else nothing_kept()
+
+
+def save(path: Path, kept: Kept) -> None:
+    """Write what is kept, atomically; where that is not possible, it is not kept."""
+    names = np.frombuffer("\0".join(kept.stamps.names).encode("utf-8", "surrogateescape"), np.uint8)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            np.savez(
+                file,
+                version=_VERSION,
+                names=names,
+                sizes=kept.stamps.sizes,
+                modified_ns=kept.stamps.modified_ns,
+                bits=kept.hashes.bits,
+                states=kept.hashes.states,
+                pairs=kept.pairs,
+                distances=kept.distances,
+                likeness=kept.likeness,
+                complete=kept.complete,
+            )

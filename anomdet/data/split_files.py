@@ -1,0 +1,111 @@
+"""The list files of splits: read, where the user names the images of each split, and written beside each run."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anomdet.atomic import write_text
+from anomdet.data.index import DataIndex
+from anomdet.errors import Problem, UserError
+
+SPLITS = ("train", "val", "test")
+FROZEN_DIR, FROZEN_NAME = "splits", "splits.json"
+FROZEN_VERSION = 1
+_MAX_HINTS = 20
+
+
+def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+    """Positions into ``index.records`` of each split, ascending; images in no list are left out.
+
+    Args:
+        index: the data set.
+        split_files: split name to a text file with one image name a line.
+
+    Raises:
+        UserError: everything that is wrong with the lists.
+    """
+    position_of = {record.file_name: record.img_id for record in index.records}
+    problems: list[Problem] = []
+    first_seen: dict[int, str] = {}
+    splits: dict[str, tuple[int, ...]] = {}
+    for split in SPLITS:
+        path = split_files.get(split)
+        if not path:
+            problems.append(Problem(f"split_files.{split}", "a text file with one image name a line", "nothing"))
+            continue
+        lines = _read_lines(path, problems)
+        if lines is None:
+            continue
+        positions = []
+        for line_num, name in lines:
+            where = f"{path}:{line_num}"
+            position = position_of.get(name, position_of.get(name.removeprefix("images/")))
+            if position is None:
+                hint = _nearest(name, position_of) if len(problems) < _MAX_HINTS else ""
+                problems.append(Problem(where, "the name of an image, relative to images/", repr(name), hint))
+            elif position in first_seen:
+                problems.append(Problem(where, "each image once", f"{name!r} again", f"first {first_seen[position]}"))
+            else:
+                first_seen[position] = where
+                positions.append(position)
+        if not lines:
+            problems.append(Problem(path, "at least one image name", "an empty list"))
+        splits[split] = tuple(sorted(positions))
+    if problems:
+        raise UserError(problems, title="The split files do not fit the data:")
+    return splits
+
+
+def split_hash(index: DataIndex, positions: Sequence[int]) -> str:
+    """SHA-256 (hex) over the file names of a split: two runs with the same hash saw the same images."""
+    text = "\n".join(index.records[position].file_name for position in positions)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int]], made_by: Mapping[str, Any]) -> Path:
+    """Write ``splits/train.txt``, ``val.txt``, ``test.txt`` and ``splits.json``: lists that make the same splits again.
+
+    Args:
+        log_dir: of the run.
+        index: the data set.
+        positions: of each split.
+        made_by: the settings behind them, for ``splits.json``.
+
+    Returns:
+        The folder.
+    """
+    folder = log_dir / FROZEN_DIR
+    folder.mkdir(exist_ok=True)
+    told = {}
+    for name, ats in positions.items():
+        names = [index.records[at].file_name for at in ats]
+        write_text(folder / f"{name}.txt", "".join(f"{file_name}\n" for file_name in names))
+        told[name] = {"file": f"{name}.txt", "num_images": len(names), "hash": split_hash(index, ats)}
+    about = {"version": FROZEN_VERSION, "data_dir": str(index.data_dir), "splits": told, "made_by": dict(made_by)}
+    write_text(folder / FROZEN_NAME, json.dumps(about, indent=2) + "\n")
+    return folder
+
+
+def _read_lines(path: str, problems: list[Problem]) -> list[tuple[int, str]] | None:
+    """(line number, name) of each line that is not blank; None if the file cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        problems.append(Problem(path, "a readable text file", error.strerror or str(error)))
+        return None
+    except UnicodeDecodeError:
+        problems.append(Problem(path, "UTF-8 text", "something else"))
+        return None
+    stripped = ((line_num, line.strip()) for line_num, line in enumerate(text.split("\n"), start=1))
+    return [(line_num, name.replace("\\", "/").removeprefix("./")) for line_num, name in stripped if name]
+
+
+def _nearest(name: str, names: Mapping[str, int]) -> str:
+    same_stem = [known for known in names if Path(known).stem == Path(name).stem]
+    near = same_stem[:1] or difflib.get_close_matches(name, list(names)[:20_000], n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
