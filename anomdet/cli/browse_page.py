@@ -193,7 +193,9 @@ def _make_thumbnails(
     kept = int(there.sum()) - len(wanted)
     there[wanted] = False
     todo = wanted[:limit]
-    typer.echo(f"open {page.path} now; {len(todo):,} thumbnails to make, {kept:,} kept")
+    none = len(there) - len(wanted) - kept
+    own = f"; {none:,} images need none" if none else ""
+    typer.echo(f"open {page.path} now; {len(todo):,} thumbnails to make, {kept:,} kept{own}")
     state = _State(page, there, {})
     state.write(done=not todo)
     try:

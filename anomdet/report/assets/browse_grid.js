@@ -57,7 +57,7 @@
   const makeCell = (place) => {
     const at = found[place];
     const { smallest, names } = browse.data;
-    const facts = [browse.stateName(at), smallest[at] >= 0 ? `min ${browse.px(smallest[at])}` : "", browse.splitName(at)];
+    const facts = [browse.stateName(at), smallest[at] >= 0 ? `min ${browse.px(smallest[at]).replace(" px", "")}` : "", browse.splitName(at)];
     const cell = browse.make(
       "div",
       { class: "cell", role: "option", id: `cell-${place}`, "aria-label": label(at), "aria-setsize": found.length },
