@@ -38,6 +38,8 @@ def _memory_gb() -> float | None:
 
 def _gpu() -> tuple[str | None, float | None]:
     """Name and memory of the first GPU, by nvidia-smi; only the driver's presence where that does not answer."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):  # hidden, as torch understands it
+        return None, None
     driver = Path("/proc/driver/nvidia/version").exists()
     smi = shutil.which("nvidia-smi")
     if smi is not None:

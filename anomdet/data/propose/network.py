@@ -9,9 +9,9 @@ import numpy as np
 from anomdet.data.facts import SMALL_PX, DataFacts
 from anomdet.data.propose.terms import Choice, Machine, Preset
 
-# Memory as measured by benchmarks/train_memory.py.
+# Memory as measured by benchmarks/train_memory.py, on a CPU in float32: for a GPU on the safe side.
 CPU = Preset("cpu_small", 4, 320, 640, 1.1, 0.75, 2500, 5)
-GPU = Preset("default", 16, 640, 1024, 1.5, 3.0, 5000, 12)
+GPU = Preset("default", 16, 640, 1024, 1.5, 1.7, 5000, 12)
 
 STRIDE = 32  # of the coarsest map of most networks: sizes are multiples of it
 MAX_SMALL_SHARE = 0.1  # of boxes below SMALL_PX, before a larger size is taken

@@ -175,7 +175,11 @@ def test_nvidia_smi_is_read(tmp_path, monkeypatch):
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho 'NVIDIA A100, PCIe, 40960'\n")
     tool.chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert machine._gpu() == ("NVIDIA A100, PCIe", pytest.approx(42.95, abs=0.01))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert machine._gpu() == (None, None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     tool.write_text("#!/bin/sh\necho 'No devices were found'\nexit 6\n")
     assert machine._gpu()[1] is None
