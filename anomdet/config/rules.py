@@ -59,6 +59,7 @@ BACKBONE_FILE, MODEL_FILE = ("model", "custom_backbone_file"), ("model", "custom
 NUM_CLASSES, CLASSES = ("model", "num_classes"), ("data", "classes")
 RATIOS = (("data", "train_split"), ("data", "val_split"), ("data", "test_split"))
 SPLIT_FILES = ("data", "split_files")
+STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
 
 
 def _one_name(facts: Facts) -> None:
@@ -133,6 +134,13 @@ def _files(facts: Facts) -> None:
             facts.report.add(path, expected, got, "" if Path(name).is_absolute() else hint)
 
 
+def _static_graph(facts: Facts) -> None:
+    """DDP counts the uses of each weight in the first step, which without a reduction fails an assertion of its own."""
+    if facts.value(STATIC_GRAPH) and facts.value(ACCUMULATION) > 1:
+        expected = f"false, since training.accumulation_steps is {facts.value(ACCUMULATION)}"
+        facts.report.add(STATIC_GRAPH, expected, "true", "DDP cannot do both")
+
+
 _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((NAME, DETECTION_MODEL), _known_name),
     ((NAME, DETECTION_MODEL), _one_name),
@@ -142,4 +150,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((CLASSES,), _class_names),
     ((*RATIOS, SPLIT_FILES), _ratios),
     ((BACKBONE_FILE, MODEL_FILE, SPLIT_FILES), _files),
+    ((STATIC_GRAPH, ACCUMULATION), _static_graph),
 )

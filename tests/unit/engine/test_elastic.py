@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ class Loader:
     def __init__(self, batch_size: int, world_size: int) -> None:
         self.batch_size = batch_size
         self.sampler = SimpleNamespace(num_draws=67)
-        self.length = -(-(-(-67 // world_size)) // batch_size)
+        self.length = math.ceil(math.ceil(67 / world_size) / batch_size)
 
     def __len__(self) -> int:
         return self.length
