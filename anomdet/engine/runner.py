@@ -95,13 +95,15 @@ class InspectionRunner(Runner):
         with contextlib.suppress(OSError):  # not empty, or another process was faster
             Path(self._log_dir).rmdir()
         self._log_dir = self.work_dir
+        if self.watch is not None:
+            self.watch.runner = self
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """MMEngine's; of many processes each is watched from here on."""
         super().setup_env(env_cfg)
         if self.world_size > 1:
             timeout_s = env_cfg.get("dist_cfg", {}).get("timeout", _TIMEOUT_S)
-            self.watch = watch(self, self.rank, self.world_size, timeout_s)
+            self.watch = watch(self.rank, self.world_size, timeout_s)
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """MMEngine's; the watch learns where the process stands, before any hook runs."""

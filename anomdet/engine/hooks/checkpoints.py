@@ -55,7 +55,7 @@ class BestAndLastHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         watch = _watch(runner)
         if watch is not None:
-            self.signals.is_silent, self.signals.pause_s = runner.rank != 0, _SAME_SIGNAL_S
+            self.signals.is_silent, self.signals.pause_s = True, _SAME_SIGNAL_S
             watch.checkpoint = self.out_dir / LAST_NAME
             accumulated = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
             watch.arm(_step(runner, runner.train_loop.first_batch) - 1, len(runner.train_dataloader), accumulated)

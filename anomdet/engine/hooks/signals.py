@@ -19,7 +19,7 @@ class Signals:
 
     Attributes:
         noted: the signal.
-        is_silent: say nothing of it: another process does.
+        is_silent: say nothing of it: the watch of many processes does.
         pause_s: a second one so soon is the first one again: from the terminal and from torchrun, for one Ctrl-C.
     """
 

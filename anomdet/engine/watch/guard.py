@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _ANSWER_S = 15.0  # the store's, at most
 _ENDS_AFTER_S = 3.0  # after another one's end: torchrun is to see that one first
+_SAME_SIGNAL_S = 2.0  # one Ctrl-C comes from the terminal and from torchrun
 _STUCK_S = 5.0  # in one place, after a signal on which there is no agreement
 _HEEDED = (signal.SIGINT, signal.SIGTERM)
 
@@ -45,10 +46,11 @@ class Guard:
 
     def __init__(self, watch: Watch, timeout_s: float) -> None:
         self.watch = watch
-        self.timeout_s, self.limit_s = timeout_s, limit(timeout_s)
+        self.limit_s = limit(timeout_s)
         self._read_end, self._write_end = os.pipe()
-        self._moves, self._since = -1, time.monotonic()
-        self._ended_at = 0.0
+        self._seen: tuple = ()
+        self._since = time.monotonic()
+        self._ended_at = self._signalled_at = self._leaves_at = 0.0
         self._signalled = 0
 
     def hear_signals(self) -> None:
@@ -71,16 +73,23 @@ class Guard:
             self._look(time.monotonic())
 
     def _heed(self, numbers: bytes) -> None:
+        now = time.monotonic()
         for number in numbers:
             if number in _HEEDED:
+                if self._signalled and now - self._signalled_at > _SAME_SIGNAL_S:
+                    self._leaves_at = now + _ENDS_AFTER_S  # should the main thread not come back to hear it
+                elif not self._signalled:
+                    self._signalled_at = now
                 self._signalled = number
                 self.watch.signal = self.watch.signal or (number if self.watch.armed else 0)
                 self.watch.wake.set()
 
     def _look(self, now: float) -> None:
-        watch, moves = self.watch, self.watch.place[1]
-        if moves != self._moves:
-            self._moves, self._since = moves, now
+        watch = self.watch
+        if watch.stands != self._seen:
+            self._seen, self._since = watch.stands, now
+        if self._leaves_at and now > self._leaves_at:
+            _leave(128 + self._signalled)
         if watch.has_ended:
             self._ended_at = self._ended_at or now
             if self._signalled or now - self._ended_at > _ENDS_AFTER_S:
@@ -93,7 +102,7 @@ class Guard:
         first = self.watch.read(_ANSWER_S)
         time.sleep(3 * self.watch.interval_s)
         second = self.watch.read(_ANSWER_S)
-        if self.watch.is_closing or self.watch.place[1] != self._moves:
+        if self.watch.is_closing or self.watch.stands != self._seen:
             return
         if not first or not second:
             self._lost_the_store(stood_s)

@@ -18,7 +18,7 @@ from typing import Any
 from torch.distributed import DistError
 
 from anomdet.engine.watch.board import Board
-from anomdet.engine.watch.guard import Guard
+from anomdet.engine.watch.guard import Guard, say
 from anomdet.engine.watch.judge import Report
 from anomdet.engine.watch.place import frames_of, point, stand
 from anomdet.engine.watch.processes import pid_space
@@ -44,7 +44,7 @@ class Watch:
         stop: the agreement on the last step, when a signal comes.
         armed: whether the main thread heeds signals at the end of a step, so that one is to be agreed on.
         warned: the warnings of this process's log.
-        runner: the newest Runner.
+        runner: the newest Runner that is whole.
         place: hook points passed that all processes pass alike; all hook points; the last one; its batch.
         signal: that came to this process while it was armed; 0: none.
         is_closing: the work is done.
@@ -84,6 +84,14 @@ class Watch:
     def has_begun(self) -> bool:
         """Whether a training or a test is under way."""
         return self.place[0] > 0
+
+    @property
+    def stands(self) -> tuple[int, int, bool, str]:
+        """Changes when the main thread moves: hook points, and what its stack told last.
+
+        One that begins to wait has moved: the time before, in which it read an index or measured, is its own.
+        """
+        return self.place[1], self._report.depth, self._report.waits, self._report.where
 
     @property
     def name(self) -> str:
@@ -177,6 +185,8 @@ class Watch:
                 self.board.request_stop(self.signal)
             if number := self.board.stop_requested():
                 self.board.hold(self.stop.hold(number))
+                if self.rank == 0 and not self.has_ended:
+                    say("\nfinishing the step under way and saving; a second signal leaves at once")
         if self.stop.is_open:
             self.stop.agree(self.board.held())
 
@@ -189,11 +199,10 @@ def running() -> Watch | None:
     return _running
 
 
-def watch(runner: Any, rank: int, world_size: int, timeout_s: float) -> Watch:
+def watch(rank: int, world_size: int, timeout_s: float) -> Watch:
     """Begin to watch this process, or go on for another Runner of it."""
     global _running
     if _running is None or _running.is_closing:
         _running = Watch(rank, world_size, timeout_s)
         _running.start()
-    _running.runner = runner
     return _running
