@@ -15,7 +15,7 @@ from typing import Any
 
 import typer
 
-from anomdet.cli.ranks import is_main_process, says_first
+from anomdet.cli.peers import leave, own_words
 from anomdet.errors import Problem, UserError
 
 _LESS_MEMORY = "lower training.batch_size or data.image_size, or choose a smaller model"
@@ -37,9 +37,9 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
         with _sigterm_raises():
             result = work()
         sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        return leave(result if isinstance(result, int) else 0)
     except SystemExit as error:
-        return error.code if isinstance(error.code, int) else 1
+        return leave(error.code if isinstance(error.code, int) else 1)
     except BrokenPipeError:
         _silence_stdout()
         return 1
@@ -47,9 +47,9 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
         if debug:
             traceback.print_exc()
         message, code = explain(error, arguments)
-        if is_main_process() if code >= 128 else says_first(message):  # of many processes one tells it
-            _say(message)
-        return code
+        if told := own_words(error, message, code):  # of many processes one tells it
+            _say(told)
+        return leave(code)
 
 
 def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, int]:

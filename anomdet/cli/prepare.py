@@ -194,7 +194,11 @@ def _scale_learning_rate(config: Any) -> list[str]:
 
 
 def _set_processes(config: Any, on_gpu: bool) -> None:
-    """Under torchrun: one process a rank; on a CPU with gloo, which needs no device."""
+    """Under torchrun: one process a rank; on a CPU with gloo, which needs no device.
+
+    Raises:
+        UserError: a backend or a number of processes that this machine cannot have.
+    """
     if num_processes() <= 1:
         config.launcher = "none"
         return
@@ -205,6 +209,7 @@ def _set_processes(config: Any, on_gpu: bool) -> None:
     options = {**DistributedSettings().model_dump(), **config.get("distributed", {})}
     timeout = timedelta(minutes=options["timeout_minutes"])
     backend = options["backend"] if options["backend"] != "auto" else "nccl" if on_gpu else "gloo"
+    _check_device(backend, on_gpu)
     config.env_cfg.dist_cfg = dict(backend=backend, timeout=timeout.total_seconds())
     config.model_wrapper_cfg = dict(
         type="MMDistributedDataParallel",
@@ -212,15 +217,31 @@ def _set_processes(config: Any, on_gpu: bool) -> None:
         find_unused_parameters=options["find_unused_parameters"],
         static_graph=options["static_graph"],
     )
-    if on_gpu:
-        config.sync_bn = "torch" if options["sync_bn"] else None
+    config.sync_bn = "torch" if on_gpu and options["sync_bn"] else None
+    if not config.sync_bn:
+        config.custom_hooks = [*config.get("custom_hooks", []), dict(type="anomdet.SameBuffersHook")]
+    if on_gpu:  # the Runner takes the process's GPU, then makes the process group
         return
     import torch.distributed as dist
 
     if not dist.is_initialized():
         dist.init_process_group(backend, timeout=timeout)
     config.model_wrapper_cfg["device_ids"] = None
-    config.custom_hooks = [*config.get("custom_hooks", []), dict(type="anomdet.SameBuffersHook")]
+
+
+def _check_device(backend: str, on_gpu: bool) -> None:
+    """Before nccl or CUDA say it in their words; LOCAL_RANK is filled in where a launcher sets none (PyTorchJob)."""
+    import torch
+
+    if backend == "nccl" and not on_gpu:
+        raise UserError(Problem("distributed.backend", "auto or gloo, as there is no GPU here", "'nccl'"))
+    if not on_gpu:
+        return
+    gpus = torch.cuda.device_count()
+    local_rank = int(os.environ.setdefault("LOCAL_RANK", str(int(os.environ.get("RANK", "0")) % gpus)))
+    if local_rank >= gpus:
+        got = f"process {local_rank} of this machine, counted from 0"
+        raise UserError(Problem("torchrun --nproc_per_node", f"at most {gpus}, one process a GPU", got))
 
 
 def build_loader(config: Any) -> Any:

@@ -14,6 +14,7 @@ import yaml
 
 from anomdet.cli.blame import blame, blame_user_file
 from anomdet.cli.failures import machine_limit
+from anomdet.cli.peers import lost_another
 from anomdet.config.load import load_settings
 from anomdet.config.preset_names import MMDET_PREFIX
 from anomdet.config.problems import did_you_mean, nearest
@@ -60,7 +61,7 @@ class Run:
         except (UserError, OSError):
             raise
         except Exception as error:
-            if machine_limit(error):
+            if machine_limit(error) or lost_another(error):
                 raise
             if told := blame_user_file(error, self._user_files()):
                 raise told from error

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from anomdet.cli.failures import interruption
-from anomdet.cli.ranks import is_main_process, may_restart
+from anomdet.cli.ranks import is_main_process, may_restart, num_processes
 from anomdet.cli.run_config import Run, load_run
 from anomdet.cli.split_record import log_splits, look_at_splits, write_splits
 from anomdet.errors import Problem, UserError
@@ -74,8 +74,10 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
 
 
 def _resume_command(config_path: str | Path, overrides: Sequence[str]) -> str:
-    """What resumes this training, by the script that it was started with."""
+    """What resumes this training, by the script that it was started with; torchrun does not tell its own arguments."""
     script = Path(sys.argv[0])
+    if num_processes() > 1:
+        return "the same command, with --resume"
     if script.name != "train.py":
         return shlex.join(["anomdet", "train", "--config", str(config_path), *overrides, "--resume"])
     if script.parent.name != "tools":

@@ -65,6 +65,7 @@ RATIOS = (("data", "train_split"), ("data", "val_split"), ("data", "test_split")
 SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
 SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
 POINT = ("evaluation", "operating_point")
+STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
 
 
 def _one_name(facts: Facts) -> None:
@@ -157,6 +158,13 @@ def _files(facts: Facts) -> None:
             facts.report.add(path, expected, got, "" if Path(name).is_absolute() else hint)
 
 
+def _static_graph(facts: Facts) -> None:
+    """DDP counts the uses of each weight in the first step, which without a reduction fails an assertion of its own."""
+    if facts.value(STATIC_GRAPH) and facts.value(ACCUMULATION) > 1:
+        expected = f"false, since training.accumulation_steps is {facts.value(ACCUMULATION)}"
+        facts.report.add(STATIC_GRAPH, expected, "true", "DDP cannot do both")
+
+
 def _operating_point(facts: Facts) -> None:
     """A demand that `by` does not look at would be thought to hold."""
     by = facts.value((*POINT, "by"))
@@ -184,4 +192,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((SPLIT_BY, GROUP_REGEX, SPLIT_FILES, GROUP_BY), _split_by),
     ((BACKBONE_FILE, MODEL_FILE, SPLIT_FILES), _files),
     ((POINT,), _operating_point),
+    ((STATIC_GRAPH, ACCUMULATION), _static_graph),
 )

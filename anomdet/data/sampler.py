@@ -19,22 +19,32 @@ _ORDER_STREAM = 2  # apart from those of the draws
 
 
 class _EpochSampler(Sampler[int]):
-    """Shares one global order of an epoch over the ranks: rank r takes the positions r, r + world, ..."""
+    """Shares one global order of an epoch over the ranks: rank r takes the positions r, r + world, ...
+
+    The order is the same for any number of ranks; where it does not go into them, its first draws come again at last.
+
+    Attributes:
+        num_draws: of the order, without those that come again.
+    """
 
     def __init__(self, dataset: Any, seed: int | None, num_draws: int, *, round_up: bool) -> None:
         self.dataset = dataset
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
         self.rank, self.world_size = get_dist_info()
-        self.total_size = math.ceil(num_draws / self.world_size) * self.world_size if round_up else num_draws
+        self.num_draws, self.round_up = num_draws, round_up
+        self.total_size = self._rounded(num_draws)
         self.skipped = 0
+
+    def _rounded(self, num_draws: int) -> int:
+        return math.ceil(num_draws / self.world_size) * self.world_size if self.round_up else num_draws
 
     def set_epoch(self, epoch: int) -> None:
         """Another epoch, another order, from its start."""
         self.epoch, self.skipped = epoch, 0
 
     def skip(self, num_draws: int) -> None:
-        """Leave out the first draws of this rank in this epoch, which an interrupted training has had already."""
+        """Leave out the first draws of all ranks in this epoch, which an interrupted training has had already."""
         self.skipped = num_draws
 
     def expected_draws(self) -> NDArray[np.float64]:
@@ -50,9 +60,9 @@ class _EpochSampler(Sampler[int]):
         generator = np.random.Generator(
             np.random.PCG64(np.random.SeedSequence((self.seed, epoch), spawn_key=(_ORDER_STREAM,)))
         )
-        order: NDArray[np.integer] = np.resize(self._order(generator), self.total_size)[self.rank :: self.world_size]
-        positions = range(self.rank, self.total_size, self.world_size)
-        order, positions = order[self.skipped :], positions[self.skipped :]
+        end = self.skipped + self._rounded(max(self.num_draws - self.skipped, 0))
+        positions = range(self.skipped + self.rank, end, self.world_size)
+        order = np.resize(self._order(generator), end)[positions.start :: self.world_size]
         for index, position in zip(order, positions, strict=True):
             yield Draw(index, self.seed, epoch, position)
 
@@ -89,12 +99,10 @@ class _WeightedSampler(_EpochSampler):
     Attributes:
         expected: draws of each image ``(N,)`` in an epoch, up to a common factor.
         is_normal: images without objects ``(N,)``, which have their expected number as a group.
-        num_draws: of an epoch over all ranks.
     """
 
     expected: NDArray[np.float64]
     is_normal: NDArray[np.bool_]
-    num_draws: int
 
     def expected_draws(self) -> NDArray[np.float64]:
         """Of the plan; the draws of one epoch differ from it by less than one for each image."""
@@ -153,7 +161,6 @@ class BalancedSampler(_WeightedSampler):
             limit = "" if replacement else f" and <= {num_possible}, as each image comes once"
             raise UserError(Problem("num_samples", f"a number >= 1{limit}", str(num_samples)))
         super().__init__(dataset, seed, num_samples, round_up=True)
-        self.num_draws = self.total_size if replacement else num_samples
         self.expected = self.probabilities * self.num_draws
         if not replacement:
             self.expected = cap_at_one(self.expected)
@@ -183,7 +190,6 @@ class RepeatFactorSampler(_WeightedSampler):
         self.is_normal = counts.sum(axis=1) == 0
         self.expected = repeat_factors(counts, threshold)
         super().__init__(dataset, seed, math.ceil(self.expected.sum()), round_up=True)
-        self.num_draws = self.total_size
 
 
 def _class_counts(dataset: Any, sampler: str) -> NDArray[np.integer]:

@@ -28,9 +28,10 @@ class InspectionTrainLoop(EpochBasedTrainLoop):
 
     Attributes:
         first_batch: batches of the epoch under way that an interrupted training has done already.
+        first_draw: draws of all processes in these batches.
     """
 
-    first_batch = 0
+    first_batch = first_draw = 0
 
     def run_epoch(self) -> None:
         """The rest of one epoch."""
@@ -48,7 +49,7 @@ class InspectionTrainLoop(EpochBasedTrainLoop):
         """Those of the epoch from ``first`` on; our samplers leave the earlier ones out before any image is read."""
         sampler = self.dataloader.sampler
         if first and hasattr(sampler, "skip"):
-            sampler.skip(first * (self.dataloader.batch_size or 1))
+            sampler.skip(self.first_draw)
             return iter(self.dataloader)
         return itertools.islice(self.dataloader, first, None)
 

@@ -21,10 +21,14 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compr
 
 import anomdet
 from anomdet.engine.checkpoint import load_checkpoint, load_weights, use_safe_loading
+from anomdet.engine.elastic import fit_to_processes
 from anomdet.engine.shared_averages import share_averages
+from anomdet.engine.watch.warned import collect_warnings
+from anomdet.engine.watch.watch import Watch, watch
 from anomdet.registry import RUNNERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
+_TIMEOUT_S = 600.0
 _FORMAT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
 
 
@@ -83,6 +87,7 @@ class InspectionRunner(Runner):
     """A Runner that writes ``<work_dir>/<log_name>`` and nothing else of its own; ``cfg.log_name=None``: no file."""
 
     _log_dir: str
+    watch: Watch | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         use_safe_loading()
@@ -90,6 +95,21 @@ class InspectionRunner(Runner):
         with contextlib.suppress(OSError):  # not empty, or another process was faster
             Path(self._log_dir).rmdir()
         self._log_dir = self.work_dir
+        if self.watch is not None:
+            self.watch.runner = self
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """MMEngine's; of many processes each is watched from here on."""
+        super().setup_env(env_cfg)
+        if self.world_size > 1:
+            timeout_s = env_cfg.get("dist_cfg", {}).get("timeout", _TIMEOUT_S)
+            self.watch = watch(self.rank, self.world_size, timeout_s)
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """MMEngine's; the watch learns where the process stands, before any hook runs."""
+        if self.watch is not None:
+            self.watch.at(fn_name, kwargs.get("batch_idx", 0))
+        super().call_hook(fn_name, **kwargs)
 
     def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **_: Any) -> MMLogger:
         level = logging.getLevelName(log_level) if isinstance(log_level, str) else log_level
@@ -106,6 +126,8 @@ class InspectionRunner(Runner):
             handler.setLevel(level if self.rank == 0 else logging.ERROR)
             handler.addFilter(_OwnLines(level))
             logger.handlers.append(handler)
+        if self.watch is not None:
+            collect_warnings(self.watch.warned, logger, self.rank)
         return logger
 
     def open_log(self, name: str) -> None:
@@ -144,6 +166,11 @@ class InspectionRunner(Runner):
             UserError: unreadable, not weights only, or another model's.
         """
         checkpoint = load_checkpoint(filename, map_location)
+        if self._resume and self._train_loop is not None:
+            scale_lr = bool(self.cfg.get("scale_lr"))
+            note = fit_to_processes(checkpoint, self.train_dataloader, self.world_size, scale_lr=scale_lr)
+            if note:
+                self.logger.warning(note)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         starting = self._train_loop is not None and not self._resume

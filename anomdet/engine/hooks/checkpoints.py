@@ -13,10 +13,12 @@ from anomdet.engine.checkpoint import Progress, collect_checkpoint, save_atomica
 from anomdet.engine.hooks.epochs import ends_with_validation
 from anomdet.engine.hooks.monitor import is_better, worst
 from anomdet.engine.hooks.signals import Signals
+from anomdet.engine.watch.watch import Watch
 from anomdet.registry import HOOKS
 
 BEST_NAME = "best_model.pth"
 LAST_NAME = "last.pth"
+_SAME_SIGNAL_S = 2.0
 
 
 @HOOKS.register_module()
@@ -24,7 +26,7 @@ class BestAndLastHook(Hook):
     """Keeps two checkpoints.
 
     ``last.pth`` is written at the end of each epoch, before and after its validation, and when Ctrl-C or SIGTERM ends
-    the training in the middle of an epoch (in a training of one process; many processes fall back to their last epoch).
+    the training in the middle of an epoch. Many processes agree on the step after which they stop; rank 0 writes.
 
     Args:
         out_dir: the folder, made if missing.
@@ -51,27 +53,44 @@ class BestAndLastHook(Hook):
                 path.unlink(missing_ok=True)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        if runner.world_size == 1:
+        watch = _watch(runner)
+        if watch is not None:
+            self.signals.is_silent, self.signals.pause_s = True, _SAME_SIGNAL_S
+            watch.checkpoint = self.out_dir / LAST_NAME
+            accumulated = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
+            watch.arm(_step(runner, runner.train_loop.first_batch) - 1, len(runner.train_dataloader), accumulated)
+        if watch is not None or runner.world_size == 1:
             self.signals.watch()
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        watch = _watch(runner)
+        if watch is not None and not watch.stop.begin(_step(runner, batch_idx)):
+            self._leave(watch)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        if self.signals.noted is None or not runner.optim_wrapper.should_update():
+        watch = _watch(runner)
+        if watch is None and (self.signals.noted is None or not runner.optim_wrapper.should_update()):
             return  # in the middle of an accumulation the gradients would be lost
-        # The loop counts the iteration only after this hook.
-        self._save(runner, LAST_NAME, Progress(epoch=runner.epoch, batch=batch_idx + 1, iter=runner.iter + 1))
-        self.signals.act()
+        if watch is not None and not watch.stop.is_due(_step(runner, batch_idx)):
+            return
+        if watch is None or not watch.stop.has_failed:
+            # The loop counts the iteration only after this hook.
+            self._save(runner, LAST_NAME, Progress(epoch=runner.epoch, batch=batch_idx + 1, iter=runner.iter + 1))
+        self._leave(watch)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        num_batches = len(runner.train_dataloader)
+        num_batches, watch = len(runner.train_dataloader), _watch(runner)
         if ends_with_validation(runner):  # the epoch is not over; a training that is killed goes on from here
             progress = Progress(epoch=runner.epoch, batch=num_batches, iter=runner.iter)
         else:
             progress = Progress(epoch=runner.epoch + 1, batch=0, iter=runner.iter)
         self._save(runner, LAST_NAME, progress)
-        if self.signals.noted is not None:
-            self.signals.act()
+        if watch is not None:
+            watch.armed = False
+        if self.signals.noted is not None if watch is None else watch.stop.is_over(_step(runner, num_batches - 1)):
+            self._leave(watch)
         self.signals.release()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
@@ -89,11 +108,19 @@ class BestAndLastHook(Hook):
         if best and runner._resume:
             self.best_score, self.best_epoch = best["score"], best["epoch"]
             self.last = Progress.of(meta)
-            runner.train_loop.first_batch = self.last.batch
+            runner.train_loop.first_batch, runner.train_loop.first_draw = self.last.batch, meta.get("draws", 0)
 
     def close(self) -> None:
         """Give the signals back, however the training ended."""
         self.signals.release()
+
+    def _leave(self, watch: Watch | None) -> None:
+        """Do what the signal would have done at once, in all processes together."""
+        if watch is not None:
+            if watch.stop.last is not None:
+                watch.wait_until_saved()
+            self.signals.noted = self.signals.noted or watch.stop.number
+        self.signals.act()
 
     def _save(
         self,
@@ -113,6 +140,16 @@ class BestAndLastHook(Hook):
         save_atomically(checkpoint, self.out_dir / name)
         if name == LAST_NAME:
             self.last = progress
+
+
+def _watch(runner: Runner) -> Watch | None:
+    """Of a process of many."""
+    return getattr(runner, "watch", None)
+
+
+def _step(runner: Runner, batch_idx: int) -> int:
+    """Counts the steps from 1 on, over all epochs of the length that they have now."""
+    return int(runner.epoch) * len(runner.train_dataloader) + batch_idx + 1
 
 
 def _operating_point(runner: Runner) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -14,10 +15,19 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
-    """Between :meth:`watch` and :meth:`release` a first signal is only noted; a second one acts as before."""
+    """Between :meth:`watch` and :meth:`release` a first signal is only noted; a second one acts as before.
+
+    Attributes:
+        noted: the signal.
+        is_silent: say nothing of it: the watch of many processes does.
+        pause_s: a second one so soon is the first one again: from the terminal and from torchrun, for one Ctrl-C.
+    """
 
     def __init__(self) -> None:
         self.noted: int | None = None
+        self.is_silent = False
+        self.pause_s = 0.0
+        self._noted_at = 0.0
         self._before: dict[int, Any] = {}
         self._owner = os.getpid()
 
@@ -51,7 +61,11 @@ class Signals:
         if os.getpid() != self._owner:  # a process that loads images: the main one tells it when to leave
             return
         if self.noted is not None:
-            self.act()
-        self.noted = number
+            if time.monotonic() - self._noted_at >= self.pause_s:
+                self.act()
+            return
+        self.noted, self._noted_at = number, time.monotonic()
+        if self.is_silent:
+            return
         with contextlib.suppress(OSError):
             os.write(2, _PATIENCE)  # a print may be under way: sys.stderr is not safe in here

@@ -96,12 +96,31 @@ def test_skipping_leaves_the_first_draws_out(monkeypatch, name, world_size):
         monkeypatch.setattr(sampler_module, "get_dist_info", lambda rank=rank: (rank, world_size))
         sampler = BUILDERS[name]()
         sampler.set_epoch(0)
-        sampler.skip(20)
+        sampler.skip(20 * world_size)
         rest = list(sampler)
         assert [vars(draw) for draw in rest] == [vars(draw) for draw in whole[rank][20:]]
         assert rest == whole[rank][20:] and len(sampler) == len(whole[rank])
         sampler.set_epoch(1)
         assert len(list(sampler)) == len(sampler)  # only in that epoch
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize(("before", "now"), [(1, 2), (2, 1), (4, 3), (3, 4)])
+def test_another_number_of_ranks_goes_on_with_the_same_order(monkeypatch, name, before, now):
+    """Of an epoch begun by some ranks and ended by others, no draw is left out and only the last may come again."""
+    order = on_ranks(monkeypatch, 1, BUILDERS[name])[0]
+    done = 5 * before
+    first = [draw for part in on_ranks(monkeypatch, before, BUILDERS[name]) for draw in part[:5]]
+    rest = []
+    for rank in range(now):
+        monkeypatch.setattr(sampler_module, "get_dist_info", lambda rank=rank: (rank, now))
+        sampler = BUILDERS[name]()
+        sampler.set_epoch(0)
+        sampler.skip(done)
+        rest += list(sampler)
+    found = sorted((draw.position, int(draw)) for draw in [*first, *rest])
+    assert found[: len(order)] == [(draw.position, int(draw)) for draw in order]
+    assert len(found) - len(order) < now  # so that all ranks have equally many
 
 
 def test_repeat_factors_are_those_of_mmdetection():

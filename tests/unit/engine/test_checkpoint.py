@@ -203,8 +203,11 @@ def fake_runner() -> Any:
         model=model,
         iter=12,
         seed=7,
+        world_size=2,
         cfg=SimpleNamespace(pretty_text="a = 1\n"),
-        train_dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo={"classes": ("a",), "class_nums": (4,)})),
+        train_dataloader=SimpleNamespace(
+            batch_size=4, dataset=SimpleNamespace(metainfo={"classes": ("a",), "class_nums": (4,)})
+        ),
         message_hub=state,
         optim_wrapper=state,
         param_schedulers=[state],
@@ -218,9 +221,8 @@ def test_collect_checkpoint(tmp_path: Path) -> None:
     best = {"score": 0.5, "epoch": 2, "monitor": "mAP"}
     full = collect_checkpoint(runner, progress=Progress(epoch=3, batch=5, iter=12), best=best, for_resume=True)
     assert set(full) == {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"}
-    assert (
-        full["meta"] | {"epoch": 3, "batch": 5, "iter": 12, "seed": 7, "cfg": "a = 1\n", "best": best} == full["meta"]
-    )
+    told = {"epoch": 3, "batch": 5, "iter": 12, "seed": 7, "cfg": "a = 1\n", "best": best}
+    assert full["meta"] | told | {"world_size": 2, "images_a_step": 8} == full["meta"]
     assert full["meta"]["dataset_meta"] == {"classes": ("a",), "class_nums": (4,)}
     small = collect_checkpoint(runner, progress=Progress(epoch=3, batch=5, iter=12), best=best, for_resume=False)
     assert set(small) == {"meta", "state_dict"}

@@ -1,0 +1,61 @@
+"""Go on with another number of processes, or of images a step, than a checkpoint was written with."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+
+def images_a_step(loader: DataLoader, world_size: int) -> int:
+    """Of all processes; accumulated batches count as steps of their own."""
+    return (loader.batch_size or 1) * world_size
+
+
+def fit_to_processes(checkpoint: dict[str, Any], loader: DataLoader, world_size: int, *, scale_lr: bool) -> str:
+    """Turn a checkpoint's batches and iterations into those that the epochs have now, in place.
+
+    An epoch is one order of draws, whatever the number of processes; a training that stopped within one goes on behind
+    the last draw that was trained on, so that no image is left out or comes twice. The schedule goes by iterations: it
+    is put where the share of the epochs that is done lies in today's iterations.
+
+    Args:
+        checkpoint: to go on from; one that does not tell its images a step is left as it is.
+        loader: of the training, as it is now.
+        world_size: processes now.
+        scale_lr: whether the learning rate follows the images of a step: then the checkpoint's is scaled too.
+
+    Returns:
+        What to tell; empty: nothing has changed.
+    """
+    meta = checkpoint.get("meta", {})
+    before, now = meta.get("images_a_step"), images_a_step(loader, world_size)
+    if before is None:
+        return ""
+    meta["draws"] = meta["batch"] * before
+    if before == now:
+        return ""
+    batch = len(loader) - _batches_left(loader, meta["draws"], world_size) if meta["batch"] else 0
+    moved = meta["epoch"] * len(loader) + batch - meta["iter"]
+    meta["batch"], meta["iter"] = batch, meta["iter"] + moved
+    for schedule in checkpoint.get("param_schedulers", []):
+        for name in ("last_step", "_global_step"):
+            schedule[name] += moved
+    if scale_lr:
+        for group in checkpoint.get("optimizer", {}).get("param_groups", []):
+            group["initial_lr"] *= now / before
+    processes = f"{world_size} processes" if world_size > 1 else "1 process"
+    rate = f"learning rate times {now / before:g}" if scale_lr else "the learning rate stays (training.scale_lr)"
+    return (
+        f"resumed with {processes}, the checkpoint had {meta['world_size']}: {now} images a step in place of {before}, "
+        f"{len(loader)} batches an epoch; {rate}; the weights will differ from those of an unchanged training"
+    )
+
+
+def _batches_left(loader: DataLoader, draws: int, world_size: int) -> int:
+    """Of this process, in an epoch of which all processes together have had so many draws."""
+    sampler: Any = loader.sampler
+    total = sampler.num_draws if hasattr(sampler, "num_draws") else len(sampler) * world_size
+    of_each = math.ceil(max(total - draws, 0) / world_size)
+    return min(math.ceil(of_each / (loader.batch_size or 1)), len(loader))

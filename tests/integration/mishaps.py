@@ -1,0 +1,41 @@
+"""A plug-in for test_rank_failures.py: what befalls one process of a training."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class Mishap(Hook):
+    """In the step ``at`` (from 0 on) of one rank: sleep, die, stop, raise, or get a signal; and warnings.
+
+    Args:
+        kind: sleep, none, raise or the name of a signal.
+        rank: whom it befalls.
+        at: step.
+    """
+
+    def __init__(self, kind: str, rank: int = 1, at: int = 2) -> None:
+        self.kind, self.rank, self.at = kind, rank, at
+
+    def before_train(self, runner: Any) -> None:
+        logging.warning("all have this")
+        if runner.rank == self.rank:
+            runner.logger.warning("one has this")
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        if runner.iter != self.at or runner.rank != self.rank:
+            return
+        if self.kind == "sleep":
+            time.sleep(600)
+        if self.kind == "raise":
+            raise ValueError("a plug-in's own fault")
+        if self.kind.startswith("SIG"):
+            os.kill(os.getpid(), getattr(signal, self.kind))

@@ -1,0 +1,38 @@
+"""Processes of this machine, as /proc shows them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from anomdet.engine.watch.judge import Report
+from anomdet.engine.watch.processes import pid_space, states
+
+pytestmark = pytest.mark.skipif(not pid_space(), reason="needs Linux's /proc")
+
+
+def test_well_stopped_gone_and_elsewhere() -> None:
+    own = Report(0, socket.gethostname(), os.getpid(), pid_space())
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    reports = {
+        0: own,
+        1: Report(1, own.host, child.pid, own.pid_space),
+        2: Report(2, "another", child.pid, own.pid_space),
+    }
+    assert states(reports, own) == {}
+    child.send_signal(signal.SIGSTOP)
+    until = time.monotonic() + 5
+    while not states(reports, own) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert states(reports, own) == {1: "stopped"}
+    child.kill()
+    child.wait()
+    assert states(reports, own) == {1: "gone"}
+    done = {1: Report(1, own.host, child.pid, own.pid_space, is_done=True)}
+    assert states(done, own) == {}
