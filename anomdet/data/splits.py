@@ -7,8 +7,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from anomdet.data.index import DataIndex
-from anomdet.data.stratify import stratify
+from anomdet.data.positions import Positions
+from anomdet.data.stratify import stratify_images
 from anomdet.errors import Problem, UserError
 
 SPLITS = ("train", "val", "test")
@@ -22,7 +25,7 @@ def split_records(
     ratios: tuple[float, float, float],
     seed: int,
     split_files: Mapping[str, str] | None = None,
-) -> dict[str, tuple[int, ...]]:
+) -> dict[str, Sequence[int]]:
     """Positions into ``index.records`` of each split, ascending.
 
     By ratio: stratified by class (normal images are a class of their own), the same on every machine for the same file
@@ -47,22 +50,23 @@ def split_records(
         raise UserError(
             Problem(str(index.data_dir), f"at least {num_splits} images, one a split", f"{num_images}", hint)
         )
-    strata = tuple(tuple(sorted(set(record.labels.class_nums.tolist()))) or (_NORMAL,) for record in index.records)
-    split_of = stratify(strata, tuple(ratios), seed)
-    return {name: tuple(i for i, at in enumerate(split_of) if at == j) for j, name in enumerate(SPLITS)}
+    split_of = stratify_images(index.columns, tuple(ratios), seed, normal=_NORMAL)
+    return {name: Positions(np.flatnonzero(split_of == j)) for j, name in enumerate(SPLITS)}
 
 
 def split_hash(index: DataIndex, positions: Sequence[int]) -> str:
     """SHA-256 (hex) over the file names of a split: two runs with the same hash saw the same images."""
-    text = "\n".join(index.records[position].file_name for position in positions)
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256()
+    for block in index.columns.name_lines(positions):
+        digest.update(block)
+    return digest.hexdigest()
 
 
-def _read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
-    position_of = {record.file_name: record.img_id for record in index.records}
+def _read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[str, Sequence[int]]:
+    position_of = {name: at for at, name in enumerate(index.columns.file_names())}
     problems: list[Problem] = []
     first_seen: dict[int, str] = {}
-    splits: dict[str, tuple[int, ...]] = {}
+    splits: dict[str, Sequence[int]] = {}
     for split in SPLITS:
         path = split_files.get(split)
         if not path:
@@ -85,7 +89,7 @@ def _read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[
                 positions.append(position)
         if not lines:
             problems.append(Problem(path, "at least one image name", "an empty list"))
-        splits[split] = tuple(sorted(positions))
+        splits[split] = Positions(sorted(positions))
     if problems:
         raise UserError(problems, title="The split files do not fit the data:")
     return splits
