@@ -2,8 +2,12 @@
 
 import os
 import signal
+import tempfile
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+# Not the caches of whoever runs the tests.
+_caches = tempfile.TemporaryDirectory(prefix="anomdet_caches_")
+os.environ["ANOMDET_CACHE_DIR"] = _caches.name
 # A shell starts background jobs deaf to Ctrl-C; the tests send it, also to the processes that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

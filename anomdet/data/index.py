@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +24,7 @@ from anomdet.data.index_cache import (
     was_checked_by,
 )
 from anomdet.data.listing import Listing, list_folder
+from anomdet.data.one_look import known
 from anomdet.data.workers import in_parallel
 from anomdet.errors import Problem, UserError
 
@@ -58,22 +58,6 @@ _MIN_CACHED = 2000  # images; fewer are read sooner than a file of the cache is 
 _MANY_FILES = 50_000  # for which a second process is worth its start
 _RECENT: dict[tuple, tuple[Any, DataIndex]] = {}
 _MAX_RECENT = 4
-_trusted: dict[tuple, DataIndex] | None = None
-
-
-@contextmanager
-def one_look() -> Iterator[None]:
-    """Within this block, a folder that was scanned is not looked at again: all splits of a command see the same files.
-
-    Of the processes that torchrun starts on one machine, one looks for all.
-    """
-    global _trusted
-    before = _trusted
-    _trusted = {} if before is None else before
-    try:
-        yield
-    finally:
-        _trusted = before
 
 
 def scan(
@@ -101,12 +85,13 @@ def scan(
     _check_choices(missing_labels, verify_images)
     names = tuple(sorted(classes.items())) if classes else None
     key = (os.path.realpath(data_dir), str(data_dir), missing_labels, verify_images, names)
-    if _trusted is not None and key in _trusted:
-        return _trusted[key]
+    seen = known()
+    if seen is not None and key in seen:
+        return seen[key]
     _check_folders(data_dir)
     index = _scan(data_dir, key, classes)
-    if _trusted is not None:
-        _trusted[key] = index
+    if seen is not None:
+        seen[key] = index
     return index
 
 
@@ -157,7 +142,7 @@ def _scan(data_dir: Path, key: tuple, classes: Mapping[int, str] | None) -> Data
             stored = store(path, key[0], listings, built.columns, meta)
             if stored is None:
                 return _index(data_dir, built, classes)
-            mark_checked(run_token() if _trusted is not None else None, stored)
+            mark_checked(run_token() if known() is not None else None, stored)
     return _from_stored(data_dir, key, stored, classes)
 
 
@@ -166,7 +151,7 @@ def _current(path: Path) -> Stored | None:
     stored = open_stored(path)
     if stored is None:
         return None
-    run = run_token() if _trusted is not None else None
+    run = run_token() if known() is not None else None
     if was_checked_by(run, stored):
         return stored
     if not stored.is_current():
