@@ -87,13 +87,9 @@ def check(
     from anomdet.data.check.run import check_data
     from anomdet.data.check.show import verdict
 
-    if manner.style not in FORMATS:
-        raise UserError(Problem("--format", f"one of {', '.join(FORMATS)}", repr(manner.style)))
+    _check_options(manner, out)
     settings = _settings(config, overrides, data, manner.leaks)
     data_dir, rules = _rules(settings, data, manner)
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        got = "a folder" if out.is_dir() else "one in a folder that is not there"
-        raise UserError(Problem(f"--out {out}", "a file to write", got))
     page = page_path(manner.report, data_dir) if manner.report is not None else None
     checked = check_data(data_dir, rules)
     if settings is not None:
@@ -112,6 +108,17 @@ def check(
         summary += [moved] if moved else []
     failed = any(found.severity == ERROR for found in findings)
     return Told(text, "\n".join(summary), written, int(failed))
+
+
+def _check_options(manner: Manner, out: Path | None) -> None:
+    problems = []
+    if manner.style not in FORMATS:
+        problems.append(Problem("--format", f"one of {', '.join(FORMATS)}", repr(manner.style)))
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        got = "a folder" if out.is_dir() else "one in a folder that is not there"
+        problems.append(Problem(f"--out {out}", "a file to write", got))
+    if problems:
+        raise UserError(problems)
 
 
 def _settings(config: Path | None, overrides: Sequence[str], data: Path | None, leaks: bool) -> Settings | None:

@@ -33,8 +33,10 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
     Returns:
         The exit code: 0 done, 2 bad input, 130 interrupted, 143 terminated, 1 the machine's limits or the unforeseen.
     """
+    from anomdet.data.one_look import one_look
+
     try:
-        with _sigterm_raises():
+        with _sigterm_raises(), one_look():
             result = work()
         sys.stdout.flush()
         return leave(result if isinstance(result, int) else 0)

@@ -103,7 +103,7 @@ def _fill_classes(config: Any, class_names: dict[int, str] | None) -> None:
             config[name].dataset.classes = [[number, name_] for number, name_ in class_names.items()]
     # Lazily: the Runner builds it again, in full.
     dataset = DATASETS.build({**config.train_dataloader.dataset, "pipeline": [], "lazy_init": True})
-    _check_groups(config, [record.file_name for record in dataset.index.records])
+    _check_groups(config, dataset.index)
     metainfo = dataset.metainfo
     pairs = [[int(number), str(name)] for number, name in zip(metainfo["class_nums"], metainfo["classes"], strict=True)]
     for name in LOADERS:
@@ -111,14 +111,14 @@ def _fill_classes(config: Any, class_names: dict[int, str] | None) -> None:
     _set_num_classes(config.model, len(pairs))
 
 
-def _check_groups(config: Any, file_names: list[str]) -> None:
+def _check_groups(config: Any, index: Any) -> None:
     """Before an epoch is spent: the pattern of the parts must match some image."""
     from anomdet.evaluation.results import part_names
 
     evaluator = config.test_evaluator
     own = evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
     if own.get("group_by"):
-        part_names(file_names, own["group_by"])
+        part_names(index.columns.file_names(), own["group_by"])
 
 
 def _set_num_classes(model: Any, found: int) -> None:

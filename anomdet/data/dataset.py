@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from anomdet.data.draw import Draw
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
-from anomdet.data.index import DataIndex, ImageRecord, scan
+from anomdet.data.index import DataIndex, scan
 from anomdet.data.mmdet_bases import BaseDetDataset
 from anomdet.data.split_files import SPLITS, split_hash
 from anomdet.data.splits import as_split_rule, make_splits
@@ -55,7 +55,7 @@ class TextLabelDataset(BaseDetDataset):
     """
 
     index: DataIndex
-    image_class_counts: NDArray[np.int32]
+    _fully_initialized: bool = False
 
     def __init__(  # noqa: PLR0913 (MMEngine gives a data set its settings as arguments)
         self,
@@ -86,13 +86,11 @@ class TextLabelDataset(BaseDetDataset):
         self.split_rule = as_split_rule(ratios, split_files, split_rule)
         self.splits = make_splits(self.index, self.split_rule)
         self.positions = self.splits.positions[split]
-        class_nums = self.index.class_nums
-        metainfo = {
-            "classes": tuple(names[num] if names else str(num) for num in class_nums),
-            "class_nums": class_nums,
-            "palette": [_PALETTE[at % len(_PALETTE)] for at in range(len(class_nums))],
-            **kwargs.pop("metainfo", {}),
-        }
+        self._images_dir = str(Path(data_root) / "images")
+        self._label_of = {num: label for label, num in enumerate(self.index.class_nums)}
+        self._rows: NDArray[np.int32] | None = None
+        self._counts: NDArray[np.int32] | None = None
+        metainfo = {**_metainfo(self.index.class_nums, names), **kwargs.pop("metainfo", {})}
         super().__init__(
             data_root=str(data_root), metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode, **kwargs
         )
@@ -104,38 +102,101 @@ class TextLabelDataset(BaseDetDataset):
 
     def split_class_counts(self) -> dict[str, NDArray[np.int32]]:
         """Split name to the objects of each class in each of its images, ``(images, classes)``."""
-        return {
-            name: class_counts([self.index.records[at] for at in positions], self.index.class_nums)
-            for name, positions in self.splits.positions.items()
-        }
+        columns, class_nums = self.index.columns, self.index.class_nums
+        return {name: columns.class_counts(positions, class_nums) for name, positions in self.splits.positions.items()}
+
+    @property
+    def image_class_counts(self) -> NDArray[np.int32]:
+        """Objects of each class in each image, ``(len(self), num_classes)``; counted at each access, not kept."""
+        if self._counts is not None:
+            return self._counts
+        rows = self.positions if self._rows is None else self._rows
+        return self.index.columns.class_counts(rows, self.index.class_nums)
+
+    @image_class_counts.setter
+    def image_class_counts(self, counts: NDArray[np.int32]) -> None:
+        self._counts = counts
 
     def full_init(self) -> None:
-        """Load the records and ``image_class_counts`` ``(len(self), num_classes)``, objects of each class."""
+        """Choose the images; their records are made from the index at each access.
+
+        Where ``serialize_data`` is off, or a derived class loads or filters its records in its own way, MMEngine's
+        list of records is kept in place of that.
+        """
         if self._fully_initialized:
             return
-        if not self.positions:
+        if not len(self.positions):
             raise UserError(Problem(f"split {self.split}", "at least one image", "none"))
-        counts = class_counts([self.index.records[at] for at in self.positions], self.index.class_nums)
-        super().full_init()
-        if isinstance(self._indices, int):
-            counts = counts[: self._indices] if self._indices >= 0 else counts[self._indices :]
-        elif self._indices is not None:
-            counts = counts[list(self._indices)]
-        self.image_class_counts = counts
-        lacking = [name for name, count in zip(self.metainfo["classes"], counts.sum(axis=0), strict=True) if not count]
+        rows = np.asarray(self.positions, dtype=np.int32)
+        if self._indices is not None:
+            rows = _chosen(rows, self._indices)
+        if self.serialize_data and _is_plain(type(self)):
+            self._rows = rows
+            self._fully_initialized = True
+        else:
+            super().full_init()
+            self._counts = self.index.columns.class_counts(rows, self.index.class_nums)
+        counts = self.image_class_counts.sum(axis=0)
+        lacking = [name for name, count in zip(self.metainfo["classes"], counts, strict=True) if not count]
         if lacking:
             text = f"the {self.split} split has no object of class {', '.join(lacking)}"
             print_log(text, logger="current", level=logging.WARNING)
 
     def load_data_list(self) -> list[dict]:
         """Records of this split: ``img_path, img_id, file_name, height, width, instances``."""
-        images_dir = Path(self.data_root) / "images"
-        label_of = {num: label for label, num in enumerate(self.index.class_nums)}
-        return [_data_info(self.index.records[at], images_dir, label_of) for at in self.positions]
+        return [self._data_info(at) for at in self.positions]
+
+    def _data_info(self, position: int) -> dict:
+        record = self.index.records[position]
+        objects = zip(record.labels.bboxes_xyxy.tolist(), record.labels.class_nums.tolist(), strict=True)
+        return {
+            "img_path": f"{self._images_dir}/{record.file_name}",
+            "img_id": position,
+            "file_name": record.file_name,
+            "height": record.height,
+            "width": record.width,
+            "instances": [{"bbox": bbox, "bbox_label": self._label_of[num], "ignore_flag": 0} for bbox, num in objects],
+        }
 
     def get_data_info(self, idx: int) -> dict:
         """The record at ``idx``, without what a :class:`Draw` carries."""
-        return super().get_data_info(int(idx))
+        idx = int(idx)
+        if not self._fully_initialized:
+            self.full_init()
+        if self._rows is None:
+            return super().get_data_info(idx)
+        info = self._data_info(int(self._rows[idx]))
+        info["sample_idx"] = idx if idx >= 0 else len(self._rows) + idx
+        return info
+
+    def __len__(self) -> int:
+        """Images of this split, or of the part of it that is kept."""
+        if not self._fully_initialized:
+            self.full_init()
+        return super().__len__() if self._rows is None else len(self._rows)
+
+    def get_subset_(self, indices: Sequence[int] | int) -> None:
+        """Keep the first (or, below 0, last) ``indices`` images, or those that are named."""
+        if not self._fully_initialized:
+            self.full_init()
+        if self._rows is None:
+            super().get_subset_(indices)
+            self._counts = None if self._counts is None else _chosen(self._counts, indices)
+        else:
+            self._rows = _chosen(self._rows, indices)
+
+    def get_subset(self, indices: Sequence[int] | int) -> TextLabelDataset:
+        """A data set of the first (or, below 0, last) ``indices`` images, or of those that are named."""
+        if not self._fully_initialized:
+            self.full_init()
+        subset: TextLabelDataset
+        if self._rows is None:
+            subset = super().get_subset(indices)
+            subset._counts = None if self._counts is None else _chosen(self._counts, indices)
+        else:
+            subset = self._copy_without_annotation()
+            subset._rows = _chosen(self._rows, indices)
+        return subset
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline with all its randomness drawn from the :class:`Draw` ``idx``.
@@ -155,6 +216,14 @@ class TextLabelDataset(BaseDetDataset):
         if isinstance(results, dict):
             results.pop("draw", None)
         return results
+
+
+def _metainfo(class_nums: tuple[int, ...], names: Mapping[int, str] | None) -> dict[str, Any]:
+    return {
+        "classes": tuple(names[num] if names else str(num) for num in class_nums),
+        "class_nums": class_nums,
+        "palette": [_PALETTE[at % len(_PALETTE)] for at in range(len(class_nums))],
+    }
 
 
 def class_names(classes: Mapping[Any, str] | Iterable[Sequence] | None) -> dict[int, str] | None:
@@ -182,26 +251,23 @@ def class_names(classes: Mapping[Any, str] | Iterable[Sequence] | None) -> dict[
     return names
 
 
-def class_counts(records: Sequence[ImageRecord], class_nums: Sequence[int]) -> NDArray[np.int32]:
-    """Objects of each class in each image, ``(len(records), len(class_nums))``."""
-    counts: NDArray[np.int32] = np.zeros((len(records), len(class_nums)), dtype=np.int32)
-    rows = np.repeat(np.arange(len(records)), [len(record.labels) for record in records])
-    if len(rows):
-        columns = np.searchsorted(class_nums, np.concatenate([record.labels.class_nums for record in records]))
-        np.add.at(counts, (rows, columns), 1)
-    return counts
+def _is_plain(kind: type[TextLabelDataset]) -> bool:
+    """Whether a class takes its records from the index alone."""
+    changed = ("load_data_list", "filter_data", "parse_data_info", "_serialize_data")
+    return all(getattr(kind, name) is getattr(TextLabelDataset, name) for name in changed)
 
 
-def _data_info(record: ImageRecord, images_dir: Path, label_of: Mapping[int, int]) -> dict:
-    objects = zip(record.labels.bboxes_xyxy.tolist(), record.labels.class_nums.tolist(), strict=True)
-    return {
-        "img_path": f"{images_dir}/{record.file_name}",
-        "img_id": record.img_id,
-        "file_name": record.file_name,
-        "height": record.height,
-        "width": record.width,
-        "instances": [{"bbox": bbox, "bbox_label": label_of[num], "ignore_flag": 0} for bbox, num in objects],
-    }
+def _chosen(rows: NDArray, indices: Sequence[int] | int) -> NDArray:
+    """The first (or, below 0, last) rows, or those that are named.
+
+    Raises:
+        TypeError: neither a number nor a sequence of numbers.
+    """
+    if isinstance(indices, int):
+        return rows[:indices] if indices >= 0 else rows[indices:]
+    if not isinstance(indices, Sequence):
+        raise TypeError(f"indices should be an int or a sequence of int, but got {type(indices)}")
+    return rows[np.array(indices, dtype=np.int64)]
 
 
 _SPARE_GENERATOR = np.random.MT19937(0)

@@ -42,7 +42,7 @@ def group_images(index: DataIndex, *, group_regex: str | None, join_near_duplica
     Raises:
         UserError: a name that the pattern does not match; or so many images are alike that joining them says nothing.
     """
-    names = [record.file_name for record in index.records]
+    names = index.columns.file_names()
     group_of: NDArray[np.int64] = np.arange(len(names), dtype=np.int64)
     notes: list[str] = []
     num_pairs = None

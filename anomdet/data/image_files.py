@@ -11,9 +11,9 @@ import numpy as np
 from anomdet.data.decode import decode_image
 from anomdet.data.image_headers import BadImageError, Header, read_header
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS, check_size
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-_FIRST_BYTES = 2048
+from anomdet.data.image_sizes import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from anomdet.data.image_sizes import header_of
+from anomdet.data.listing import list_folder
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,9 @@ class FoundFile:
 
 def list_files(folder: Path) -> list[FoundFile]:
     """All files below a folder, sorted by name; hidden ones are left out; links are followed."""
-    found: list[FoundFile] = []
-    pending = [("", os.fspath(folder))]
-    seen = {os.path.realpath(folder)}
-    while pending:
-        prefix, path = pending.pop()
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    real = os.path.realpath(entry.path)
-                    if real not in seen:  # a link back up would never end
-                        seen.add(real)
-                        pending.append((f"{prefix}{entry.name}/", entry.path))
-                    continue
-                try:
-                    stat = entry.stat()
-                except OSError:  # a dangling link: kept, so that reading it says what is wrong
-                    found.append(FoundFile(prefix + entry.name, 0, 0))
-                    continue
-                found.append(FoundFile(prefix + entry.name, stat.st_size, stat.st_mtime_ns))
-    return sorted(found, key=lambda file: file.name)
+    listing = list_folder(os.fspath(folder))
+    stamps = zip(listing.names, listing.stamps.tolist(), strict=True)
+    return [FoundFile(name, size, modified_ns) for name, (size, modified_ns) in stamps]
 
 
 def check_image(
@@ -80,24 +61,12 @@ def check_image(
     Raises:
         BadImageError: not an image, truncated, or too large; with ``decode``, also damaged inside.
     """
+    if not decode:
+        header = header_of(os.fspath(path))
+        check_size(header, max_megapixels)
+        return header
     try:
-        if decode:
-            return _check_pixels(path, max_megapixels)
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            first = file.read(_FIRST_BYTES) or b""
-            file_size = os.fstat(file.fileno()).st_size
-
-            def read(offset: int, size: int) -> bytes:
-                if offset + size <= len(first):
-                    return first[offset : offset + size]
-                if offset >= file_size:
-                    return b""
-                file.seek(offset)
-                return file.read(min(size, file_size - offset)) or b""
-
-            header = read_header(read, file_size)
-            check_size(header, max_megapixels)
-            return header
+        return _check_pixels(path, max_megapixels)
     except OSError as error:
         raise BadImageError(error.strerror or str(error)) from None
 

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from anomdet.boxes import area_xyxy, clip_xyxy
-from anomdet.data.image_files import IMAGE_SUFFIXES, FoundFile, check_image, list_files
-from anomdet.data.image_headers import BadImageError, Header
+from anomdet.data.columns import Columns, ImageRecord, Records, columns_of
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
-from anomdet.data.labels import NO_OBJECTS, LabelFile, Labels, parse_label_file
+from anomdet.data.index_build import LABELS_HINT, Built, build, first_line
+from anomdet.data.index_cache import (
+    Stored,
+    cache_path,
+    is_settled,
+    locked,
+    mark_checked,
+    open_stored,
+    run_token,
+    store,
+    was_checked_by,
+)
+from anomdet.data.listing import Listing, list_folder
+from anomdet.data.one_look import known
+from anomdet.data.pairs import ImageCheck
+from anomdet.data.workers import in_parallel
 from anomdet.errors import Problem, UserError
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """One image of the data set.
-
-    Args:
-        img_id: position in the index.
-        file_name: relative to images/, with forward slashes.
-        height: of the upright image, pixels.
-        width: of the upright image, pixels.
-        labels: its objects, within the image; none: a normal image.
-    """
-
-    img_id: int
-    file_name: str
-    height: int
-    width: int
-    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -50,23 +43,46 @@ class DataIndex:
     """
 
     data_dir: Path
-    records: tuple[ImageRecord, ...]
+    records: Sequence[ImageRecord]
     class_nums: tuple[int, ...]
     notes: tuple[str, ...]
 
+    @cached_property
+    def columns(self) -> Columns:
+        """The same as arrays, for whoever looks at all images."""
+        return columns_of(self.records)
 
-@dataclass
-class _Report:
-    """What a scan finds wrong or worth saying."""
-
-    problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    num_clipped: int = 0
-    num_clipped_images: int = 0
+    def __deepcopy__(self, memo: dict) -> DataIndex:
+        return self  # nobody changes it
 
 
-_CACHE: dict[tuple, tuple[tuple, DataIndex]] = {}
-_CACHE_LIMIT = 4
+class _Key(NamedTuple):
+    """What was read, and how.
+
+    Args:
+        real_path: of the data folder.
+        data_dir: as it was named.
+        missing_labels: error, normal or skip.
+        check: of the images.
+        names: number and name of each class; None: any.
+    """
+
+    real_path: str
+    data_dir: str
+    missing_labels: str
+    check: ImageCheck
+    names: tuple[tuple[int, str], ...] | None
+
+    def cache_path(self) -> Path | None:
+        """The file for what does not hang on the classes; None where none can be written."""
+        verified = "decode" if self.check.decode else "header"
+        return cache_path(self.real_path, self.missing_labels, verified, f"{self.check.max_megapixels:g}")
+
+
+_MIN_CACHED = 2000  # images; fewer are read sooner than a file of the cache is looked for and checked
+_MANY_FILES = 50_000  # for which a second process is worth its start
+_RECENT: dict[tuple, tuple[Any, DataIndex]] = {}
+_MAX_RECENT = 4
 
 
 def scan(
@@ -77,40 +93,45 @@ def scan(
     classes: Mapping[int, str] | None = None,
     max_image_megapixels: float = MAX_IMAGE_MEGAPIXELS,
 ) -> DataIndex:
-    """Read and check the whole data folder; a second call in the same process costs a listing of the files.
+    """Read and check the whole data folder.
+
+    What a large folder holds is kept on disk (docs/data_at_scale.md): the next scan, by this process or another, costs
+    a look at the names, sizes and times of the files.
 
     Args:
         data_dir: holds images/ and labels/, which mirror each other.
         missing_labels: an image without a label file is an ``error``, a ``normal`` image, or left out (``skip``).
         verify_images: ``header`` reads a few hundred bytes of each image, ``decode`` all its pixels.
         classes: the allowed class numbers and their names; left out, those found in the labels.
-        max_image_megapixels: a larger image is a problem; none of its pixels is decoded.
+        max_image_megapixels: the largest image to accept.
 
     Raises:
         UserError: everything that is wrong with the folder, each problem with its file and line.
     """
     data_dir = Path(data_dir)
     _check_choices(missing_labels, verify_images)
+    names = tuple(sorted(classes.items())) if classes else None
+    check = ImageCheck(verify_images == "decode", max_image_megapixels)
+    key = _Key(os.path.realpath(data_dir), str(data_dir), missing_labels, check, names)
+    seen = known()
+    if seen is not None and key in seen:
+        return seen[key]
+    _check_folders(data_dir)
+    index = _scan(data_dir, key, classes)
+    if seen is not None:
+        seen[key] = index
+    return index
+
+
+def _check_folders(data_dir: Path) -> None:
+    hints = (("images", "data_dir holds images/ and labels/"), ("labels", LABELS_HINT))
     missing = [
         Problem(str(data_dir / name), "a folder", "a file" if (data_dir / name).exists() else "nothing", hint)
-        for name, hint in (("images", "data_dir holds images/ and labels/"), ("labels", _LABELS_HINT))
+        for name, hint in hints
         if not (data_dir / name).is_dir()
     ]
     if missing:
         raise UserError(missing)
-    images, labels = list_files(data_dir / "images"), list_files(data_dir / "labels")
-    names = tuple(sorted(classes.items())) if classes else None
-    key = (os.path.realpath(data_dir), missing_labels, verify_images, names, max_image_megapixels)
-    fingerprint = (tuple(images), tuple(labels))
-    cached = _CACHE.get(key)
-    if cached and cached[0] == fingerprint:
-        return cached[1]
-    check = partial(check_image, decode=verify_images == "decode", max_megapixels=max_image_megapixels)
-    index = _scan(data_dir, images, labels, missing_labels, check, classes)
-    while len(_CACHE) >= _CACHE_LIMIT:
-        _CACHE.pop(next(iter(_CACHE)))
-    _CACHE[key] = (fingerprint, index)
-    return index
 
 
 def _check_choices(missing_labels: str, verify_images: str) -> None:
@@ -126,148 +147,109 @@ def _check_choices(missing_labels: str, verify_images: str) -> None:
 
 _MISSING = ("error", "normal", "skip")
 _VERIFY = ("header", "decode")
-_LABELS_HINT = "each images/x.png has its labels/x.txt, empty for a normal image"
 
 
-def _scan(
-    data_dir: Path,
-    images: list[FoundFile],
-    labels: list[FoundFile],
-    missing_labels: str,
-    check: partial[Header],
-    classes: Mapping[int, str] | None,
+def _scan(data_dir: Path, key: _Key, classes: Mapping[int, str] | None) -> DataIndex:
+    """From the cache on disk, or in full; what is large is left there."""
+    path = key.cache_path()
+    started_ns = time.time_ns()
+    listings = None
+    if path is None or not (path.exists() or run_token()):  # of many processes one lists, the others wait below
+        listings = _list(data_dir)
+        if path is None or (len(listings[0].names) < _MIN_CACHED and not key.check.decode):
+            return _scan_small(data_dir, key, listings, is_settled(listings, started_ns), classes)
+    with locked(path):
+        stored = _current(path)
+        if stored is None:
+            started_ns = time.time_ns() if listings is None else started_ns
+            listings = _list(data_dir) if listings is None else listings
+            built = build(str(data_dir), listings, key.missing_labels, key.check)
+            if built.problems or built.late_problems or not is_settled(listings, started_ns):
+                return _index(data_dir, built, classes)
+            meta = [built.class_nums, built.notes, built.late_notes]
+            stored = store(path, key.real_path, listings, built.columns, meta)
+            if stored is None:
+                return _index(data_dir, built, classes)
+            mark_checked(run_token() if known() is not None else None, stored)
+    return _from_stored(data_dir, key, stored, classes)
+
+
+def _current(path: Path) -> Stored | None:
+    """The index on disk, if the folder is as it was."""
+    stored = open_stored(path)
+    if stored is None:
+        return None
+    run = run_token() if known() is not None else None
+    if was_checked_by(run, stored):
+        return stored
+    if not stored.is_current():
+        return None
+    mark_checked(run, stored)
+    return stored
+
+
+def _scan_small(
+    data_dir: Path, key: _Key, listings: tuple[Listing, Listing], settled: bool, classes: Mapping[int, str] | None
 ) -> DataIndex:
-    report = _Report()
-    pairs = list(_pair(images, labels, missing_labels, report))
-    sizes = _image_sizes(data_dir, [image.name for image, _ in pairs], check, report)
-    records: list[ImageRecord] = []
-    found: dict[int, list[str]] = {}
-    for (image, label), size_hw in zip(pairs, sizes, strict=True):
-        label_file = _read_labels(data_dir, label, report)
-        for class_num, line_num in zip(label_file.labels.class_nums.tolist(), label_file.line_nums, strict=True):
-            assert label is not None
-            found.setdefault(class_num, []).append(f"labels/{label.name}:{line_num}")
-        if size_hw is None:
-            continue
-        objects = _clip(label_file, f"labels/{label.name}" if label else "", size_hw, report)
-        records.append(ImageRecord(len(records), image.name, *size_hw, objects))
-    _check_classes(found, classes, report)
-    _check_whole(records, pairs, report)
-    if report.problems:
-        count = f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}"
-        raise UserError(report.problems, title=f"The data in {data_dir} has {count}:")
-    if report.num_clipped:
-        report.notes.append(f"{report.num_clipped} boxes in {report.num_clipped_images} images clipped to their image")
-    return DataIndex(data_dir, tuple(records), tuple(sorted(classes or found)), tuple(report.notes))
+    """In full, unless this process has just done it: a small folder, or one with no place on disk for its index."""
+    before = _RECENT.get(key)
+    same = before is not None and settled and isinstance(before[0], tuple)
+    if before is not None and same and all(map(Listing.is_same, before[0], listings)):
+        return before[1]
+    index = _index(data_dir, build(str(data_dir), listings, key.missing_labels, key.check), classes)
+    return _remember(key, listings, index) if settled else index
 
 
-def _pair(
-    images: list[FoundFile], labels: list[FoundFile], missing_labels: str, report: _Report
-) -> Iterator[tuple[FoundFile, FoundFile | None]]:
-    """Each image with its label file; the files that have no partner are reported."""
-    others = [file for file in images if file.suffix not in IMAGE_SUFFIXES]
-    images = [file for file in images if file.suffix in IMAGE_SUFFIXES]
-    other_labels = [file for file in labels if file.suffix != ".txt"]
-    for folder, ignored in (("images", others), ("labels", other_labels)):
-        if ignored:
-            report.notes.append(f"{len(ignored)} other files in {folder}/ ignored, the first is {ignored[0].name}")
-    label_by_stem = {file.stem: file for file in labels if file.suffix == ".txt"}
-    image_by_stem: dict[str, FoundFile] = {}
-    num_missing = 0
-    for image in images:
-        twin = image_by_stem.setdefault(image.stem, image)
-        label = label_by_stem.get(image.stem)
-        if twin is not image:
-            got = f"images/{twin.name} too, which has the same label file"
-            report.problems.append(Problem(f"images/{image.name}", "a name of its own", got))
-        elif label is not None or missing_labels == "normal":
-            num_missing += label is None
-            yield image, label
-        elif missing_labels == "skip":
-            num_missing += 1
-        else:
-            hint = "write an empty file for a normal image, or set data.missing_labels"
-            report.problems.append(Problem(f"images/{image.name}", f"labels/{image.stem}.txt", "nothing", hint))
-    if num_missing:
-        fate = "counted as normal" if missing_labels == "normal" else "left out"
-        report.notes.append(f"{num_missing} images without a label file {fate}")
-    for stem, label in label_by_stem.items():
-        if stem not in image_by_stem:
-            report.problems.append(Problem(f"labels/{label.name}", f"an image images/{stem}.*", "nothing"))
+def _remember(key: _Key, state: Any, index: DataIndex) -> DataIndex:
+    while len(_RECENT) >= _MAX_RECENT:
+        _RECENT.pop(next(iter(_RECENT)))
+    _RECENT[key] = (state, index)
+    return index
 
 
-def _image_sizes(
-    data_dir: Path, names: list[str], check: partial[Header], report: _Report
-) -> list[tuple[int, int] | None]:
-    """Upright (height, width) of each image; None where the file is bad."""
-    folder = os.fspath(data_dir / "images")
-
-    def size_hw(name: str) -> tuple[int, int] | BadImageError:
-        try:
-            return check(f"{folder}/{name}").upright_hw
-        except BadImageError as error:
-            return error
-
-    if check.keywords["decode"]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            results = list(pool.map(size_hw, names))
-    else:
-        results = [size_hw(name) for name in names]
-    for name, result in zip(names, results, strict=True):
-        if isinstance(result, BadImageError):
-            report.problems.append(Problem(f"images/{name}", "a readable image", str(result)))
-    return [None if isinstance(result, BadImageError) else result for result in results]
+def _list(data_dir: Path) -> tuple[Listing, Listing]:
+    images, labels = os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")
+    if len(os.listdir(labels)) < _MANY_FILES:  # noqa: PTH208 (text)
+        return list_folder(images), list_folder(labels)
+    one, two = in_parallel([(list_folder, (images,)), (list_folder, (labels,))])
+    return one, two
 
 
-def _read_labels(data_dir: Path, label: FoundFile | None, report: _Report) -> LabelFile:
-    if label is None or (label.size == 0 and label.modified_ns):
-        return LabelFile(NO_OBJECTS, (), ())
-    label_file = parse_label_file(f"{data_dir}/labels/{label.name}", where=f"labels/{label.name}")
-    report.problems.extend(label_file.problems)
-    return label_file
+def _from_stored(data_dir: Path, key: _Key, stored: Stored, classes: Mapping[int, str] | None) -> DataIndex:
+    before = _RECENT.get(key)
+    if before is not None and before[0] == stored.header["id"]:
+        return before[1]
+    class_nums, notes, late_notes = stored.header["meta"]
+    if classes and not classes.keys() >= set(class_nums):  # the labels tell where they have the others
+        return _index(
+            data_dir,
+            build(str(data_dir), _list(data_dir), key.missing_labels, ImageCheck(False, key.check.max_megapixels)),
+            classes,
+        )
+    built = Built(stored.columns, tuple(class_nums), {}, notes=notes, late_notes=late_notes)
+    return _remember(key, stored.header["id"], _index(data_dir, built, classes))
 
 
-def _clip(label_file: LabelFile, where: str, size_hw: tuple[int, int], report: _Report) -> Labels:
-    """Objects cut to the image; one fully outside is a problem."""
-    labels = label_file.labels
-    boxes = labels.bboxes_xyxy
-    height, width = size_hw
-    if not len(labels) or (boxes.min() >= 0 and boxes[:, 2].max() <= width and boxes[:, 3].max() <= height):
-        return labels
-    clipped = clip_xyxy(boxes, height, width)
-    outside = area_xyxy(clipped) <= 0
-    for at in np.flatnonzero(outside):
-        x1, y1, x2, y2 = boxes[at].tolist()
-        got = f"x {x1:g} to {x2:g}, y {y1:g} to {y2:g}"
-        expected = f"a box within the image of {width} x {height} pixels (width x height)"
-        report.problems.append(Problem(f"{where}:{label_file.line_nums[at]}", expected, got))
-    report.num_clipped += int((clipped != boxes).any(axis=1).sum())
-    report.num_clipped_images += 1
-    return Labels(clipped.astype(np.float32), labels.class_nums)
+def _index(data_dir: Path, built: Built, classes: Mapping[int, str] | None) -> DataIndex:
+    """The index of what was read.
 
-
-def _check_classes(found: dict[int, list[str]], classes: Mapping[int, str] | None, report: _Report) -> None:
-    if not classes:
-        return
-    for class_num in sorted(found.keys() - classes.keys()):
-        places = found[class_num]
+    Raises:
+        UserError: whatever is wrong with it.
+    """
+    problems, notes = list(built.problems), list(built.notes)
+    if classes:
         allowed = ", ".join(map(str, sorted(classes)))
-        got = f"{class_num}" + (f" here and on {len(places) - 1} more lines" if len(places) > 1 else "")
-        report.problems.append(Problem(places[0], f"a class number of data.classes ({allowed})", got))
-    unused = sorted(classes.keys() - found.keys())
-    if unused:
-        report.notes.append("no objects of class " + ", ".join(f"{num} ({classes[num]})" for num in unused))
-
-
-def _check_whole(records: list[ImageRecord], pairs: list, report: _Report) -> None:
-    """What no single file shows: an empty data set, and boxes that are not in pixels."""
-    if not pairs and not report.problems:
-        suffixes = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
-        report.problems.append(Problem("images/", f"at least one image ({suffixes})", "none"))
-        return
-    largest = max((float(record.labels.bboxes_xyxy.max()) for record in records if len(record.labels)), default=None)
-    if largest is None and not report.problems:
-        report.problems.append(Problem("labels/", "at least one object", "only empty files", _LABELS_HINT))
-    elif largest is not None and largest <= 2:
-        hint = "these look like YOLO's relative boxes; multiply them by the image's size"
-        report.problems.append(Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint))
+        for class_num in sorted(set(built.class_nums) - classes.keys()):
+            label, total = built.class_places[class_num]
+            got = f"{class_num}" + (f" here and on {total - 1} more lines" if total > 1 else "")
+            where = first_line(str(data_dir), label, class_num)
+            problems.append(Problem(where, f"a class number of data.classes ({allowed})", got))
+        unused = sorted(classes.keys() - set(built.class_nums))
+        if unused:
+            notes.append("no objects of class " + ", ".join(f"{num} ({classes[num]})" for num in unused))
+    problems += built.late_problems
+    if problems:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise UserError(problems, title=f"The data in {data_dir} has {count}:")
+    class_nums = tuple(sorted(classes or built.class_nums))
+    return DataIndex(data_dir, Records(built.columns), class_nums, (*notes, *built.late_notes))

@@ -11,6 +11,7 @@ from typing import Any
 
 from anomdet.atomic import write_text
 from anomdet.data.index import DataIndex
+from anomdet.data.positions import Positions
 from anomdet.errors import Problem, UserError
 
 SPLITS = ("train", "val", "test")
@@ -19,7 +20,7 @@ FROZEN_VERSION = 1
 _MAX_HINTS = 20
 
 
-def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[str, Sequence[int]]:
     """Positions into ``index.records`` of each split, ascending; images in no list are left out.
 
     Args:
@@ -29,10 +30,10 @@ def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[s
     Raises:
         UserError: everything that is wrong with the lists.
     """
-    position_of = {record.file_name: record.img_id for record in index.records}
+    position_of = {name: at for at, name in enumerate(index.columns.file_names())}
     problems: list[Problem] = []
     first_seen: dict[int, str] = {}
-    splits: dict[str, tuple[int, ...]] = {}
+    splits: dict[str, Sequence[int]] = {}
     for split in SPLITS:
         path = split_files.get(split)
         if not path:
@@ -55,7 +56,7 @@ def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[s
                 positions.append(position)
         if not lines:
             problems.append(Problem(path, "at least one image name", "an empty list"))
-        splits[split] = tuple(sorted(positions))
+        splits[split] = Positions(sorted(positions))
     if problems:
         raise UserError(problems, title="The split files do not fit the data:")
     return splits
@@ -63,8 +64,10 @@ def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[s
 
 def split_hash(index: DataIndex, positions: Sequence[int]) -> str:
     """SHA-256 (hex) over the file names of a split: two runs with the same hash saw the same images."""
-    text = "\n".join(index.records[position].file_name for position in positions)
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256()
+    for block in index.columns.name_lines(positions):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int]], made_by: Mapping[str, Any]) -> Path:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anomdet.data.grouping import Grouping, group_images, group_names
 from anomdet.data.index import DataIndex
+from anomdet.data.positions import Positions
 from anomdet.data.split_files import SPLITS, read_split_files
-from anomdet.data.stratify import stratify
+from anomdet.data.stratify import stratify_images
 from anomdet.data.stratify_groups import stratify_groups
 from anomdet.errors import Problem, UserError
 
@@ -58,7 +60,7 @@ class Splits:
         grouping: what must stay together; None: every image is on its own.
     """
 
-    positions: dict[str, tuple[int, ...]]
+    positions: dict[str, Sequence[int]]
     grouping: Grouping | None = None
 
     @property
@@ -108,7 +110,7 @@ def _refuse_torn(index: DataIndex, positions: Mapping[str, Sequence[int]], group
         raise UserError(problems.values(), title="The split files tear groups apart (data.split.group_regex):")
 
 
-def split_records(index: DataIndex, rule: SplitRule, grouping: Grouping | None = None) -> dict[str, tuple[int, ...]]:
+def split_records(index: DataIndex, rule: SplitRule, grouping: Grouping | None = None) -> dict[str, Sequence[int]]:
     """Positions into ``index.records`` of each split, ascending, by the ratios.
 
     Stratified by class (normal images are a class of their own), the same on every machine for the same file names,
@@ -132,29 +134,38 @@ def split_records(index: DataIndex, rule: SplitRule, grouping: Grouping | None =
         unit = "groups of images" if grouped else "images"
         problem = Problem(str(index.data_dir), f"at least {num_splits} {unit}, one a split", f"{num_units}", hint)
         raise UserError(problem)
-    strata = tuple(tuple(sorted(set(record.labels.class_nums.tolist()))) or (_NORMAL,) for record in index.records)
+    split_of: NDArray[np.integer]
     if grouped and grouping:
-        split_of = _split_groups(strata, grouping, rule)
+        split_of = _split_groups(index, grouping, rule)
     elif rule.stratify:
-        split_of = stratify(strata, tuple(rule.ratios), rule.seed)
+        split_of = stratify_images(index.columns, tuple(rule.ratios), rule.seed)
     else:
         split_of = _by_chance(len(index.records), rule)
-    return {name: tuple(i for i, at in enumerate(split_of) if at == j) for j, name in enumerate(SPLITS)}
+    return {name: Positions(np.flatnonzero(split_of == at)) for at, name in enumerate(SPLITS)}
 
 
-def _split_groups(strata: Sequence[tuple], grouping: Grouping, rule: SplitRule) -> Sequence[int]:
-    codes = {stratum: code for code, stratum in enumerate(sorted({s for many in strata for s in many}, key=str), 1)}
-    counts = np.zeros((grouping.num_groups, 1 + len(codes) * rule.stratify), np.int64)
+def _split_groups(index: DataIndex, grouping: Grouping, rule: SplitRule) -> NDArray[np.integer]:
+    """Images, and where classes count, images with each class and normal ones, of each group."""
+    counts: NDArray[np.int64] = np.zeros((grouping.num_groups, 1), np.int64)
     np.add.at(counts[:, 0], grouping.group_of, 1)
     if rule.stratify:
-        rows = np.repeat(grouping.group_of, [len(many) for many in strata])
-        columns = np.array([codes[stratum] for many in strata for stratum in many])
-        np.add.at(counts, (rows, columns), 1)
-    split_of: list[int] = stratify_groups(counts, rule.ratios, rule.seed)[grouping.group_of].tolist()
-    return split_of
+        present = index.columns.class_counts(range(len(index.records)), index.class_nums) > 0
+        present = np.column_stack([present, ~present.any(axis=1)])
+        present = present[:, _by_text(index.class_nums)]
+        present = present[:, present.any(axis=0)]
+        of_group = np.zeros((grouping.num_groups, present.shape[1]), np.int64)
+        np.add.at(of_group, grouping.group_of, present)
+        counts = np.column_stack([counts, of_group])
+    return stratify_groups(counts, rule.ratios, rule.seed)[grouping.group_of]
 
 
-def _by_chance(num_images: int, rule: SplitRule) -> Sequence[int]:
+def _by_text(class_nums: Sequence[int]) -> list[int]:
+    """The columns of the classes and of normal images in the order of their names as text, which breaks ties."""
+    strata = [*map(str, class_nums), _NORMAL]
+    return sorted(range(len(strata)), key=lambda at: strata[at])
+
+
+def _by_chance(num_images: int, rule: SplitRule) -> NDArray[np.integer]:
     """A random order, cut where the ratios say; no split with a ratio above 0 is empty."""
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(rule.seed)))
     sizes = np.floor(np.array(rule.ratios) * num_images + 1e-9).astype(np.int64)
@@ -163,5 +174,4 @@ def _by_chance(num_images: int, rule: SplitRule) -> Sequence[int]:
     sizes[largest] += num_images - sizes.sum()
     split_of = np.empty(num_images, np.int64)
     split_of[generator.permutation(num_images)] = np.repeat(np.arange(len(sizes)), sizes)
-    found: list[int] = split_of.tolist()
-    return found
+    return split_of

@@ -11,8 +11,63 @@ from collections.abc import Hashable, Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.data.columns import Columns
+from anomdet.data.index_cache import remembered
 
 _ATTEMPTS = 10
+_VERSION = 1  # of the result: another one for the same data needs another number
+_BITS = 62
+_CLOSE = 1e-6
+
+
+def stratify_images(
+    columns: Columns, ratios: tuple[float, ...], seed: int, normal: Hashable = "normal"
+) -> NDArray[np.int8]:
+    """Split number of each image, as :func:`stratify` of the classes of its objects; remembered on disk.
+
+    Args:
+        columns: of the data set.
+        ratios: share of each split, summing to 1.
+        seed: the only source of chance.
+        normal: the class of images without objects.
+    """
+
+    def solve() -> NDArray[np.int8]:
+        members, num_codes = _members(columns, normal)
+        return np.array(_solve(members, num_codes, ratios, seed), dtype=np.int8)
+
+    return remembered(columns, f"stratified {_VERSION} {ratios} {seed} {normal}", solve)
+
+
+def _members(columns: Columns, normal: Hashable) -> tuple[list[tuple[int, ...]], int]:
+    """The codes of each image's classes, images alike sharing one tuple; how many codes there are."""
+    counts = np.diff(columns.box_starts)
+    class_nums, number_of = np.unique(columns.class_nums, return_inverse=True)
+    strata: list[Hashable] = [*class_nums.tolist(), *([normal] if (counts == 0).any() else [])]
+    ordered = sorted(strata, key=str)
+    code_of = np.array([ordered.index(stratum) for stratum in strata], dtype=np.int64)
+    words = np.zeros((len(columns), -(-len(strata) // _BITS)), dtype=np.int64)
+    codes = code_of[number_of]
+    some = np.flatnonzero(counts)
+    for word in range(words.shape[1]):
+        bits = np.where(codes // _BITS == word, np.int64(1) << codes % _BITS, 0)
+        if len(some):
+            words[some, word] = np.bitwise_or.reduceat(bits, columns.box_starts[some])
+    if len(some) < len(counts):
+        words[counts == 0, code_of[-1] // _BITS] = np.int64(1) << code_of[-1] % _BITS
+    kinds, kind_of = np.unique(words, axis=0, return_inverse=True) if words.shape[1] > 1 else _unique(words)
+    tuples = [
+        tuple(_BITS * word + bit for word, bits in enumerate(kind) for bit in range(_BITS) if bits >> bit & 1)
+        for kind in kinds.tolist()
+    ]
+    return [tuples[kind] for kind in kind_of.reshape(-1).tolist()], len(strata)
+
+
+def _unique(words: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    kinds, kind_of = np.unique(words[:, 0], return_inverse=True)  # a tenth of the time of comparing rows
+    return kinds[:, None], kind_of
 
 
 @lru_cache(maxsize=4)  # the data sets of the three splits ask alike
@@ -26,18 +81,22 @@ def stratify(strata: tuple[tuple[Hashable, ...], ...], ratios: tuple[float, ...]
     """
     codes = {stratum: code for code, stratum in enumerate(sorted({s for many in strata for s in many}, key=str))}
     members = [tuple(sorted(codes[s] for s in many)) for many in strata]
+    return tuple(_solve(members, len(codes), ratios, seed))
+
+
+def _solve(members: list[tuple[int, ...]], num_codes: int, ratios: tuple[float, ...], seed: int) -> list[int]:
     best: list[int] = []
     fewest_missing = -1
     for attempt in range(_ATTEMPTS):
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, attempt))))
-        attempted = _Stratification(members, len(codes), ratios)
+        attempted = _Stratification(members, num_codes, ratios)
         attempted.solve(generator.permutation(len(members)).tolist())
         missing = attempted.num_missing()
         if not best or missing < fewest_missing:
             best, fewest_missing = attempted.split_of, missing
         if missing == 0:
             break
-    return tuple(best)
+    return best
 
 
 class _Stratification:
@@ -106,8 +165,16 @@ class _Stratification:
                         remaining[other] -= 1
 
     def _neediest(self, code: int) -> int:
-        """Rounded, so that a sum's last bit does not decide."""
-        return max(self.active, key=lambda at: (round(self.wanted[at][code], 9), round(self.wanted_images[at], 9), -at))
+        """Rounded, so that a sum's last bit does not decide; where nothing is close, without the cost of rounding."""
+        best = self.active[0]
+        for at in self.active[1:]:
+            more = self.wanted[at][code] - self.wanted[best][code]
+            if more > _CLOSE or (more >= -_CLOSE and self._need(at, code) > self._need(best, code)):
+                best = at
+        return best
+
+    def _need(self, at: int, code: int) -> tuple[float, float, int]:
+        return round(self.wanted[at][code], 9), round(self.wanted_images[at], 9), -at
 
     def _mend(self, order: list[int]) -> None:
         """Move single images to splits that lack a class, where nothing is lost by it, or that are empty."""

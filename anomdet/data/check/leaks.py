@@ -86,7 +86,7 @@ def _torn_parts(index: DataIndex, positions: Mapping[str, Sequence[int]], group_
 
 
 def _near_duplicates(index: DataIndex, positions: Mapping[str, Sequence[int]], read_all: bool) -> list[Finding]:
-    names = [record.file_name for record in index.records]
+    names = index.columns.file_names()
     audit = audit_images(index.data_dir, names, max_bytes=None if read_all else AFFORDABLE_BYTES)
     if isinstance(audit, Postponed):
         hint = "--leaks does, and keeps what it saw"

@@ -92,7 +92,7 @@ def look_at_start(index: DataIndex, positions: Mapping[str, Sequence[int]], on_l
     """
     if on_leak == "ignore":
         return Looked(facts={"near_duplicates_across": None, "near_duplicates_within": None})
-    names = [record.file_name for record in index.records]
+    names = index.columns.file_names()
     audit = audit_images(index.data_dir, names, max_bytes=AFFORDABLE_BYTES if on_leak == "warn" else None)
     if isinstance(audit, Postponed):
         note = f"near-duplicates were not looked for: {audit}; anomdet check --config ... --leaks does, once"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 import random
 
@@ -71,6 +72,92 @@ def test_records_and_metainfo(data_dir):
         {"bbox": [30, 10, 39, 19], "bbox_label": 2, "ignore_flag": 0},
     ]
     assert sum(not info["instances"] for info in infos) == 4
+
+
+def infos_of(dataset) -> list[dict]:
+    return [dataset.get_data_info(at) for at in range(len(dataset))]
+
+
+@pytest.mark.parametrize("indices", [None, 5, -2, [4, 0, 4]])
+def test_records_from_the_index_equal_mmengines_list(data_dir, indices):
+    """Made at access, where MMEngine would pickle a copy of each."""
+    ours, theirs = (build(data_dir, indices=indices, serialize_data=flag) for flag in (True, False))
+    assert not hasattr(ours, "data_bytes") and not ours.data_list and len(theirs.data_list) == len(theirs)
+    assert infos_of(ours) == infos_of(theirs) and len(ours) == (
+        len(indices) if isinstance(indices, list) else len(ours)
+    )
+    assert ours.get_data_info(-1) == theirs.get_data_info(-1) and ours.get_data_info(-1)["sample_idx"] == len(ours) - 1
+    assert [ours.get_cat_ids(at) for at in range(len(ours))] == [theirs.get_cat_ids(at) for at in range(len(ours))]
+    with pytest.raises(IndexError):
+        ours.get_data_info(len(ours))
+    info = ours.get_data_info(1)
+    info["instances"].append("spoilt")
+    assert infos_of(ours) == infos_of(theirs)
+    for part in (2, -1, [1, 0]):
+        ours_part, theirs_part = ours.get_subset(part), theirs.get_subset(part)
+        assert infos_of(ours_part) == infos_of(theirs_part) and ours_part.index is ours.index
+        np.testing.assert_array_equal(ours_part.image_class_counts, theirs_part.image_class_counts)
+        assert len(ours_part.image_class_counts) == len(ours_part) == abs(part if isinstance(part, int) else len(part))
+    for dataset in (ours, theirs):
+        dataset.get_subset_([2, 1])
+    assert infos_of(ours) == infos_of(theirs) and len(ours) == 2
+    np.testing.assert_array_equal(ours.image_class_counts, theirs.image_class_counts)
+    with pytest.raises(TypeError, match="sequence of int"):
+        ours.get_subset(1.5)
+
+
+def test_lazily_and_in_another_process(data_dir):
+    whole = build(data_dir, serialize_data=True)
+    lazy = build(data_dir, serialize_data=True, lazy_init=True)
+    assert pickle.loads(pickle.dumps(lazy)).get_data_info(3) == whole.get_data_info(3)
+    assert len(lazy) == len(whole) and infos_of(lazy) == infos_of(whole)
+    assert infos_of(pickle.loads(pickle.dumps(whole))) == infos_of(copy.deepcopy(whole)) == infos_of(whole)
+
+
+@pytest.mark.parametrize("wrapper", ["RepeatDataset", "ClassBalancedDataset", "ConcatDataset", "MultiImageMixDataset"])
+def test_wrappers_see_the_same(data_dir, wrapper):
+    def wrapped(flag: bool):
+        own = {"type": "anomdet.TextLabelDataset", "data_root": str(data_dir), "split": "train", "serialize_data": flag}
+        own["pipeline"] = PIPELINE[:2]
+        options = {
+            "RepeatDataset": {"dataset": own, "times": 2},
+            "ClassBalancedDataset": {"dataset": own, "oversample_thr": 0.6},
+            "ConcatDataset": {"datasets": [own, own]},
+            "MultiImageMixDataset": {"dataset": own, "pipeline": [{"type": "mmdet.Mosaic", "img_scale": (30, 20)}]},
+        }[wrapper]
+        scope = "mmdet." if wrapper == "MultiImageMixDataset" else ""
+        return DATASETS.build({"type": f"{scope}{wrapper}", **options})
+
+    ours, theirs = wrapped(True), wrapped(False)
+    assert len(ours) == len(theirs) > 8
+    for at in (0, 5, len(ours) - 1):
+        random.seed(at)
+        np.random.seed(at)
+        one = ours[at]
+        random.seed(at)
+        np.random.seed(at)
+        two = theirs[at]
+        np.testing.assert_array_equal(one["img"], two["img"])
+        assert torch.equal(one["gt_bboxes"].tensor, two["gt_bboxes"].tensor)
+
+
+class EveryOther(TextLabelDataset):
+    """Someone's plug-in."""
+
+    def load_data_list(self) -> list[dict]:
+        return [{**info, "mine": True} for info in super().load_data_list()]
+
+    def filter_data(self) -> list[dict]:
+        return self.data_list[::2]
+
+
+@pytest.mark.parametrize("serialize_data", [True, False])
+def test_a_derived_class_loads_and_filters_in_its_own_way(data_dir, serialize_data):
+    dataset = EveryOther(str(data_dir), "train", serialize_data=serialize_data)
+    plain = build(data_dir, serialize_data=True)
+    assert len(dataset) == math.ceil(len(plain) / 2)
+    assert dataset.get_data_info(1) == {**plain.get_data_info(2), "mine": True, "sample_idx": 1}
+    assert len(dataset.get_subset(2)) == 2
 
 
 def test_indices_cut_the_counts_too(data_dir):

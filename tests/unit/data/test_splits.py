@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -8,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomdet.data.positions import Positions
 from anomdet.data.split_files import SPLITS, split_hash
 from anomdet.data.splits import SplitRule, make_splits
-from anomdet.data.stratify import stratify
+from anomdet.data.stratify import stratify, stratify_images
 from anomdet.errors import UserError
 
 RATIOS = (0.7, 0.15, 0.15)
@@ -87,6 +89,34 @@ def test_the_same_under_any_hash_seed_and_known_to_this_file():
     assert outputs == {"000000022200000101200002020102010100001102201000211010012000"}
 
 
+KNOWN = (
+    (3000, 6, (0.7, 0.15, 0.15), "a6daa48b00591eca"),
+    (2000, 70, (0.7, 0.15, 0.15), "44cf8f9298822c00"),
+    (1500, 12, (0.6, 0.0, 0.4), "d5c9b1e93d6adca0"),
+    (777, 3, (0.34, 0.33, 0.33), "f8d6bdd4ea16c8b2"),
+)
+
+
+@pytest.mark.parametrize(("seed", "known"), enumerate(KNOWN))
+def test_splits_stay_what_they_were(make_index, seed, known):
+    """Hashes from before the index became columns: a training may be resumed with a later version."""
+    num_images, num_classes, ratios, expected = known
+    classes = random_classes(np.random.default_rng(seed), num_images, num_classes)
+    strata = tuple(tuple(many) or ("normal",) for many in classes)
+    assert hashlib.sha256(bytes(stratify(strata, ratios, seed))).hexdigest()[:16] == expected
+    columns = make_index(classes).columns
+    assert hashlib.sha256(stratify_images(columns, ratios, seed).tobytes()).hexdigest()[:16] == expected
+
+
+def test_positions_are_a_tuple_in_less_room():
+    positions = Positions([3, 1, 2])
+    assert positions == (3, 1, 2) and positions != (3, 1) and positions != (3, 1, 4) and positions != [3, 1, 2]
+    assert tuple(positions) == (3, 1, 2) and positions[1:] == (1, 2) and positions[-1] == 2 and 4 not in positions
+    assert sum((positions, Positions([])), ()) == (3, 1, 2) and hash(positions) == hash((3, 1, 2))
+    assert np.asarray(positions).dtype == np.int32 and not np.asarray(positions).flags.writeable
+    assert np.array(positions).flags.writeable
+
+
 @pytest.mark.parametrize(("num_images", "sizes"), [(3, [1, 1, 1]), (4, [2, 1, 1]), (5, [3, 1, 1]), (10, [6, 2, 2])])
 def test_tiny_data_sets_fill_every_split(make_index, num_images, sizes):
     splits = splits_of(make_index([[1]] * num_images), ratios=RATIOS, seed=0)
@@ -129,6 +159,9 @@ def test_hash_names_the_images(make_index):
     index = make_index([[1], [1], []])
     assert split_hash(index, (0, 1)) == split_hash(index, [0, 1]) != split_hash(index, (0, 2))
     assert len(split_hash(index, ())) == 64
+    many = make_index([[1]] * 70_000)
+    text = "\n".join(f"{at:06}.png" for at in range(0, 70_000, 1))
+    assert split_hash(many, range(70_000)) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_lists(tmp_path: Path, **lists: str) -> dict[str, str]:

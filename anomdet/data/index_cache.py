@@ -1,0 +1,300 @@
+"""The index of a large data folder on disk: one file that all processes map into their memory.
+
+A file is a fixed head (magic, length and checksum of what follows), a JSON header, and arrays at multiples of 64 bytes.
+It is trusted only where its checksums are right and all files of the data folder have the names, sizes and times that
+stand in it. Whatever is wrong with it or with its place, the folder is read anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import struct
+import tempfile
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.atomic import atomic_write
+from anomdet.data.columns import ARRAYS, Columns
+from anomdet.data.listing import Listing, is_unchanged
+from anomdet.data.workers import in_parallel
+
+_VERSION = 1
+_MAGIC = b"anomdet index\n"
+_HEAD = struct.Struct("<14sII")
+_ALIGN = 64
+_MIN_FILES_EACH = 50_000  # for which another process is worth its start
+_COARSE_NS = 2 * 10**9  # no file system in use counts time in larger steps
+_AHEAD_NS = 60 * 10**9  # of a file server's clock
+_KEEP_OLD_S = 24 * 3600
+_MAX_SIDE_FILES = 16
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An index that was opened.
+
+    Args:
+        path: of its file.
+        header: ``id``, ``data_dir``, ``meta`` and where the arrays are.
+        arrays: name to array, mapped from the file.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    arrays: dict[str, NDArray]
+
+    @property
+    def columns(self) -> Columns:
+        """The images, which another process opens again in place of getting a copy."""
+        arrays: dict[str, Any] = {name: self.arrays[name] for name in ARRAYS}
+        return Columns(**arrays, reopen=(reopen_columns, (str(self.path), self.header["id"])))
+
+    def is_current(self) -> bool:
+        """Whether the data folder has still the same files, and this file is intact."""
+        data_dir = self.header["data_dir"]
+        folders = [(f"{data_dir}/{kind}", _below(self.arrays, kind)) for kind in ("images", "labels")]
+        if min(len(arrays["stamps"]) for _, arrays in folders) < _MIN_FILES_EACH:
+            return self.is_intact() and all(is_unchanged(*folder) for folder in folders)
+        jobs: list[tuple[Callable, tuple]] = [
+            (is_unchanged, folders[0]),
+            (_is_unchanged_in, (str(self.path), self.header["id"], "labels")),
+        ]
+        return self.is_intact() and all(in_parallel(jobs))
+
+    def is_intact(self) -> bool:
+        """Whether the arrays have their checksum; the file is read, not mapped, so that no memory is held by it."""
+        checksum = 0
+        with self.path.open("rb") as file:
+            file.seek(self.header["start"])
+            while block := file.read(1 << 22):
+                checksum = zlib.crc32(block, checksum)
+        return bool(checksum == self.header["checksum"])
+
+
+def _below(arrays: dict[str, NDArray], kind: str) -> dict[str, NDArray]:
+    return {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{kind}/")}
+
+
+def _is_unchanged_in(path: str, index_id: str, kind: str) -> bool:
+    stored = open_stored(Path(path))
+    if stored is None or stored.header["id"] != index_id:
+        return False
+    return is_unchanged(f"{stored.header['data_dir']}/{kind}", _below(stored.arrays, kind))
+
+
+def reopen_columns(path: str, index_id: str) -> Columns:
+    """The columns of an index that this or another process has open.
+
+    Raises:
+        FileNotFoundError: it was replaced more than a day ago.
+    """
+    for place in (Path(path), _old_path(Path(path), index_id)):
+        stored = open_stored(place)
+        if stored is not None and stored.header["id"] == index_id:
+            return stored.columns
+    raise FileNotFoundError(f"{path}: the index of the data was replaced while it was in use")
+
+
+def _old_path(path: Path, index_id: str) -> Path:
+    return path.with_suffix(f".{index_id}.old")
+
+
+def cache_path(data_dir: str, *settings: str) -> Path | None:
+    """The file for a data folder (its real path) read with some settings; None where none can be written."""
+    folder = _cache_dir()
+    if folder is None:
+        return None
+    place = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:24]
+    return folder / f"{'-'.join((place, *settings))}.index"
+
+
+def _cache_dir() -> Path | None:
+    named = os.environ.get("ANOMDET_CACHE_DIR")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (never fails)
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    for folder in (Path(named or Path(base) / "anomdet"), Path(tempfile.gettempdir()) / f"anomdet-{user}"):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            is_own = not hasattr(os, "getuid") or folder.stat().st_uid == user or named is not None
+        except OSError:
+            continue
+        if is_own and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return None
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time; where the file system knows no locks, each for itself."""
+    from filelock import FileLock
+
+    lock = FileLock(path.with_suffix(".lock"), poll_interval=0.02)
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def open_stored(path: Path) -> Stored | None:
+    """The index in a file; None if there is none, or a damaged one."""
+    try:
+        with path.open("rb") as file:
+            magic, length, checksum = _HEAD.unpack(file.read(_HEAD.size))
+            text = file.read(length)
+            if magic != _MAGIC or len(text) != length or zlib.crc32(text) != checksum:
+                return None
+            header = json.loads(text)
+            if header["version"] != _VERSION or os.fstat(file.fileno()).st_size != header["size"]:
+                return None
+            raw = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
+        arrays = {
+            name: raw[at : at + num_bytes].view(dtype).reshape(shape)
+            for name, (dtype, shape, at, num_bytes) in header["arrays"].items()
+        }
+    except (OSError, struct.error, ValueError, KeyError):
+        return None
+    return Stored(path, header, arrays)
+
+
+def is_settled(listings: tuple[Listing, Listing], started_ns: int) -> bool:
+    """Whether all files were left alone for longer than the steps of their clock before they were listed.
+
+    Of others a later change may show neither in their size nor in their time.
+    """
+    recent = [
+        (times > started_ns - _COARSE_NS) & (times < time.time_ns() + _AHEAD_NS)
+        for listing in listings
+        for times in (listing.stamps[:, 1], listing.folder_stamps[:, 1])
+    ]
+    return not any(one.any() for one in recent)
+
+
+def store(path: Path, data_dir: str, listings: tuple[Listing, Listing], columns: Columns, meta: Any) -> Stored | None:
+    """Write an index in the place of an older one, and open it; None if that fails."""
+    arrays = {name: getattr(columns, name) for name in ARRAYS}
+    for kind, listing in zip(("images", "labels"), listings, strict=True):
+        arrays |= {f"{kind}/{name}": array for name, array in listing.arrays().items()}
+    try:
+        _put_aside(path)
+        with atomic_write(path) as file:
+            for block in _blocks(arrays, {"version": _VERSION, "data_dir": data_dir, "meta": meta}):
+                file.write(block)
+        return open_stored(path)
+    except OSError:
+        return None
+
+
+def _blocks(arrays: dict[str, NDArray], header: dict[str, Any]) -> Iterator[bytes | memoryview]:
+    blocks: list[bytes | memoryview] = []
+    places: dict[str, list[Any]] = {}
+    at = checksum = 0
+    for name, array in arrays.items():
+        block = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        padding = bytes(-block.nbytes % _ALIGN)
+        places[name] = [array.dtype.str, array.shape, at, block.nbytes]
+        checksum = zlib.crc32(padding, zlib.crc32(block, checksum))
+        blocks += [block, padding]
+        at += block.nbytes + len(padding)
+    header |= {"id": uuid.uuid4().hex, "checksum": checksum, "start": 0, "size": 0, "arrays": places}
+    room = len(json.dumps(header)) + 24 * (len(places) + 2)  # the places grow by what stands before them
+    start = -(-(_HEAD.size + room) // _ALIGN) * _ALIGN
+    header |= {"start": start, "size": start + at}
+    header["arrays"] = {name: [*place[:2], place[2] + start, place[3]] for name, place in places.items()}
+    text = json.dumps(header).encode().ljust(start - _HEAD.size)
+    yield _HEAD.pack(_MAGIC, len(text), zlib.crc32(text))
+    yield text
+    yield from blocks
+
+
+def _put_aside(path: Path) -> None:
+    """Make room: the older index is kept for a day, for the workers of a training that still reads it."""
+    old = open_stored(path)
+    if old is not None:
+        path.replace(_old_path(path, old.header["id"]))
+    for side in path.parent.glob(f"{path.stem}.*.npy"):
+        side.unlink(missing_ok=True)
+    for one in path.parent.glob("*.old"):
+        if time.time() - one.stat().st_mtime > _KEEP_OLD_S:
+            one.unlink(missing_ok=True)
+    for one in path.parent.glob("*.index"):
+        stored = open_stored(one)
+        if stored is not None and not os.path.isdir(stored.header["data_dir"]):  # noqa: PTH112 (text)
+            one.unlink(missing_ok=True)
+
+
+def remembered(columns: Columns, name: str, make: Callable[[], NDArray]) -> NDArray:
+    """What was made from some columns: from beside their file, if it was made before; else made now, and left there.
+
+    Args:
+        columns: of any kind; what is not on disk has nothing beside it.
+        name: of the thing, with all that it depends on.
+        make: makes it.
+    """
+    if columns.reopen is None:
+        return make()
+    path, index_id = Path(columns.reopen[1][0]), columns.reopen[1][1]
+    side = path.with_suffix(f".{hashlib.sha256(f'{index_id} {name}'.encode()).hexdigest()[:24]}.npy")
+    with locked(path):
+        with contextlib.suppress(OSError, ValueError, EOFError):
+            return np.load(side, mmap_mode="r")
+        made = make()
+        with contextlib.suppress(OSError):
+            others = sorted(path.parent.glob(f"{path.stem}.*.npy"), key=lambda one: one.stat().st_mtime)
+            for one in others[: max(0, len(others) - _MAX_SIDE_FILES + 1)]:
+                one.unlink(missing_ok=True)
+            with atomic_write(side) as file:
+                np.save(file, made)
+    return made
+
+
+def run_token() -> str | None:
+    """What the processes have in common that torchrun started together on this machine; None for a process alone.
+
+    It is the process that started them, with its own start (a number of a process is used again) and how often it has
+    started them. On systems without /proc each process checks the folder for itself.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("LOCAL_WORLD_SIZE", "1") == "1":
+        return None
+    parent = os.getppid()
+    try:
+        start = (
+            Path(f"/proc/{parent}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        )
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, IndexError):
+        return None
+    count = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return f"{boot} {parent} {start} {count} {os.environ['TORCHELASTIC_RUN_ID']}"
+
+
+def was_checked_by(run: str | None, stored: Stored) -> bool:
+    """Whether another process of this run has found the index to be current."""
+    if run is None:
+        return False
+    try:
+        return json.loads(stored.path.with_suffix(".run").read_bytes()) == [run, stored.header["id"]]
+    except (OSError, ValueError):
+        return False
+
+
+def mark_checked(run: str | None, stored: Stored) -> None:
+    """Tell the others of this run."""
+    if run is not None:
+        with contextlib.suppress(OSError), atomic_write(stored.path.with_suffix(".run")) as file:
+            file.write(json.dumps([run, stored.header["id"]]).encode())

@@ -1,0 +1,114 @@
+"""Many label files at once, for the ordinary ones; whatever is unusual is left to :func:`parse_label_file`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.data.labels import LIMIT_PX
+
+_BATCH = 256
+# Of these bytes, float() and int() make nothing but what labels.NUMBER and labels.INTEGER match.
+_ORDINARY = b"0123456789 \t\r\n.+-eE"
+_MAX_DIGITS = 18
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The objects of some files.
+
+    Args:
+        counts: int64 ``(files,)``, objects of each file; 0 for an unusual one.
+        bboxes_xyxy: float32 ``(M, 4)``.
+        class_nums: int64 ``(M,)``.
+        unusual: which files were not read, ascending.
+    """
+
+    counts: NDArray[np.int64]
+    bboxes_xyxy: NDArray[np.float32]
+    class_nums: NDArray[np.int64]
+    unusual: list[int]
+
+
+def read_ordinary(folder: int | str, names: Sequence[str | None]) -> Boxes:
+    """The objects of label files.
+
+    Args:
+        folder: labels/, as a descriptor where the system can use one, or as a path.
+        names: relative to it; None for a file known to be empty.
+    """
+    texts = [b"" if name is None else read_bytes(folder, name) for name in names]
+    counts = np.zeros(len(texts), dtype=np.int64)
+    parts: list[_Parsed] = []
+    unusual: list[int] = []
+    for start in range(0, len(texts), _BATCH):
+        batch = texts[start : start + _BATCH]
+        parsed = None if None in batch else _parse([text.rstrip() for text in batch if text is not None])
+        if parsed is not None:
+            counts[start : start + len(batch)] = parsed[0]
+            parts.append(parsed)
+            continue
+        for at, text in enumerate(batch, start):
+            alone = None if text is None else _parse([text.rstrip()])
+            if alone is None:
+                unusual.append(at)
+            else:
+                counts[at] = alone[0][0]
+                parts.append(alone)
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(part[1] for part in parts)])
+    return Boxes(counts, boxes, np.concatenate([np.zeros(0, np.int64), *(part[2] for part in parts)]), unusual)
+
+
+_Parsed = tuple[list[int], NDArray[np.float32], NDArray[np.int64]]
+
+
+def _parse(texts: list[bytes]) -> _Parsed | None:
+    """Objects of each text, all boxes and class numbers; None if there is anything to be looked at more closely."""
+    joined = b"\n".join([text for text in texts if text])
+    if joined.translate(None, _ORDINARY):
+        return None
+    # A mark at the end of each line: it must come after each fifth word, and nowhere else.
+    words = (joined.replace(b"\n", b" ; ") + b" ;").split() if joined else []
+    if len(words) % 6 or words[5::6].count(b";") != len(words) // 6 or words.count(b";") != len(words) // 6:
+        return None
+    nums = words[0::6]
+    if nums and max(map(len, nums)) > _MAX_DIGITS:
+        return None
+    columns = [words[1::6], words[2::6], words[3::6], words[4::6]]
+    try:
+        class_nums = np.fromiter(map(int, nums), dtype=np.int64, count=len(nums))
+        boxes = np.array([list(map(float, column)) for column in columns]).T
+    except ValueError:
+        return None
+    if not ((np.abs(boxes) < LIMIT_PX).all() and (boxes[:, 2:] > 0).all()):
+        return None
+    boxes[:, 2:] += boxes[:, :2]
+    counts = [text.count(b"\n") + 1 if text else 0 for text in texts]
+    return counts, boxes.astype(np.float32, order="C"), class_nums
+
+
+def read_bytes(folder: int | str, name: str) -> bytes | None:
+    """The whole file in as few system calls as can be; None if it cannot be read."""
+    try:
+        if isinstance(folder, str):
+            with open(f"{folder}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 (a Path is slow)
+                return file.readall()
+        handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        text = os.read(handle, _BLOCK)
+        block = text if len(text) == _BLOCK else b""
+        while block:
+            block = os.read(handle, _BLOCK)
+            text += block
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return text
