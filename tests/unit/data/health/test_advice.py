@@ -12,7 +12,7 @@ import pytest
 from anomdet.config.load import load_settings
 from anomdet.config.schema import Settings
 from anomdet.data.check.run import Rules
-from anomdet.data.health.advice import RULES
+from anomdet.data.health.advice import RULES, advise
 from anomdet.data.health.advice_boxes import anchor_iou, size_for_small
 from anomdet.data.health.advice_classes import wilson
 from anomdet.evaluation.intervals import wilson_interval
@@ -174,3 +174,11 @@ def test_mixed_sizes(make_data):
     data_dir = make_data(many("1 5 5 20 20\n", 4, 4))
     make_data({"z.png": ""}, size_hw=(80, 120))
     assert "up to 2.0 times as large" in advice(data_dir)["mixed-sizes"]["why"]
+
+
+def test_leaks_that_the_check_found_are_told_and_notes_are_not(make_data):
+    health = health_of(make_data({"a.png": "1 2 3 4 5\n", "b.png": ""}))
+    entry = {"code": "leak-group", "what": "parts with images in several splits", "count": 3}
+    for severity, said in (("warning", True), ("error", True), ("note", False)):
+        health["findings"]["codes"] = [{**entry, "severity": severity}]
+        assert ("leak" in [one["code"] for one in advise(health, make_plan())]) == said
