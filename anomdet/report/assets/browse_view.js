@@ -172,7 +172,10 @@
     open(at) {
       place = at;
       zoom = "fit";
-      if (!dialog.open) dialog.showModal();
+      if (!dialog.open) {
+        dialog.showModal();
+        stage.focus(); // so that the arrows up and down move a zoomed picture
+      }
       fill();
       browse.changeImage(browse.data.names[image()]);
     },
