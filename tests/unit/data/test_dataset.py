@@ -99,7 +99,7 @@ def test_records_from_the_index_equal_mmengines_list(data_dir, indices):
         np.testing.assert_array_equal(ours_part.image_class_counts, theirs_part.image_class_counts)
         assert len(ours_part.image_class_counts) == len(ours_part) == abs(part if isinstance(part, int) else len(part))
     for dataset in (ours, theirs):
-        dataset.get_subset_([2, 1])
+        dataset.get_subset_([1, 0])
     assert infos_of(ours) == infos_of(theirs) and len(ours) == 2
     np.testing.assert_array_equal(ours.image_class_counts, theirs.image_class_counts)
     with pytest.raises(TypeError, match="sequence of int"):
@@ -129,7 +129,7 @@ def test_wrappers_see_the_same(data_dir, wrapper):
         return DATASETS.build({"type": f"{scope}{wrapper}", **options})
 
     ours, theirs = wrapped(True), wrapped(False)
-    assert len(ours) == len(theirs) > 8
+    assert len(ours) == len(theirs) >= 8
     for at in (0, 5, len(ours) - 1):
         random.seed(at)
         np.random.seed(at)
