@@ -80,12 +80,13 @@ def _lost(here: Any, message: str) -> str:
 
 def _failed(here: Any, message: str) -> str:
     """This process's own error: with its name, unless all fail alike."""
+    is_consequence = here.others_ended()
     here.board.mark("ended")
     if not here.has_begun:
         return message if says_first(message) else ""
     key = f"failed/{hashlib.sha256(message.encode()).hexdigest()}"
     is_first = here.board.count(key, 1) == 1
-    if not is_first:
+    if is_consequence or not is_first:
         return ""
     end = time.monotonic() + _ALIKE_S
     while (alike := here.board.count(key)) < num_processes() and time.monotonic() < end:

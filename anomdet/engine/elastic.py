@@ -21,7 +21,7 @@ def fit_to_processes(checkpoint: dict[str, Any], loader: DataLoader, world_size:
     is put where the share of the epochs that is done lies in today's iterations.
 
     Args:
-        checkpoint: to go on from; one that does not tell its images a step is left as it is.
+        checkpoint: to go on from; one that does not tell its images a step is taken to have had today's.
         loader: of the training, as it is now.
         world_size: processes now.
         scale_lr: whether the learning rate follows the images of a step: then the checkpoint's is scaled too.
@@ -30,16 +30,17 @@ def fit_to_processes(checkpoint: dict[str, Any], loader: DataLoader, world_size:
         What to tell; empty: nothing has changed.
     """
     meta = checkpoint.get("meta", {})
-    before, now = meta.get("images_a_step"), images_a_step(loader, world_size)
-    if before is None:
-        return ""
-    meta["draws"] = meta["batch"] * before
+    now = images_a_step(loader, world_size)
+    before = meta.get("images_a_step", now)
+    meta["draws"] = meta.get("batch", 0) * before
     if before == now:
         return ""
     batch = len(loader) - _batches_left(loader, meta["draws"], world_size) if meta["batch"] else 0
     moved = meta["epoch"] * len(loader) + batch - meta["iter"]
     meta["batch"], meta["iter"] = batch, meta["iter"] + moved
     for schedule in checkpoint.get("param_schedulers", []):
+        if schedule.get("by_epoch"):  # of a Python config
+            continue
         for name in ("last_step", "_global_step"):
             schedule[name] += moved
     if scale_lr:

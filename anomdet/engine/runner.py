@@ -18,6 +18,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
+from torch.utils.data import DataLoader
 
 import anomdet
 from anomdet.engine.checkpoint import load_checkpoint, load_weights, use_safe_loading
@@ -25,6 +26,7 @@ from anomdet.engine.elastic import fit_to_processes
 from anomdet.engine.shared_averages import share_averages
 from anomdet.engine.watch.warned import collect_warnings
 from anomdet.engine.watch.watch import Watch, watch
+from anomdet.engine.workers import outlive_sigterm
 from anomdet.registry import RUNNERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
@@ -141,6 +143,11 @@ class InspectionRunner(Runner):
 
     def _log_file(self, name: str) -> logging.Handler:
         return _LogFile((Path(self.work_dir) / name).open("a", encoding="utf-8"))
+
+    @staticmethod
+    def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: bool = False) -> DataLoader:
+        """MMEngine's; its processes live as long as the step under way needs them."""
+        return outlive_sigterm(Runner.build_dataloader(dataloader, seed=seed, diff_rank_seed=diff_rank_seed))
 
     def build_model(self, model: Any) -> torch.nn.Module:
         model = super().build_model(model)

@@ -62,6 +62,8 @@ def test_an_own_error_has_the_name_of_its_process(here: Any) -> None:
     assert peers.own_words(ValueError("x"), "error: x", 1) == "rank 0 (host b, pid 7): error: x"
     assert here.board.marks == ["ended"]
     assert peers.own_words(ValueError("x"), "error: x", 1) == ""  # the other one, a moment later
+    here.ended = True
+    assert peers.own_words(ValueError("y"), "error: y", 1) == ""  # because the other one has ended
 
 
 def test_what_all_find_has_nobodys_name(here: Any) -> None:

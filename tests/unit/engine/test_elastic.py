@@ -74,5 +74,12 @@ def test_the_linear_rule_follows() -> None:
 
 
 def test_an_old_checkpoint_is_left_as_it_is() -> None:
-    state = {"meta": dict(epoch=1, batch=0, iter=9)}
-    assert fitted(state, 4, 1)[0] == "" and state["meta"] == dict(epoch=1, batch=0, iter=9)
+    state = {"meta": dict(epoch=1, batch=3, iter=20)}
+    assert fitted(state, 4, 1)[0] == "" and state["meta"] == dict(epoch=1, batch=3, iter=20, draws=12)
+
+
+def test_a_schedule_by_epochs_stays() -> None:
+    state = checkpoint(2, 0, 18)
+    state["param_schedulers"] = [dict(last_step=2, _global_step=3, by_epoch=True)]
+    fitted(state, 4, 1)
+    assert state["param_schedulers"] == [dict(last_step=2, _global_step=3, by_epoch=True)]

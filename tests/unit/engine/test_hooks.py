@@ -17,6 +17,7 @@ from torch import nn
 from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.engine.hooks import BestAndLastHook, EarlyStopping, IterationSeedHook
 from anomdet.engine.hooks.progress import readable_time
+from anomdet.engine.watch.stop import Stop
 
 NAN = math.nan
 
@@ -49,6 +50,7 @@ class Runner:
         self.param_schedulers: list[Any] = []
         self.cfg = SimpleNamespace(pretty_text="")
         self.train_dataloader = Loader()
+        self.watch: Any = None
         self.metric = SimpleNamespace(chosen_point=lambda: None)
         self.val_loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=[self.metric]))
 
@@ -237,6 +239,30 @@ def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_of_many_processes_one_ctrl_c_comes_twice(tmp_path: Path) -> None:
+    """From the terminal and from torchrun: the second counts only once some time has gone by."""
+    hook, runner = BestAndLastHook(str(tmp_path)), Runner()
+    armed: list[tuple[int, int, int]] = []
+    stop = Stop()
+    runner.watch = SimpleNamespace(arm=lambda *step: armed.append(step), stop=stop, wait_until_saved=lambda: None)
+    runner.epoch = 2
+    runner.train_loop.first_batch = 3
+    hook.before_train_epoch(runner)
+    assert armed == [(17, 7, 1)]
+    for _ in range(2):
+        signal.raise_signal(signal.SIGINT)
+    stop.hold(signal.SIGINT)
+    stop.agree([18, 18])
+    hook.before_train_iter(runner, batch_idx=3)
+    with pytest.raises(KeyboardInterrupt):
+        hook.after_train_iter(runner, batch_idx=3)
+    assert load_checkpoint(tmp_path / "last.pth")["meta"]["batch"] == 4
+    hook.signals.watch()
+    hook.signals.noted, hook.signals.pause_s = signal.SIGINT, 0.0
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_a_signal_after_the_last_step_of_an_epoch(tmp_path: Path) -> None:
