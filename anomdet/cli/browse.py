@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anomdet.cli.ranks import is_main_process
 from anomdet.cli.run_config import load_run
 from anomdet.cli.visualize import SHEET, check_limit
 
@@ -26,6 +27,8 @@ def browse(
         UserError: anything wrong with what the user gave.
     """
     check_limit(limit)
+    if not is_main_process():
+        return []
     run = load_run(config_path, overrides)
     from anomdet.cli.prepare import build_loader, complete, load_libraries
 
