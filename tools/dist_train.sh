@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # As MMDetection's: tools/dist_train.sh CONFIG GPUS [arguments of tools/train.py]
-# Several machines: the same command on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
+# Several machines: the same command on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT (default 29500) set.
+# On one machine PORT is a free one by default, so that several trainings may run side by side.
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
@@ -9,8 +10,12 @@ if [ $# -lt 2 ]; then
 fi
 CONFIG=$1
 GPUS=$2
+PYTHON=${PYTHON:-python}
+if [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
+    PORT=$("$PYTHON" -c 'import socket; free = socket.create_server(("127.0.0.1", 0)); print(free.getsockname()[1])')
+fi
 
-"${PYTHON:-python}" -m torch.distributed.run \
+"$PYTHON" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.cli.browse_page import browse_page
+from anomdet.cli.ranks import is_main_process
 from anomdet.cli.run_config import load_run
 from anomdet.cli.visualize import SHEET, check_limit
 from anomdet.errors import Problem, UserError
@@ -53,6 +54,8 @@ def browse(
         UserError: anything wrong with what the user gave.
     """
     check_limit(limit)
+    if not is_main_process():
+        return []
     run = load_run(config_path, overrides)
     from anomdet.cli.prepare import build_loader, complete, load_libraries
 

@@ -145,7 +145,8 @@ def _test(args: argparse.Namespace) -> list[Path]:
 
     common: dict[str, Any] = dict(split=args.split, checkpoint=args.checkpoint)
     result = evaluate(args.config, _overrides(args), out=args.out, **common)
-    typer.echo(result.table)
+    if result.written:  # the first process
+        typer.echo(result.table)
     pictures = draw(args.config, _overrides(args), out=args.show_dir, **common) if args.show_dir else []
     return [*result.written, *pictures]
 

@@ -206,6 +206,10 @@ def _set_processes(config: Any, on_gpu: bool) -> None:
     evaluators = (config[name] for name in ("val_evaluator", "test_evaluator"))
     for metric in (part for one in evaluators for part in (one if isinstance(one, (list, tuple)) else (one,))):
         metric.collect_device = "gpu"  # over the network, gloo's too; "cpu" wants a disk that all share
+    for loader in (config[name] for name in LOADERS[1:]):
+        if loader.get("sampler", {}).get("type") == "anomdet.DrawSampler" and not loader.sampler.get("shuffle"):
+            seed = loader.sampler.get("seed", 0)
+            loader.sampler = dict(type="anomdet.WholeBatchSampler", batch_size=loader.batch_size, seed=seed)
     options = {**DistributedSettings().model_dump(), **config.get("distributed", {})}
     timeout = timedelta(minutes=options["timeout_minutes"])
     backend = options["backend"] if options["backend"] != "auto" else "nccl" if on_gpu else "gloo"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import torch.distributed as dist
 from mmengine.dist import all_gather_object
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, ValLoop
-from torch import Tensor, nn
+from torch import nn
 
 from anomdet.registry import LOOPS
 
@@ -69,7 +70,7 @@ class InspectionValLoop(ValLoop):
     def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False, with_loss: bool = True):
         super().__init__(runner, dataloader, evaluator, fp16=fp16)
         self.with_loss = with_loss
-        self.totals: dict[str, Tensor] = {}  # loss to its sum over images and their number
+        self.totals: dict[str, list[tuple[float, int]]] = {}  # loss to its sum over a batch's images, and their number
 
     def run(self) -> dict:
         """One validation; returns the metrics."""
@@ -102,8 +103,7 @@ class InspectionValLoop(ValLoop):
         outputs, losses = predict_with_loss(model, data["inputs"], samples)
         for name, value in losses.items():
             if "loss" in name:
-                total = torch.tensor([_number(value) * len(samples), len(samples)], dtype=torch.float64)
-                self.totals[name] = self.totals.get(name, 0) + total
+                self.totals.setdefault(name, []).append((_number(value) * len(samples), len(samples)))
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
 
@@ -127,13 +127,13 @@ def _number(loss: Any) -> float:
     return sum(float(part.mean()) for part in loss) if isinstance(loss, (list, tuple)) else float(loss.mean())
 
 
-def _averages(totals: dict[str, Tensor]) -> dict[str, float]:
-    """``val_loss`` and its parts, over the images of all ranks."""
+def _averages(totals: dict[str, list[tuple[float, int]]]) -> dict[str, float]:
+    """``val_loss`` and its parts, over the images of all ranks; their order does not show in the sums."""
     everywhere = all_gather_object(totals)
-    means = {
-        f"val_{name}": float(torch.div(*sum(rank[name] for rank in everywhere if name in rank)))
-        for name in dict.fromkeys(itertools.chain.from_iterable(everywhere))
-    }
+    means = {}
+    for name in dict.fromkeys(itertools.chain.from_iterable(everywhere)):
+        sums, numbers = zip(*(batch for rank in everywhere for batch in rank.get(name, ())), strict=True)
+        means[f"val_{name}"] = math.fsum(sums) / sum(numbers)
     return {"val_loss": sum(means.values()), **means} if means else {}
 
 

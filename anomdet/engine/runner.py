@@ -21,6 +21,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compr
 from torch.utils.data import DataLoader
 
 import anomdet
+from anomdet.engine.buckets import settle_buckets
 from anomdet.engine.checkpoint import load_checkpoint, load_weights, use_safe_loading
 from anomdet.engine.elastic import fit_to_processes
 from anomdet.engine.shared_averages import share_averages
@@ -31,6 +32,8 @@ from anomdet.registry import RUNNERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
 _TIMEOUT_S = 600.0
+# A paragraph for each parameter; a process that had no batch to evaluate, as others had.
+_NOBODYS = ("base_module.py", "evaluator/metric.py")
 _FORMAT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
 
 
@@ -43,7 +46,7 @@ class _OwnLines(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         from_library = record.pathname.startswith(_LIBRARIES)
-        if record.pathname.endswith("base_module.py"):  # a paragraph for each parameter: nobody's detail
+        if record.pathname.endswith(_NOBODYS):
             return False
         return record.levelno > logging.INFO or not from_library or self.level <= logging.DEBUG
 
@@ -164,6 +167,7 @@ class InspectionRunner(Runner):
         wrapped = super().wrap_model(model_wrapper_cfg, model)
         if is_model_wrapper(wrapped) and self.cfg.get("distributed", {}).get("gradient_compression") == "bfloat16":
             wrapped.register_comm_hook(None, bf16_compress_hook)
+        settle_buckets(wrapped)
         return wrapped
 
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", **_: Any) -> dict[str, Any]:

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from anomdet.engine.checkpoint import load_checkpoint
-from tests.integration.conftest import ROOT, named_files, write_settings
+from tests.integration.conftest import ROOT, Trained, named_files, run_command, write_settings
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def start(*command: str | Path, **variables: str) -> subprocess.Popen[str]:
+    """A launcher, with this Python first on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path, **variables}
+    arguments = [str(part) for part in command]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def finished(job: subprocess.Popen[str], code: int = 0) -> tuple[str, str]:
+    """What a launcher printed: stdout, stderr."""
+    try:
+        stdout, stderr = job.communicate(timeout=300)
+    finally:
+        job.terminate()
+    assert job.returncode == code, stderr + stdout
+    return stdout, stderr
 
 
 def run_torchrun(config: Path, *arguments: str) -> str:
     """``tools/dist_train.sh CONFIG 2 ...``, as a user runs it; returns what it printed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PORT": str(port), "PATH": path}
-    command = ["bash", str(ROOT / "tools" / "dist_train.sh"), str(config), "2", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
+    script = ROOT / "tools" / "dist_train.sh"
+    return finished(start("bash", script, config, "2", *arguments, PORT=free_port()))[0]
 
 
 def test_two_processes_leave_one_run_and_resume(data_dir: Path, tmp_path: Path) -> None:
@@ -52,3 +72,43 @@ def test_a_validation_of_unequal_parts_waits_for_nobody(data_dir: Path, tmp_path
     settings["distributed"] = {"timeout_minutes": 1}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     assert "val_loss" in run_torchrun(config)
+
+
+def test_two_agents_of_one_process_each(data_dir: Path, tmp_path: Path) -> None:
+    """``tools/dist_train.sh`` on two machines, which are this one twice; only the first of them speaks and writes."""
+    config = write_settings(tmp_path, data_dir, epochs=1)
+    port, script = free_port(), ROOT / "tools" / "dist_train.sh"
+    address = {"NNODES": "2", "MASTER_ADDR": "127.0.0.1", "PORT": port}
+    jobs = [start("bash", script, config, "1", **address, NODE_RANK=str(rank)) for rank in range(2)]
+    (first, _), second = finished(jobs[0]), finished(jobs[1])
+    assert "2 processes: 8 images a step" in first and first.count("wrote:") == 1
+    assert second == ("", "")
+
+
+def test_the_old_launcher_and_its_argument(data_dir: Path, tmp_path: Path) -> None:
+    """``python -m torch.distributed.launch`` gives the script ``--local-rank``; the settings are wrong: one message."""
+    config = write_settings(tmp_path, data_dir, epochs=1)
+    launcher = ("-m", "torch.distributed.launch", "--nproc_per_node=2", f"--master_port={free_port()}")
+    wrong = start(sys.executable, *launcher, "train.py", "--config", config, "training.epochs=0")
+    _, told = finished(wrong, code=1)
+    assert told.count("training.epochs: expected") == 1 and "No such option" not in told
+
+
+@pytest.mark.parametrize(("processes", "split"), [(2, "val"), (3, "train")])
+def test_many_processes_measure_what_one_does(trained: Trained, tmp_path: Path, processes: int, split: str) -> None:
+    """To the last digit; by batches of three of which the last is not full, with the threshold chosen anew."""
+    best = trained.checkpoint_dir / "best_model.pth"
+    own = ("training.batch_size=3", "metrics.score_threshold=null", "evaluation.report=false", "evaluation.resamples=9")
+    common = ("--config", trained.config, "--checkpoint", best, "--split", split)
+    log_dirs = [f"logging.log_dir={tmp_path / name}" for name in ("one", "many")]
+    run_command("evaluate", *common, *own, log_dirs[0])
+    launcher = ("-m", "torch.distributed.run", f"--nproc_per_node={processes}", f"--master_port={free_port()}")
+    finished(start(sys.executable, *launcher, "evaluate.py", *common, *own, log_dirs[1]))
+    one, many = tmp_path / "one" / "evaluation", tmp_path / "many" / "evaluation"
+    for name in ("predictions.json", "per_image.csv", "details.json"):
+        assert (one / name).read_bytes() == (many / name).read_bytes(), name
+    metrics = [json.loads((folder / "metrics.json").read_text(encoding="utf-8")) for folder in (one, many)]
+    for each in metrics:
+        each["about"] = {**each["about"], "created": None, "settings": None}
+    assert metrics[0] == metrics[1]
+    assert metrics[0]["num_images"] % 3 and len(json.loads((one / "predictions.json").read_bytes())) > 100
