@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -74,8 +75,14 @@ def test_lists_of_losses_are_summed() -> None:
 def test_averages_are_over_images() -> None:
     # Four images with a loss of 1.0 and one with 6.0, in two batches.
     totals = {
-        "loss_cls": torch.tensor([4 * 1.0 + 6.0, 5.0], dtype=torch.float64),
-        "loss_bbox": torch.tensor([2.0, 4.0], dtype=torch.float64),  # one batch had none
+        "loss_cls": [(4 * 1.0, 4), (6.0, 1)],
+        "loss_bbox": [(2.0, 4)],  # one batch had none
     }
     assert _averages(totals) == {"val_loss": 2.5, "val_loss_cls": 2.0, "val_loss_bbox": 0.5}
     assert _averages({}) == {}
+
+
+def test_the_order_of_the_batches_shows_in_no_digit() -> None:
+    batches = [(0.1, 1), (1e16, 1), (0.3, 1), (-1e16, 1), (0.7, 1)]
+    found = {_averages({"loss": list(order)})["val_loss"] for order in itertools.permutations(batches)}
+    assert len(found) == 1
