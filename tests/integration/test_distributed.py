@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
+from anomdet.data.split_files import SPLITS
+from anomdet.data.synth import generate
 from anomdet.engine.checkpoint import load_checkpoint
 from tests.integration.conftest import ROOT, named_files, write_settings
 
@@ -52,3 +56,18 @@ def test_a_validation_of_unequal_parts_waits_for_nobody(data_dir: Path, tmp_path
     settings["distributed"] = {"timeout_minutes": 1}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     assert "val_loss" in run_torchrun(config)
+
+
+def test_processes_hash_the_images_once_and_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second waits for the first, and finds its hashes in the cache; one of them speaks."""
+    monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
+    twin_dir = generate(tmp_path / "data", num_images=16, size_hw=(128, 128)).data_dir
+    for folder in ("images", "labels"):
+        for path in sorted((twin_dir / folder).iterdir())[:8]:
+            shutil.copy(path, path.with_stem(f"{path.stem}_b"))
+    config = write_settings(tmp_path, twin_dir)
+    output = run_torchrun(config, "--cfg-options", "data.split.on_leak=group")
+    assert output.count("8 pairs of near-duplicates joined: 16 groups of images") == 1
+    assert len(list((tmp_path / "cache" / "leaks").glob("*.npz"))) == 1
+    names = [line for name in SPLITS for line in (tmp_path / "logs" / "splits" / f"{name}.txt").read_text().split()]
+    assert len(names) == len(set(names)) == 24
