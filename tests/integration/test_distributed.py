@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from anomdet.data.split_files import SPLITS
+from anomdet.data.synth import generate
 from anomdet.engine.checkpoint import load_checkpoint
 from tests.integration.conftest import ROOT, Trained, named_files, run_command, write_settings
 
@@ -112,3 +115,18 @@ def test_many_processes_measure_what_one_does(trained: Trained, tmp_path: Path, 
         each["about"] = {**each["about"], "created": None, "settings": None}
     assert metrics[0] == metrics[1]
     assert metrics[0]["num_images"] % 3 and len(json.loads((one / "predictions.json").read_bytes())) > 100
+
+
+def test_processes_hash_the_images_once_and_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second waits for the first, and finds its hashes in the cache; one of them speaks."""
+    monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
+    twin_dir = generate(tmp_path / "data", num_images=16, size_hw=(128, 128)).data_dir
+    for folder in ("images", "labels"):
+        for path in sorted((twin_dir / folder).iterdir())[:8]:
+            shutil.copy(path, path.with_stem(f"{path.stem}_b"))
+    config = write_settings(tmp_path, twin_dir)
+    output = run_torchrun(config, "--cfg-options", "data.split.on_leak=group")
+    assert output.count("8 pairs of near-duplicates joined: 16 groups of images") == 1
+    assert len(list((tmp_path / "cache" / "leaks").glob("*.npz"))) == 1
+    names = [line for name in SPLITS for line in (tmp_path / "logs" / "splits" / f"{name}.txt").read_text().split()]
+    assert len(names) == len(set(names)) == 24

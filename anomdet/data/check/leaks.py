@@ -101,7 +101,7 @@ def _near_duplicates(index: DataIndex, positions: Mapping[str, Sequence[int]], r
     if num_within:
         findings.append(Finding("leak-within", "", 0, "images that differ", f"{num_within:,} pairs that hardly do"))
     if not audit.complete:
-        got = "so many alike that only the nearest pairs were compared"
+        got = "so many alike that not all pairs were compared"
         hint = "name the parts by data.split.group_regex"
         findings.append(Finding("leak-look-alikes", "", 0, "images that differ", got, hint))
     if audit.num_blank:

@@ -14,6 +14,10 @@ from anomdet.data.leaks.hashes import HASH_BYTES
 from anomdet.errors import Problem, UserError
 
 _SHOWN = 20
+_LOOK_ALIKES = (
+    "so many images look alike that not all pairs were compared: name the parts by data.split.group_regex, so that "
+    "each stays in one split"
+)
 _REMEDY = "data.split.on_leak=group keeps them in one split"
 
 
@@ -98,14 +102,14 @@ def look_at_start(index: DataIndex, positions: Mapping[str, Sequence[int]], on_l
         note = f"near-duplicates were not looked for: {audit}; anomdet check --config ... --leaks does, once"
         return Looked(note=note, facts={"near_duplicates_across": None, "near_duplicates_within": None})
     leaks, num_within = find_leaks(audit, positions)
-    facts = {"near_duplicates_across": len(leaks), "near_duplicates_within": num_within}
+    facts = {"near_duplicates_across": len(leaks), "near_duplicates_within": num_within, "complete": audit.complete}
     if not leaks:
-        return Looked(facts=facts)
+        return Looked(warning="" if audit.complete else _LOOK_ALIKES, facts=facts)
     if on_leak in ("error", "group"):
         raise UserError([_problem(leak) for leak in leaks[:_SHOWN]], title=_title(leaks, on_leak))
     first = "; ".join(map(str, leaks[:3]))
     text = f"{_count(len(leaks))} in two splits: the figures may be better than new parts will give; {_REMEDY}; {first}"
-    return Looked(warning=text, facts=facts)
+    return Looked(warning=text if audit.complete else f"{text}; {_LOOK_ALIKES}", facts=facts)
 
 
 def _title(leaks: list[Leak], on_leak: str) -> str:

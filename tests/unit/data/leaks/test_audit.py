@@ -147,5 +147,13 @@ def test_the_start_of_a_training(index, reads, monkeypatch):
         look_at_start(index, TORN, "error")
     looked = look_at_start(index, TORN, "warn")
     assert "1_1.jpg (train) and 1_0.jpg (val)" in looked.warning
-    assert looked.facts == {"near_duplicates_across": 1, "near_duplicates_within": 1}
+    assert looked.facts == {"near_duplicates_across": 1, "near_duplicates_within": 1, "complete": True}
     assert not look_at_start(index, {"train": (0, 1, 2, 3, 4), "val": (5,), "test": ()}, "error").warning
+
+
+def test_an_audit_that_gave_up_is_told(index, monkeypatch):
+    monkeypatch.setattr(audit_module, "_MIN_PAIRS", 0)
+    monkeypatch.setattr(audit_module, "_PAIRS_PER_IMAGE", 0)
+    audit_module._last.clear()
+    looked = look_at_start(index, TORN, "error")
+    assert "not all pairs were compared" in looked.warning and not looked.facts["complete"]
