@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from anomdet.data.cache_folder import locked
 from anomdet.data.columns import Columns, ImageRecord, Records, columns_of
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.index_build import LABELS_HINT, Built, build, first_line
@@ -17,7 +18,6 @@ from anomdet.data.index_cache import (
     Stored,
     cache_path,
     is_settled,
-    locked,
     mark_checked,
     open_stored,
     run_token,

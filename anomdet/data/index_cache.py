@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 import time
 import uuid
 import zlib
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.atomic import atomic_write
+from anomdet.data.cache_folder import cache_folder, folder_key, locked
 from anomdet.data.columns import ARRAYS, Columns
 from anomdet.data.listing import Listing, is_unchanged
 from anomdet.data.workers import in_parallel
@@ -112,43 +112,8 @@ def _old_path(path: Path, index_id: str) -> Path:
 
 def cache_path(data_dir: str, *settings: str) -> Path | None:
     """The file for a data folder (its real path) read with some settings; None where none can be written."""
-    folder = _cache_dir()
-    if folder is None:
-        return None
-    place = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:24]
-    return folder / f"{'-'.join((place, *settings))}.index"
-
-
-def _cache_dir() -> Path | None:
-    named = os.environ.get("ANOMDET_CACHE_DIR")
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (never fails)
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    for folder in (Path(named or Path(base) / "anomdet"), Path(tempfile.gettempdir()) / f"anomdet-{user}"):
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            is_own = not hasattr(os, "getuid") or folder.stat().st_uid == user or named is not None
-        except OSError:
-            continue
-        if is_own and os.access(folder, os.W_OK | os.X_OK):
-            return folder
-    return None
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time; where the file system knows no locks, each for itself."""
-    from filelock import FileLock
-
-    lock = FileLock(path.with_suffix(".lock"), poll_interval=0.02)
-    try:
-        lock.acquire()
-    except (OSError, NotImplementedError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
+    folder = cache_folder()
+    return None if folder is None else folder / f"{'-'.join((folder_key(data_dir), *settings))}.index"
 
 
 def open_stored(path: Path) -> Stored | None:

@@ -179,7 +179,7 @@ def bootstrap_interval(value: float, samples: Floats, confidence: float, num_par
     parts (Hesterberg 2015).
 
     Resamples repeat parts and so look like smaller tests, on which average precision comes out too high: without the
-    corrections a 95 % interval of mAP held the truth in 88 of 100 simulated tests (benchmarks/coverage.py).
+    corrections a 95 % interval of mAP held the truth in 88 of 100 simulated tests (benchmarks/interval_coverage.py).
 
     Args:
         value: the number itself.

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.leaks.cache import Kept, Stamps, cache_file, load, one_at_a_time, save, stamp_files
+from anomdet.data.cache_folder import locked
+from anomdet.data.leaks.cache import Kept, Stamps, cache_file, load, save, stamp_files
 from anomdet.data.leaks.hashes import BLANK, HASHED, UNREADABLE, Hashes, hash_files
 from anomdet.data.leaks.likeness import MIN_LIKENESS, likeness_of_pairs
 from anomdet.data.leaks.pairs import near_pairs
@@ -69,7 +70,7 @@ class Postponed:
         return f"{self.num_images:,} images ({self.num_bytes / 1e9:.1f} GB) that were not compared before"
 
 
-_last: list[tuple[Stamps, Path, Audit]] = []
+_last: list[tuple[Stamps, Path | None, Audit]] = []
 
 
 def audit_images(data_dir: Path, names: Sequence[str], *, max_bytes: int | None = None) -> Audit | Postponed:
@@ -84,7 +85,7 @@ def audit_images(data_dir: Path, names: Sequence[str], *, max_bytes: int | None 
     stamps = stamp_files(folder, names)
     if _last and _last[0][:2] == (stamps, path):
         return _last[0][2]
-    with one_at_a_time(path):
+    with locked(path):
         kept = load(path)
         rows = stamps.rows_as_in(kept.stamps)
         new = np.flatnonzero(rows < 0)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.atomic import atomic_write
+from anomdet.data.cache_folder import cache_folder, folder_key
 from anomdet.data.leaks.hashes import HASH_BYTES, Hashes
 
 _VERSION = 1  # raised when hashes, pairs or likeness mean something else
@@ -90,41 +90,16 @@ def nothing_kept() -> Kept:
     return Kept(Stamps((), none, none), hashes, none.reshape(0, 2), none, none.astype(np.float32))
 
 
-def cache_dir() -> Path:
-    """``ANOMDET_CACHE_DIR``, or ``anomdet`` in the user's folder for what can be made again."""
-    own = os.environ.get("ANOMDET_CACHE_DIR")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anomdet"
+def cache_file(data_dir: Path) -> Path | None:
+    """Where the hashes of a data folder are kept; None where none can be written."""
+    folder = cache_folder()
+    return None if folder is None else folder / f"{folder_key(data_dir)}.leaks.npz"
 
 
-def cache_file(data_dir: Path) -> Path:
-    """Where the hashes of a data folder are kept."""
-    key = hashlib.sha256(os.fsencode(os.path.realpath(data_dir))).hexdigest()[:24]
-    return cache_dir() / "leaks" / f"{key}.npz"
-
-
-@contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Of processes that want the same hashes one reads the images; the others wait, and find them in the cache.
-
-    Where the folder cannot be written, or the system has no such locks, each works for itself.
-    """
-    try:
-        import fcntl
-
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    except (ImportError, OSError):
-        yield
-        return
-    with lock:  # closing it gives it back, a kill too
-        yield
-
-
-def load(path: Path) -> Kept:
+def load(path: Path | None) -> Kept:
     """What is kept; nothing if there is no such file, or it is damaged or of another version."""
+    if path is None:
+        return nothing_kept()
     try:
         with np.load(path, allow_pickle=False) as file:
             if int(file["version"]) != _VERSION:
@@ -143,22 +118,22 @@ def load(path: Path) -> Kept:
     return kept if len(names) == len(kept.stamps.sizes) == len(kept.hashes.bits) else nothing_kept()
 
 
-def save(path: Path, kept: Kept) -> None:
+def save(path: Path | None, kept: Kept) -> None:
     """Write what is kept, atomically; where that is not possible, it is not kept."""
+    if path is None:
+        return
     names = np.frombuffer("\0".join(kept.stamps.names).encode("utf-8", "surrogateescape"), np.uint8)
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            np.savez(
-                file,
-                version=_VERSION,
-                names=names,
-                sizes=kept.stamps.sizes,
-                modified_ns=kept.stamps.modified_ns,
-                bits=kept.hashes.bits,
-                states=kept.hashes.states,
-                pairs=kept.pairs,
-                distances=kept.distances,
-                likeness=kept.likeness,
-                complete=kept.complete,
-            )
+    with suppress(OSError), atomic_write(path) as file:
+        np.savez(
+            file,
+            version=_VERSION,
+            names=names,
+            sizes=kept.stamps.sizes,
+            modified_ns=kept.stamps.modified_ns,
+            bits=kept.hashes.bits,
+            states=kept.hashes.states,
+            pairs=kept.pairs,
+            distances=kept.distances,
+            likeness=kept.likeness,
+            complete=kept.complete,
+        )

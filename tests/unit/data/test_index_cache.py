@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomdet.data import cache_folder, index_cache, listing
 from anomdet.data import index as index_module
-from anomdet.data import index_cache, listing
 from anomdet.data.index import scan
 from anomdet.data.index_cache import open_stored, remembered
 from anomdet.data.listing import is_unchanged, list_folder
@@ -199,14 +199,14 @@ def test_where_nothing_can_be_written(data_dir, cache, builds, place, monkeypatc
     if place == "a file":
         cache.write_text("in the way")
     else:
-        monkeypatch.setattr(index_cache.os, "access", lambda *_: False)
-    monkeypatch.setattr(index_cache.tempfile, "gettempdir", lambda: str(cache / "none"))
+        monkeypatch.setattr(cache_folder.os, "access", lambda *_: False)
+    monkeypatch.setattr(cache_folder.tempfile, "gettempdir", lambda: str(cache / "none"))
     first = contents(scan_afresh(data_dir))
     assert contents(scan_afresh(data_dir)) == first and len(builds) == 2
     scan(data_dir)
     assert len(builds) == 2  # this process knows it still
     if place == "a file":
-        monkeypatch.setattr(index_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+        monkeypatch.setattr(cache_folder.tempfile, "gettempdir", lambda: str(tmp_path))
         for _ in range(2):
             assert contents(scan_afresh(data_dir)) == first
         assert len(builds) == 3 and list(tmp_path.glob("anomdet-*/*.index"))

