@@ -103,7 +103,8 @@ def _findings(health: Health) -> Iterator[Advice]:
     if leaks:
         why = f"{', '.join(entry['what'] for entry in leaks)}: {sum(entry['count'] for entry in leaks):,} found. "
         why += "The test then asks for what was learnt by heart, and its figures are too good."
-        yield Advice("leak", FIRST, "Keep pictures of one part in one split.", why)
+        setting = "data.split.by=group" if "leak-group" in codes else "data.split.on_leak=group"
+        yield Advice("leak", FIRST, "Keep pictures of one part in one split.", why, setting)
     if "images-mixed-depth" in codes:
         why = "16 bit is divided by 257, so a camera that fills only 12 of 16 bits gives pictures 16 times as dark as "
         why += "the 8 bit ones; the detector learns that difference too."

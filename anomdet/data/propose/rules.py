@@ -57,7 +57,7 @@ def suggest_groups(facts: DataFacts) -> dict[str, Choice]:
         return {}
     reason = (
         f"the names fall into {facts.num_groups:,} groups by '{facts.group_pattern}'; if a group shows one part, "
-        "write that here"
+        "write that here, and data.split.by: group keeps each part in one split"
     )
     return {"data.group_by": Choice(None, reason, warning=True)}
 
