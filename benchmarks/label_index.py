@@ -171,7 +171,10 @@ def serve_rank(folder: Path) -> dict[str, float]:
         data[0].get_data_info(next(draws))
     print("open", flush=True)
     sys.stdin.readline()
-    return {name: value - before[name] for name, value in memory().items()}
+    found = {name: value - before[name] for name, value in memory().items()}
+    print(json.dumps(found), flush=True)
+    sys.stdin.readline()  # the pages are shared until all have looked
+    return found
 
 
 def measure_peer(folder: Path) -> dict[str, float]:
@@ -206,14 +209,13 @@ def measure_ranks(folder: Path, environment: dict[str, str], num_ranks: int) -> 
     """Memory of ranks that have the data open at the same time."""
     as_torchrun = {"TORCHELASTIC_RUN_ID": "benchmark", "LOCAL_WORLD_SIZE": str(num_ranks)}
     ranks = [start("rank", folder, {**environment, **as_torchrun}) for _ in range(num_ranks)]
-    for expected in ("ready\n", "open\n"):
+    for expected in ("ready\n", "open\n", "{"):
         for rank in ranks:
-            while rank.stdout.readline() != expected:
+            while not rank.stdout.readline().startswith(expected):
                 pass
-        if expected == "ready\n":
-            for rank in ranks:
-                rank.stdin.write("\n")
-                rank.stdin.flush()
+        for rank in ranks if expected != "{" else ():
+            rank.stdin.write("\n")
+            rank.stdin.flush()
     return [finish(rank) for rank in ranks]
 
 

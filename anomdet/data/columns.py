@@ -92,17 +92,29 @@ class Columns:
 
     def class_counts(self, positions: NDArray[np.integer] | Sequence[int], class_nums: Sequence[int]) -> NDArray:
         """Objects of each class in each of some images, int32 ``(len(positions), len(class_nums))``."""
-        positions = np.asarray(positions, dtype=np.int64)
         counts: NDArray[np.int32] = np.zeros((len(positions), len(class_nums)), dtype=np.int32)
+        positions, nums = np.asarray(positions), np.asarray(class_nums)
+        for start in range(0, len(positions), _PIECE):  # a rank must not need the room for all at once
+            self._count(positions[start : start + _PIECE], nums, counts[start : start + _PIECE])
+        return counts
+
+    def class_totals(self, positions: NDArray[np.integer] | Sequence[int], class_nums: Sequence[int]) -> NDArray:
+        """Objects of each class in some images together, int64 ``(len(class_nums),)``."""
+        totals: NDArray[np.int64] = np.zeros(len(class_nums), dtype=np.int64)
+        positions = np.asarray(positions)
+        for start in range(0, len(positions), _PIECE):
+            totals += self.class_counts(positions[start : start + _PIECE], class_nums).sum(axis=0)
+        return totals
+
+    def _count(self, positions: NDArray, class_nums: NDArray, counts: NDArray[np.int32]) -> None:
         starts = self.box_starts[positions]
-        lengths = self.box_starts[positions + 1] - starts
+        lengths = self.box_starts[positions.astype(np.int64) + 1] - starts
         rows = np.repeat(np.arange(len(positions)), lengths)
         if len(rows):
             within = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
             nums = self.class_nums[np.repeat(starts, lengths) + within]
             cells = rows * len(class_nums) + np.searchsorted(class_nums, nums)
             counts.reshape(-1)[:] = np.bincount(cells, minlength=counts.size)
-        return counts
 
 
 ARRAYS = tuple(one.name for one in fields(Columns) if one.name != "reopen")

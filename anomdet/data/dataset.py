@@ -136,7 +136,7 @@ class TextLabelDataset(BaseDetDataset):
         else:
             super().full_init()
             self._counts = self.index.columns.class_counts(rows, self.index.class_nums)
-        counts = self.image_class_counts.sum(axis=0)
+        counts = self.index.columns.class_totals(rows, self.index.class_nums)
         lacking = [name for name, count in zip(self.metainfo["classes"], counts, strict=True) if not count]
         if lacking:
             text = f"the {self.split} split has no object of class {', '.join(lacking)}"

@@ -113,11 +113,15 @@ class _WeightedSampler(_EpochSampler):
         shuffled = generator.permutation(len(self.expected)).astype(np.int32)
         normal = self.is_normal[shuffled]
         images = np.concatenate([shuffled[normal], shuffled[~normal]])
+        del shuffled, normal  # a million images, and many ranks: no array is kept longer than it is needed
         edges = np.cumsum(self.expected[images])
         edges *= self.num_draws / edges[-1]
-        ticks = np.arange(self.num_draws) + generator.random()
+        ticks = np.arange(self.num_draws, dtype=np.float64)
+        ticks += generator.random()
         at = np.searchsorted(edges, ticks, side="right")
-        order = images[np.minimum(at, len(images) - 1)]
+        del edges, ticks
+        order = images[np.minimum(at, len(images) - 1, out=at)]
+        del at
         generator.shuffle(order)
         return order
 
