@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from anomdet.data.draw import Draw
+from anomdet.data.draw import Draw, global_streams
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.index import DataIndex, scan
 from anomdet.data.mmdet_bases import BaseDetDataset
@@ -24,9 +22,6 @@ from anomdet.registry import DATASETS
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; RGB.
 _PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
-
-# The streams of a draw that the pipeline uses; augment.py has its own.
-_GLOBAL_STREAM = 0
 
 
 @DATASETS.register_module()
@@ -133,14 +128,23 @@ class TextLabelDataset(BaseDetDataset):
         if self.serialize_data and _is_plain(type(self)):
             self._rows = rows
             self._fully_initialized = True
+            counts = self.index.columns.class_totals(rows, self.index.class_nums)
         else:
             super().full_init()
-            self._counts = self.index.columns.class_counts(rows, self.index.class_nums)
-        counts = self.index.columns.class_totals(rows, self.index.class_nums)
+            self._counts = self._counts_of_records()
+            counts = self._counts.sum(axis=0)
         lacking = [name for name, count in zip(self.metainfo["classes"], counts, strict=True) if not count]
         if lacking:
             text = f"the {self.split} split has no object of class {', '.join(lacking)}"
             print_log(text, logger="current", level=logging.WARNING)
+
+    def _counts_of_records(self) -> NDArray[np.int32]:
+        """As ``image_class_counts``, of the records that a derived class has loaded or filtered."""
+        counts: NDArray[np.int32] = np.zeros((len(self), len(self.metainfo["classes"])), dtype=np.int32)
+        for at in range(len(self)):
+            for instance in self.get_data_info(at).get("instances", ()):
+                counts[at, instance["bbox_label"]] += 1
+        return counts
 
     def load_data_list(self) -> list[dict]:
         """Records of this split: ``img_path, img_id, file_name, height, width, instances``."""
@@ -205,7 +209,7 @@ class TextLabelDataset(BaseDetDataset):
         (returns None) in training, another one is drawn from the same stream.
         """
         draw = idx if isinstance(idx, Draw) else Draw(idx, position=int(idx) % len(self))
-        with _global_streams(draw):
+        with global_streams(draw):
             for _ in range(self.max_refetch + 1):
                 results = self.get_data_info(draw)
                 results["draw"] = draw
@@ -268,27 +272,3 @@ def _chosen(rows: NDArray, indices: Sequence[int] | int) -> NDArray:
     if not isinstance(indices, Sequence):
         raise TypeError(f"indices should be an int or a sequence of int, but got {type(indices)}")
     return rows[np.array(indices, dtype=np.int64)]
-
-
-_SPARE_GENERATOR = np.random.MT19937(0)
-
-
-@contextmanager
-def _global_streams(draw: Draw) -> Iterator[None]:
-    """Seed ``random`` and ``np.random`` from the draw, for MMDetection's own transforms; then put them back.
-
-    np.random's generator is exchanged, a hundred times as fast as copying its state; only a normal deviate that it had
-    in store is lost.
-    """
-    words = draw.seed_sequence(_GLOBAL_STREAM).generate_state(4)
-    python_state = random.getstate()
-    numpy_generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
-    nested = numpy_generator is _SPARE_GENERATOR
-    np.random.set_bit_generator(np.random.MT19937(0) if nested else _SPARE_GENERATOR)  # type: ignore[attr-defined]
-    np.random.seed(words)
-    random.seed(int.from_bytes(words.tobytes(), "little"))
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_bit_generator(numpy_generator)  # type: ignore[attr-defined]

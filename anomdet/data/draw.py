@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 
@@ -43,3 +47,28 @@ class Draw(int):
     def rng(self, *stream: int) -> np.random.Generator:
         """A fresh generator of this draw, the same at each call; a ``stream`` apart for each purpose."""
         return np.random.Generator(np.random.PCG64(self.seed_sequence(*stream)))
+
+
+_GLOBAL_STREAM = 0  # of the streams of a draw; augment.py and sampler.py have theirs
+_SPARE_GENERATOR = np.random.MT19937(0)
+
+
+@contextmanager
+def global_streams(draw: Draw) -> Iterator[None]:
+    """Seed ``random`` and ``np.random`` from the draw, for MMDetection's own transforms; then put them back.
+
+    np.random's generator is exchanged, a hundred times as fast as copying its state; only a normal deviate that it had
+    in store is lost.
+    """
+    words = draw.seed_sequence(_GLOBAL_STREAM).generate_state(4)
+    python_state = random.getstate()
+    numpy_generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    nested = numpy_generator is _SPARE_GENERATOR
+    np.random.set_bit_generator(np.random.MT19937(0) if nested else _SPARE_GENERATOR)  # type: ignore[attr-defined]
+    np.random.seed(words)
+    random.seed(int.from_bytes(words.tobytes(), "little"))
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_bit_generator(numpy_generator)  # type: ignore[attr-defined]

@@ -158,6 +158,7 @@ def test_a_derived_class_loads_and_filters_in_its_own_way(data_dir, serialize_da
     assert len(dataset) == math.ceil(len(plain) / 2)
     assert dataset.get_data_info(1) == {**plain.get_data_info(2), "mine": True, "sample_idx": 1}
     assert len(dataset.get_subset(2)) == 2
+    np.testing.assert_array_equal(dataset.image_class_counts, plain.image_class_counts[::2])
 
 
 def test_indices_cut_the_counts_too(data_dir):
