@@ -170,7 +170,7 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
         if loader.num_workers > cores:
             notes.append(f"{name}: {loader.num_workers} workers asked for, {cores} cores here: {cores} used")
             loader.num_workers = cores
-    config.optim_wrapper, note = for_device(config.optim_wrapper)
+    config.optim_wrapper, note = for_device(config.optim_wrapper, _side_px(config))
     notes += [note] if note else []
     notes += _scale_learning_rate(config)
     if sys.platform == "darwin":  # forking after Metal has started crashes
@@ -179,6 +179,12 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
     resolve_weights(config)
     config.experiment_name = f"anomdet_{uuid.uuid4().hex[:8]}"
     return config, notes
+
+
+def _side_px(config: Any) -> int | None:
+    """The shorter side of the images that the network sees, where our own step of the pipeline says it."""
+    steps = [step for step in config.train_dataloader.dataset.get("pipeline", ()) if "size_hw" in step]
+    return min(steps[-1]["size_hw"]) if steps else None
 
 
 def _scale_learning_rate(config: Any) -> list[str]:

@@ -439,7 +439,7 @@ def test_data_that_training_refuses_has_a_page(tmp_path, capsys):
     (tmp_path / "run.yaml").write_text(f"data: {{data_dir: {tmp_path / 'data'}}}\nlogging: {{log_dir: {tmp_path}}}\n")
     run_command("browse", "-c", tmp_path / "run.yaml", "--page")
     shown = capsys.readouterr().out
-    assert "1 images, 0 boxes" in shown and "there are no splits yet, since training would not start" in shown
+    assert "1 images, 0 boxes" in shown and "No splits yet; the training would refuse the data" in shown
     assert (tmp_path / "browse_page" / "index.html").is_file()
 
 

@@ -79,6 +79,7 @@ def _few_proposals(model: Any) -> None:
 
 def assert_trains_and_predicts(model: torch.nn.Module, size_px: int = 64, dtype: Any = torch.float32) -> None:
     two_objects = [[4.0, 4.0, 30.0, 40.0], [20.0, 8.0, 60.0, 50.0]]
+    size_px = max(size_px, 96) if dtype == torch.bfloat16 else size_px  # see anomdet/engine/mixed_precision.py
     with DefaultScope.overwrite_default_scope("mmdet"):
         model.train()
         for boxes in ([two_objects, []], [[], []]):

@@ -39,6 +39,17 @@ def test_for_device(
     assert given["type"] == OURS
 
 
+def test_tiny_images_on_a_cpu_are_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(mixed_precision, "computes_bfloat16", lambda: True)
+    given = {"type": OURS, "dtype": "auto", "optimizer": {}}
+    found, note = for_device(given, 64)
+    assert found["type"] == "OptimWrapper" and "images of 64 px" in note
+    assert for_device(given, 96)[0]["type"] == OURS
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert for_device(given, 64)[0]["type"] == "AmpOptimWrapper"
+
+
 def test_mmengines_own_wrapper_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found, note = for_device({"type": "AmpOptimWrapper", "loss_scale": "dynamic", "optimizer": {}})
