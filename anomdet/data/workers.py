@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 _CODE = "from anomdet.data.workers import serve; serve()"
@@ -22,6 +23,12 @@ _CODE = "from anomdet.data.workers import serve; serve()"
 def num_cores() -> int:
     """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_out(num_items: int, min_share: int) -> list[tuple[int, int]]:
+    """Start and stop of each process's share; a smaller one than ``min_share`` is not worth a process."""
+    num_processes = max(1, min(num_cores(), num_items // max(min_share, 1)))
+    return list(pairwise(num_items * at // num_processes for at in range(num_processes + 1)))
 
 
 def in_parallel(jobs: Sequence[tuple[Callable, tuple]]) -> list[Any]:
