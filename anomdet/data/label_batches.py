@@ -69,23 +69,24 @@ def parse_ordinary(texts: Sequence[bytes | None]) -> Written:
     """The objects of label files, given as their bytes; None for a file to be left."""
     counts = np.zeros(len(texts), dtype=np.int64)
     parts: list[_Parsed] = []
-    unusual: list[int] = []
-    for start in range(0, len(texts), _BATCH):
-        batch = texts[start : start + _BATCH]
-        parsed = None if None in batch else _parse([text.rstrip() for text in batch if text is not None])
+    unusual = [at for at, text in enumerate(texts) if text is None]
+    stripped = [(at, text.rstrip()) for at, text in enumerate(texts) if text is not None]
+    pending = [stripped[start : start + _BATCH] for start in range(0, len(stripped), _BATCH)][::-1]
+    while pending:
+        batch = pending.pop()
+        parsed = _parse([text for _, text in batch])
         if parsed is not None:
-            counts[start : start + len(batch)] = parsed[0]
+            counts[[at for at, _ in batch]] = parsed[0]
             parts.append(parsed)
-            continue
-        for at, text in enumerate(batch, start):
-            alone = None if text is None else _parse([text.rstrip()])
-            if alone is None:
-                unusual.append(at)
-            else:
-                counts[at] = alone[0][0]
-                parts.append(alone)
+        elif len(batch) == 1:
+            unusual.append(batch[0][0])
+        else:  # one of them is unusual: the half without it is still read at once
+            half = len(batch) // 2
+            pending += [batch[half:], batch[:half]]
     values = np.concatenate([np.zeros((0, 4)), *(part[1] for part in parts)])
-    return Written(counts, values, np.concatenate([np.zeros(0, np.int64), *(part[2] for part in parts)]), unusual)
+    return Written(
+        counts, values, np.concatenate([np.zeros(0, np.int64), *(part[2] for part in parts)]), sorted(unusual)
+    )
 
 
 _Parsed = tuple[list[int], NDArray[np.float64], NDArray[np.int64]]
