@@ -25,9 +25,9 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def share_out(num_items: int, min_share: int) -> list[tuple[int, int]]:
-    """Start and stop of each process's share; a smaller one than ``min_share`` is not worth a process."""
-    num_processes = max(1, min(num_cores(), num_items // max(min_share, 1)))
+def share_out(num_items: int, min_share: int, max_processes: int) -> list[tuple[int, int]]:
+    """Start and stop of the share of each process; fewer items than ``min_share`` are not worth one."""
+    num_processes = max(1, min(max_processes, num_items // min_share))
     return list(pairwise(num_items * at // num_processes for at in range(num_processes + 1)))
 
 

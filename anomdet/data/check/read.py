@@ -21,6 +21,7 @@ from anomdet.data.workers import in_parallel, num_cores, share_out
 
 _MIN_SHARE = 4000  # entries for which another process is worth its start
 _MIN_DECODED = 500  # the same where all pixels are read
+_NUM_THREADS = 4  # that decode in one process before they wait for each other: the decoder alone lets others run
 _BLOCK = 16_384  # label texts that are held at a time
 
 
@@ -64,8 +65,11 @@ def read_files(
         check: of the images.
         class_nums: class name to number, for label lines that hold a name.
     """
-    shares = share_out(len(labels), _MIN_DECODED if check.decode else _MIN_SHARE)
-    check = replace(check, num_threads=-(-num_cores() // len(shares)))
+    if check.decode:
+        shares = share_out(len(labels), _MIN_DECODED, max(1, num_cores() // _NUM_THREADS))
+        check = replace(check, num_threads=-(-num_cores() // len(shares)))
+    else:
+        shares = share_out(len(labels), _MIN_SHARE, num_cores())
     parts = in_parallel(
         [(read_share, (data_dir, images[a:b], labels[a:b], check, class_nums)) for a, b in shares]  # images end first
     )

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from anomdet.data import index_build, pairs, workers
+from anomdet.data import index_build, pairs
 from anomdet.data.index import scan
 from anomdet.data.label_batches import read_ordinary
 from anomdet.data.labels import parse_label_file
@@ -101,7 +101,7 @@ def outcome(scanner, *arguments, **options):
 @pytest.fixture(params=[1, 3])
 def processes(request, monkeypatch):
     """In this process, or in three, with small blocks."""
-    monkeypatch.setattr(workers, "num_cores", lambda: request.param)
+    monkeypatch.setattr(index_build, "num_cores", lambda: request.param)
     monkeypatch.setattr(index_build, "_MIN_SHARE", 1)
     monkeypatch.setattr(pairs, "_BLOCK", 7)
     return request.param
