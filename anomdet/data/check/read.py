@@ -19,7 +19,7 @@ from anomdet.data.image_headers import BadImageError, Header
 from anomdet.data.label_batches import parse_ordinary, read_bytes
 from anomdet.data.workers import in_parallel, num_cores, share_out
 
-_MIN_SHARE = 4000  # entries for which another process is worth its start
+_MIN_SHARE = 8000  # entries for which another process is worth its start
 _MIN_DECODED = 500  # the same where all pixels are read
 _NUM_THREADS = 4  # that decode in one process before they wait for each other: the decoder alone lets others run
 _BLOCK = 16_384  # label texts that are held at a time
