@@ -106,7 +106,8 @@ def measure(folder: Path, num_files: int, repeats: int) -> float:
     assert checked is not None
     print(
         f"{num_files:,} images and as many label files, {len(checked.boxes):,} boxes; "
-        f"{len(checked.findings)} findings, {len(text.splitlines())} lines of text; peak memory {memory:.0f} MB with all cores"
+        f"{len(checked.findings)} findings, {len(text.splitlines())} lines of text; "
+        f"peak memory {memory:.0f} MB with all cores"
     )
     best = {way: (min(wall for wall, _ in times), min(core for _, core in times)) for way, times in seconds.items()}
     slowest_wall, slowest_core = best[BY_LINE]
