@@ -13,10 +13,10 @@ from anomdet.data.image_headers import BadImageError, Header, read_header
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.data.image_sizes import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from anomdet.data.image_sizes import header_of
-from anomdet.data.listing import list_folder
+from anomdet.data.listing import Listing, list_folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file below a folder.
 
@@ -43,9 +43,12 @@ class FoundFile:
 
 def list_files(folder: Path) -> list[FoundFile]:
     """All files below a folder, sorted by name; hidden ones are left out; links are followed."""
-    listing = list_folder(os.fspath(folder))
-    stamps = zip(listing.names, listing.stamps.tolist(), strict=True)
-    return [FoundFile(name, size, modified_ns) for name, (size, modified_ns) in stamps]
+    return found_files(list_folder(os.fspath(folder)))
+
+
+def found_files(listing: Listing) -> list[FoundFile]:
+    """The same, of a folder that was listed."""
+    return list(map(FoundFile, listing.names, *listing.stamps.T.tolist()))
 
 
 def check_image(

@@ -115,7 +115,8 @@ def _jpeg_segments(read: Read) -> Iterator[tuple[int, int, int]]:
 def _is_near_end(marker: bytes, read: Read, size: int, pixels_start: int) -> bool:
     """Whether the end marker, which pixel data cannot contain, follows the pixels; padding may follow the marker."""
     tail_start = max(pixels_start, size - _TAIL_BYTES)
-    return marker in read(tail_start, _TAIL_BYTES) or marker in read(pixels_start, size)
+    tail = read(tail_start, _TAIL_BYTES)
+    return tail.endswith(marker) or marker in tail or marker in read(pixels_start, size)
 
 
 def _png(read: Read, size: int) -> Header:

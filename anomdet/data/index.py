@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from anomdet.data.cache_folder import locked
 from anomdet.data.columns import Columns, ImageRecord, Records, columns_of
+from anomdet.data.image_batches import ImageCheck
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.index_build import LABELS_HINT, Built, build, first_line
 from anomdet.data.index_cache import (
@@ -24,10 +25,8 @@ from anomdet.data.index_cache import (
     store,
     was_checked_by,
 )
-from anomdet.data.listing import Listing, list_folder
+from anomdet.data.listing import Listing, list_folders
 from anomdet.data.one_look import known
-from anomdet.data.pairs import ImageCheck
-from anomdet.data.workers import in_parallel
 from anomdet.errors import Problem, UserError
 
 
@@ -80,7 +79,6 @@ class _Key(NamedTuple):
 
 
 _MIN_CACHED = 2000  # images; fewer are read sooner than a file of the cache is looked for and checked
-_MANY_FILES = 50_000  # for which a second process is worth its start
 _RECENT: dict[tuple, tuple[Any, DataIndex]] = {}
 _MAX_RECENT = 4
 
@@ -208,10 +206,7 @@ def _remember(key: _Key, state: Any, index: DataIndex) -> DataIndex:
 
 
 def _list(data_dir: Path) -> tuple[Listing, Listing]:
-    images, labels = os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")
-    if len(os.listdir(labels)) < _MANY_FILES:  # noqa: PTH208 (text)
-        return list_folder(images), list_folder(labels)
-    one, two = in_parallel([(list_folder, (images,)), (list_folder, (labels,))])
+    one, two = list_folders([os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")])
     return one, two
 
 

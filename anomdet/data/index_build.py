@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
 from anomdet.data.columns import Columns, join_names
+from anomdet.data.image_batches import ImageCheck
 from anomdet.data.image_sizes import IMAGE_SUFFIXES
 from anomdet.data.labels import parse_label_file
 from anomdet.data.listing import Listing
-from anomdet.data.pairs import ImageCheck, Part, read_pairs
-from anomdet.data.workers import in_parallel, num_cores
+from anomdet.data.pairs import Part, read_pairs
+from anomdet.data.workers import in_parallel, num_cores, share_out
 from anomdet.errors import Problem
 
 LABELS_HINT = "each images/x.png has its labels/x.txt, empty for a normal image"
@@ -140,9 +140,8 @@ def _empty_files(labels: Listing) -> set[str | None]:
 def _read(data_dir: str, images: list[str], labels: list[str | None], check: ImageCheck) -> list[Part]:
     """All parts in the order of the images; places of classes count from the first image of all."""
     # Decoding takes all cores in one process already.
-    num_processes = 1 if check.decode else max(1, min(num_cores(), len(images) // _MIN_SHARE))
-    edges = [len(images) * at // num_processes for at in range(num_processes + 1)]
-    jobs = [(read_pairs, (data_dir, images[start:stop], labels[start:stop], check)) for start, stop in pairwise(edges)]
+    shares = share_out(len(images), _MIN_SHARE, 1 if check.decode else num_cores())
+    jobs = [(read_pairs, (data_dir, images[start:stop], labels[start:stop], check)) for start, stop in shares]
     return [part for parts in in_parallel(jobs) for part in parts]
 
 

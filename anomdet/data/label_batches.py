@@ -19,6 +19,23 @@ _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
+class Written:
+    """The objects of some files, one on each line from the first on.
+
+    Args:
+        counts: int64 ``(files,)``, objects of each file; 0 for an unusual one.
+        values: float64 ``(M, 4)``, the four numbers as they were written.
+        class_nums: int64 ``(M,)``.
+        unusual: which files were not read, ascending.
+    """
+
+    counts: NDArray[np.int64]
+    values: NDArray[np.float64]
+    class_nums: NDArray[np.int64]
+    unusual: list[int]
+
+
+@dataclass(frozen=True)
 class Boxes:
     """The objects of some files.
 
@@ -42,33 +59,41 @@ def read_ordinary(folder: int | str, names: Sequence[str | None]) -> Boxes:
         folder: labels/, as a descriptor where the system can use one, or as a path.
         names: relative to it; None for a file known to be empty.
     """
-    texts = [b"" if name is None else read_bytes(folder, name) for name in names]
+    written = parse_ordinary([b"" if name is None else read_bytes(folder, name) for name in names])
+    boxes = written.values
+    boxes[:, 2:] += boxes[:, :2]
+    return Boxes(written.counts, boxes.astype(np.float32, order="C"), written.class_nums, written.unusual)
+
+
+def parse_ordinary(texts: Sequence[bytes | None]) -> Written:
+    """The objects of label files, given as their bytes; None for a file to be left."""
     counts = np.zeros(len(texts), dtype=np.int64)
     parts: list[_Parsed] = []
-    unusual: list[int] = []
-    for start in range(0, len(texts), _BATCH):
-        batch = texts[start : start + _BATCH]
-        parsed = None if None in batch else _parse([text.rstrip() for text in batch if text is not None])
+    unusual = [at for at, text in enumerate(texts) if text is None]
+    stripped = [(at, text.rstrip()) for at, text in enumerate(texts) if text is not None]
+    pending = [stripped[start : start + _BATCH] for start in range(0, len(stripped), _BATCH)][::-1]
+    while pending:
+        batch = pending.pop()
+        parsed = _parse([text for _, text in batch])
         if parsed is not None:
-            counts[start : start + len(batch)] = parsed[0]
+            counts[[at for at, _ in batch]] = parsed[0]
             parts.append(parsed)
-            continue
-        for at, text in enumerate(batch, start):
-            alone = None if text is None else _parse([text.rstrip()])
-            if alone is None:
-                unusual.append(at)
-            else:
-                counts[at] = alone[0][0]
-                parts.append(alone)
-    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(part[1] for part in parts)])
-    return Boxes(counts, boxes, np.concatenate([np.zeros(0, np.int64), *(part[2] for part in parts)]), unusual)
+        elif len(batch) == 1:
+            unusual.append(batch[0][0])
+        else:  # one of them is unusual: the half without it is still read at once
+            half = len(batch) // 2
+            pending += [batch[half:], batch[:half]]
+    values = np.concatenate([np.zeros((0, 4)), *(part[1] for part in parts)])
+    return Written(
+        counts, values, np.concatenate([np.zeros(0, np.int64), *(part[2] for part in parts)]), sorted(unusual)
+    )
 
 
-_Parsed = tuple[list[int], NDArray[np.float32], NDArray[np.int64]]
+_Parsed = tuple[list[int], NDArray[np.float64], NDArray[np.int64]]
 
 
 def _parse(texts: list[bytes]) -> _Parsed | None:
-    """Objects of each text, all boxes and class numbers; None if there is anything to be looked at more closely."""
+    """Objects of each text, their numbers and class numbers; None if there is anything to be looked at more closely."""
     joined = b"\n".join([text for text in texts if text])
     if joined.translate(None, _ORDINARY):
         return None
@@ -82,14 +107,13 @@ def _parse(texts: list[bytes]) -> _Parsed | None:
     columns = [words[1::6], words[2::6], words[3::6], words[4::6]]
     try:
         class_nums = np.fromiter(map(int, nums), dtype=np.int64, count=len(nums))
-        boxes = np.array([list(map(float, column)) for column in columns]).T
+        values = np.array([list(map(float, column)) for column in columns]).T
     except ValueError:
         return None
-    if not ((np.abs(boxes) < LIMIT_PX).all() and (boxes[:, 2:] > 0).all()):
+    if not ((np.abs(values) < LIMIT_PX).all() and (values[:, 2:] > 0).all()):
         return None
-    boxes[:, 2:] += boxes[:, :2]
     counts = [text.count(b"\n") + 1 if text else 0 for text in texts]
-    return counts, boxes.astype(np.float32, order="C"), class_nums
+    return counts, values, class_nums
 
 
 def read_bytes(folder: int | str, name: str) -> bytes | None:

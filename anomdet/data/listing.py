@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.data.columns import join_names
+from anomdet.data.workers import in_parallel
 
 Stamps = NDArray[np.int64]
 """``(N, 2)``: size in bytes and time of the last change in nanoseconds; both 0 where nothing can be found out."""
@@ -99,6 +100,14 @@ def list_folder(folder: str) -> Listing:
     )
 
 
+def list_folders(folders: Sequence[str]) -> list[Listing]:
+    """As :func:`list_folder` of each; of large ones at the same time."""
+    jobs = [(list_folder, (folder,)) for folder in folders]
+    if len(os.listdir(folders[-1])) < _MANY_FILES:  # noqa: PTH208 (text)
+        return [list_folder(folder) for folder in folders]
+    return in_parallel(jobs)
+
+
 def is_unchanged(folder: str, arrays: dict[str, NDArray]) -> bool:
     """Whether a folder shows the same files, of the same sizes and times, as when :meth:`Listing.arrays` was made.
 
@@ -143,6 +152,7 @@ class Names:
 
 
 _BATCH = 4096
+_MANY_FILES = 50_000  # in the last folder, for which another process is worth its start
 _STATX_MASK = 0x0040 | 0x0200  # the time of the last change, the size
 _STATX_WORDS, _SIZE_AT, _SECONDS_AT, _NANOSECONDS_AT = 32, 5, 14, 15
 

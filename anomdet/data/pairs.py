@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.boxes import area_xyxy, clip_xyxy
+from anomdet.data.image_batches import ImageCheck, open_folder, read_headers
 from anomdet.data.image_headers import BadImageError
-from anomdet.data.image_limits import check_size
-from anomdet.data.image_sizes import header_of
 from anomdet.data.label_batches import Boxes, read_ordinary
 from anomdet.data.labels import LabelFile, parse_label_file
 from anomdet.errors import Problem
 
 _BLOCK = 16_384  # images whose label texts are held at a time
-_HAS_DIR_FD = os.open in os.supports_dir_fd
-
-
-@dataclass(frozen=True)
-class ImageCheck:
-    """How images are checked.
-
-    Args:
-        decode: all pixels, not the headers alone.
-        max_megapixels: of the largest image to accept.
-    """
-
-    decode: bool
-    max_megapixels: float
 
 
 @dataclass
@@ -74,26 +56,13 @@ def read_pairs(data_dir: str, images: Sequence[str], labels: Sequence[str | None
         labels: names relative to labels/; None where there is nothing to be read.
         check: of the images.
     """
-    with _folder(f"{data_dir}/images") as image_folder, _folder(f"{data_dir}/labels") as label_folder:
+    with open_folder(f"{data_dir}/images") as image_folder, open_folder(f"{data_dir}/labels") as label_folder:
         return [
             _read_block(
                 data_dir, images[at : at + _BLOCK], labels[at : at + _BLOCK], (image_folder, label_folder), check
             )
             for at in range(0, len(images), _BLOCK)
         ]
-
-
-@contextmanager
-def _folder(path: str):
-    """A descriptor, relative to which files are opened in fewer steps; the path where there are none."""
-    if not _HAS_DIR_FD:
-        yield path
-        return
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def _read_block(
@@ -136,29 +105,11 @@ def _read_sizes(
     images: Sequence[str], folder: int | str, path: str, check: ImageCheck
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_], list[Problem]]:
     """Upright sizes, 0 x 0 for a bad image; which are good; what is wrong with the others."""
-    bad: dict[int, BadImageError] = {}
-
-    def size_hw(at_name: tuple[int, str]) -> tuple[int, int]:
-        at, name = at_name
-        try:
-            if check.decode:
-                from anomdet.data.image_files import check_image
-
-                return check_image(f"{path}/{name}", decode=True, max_megapixels=check.max_megapixels).upright_hw
-            header = header_of(name, folder) if isinstance(folder, int) else header_of(f"{path}/{name}")
-            check_size(header, check.max_megapixels)
-            return header.upright_hw
-        except BadImageError as error:
-            bad[at] = error
-            return 0, 0
-
-    if check.decode:  # the decoder lets other threads run
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = list(pool.map(size_hw, enumerate(images)))
-    else:
-        found = [size_hw(one) for one in enumerate(images)]
+    headers = read_headers(path, folder, images, check)
+    bad = {at: found for at, found in enumerate(headers) if isinstance(found, BadImageError)}
+    found = [(0, 0) if isinstance(header, BadImageError) else header.upright_hw for header in headers]
     sizes_hw = np.array(found, dtype=np.int32).reshape(-1, 2)
-    problems = [Problem(f"images/{images[at]}", "a readable image", str(bad[at])) for at in sorted(bad)]
+    problems = [Problem(f"images/{images[at]}", "a readable image", str(error)) for at, error in bad.items()]
     is_good = np.ones(len(images), dtype=bool)
     is_good[list(bad)] = False
     return sizes_hw, is_good, problems

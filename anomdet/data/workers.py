@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 _CODE = "from anomdet.data.workers import serve; serve()"
@@ -22,6 +23,12 @@ _CODE = "from anomdet.data.workers import serve; serve()"
 def num_cores() -> int:
     """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_out(num_items: int, min_share: int, max_processes: int) -> list[tuple[int, int]]:
+    """Start and stop of the share of each process; fewer items than ``min_share`` are not worth one."""
+    num_processes = max(1, min(max_processes, num_items // min_share))
+    return list(pairwise(num_items * at // num_processes for at in range(num_processes + 1)))
 
 
 def in_parallel(jobs: Sequence[tuple[Callable, tuple]]) -> list[Any]:

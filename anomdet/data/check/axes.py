@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from anomdet.data.check.convention import Convention
-from anomdet.data.check.readings import AS_EXPECTED, CORNERS, SWAPPED, SWAPPED_CORNERS, Fit, read_as
+from anomdet.data.check.readings import AS_EXPECTED, CORNERS, READINGS, SWAPPED, SWAPPED_CORNERS, read_as
 from anomdet.data.check.table import Boxes, Floats
 from anomdet.data.image_files import FoundFile
 
@@ -38,8 +38,7 @@ def judge_axes(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes,
     exchanged_reading = _EXCHANGED.get(convention.reading)
     if not len(boxes) or not square.all() or exchanged_reading is None or convention.scaled.any():
         return convention
-    fit = read_as(convention.reading, boxes.values, boxes.size_wh)
-    measured = _measure(data_dir, images, boxes, fit)
+    measured = _measure(data_dir, images, boxes, convention.reading)
     open_questions = tuple(told for told in convention.open_questions if not told.startswith("x before y"))
     if len(measured) < _MIN_BOXES:
         told = "x before y or y before x: all images are square, and too few boxes can be compared with their pixels"
@@ -64,12 +63,12 @@ def _stands_out(measured: Floats) -> float:
     return float(sigma.max())
 
 
-def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, fit: Fit) -> Floats:
+def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, reading: str) -> Floats:
     """Features ``(N, 8, F)`` under the boxes of a sample of images; the first four ways keep the axes."""
     from anomdet.data.decode import read_image
     from anomdet.errors import UserError
 
-    usable = ~fit.wrong
+    usable = ~read_as(reading, boxes.values, boxes.size_wh).wrong
     with_boxes = np.unique(boxes.file_at[usable])
     step = max(1, len(with_boxes) // _MAX_IMAGES)
     rows: list[Floats] = []
@@ -81,7 +80,7 @@ def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, f
         except UserError:
             continue
         chosen = np.flatnonzero((boxes.file_at == file_at) & usable)
-        rows.extend(_features(pixels, fit.bboxes_xywh[chosen]))
+        rows.extend(_features(pixels, READINGS[reading](boxes.values[chosen])))
     return np.array(rows)
 
 

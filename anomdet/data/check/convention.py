@@ -86,7 +86,9 @@ def find_convention(boxes: Boxes) -> Convention:
     known = np.isfinite(boxes.size_wh).all(axis=1)
     if scaled.any():
         known &= scaled
-    values, size_wh = _to_pixels(boxes, scaled)[known], boxes.size_wh[known]
+    values, size_wh = _to_pixels(boxes, scaled), boxes.size_wh
+    if not known.all():
+        values, size_wh = values[known], size_wh[known]
     fits = {reading: read_as(reading, values, size_wh) for reading in READINGS}
     if scaled.any():
         return _normalised_kind(fits, scaled)
@@ -106,6 +108,8 @@ def find_convention(boxes: Boxes) -> Convention:
 
 
 def _to_pixels(boxes: Boxes, scaled: NDArray[np.bool_]) -> Floats:
+    if not scaled.any():
+        return boxes.values
     return np.where(scaled[:, None], boxes.values * np.tile(boxes.size_wh, 2), boxes.values)
 
 
@@ -157,7 +161,7 @@ def _is_centre(fits: dict[str, Fit], values: Floats) -> bool | str:
     """Centre and size: as read, boxes leave by the right and bottom by up to half their size, and never otherwise."""
     if _fits(fits, CENTRE):
         read = fits[AS_EXPECTED]
-        share = (read.beyond_px[:, 2:] / values[:, 2:])[read.wrong].max(axis=1)
+        share = (read.beyond_px[:, 2:] / values[read.wrong, 2:]).max(axis=1)
         most = float(np.quantile(share, 0.8))  # the others are sloppy, or too small for their rounding
         far = most >= 0.2 and np.median(share) >= 0.1
         one_sided = read.num_wrong >= _MIN_ONE_SIDED and not fits[CENTRE].num_wrong
@@ -177,7 +181,7 @@ def _is_swapped(read: Fit, swapped: Fit) -> bool:
     """y before x: as read, boxes leave the image far; exchanged, hardly any does. Square images show nothing."""
     if read.num_wrong < _MIN_WRONG or swapped.num_wrong > _STILL_WRONG * read.num_wrong:
         return False
-    far = (read.beyond_px / np.tile(np.maximum(read.bboxes_xywh[:, 2:], 1), 2))[read.wrong].max(axis=1)
+    far = (read.beyond_px / np.tile(np.maximum(read.bboxes_xywh[:, 2:], 1), 2)).max(axis=1)
     return bool(np.mean(far > 0.5) >= 0.2)
 
 

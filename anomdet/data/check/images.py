@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from anomdet.data.check.findings import Finding
-from anomdet.data.image_files import FoundFile, check_image
+from anomdet.data.image_files import FoundFile
 from anomdet.data.image_headers import BadImageError, Header
 from anomdet.data.image_limits import TooLargeImageError
 
-_SUFFIX_KINDS = {".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff"}
+_SUFFIX_KINDS = {"jpg": "jpeg", "tif": "tiff"}
 _MAX_GROUPS = 4
 
 
-def read_headers(
-    data_dir: Path, images: Sequence[FoundFile], *, decode: bool, max_megapixels: float
+def judge_headers(
+    images: Sequence[FoundFile], read: Sequence[Header | BadImageError]
 ) -> tuple[list[Header | None], list[Finding]]:
-    """Header of each image, None where the file is bad.
+    """Header of each image, None where the file is bad; and what is wrong or worth a look.
 
     Args:
-        data_dir: holds images/.
-        images: below it.
-        decode: also decode all pixels, in several threads.
-        max_megapixels: a larger image is a bad one.
+        images: below images/.
+        read: what was read of each; equal headers are one object.
     """
-    folder = os.fspath(data_dir / "images")
-
-    def read(image: FoundFile) -> Header | BadImageError:
-        try:
-            return check_image(f"{folder}/{image.name}", decode=decode, max_megapixels=max_megapixels)
-        except BadImageError as error:
-            return error
-
-    if decode:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            results = list(pool.map(read, images))
-    else:
-        results = [read(image) for image in images]
-    same: dict[Header, Header] = {}  # a hundred thousand images of one kind need one header
-    headers = [None if isinstance(result, BadImageError) else same.setdefault(result, result) for result in results]
+    headers = [None if isinstance(header, BadImageError) else header for header in read]
     findings = [
-        _bad_image(image, result)
-        for image, result in zip(images, results, strict=True)
-        if isinstance(result, BadImageError)
+        _bad_image(image, error) for image, error in zip(images, read, strict=True) if isinstance(error, BadImageError)
     ]
     return headers, findings + _differences(images, headers)
 
@@ -70,13 +49,15 @@ def _differences(images: Sequence[FoundFile], headers: Sequence[Header | None]) 
         *_mix(good, "images-mixed-channels", _channels),
     ]
     for image, header in good:
-        where = f"images/{image.name}"
+        suffix = image.name[image.name.rfind(".") + 1 :].lower()
         if header.orientation != 1:
             got = f"EXIF orientation {header.orientation}"
             hint = "boxes must fit the image as viewers show it"
-            findings.append(Finding("image-turned", where, 0, "pixels stored upright", got, hint))
-        if _SUFFIX_KINDS.get(image.suffix, image.suffix[1:]) != header.kind:
-            findings.append(Finding("image-suffix", where, 0, f"a {image.suffix[1:]} file", f"a {header.kind} file"))
+            findings.append(Finding("image-turned", f"images/{image.name}", 0, "pixels stored upright", got, hint))
+        if _SUFFIX_KINDS.get(suffix, suffix) != header.kind:
+            findings.append(
+                Finding("image-suffix", f"images/{image.name}", 0, f"a {suffix} file", f"a {header.kind} file")
+            )
     return findings
 
 
@@ -88,7 +69,8 @@ def _mix(
     good: Sequence[tuple[FoundFile, Header]], code: str, key: Callable[[Header], Hashable | None]
 ) -> list[Finding]:
     """A finding for each rarer group, at its first image; of many groups one finding for all."""
-    keys = [key(header) for _, header in good]
+    told = {id(header): key(header) for header in {id(header): header for _, header in good}.values()}
+    keys = [told[id(header)] for _, header in good]
     groups = Counter(name for name in keys if name is not None).most_common()
     if len(groups) < 2:
         return []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from anomdet.data.check.findings import ERROR, NOTE, Finding
-from anomdet.data.image_files import IMAGE_SUFFIXES, FoundFile, list_files
+from anomdet.data.image_files import IMAGE_SUFFIXES, FoundFile, found_files
+from anomdet.data.listing import list_folders
 from anomdet.errors import Problem, UserError
 
 
@@ -43,14 +45,18 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     if missing:
         raise UserError(missing)
     findings: list[Finding] = []
-    images = _of_kind(list_files(data_dir / "images"), IMAGE_SUFFIXES, "images", findings)
-    labels = _of_kind(list_files(data_dir / "labels"), (".txt",), "labels", findings)
+    listed = list_folders([os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")])
+    images = _of_kind(found_files(listed[0]), IMAGE_SUFFIXES, "images", findings)
+    labels = _of_kind(found_files(listed[1]), (".txt",), "labels", findings)
+    stems = [_stem(image) for image in images]
+    if images and stems == [_stem(label) for label in labels] and len(set(stems)) == len(stems):
+        return [Entry(image, label, whole=True) for image, label in zip(images, labels, strict=True)], findings
     label_of = _label_of_stem(labels, findings)
     entries = _pair_images(images, label_of, missing_labels, findings)
-    stems = {image.stem for image in images}
-    lower = {stem.lower(): stem for stem in stems}
+    image_stems = set(stems)
+    lower = {stem.lower(): stem for stem in image_stems}
     for stem, label in label_of.items():
-        if stem not in stems:
+        if stem not in image_stems:
             hint = _case_hint(f"images/{lower[stem.lower()]}.*" if stem.lower() in lower else "")
             if not hint and label.name in ("classes.txt", "labels.txt", "train.txt", "val.txt", "test.txt"):
                 hint = "move it out of labels/"
@@ -69,7 +75,8 @@ def _of_kind(
     """Those with one of the suffixes; the others are noted."""
     chosen = []
     for file in files:
-        if file.suffix in suffixes:
+        name = file.name
+        if name[name.rfind(".") :].lower() in suffixes:
             chosen.append(file)
             continue
         expected = f"only {' '.join(suffix[1:] for suffix in suffixes)} files"
@@ -77,11 +84,16 @@ def _of_kind(
     return chosen
 
 
+def _stem(file: FoundFile) -> str:
+    """Of a file of a known kind, quicker than :attr:`FoundFile.stem`."""
+    return file.name[: file.name.rindex(".")]
+
+
 def _label_of_stem(labels: list[FoundFile], findings: list[Finding]) -> dict[str, FoundFile]:
     """Training takes the last of two that differ only in the case of their suffix."""
     label_of: dict[str, FoundFile] = {}
     for label in labels:
-        stem = label.stem
+        stem = _stem(label)
         if stem in label_of:
             got = f"labels/{label_of[stem].name} too, of which one is ignored"
             findings.append(Finding("label-twins", f"labels/{label.name}", 0, "one label file for an image", got))
@@ -96,7 +108,7 @@ def _pair_images(
     first_of: dict[str, FoundFile] = {}
     lower = {stem.lower(): label for stem, label in label_of.items()}
     num_empty = sum(label.size == 0 for label in label_of.values())
-    stems = [image.stem for image in images]
+    stems = [_stem(image) for image in images]
     pairs = list(zip(stems, images, strict=True))
     twins = {stem for stem, image in pairs if first_of.setdefault(stem, image) is not image}
     for stem, image in pairs:

@@ -38,14 +38,14 @@ class Fit:
     """How boxes fit their images under one reading.
 
     Args:
-        bboxes_xywh: ``(N, 4)`` corner and size.
-        beyond_px: ``(N, 4)`` beyond left, top, right, bottom; negative inside.
         wrong: ``(N,)`` turned inside out, or reaching beyond the image.
+        bboxes_xywh: ``(W, 4)`` corner and size of the wrong ones; those of all in every reading would take much memory.
+        beyond_px: ``(W, 4)`` of theirs beyond left, top, right, bottom; negative inside.
     """
 
+    wrong: NDArray[np.bool_]
     bboxes_xywh: Floats
     beyond_px: Floats
-    wrong: NDArray[np.bool_]
 
     @property
     def num_wrong(self) -> int:
@@ -75,4 +75,4 @@ def read_as(reading: str, values: Floats, size_wh: Floats) -> Fit:
     wrong: NDArray[np.bool_] = np.asarray(
         (bboxes_xywh[:, 2:] <= 0).any(axis=1) | (beyond_px > TOLERANCE_PX).any(axis=1)
     )
-    return Fit(bboxes_xywh, beyond_px, wrong)
+    return Fit(wrong, bboxes_xywh[wrong], beyond_px[wrong])

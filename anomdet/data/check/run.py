@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from anomdet.data.check.convention import Convention, find_convention
 from anomdet.data.check.duplicates import check_duplicates
 from anomdet.data.check.findings import Finding, sort_findings
 from anomdet.data.check.geometry import check_geometry
-from anomdet.data.check.images import read_headers
-from anomdet.data.check.lines import LabelFacts, ReadLabels, read_labels
+from anomdet.data.check.images import judge_headers
+from anomdet.data.check.lines import LabelFacts
 from anomdet.data.check.pairs import Entry, pair_files
-from anomdet.data.check.table import BoxCollector, Boxes, Floats
+from anomdet.data.check.read import read_files
+from anomdet.data.check.table import Boxes, Floats, Rows, make_boxes
+from anomdet.data.image_batches import ImageCheck
 from anomdet.data.image_files import FoundFile
 from anomdet.data.image_headers import Header
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
@@ -43,7 +46,7 @@ class Rules:
     max_image_megapixels: float = MAX_IMAGE_MEGAPIXELS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CheckedFile:
     """An image and its labels as they were read.
 
@@ -104,11 +107,7 @@ def check_data(data_dir: str | Path, rules: Rules) -> Checked:
     data_dir = Path(data_dir)
     entries, findings = pair_files(data_dir, rules.missing_labels)
     images = [entry.image for entry in entries if entry.image is not None]
-    headers, image_findings = read_headers(
-        data_dir, images, decode=rules.decode, max_megapixels=rules.max_image_megapixels
-    )
-    findings += image_findings
-    files, boxes = _read_files(data_dir, entries, headers, rules, findings)
+    files, boxes = _read_files(data_dir, entries, images, rules, findings)
     convention = find_convention(boxes)
     if rules.decode:
         convention = judge_axes(data_dir, [file.entry.image for file in files if file.has_boxes], boxes, convention)
@@ -126,38 +125,40 @@ def check_data(data_dir: str | Path, rules: Rules) -> Checked:
 
 
 def _read_files(
-    data_dir: Path, entries: list[Entry], headers: list[Header | None], rules: Rules, findings: list[Finding]
+    data_dir: Path, entries: list[Entry], images: list[FoundFile], rules: Rules, findings: list[Finding]
 ) -> tuple[list[CheckedFile], Boxes]:
+    """All files as they were read, and all boxes of images; what is wrong with them joins the findings."""
     names = {name: num for num, name in (rules.classes or {}).items()}
-    folder = os.fspath(data_dir / "labels")
+    labels = [_to_read(entry.label) for entry in entries]
+    check = ImageCheck(rules.decode, rules.max_image_megapixels)
+    read = read_files(os.fspath(data_dir), [image.name for image in images], labels, check, names)
+    headers, found = judge_headers(images, read.headers)
+    findings += found
+    for one in read.odd.values():
+        findings += one.findings
+    usual: dict[int, LabelFacts] = {}  # thousands of files with three objects need one
     files = []
-    header_of = iter(headers)
-    collector = BoxCollector()
-    for entry in entries:
-        header = next(header_of) if entry.image is not None else None
-        read = None
+    all_headers = chain(headers, repeat(None))  # label files without an image are the last
+    for at, (entry, header, num_rows) in enumerate(zip(entries, all_headers, read.rows.counts.tolist())):  # noqa: B905
+        facts = None
         if entry.label is not None:
-            read = _read_one(folder, entry.label, names, findings)
-            if read is not None and entry.image is not None:
-                height, width = header.upright_hw if header else (_NAN, _NAN)
-                collector.add(f"labels/{entry.label.name}", read.rows, (width, height))
-        files.append(CheckedFile(entry, header, read.facts() if read is not None else None))
-    return files, collector.boxes()
+            facts = read.odd[at].facts if at in read.odd else usual.setdefault(num_rows, LabelFacts(num_rows, (), True))
+        files.append(CheckedFile(entry, header, facts))
+    return files, _boxes(files, read.rows)
 
 
-def _read_one(folder: str, label: FoundFile, names: Mapping[str, int], findings: list[Finding]) -> ReadLabels | None:
-    if label.size == 0 and label.modified_ns:
-        return ReadLabels()
-    where = f"labels/{label.name}"
-    try:
-        with open(f"{folder}/{label.name}", "rb", buffering=0) as file:  # noqa: PTH123 (a Path costs as much as reading)
-            data = file.read()
-    except OSError as error:
-        got = error.strerror or str(error)
-        findings.append(Finding("label-unreadable", where, 0, "a readable label file", got))
-        return None
-    read = read_labels(data, where, names)
-    findings += read.findings
-    if read.blank:
-        findings.append(Finding("label-blank", where, 0, "objects or zero bytes", "only blank lines", "read as normal"))
-    return read
+def _to_read(label: FoundFile | None) -> str | None:
+    """Its name; None where there is none, or it is empty (a dangling link has no time either)."""
+    return None if label is None or (label.size == 0 and label.modified_ns) else label.name
+
+
+def _boxes(files: list[CheckedFile], rows: Rows) -> Boxes:
+    """Those of images whose label file could be read."""
+    chosen = [file.has_boxes for file in files]
+    keep = np.repeat(chosen, rows.counts)
+    if not keep.all():
+        rows = Rows(rows.counts, rows.line_nums[keep], rows.class_nums[keep], rows.values[keep])
+    names = [f"labels/{file.entry.label.name}" for file in files if file.has_boxes and file.entry.label is not None]
+    sizes_hw = [file.header.upright_hw if file.header else (_NAN, _NAN) for file in files if file.has_boxes]
+    size_wh = np.array(sizes_hw, dtype=np.float64).reshape(-1, 2)[:, ::-1]
+    return make_boxes(names, replace(rows, counts=rows.counts[np.array(chosen, dtype=bool)]), size_wh)

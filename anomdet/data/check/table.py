@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,25 +42,63 @@ class Boxes:
         return self.files[self.file_at[at]], int(self.line_nums[at])
 
 
-class BoxCollector:
-    """Rows in, a :class:`Boxes` out; a box takes 64 bytes meanwhile."""
+@dataclass(frozen=True)
+class Rows:
+    """M objects of n label files, in their order.
 
-    def __init__(self) -> None:
-        self._files: list[str] = []
-        self._integers = array("q")
-        self._numbers = array("d")
+    Args:
+        counts: int64 ``(n,)``, objects of each file.
+        line_nums: int64 ``(M,)``, from 1.
+        class_nums: int64 ``(M,)``.
+        values: float64 ``(M, 4)`` as written.
+    """
 
-    def add(self, file: str, rows: Iterable[Row], size_wh: tuple[float, float]) -> None:
-        """The objects of one label file; ``size_wh`` of its image, nan where it is not known."""
-        at = len(self._files)
-        self._files.append(file)
-        for line, class_num, values in rows:
-            self._integers.extend((at, line, class_num))
-            self._numbers.extend(values + size_wh)
+    counts: Ints
+    line_nums: Ints
+    class_nums: Ints
+    values: Floats
 
-    def boxes(self) -> Boxes:
-        """Everything added so far."""
-        integers = np.array(self._integers, dtype=np.int64).reshape(-1, 3)
-        numbers = np.array(self._numbers, dtype=np.float64).reshape(-1, 6)
-        file_at, line_nums, class_nums = integers.T
-        return Boxes(self._files, file_at, line_nums, class_nums, numbers[:, :4], numbers[:, 4:])
+    def with_others(self, others: Mapping[int, Sequence[Row]]) -> Rows:
+        """With the objects of files that have none so far, by the position of the file."""
+        if not others:
+            return self
+        counts = self.counts.copy()
+        for at, rows in others.items():
+            counts[at] = len(rows)
+        added = [row for rows in others.values() for row in rows]
+        file_at = np.repeat(np.arange(len(counts)), self.counts)
+        added_at = np.repeat(np.array(list(others), dtype=np.int64), [len(rows) for rows in others.values()])
+        order = np.argsort(np.concatenate([file_at, added_at]), kind="stable")
+        integers = np.array([row[:2] for row in added], dtype=np.int64).reshape(-1, 2)
+        values = np.array([row.values for row in added], dtype=np.float64).reshape(-1, 4)
+        return Rows(
+            counts,
+            np.concatenate([self.line_nums, integers[:, 0]])[order],
+            np.concatenate([self.class_nums, integers[:, 1]])[order],
+            np.concatenate([self.values, values])[order],
+        )
+
+
+def concatenate_rows(parts: Sequence[Rows]) -> Rows:
+    """Those of some files, then those of the next."""
+    if len(parts) == 1:
+        return parts[0]
+    nothing = np.zeros(0, dtype=np.int64)
+    return Rows(
+        np.concatenate([nothing, *(part.counts for part in parts)]),
+        np.concatenate([nothing, *(part.line_nums for part in parts)]),
+        np.concatenate([nothing, *(part.class_nums for part in parts)]),
+        np.concatenate([np.zeros((0, 4)), *(part.values for part in parts)]),
+    )
+
+
+def make_boxes(files: Sequence[str], rows: Rows, size_wh: Floats) -> Boxes:
+    """The table of all boxes.
+
+    Args:
+        files: the label files, relative to the data folder.
+        rows: theirs.
+        size_wh: ``(files, 2)`` of their images, nan where it is not known.
+    """
+    file_at = np.repeat(np.arange(len(files)), rows.counts)
+    return Boxes(files, file_at, rows.line_nums, rows.class_nums, rows.values, size_wh[file_at])

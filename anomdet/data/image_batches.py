@@ -1,0 +1,75 @@
+"""Many image files at once: the header of each, or what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from anomdet.data.image_headers import BadImageError, Header
+from anomdet.data.image_limits import check_size
+from anomdet.data.image_sizes import header_of
+
+_HAS_DIR_FD = os.open in os.supports_dir_fd
+
+
+@dataclass(frozen=True)
+class ImageCheck:
+    """How images are checked.
+
+    Args:
+        decode: all pixels, not the headers alone.
+        max_megapixels: of the largest image to accept.
+        num_threads: that decode at the same time; None: one for each core.
+    """
+
+    decode: bool
+    max_megapixels: float
+    num_threads: int | None = None
+
+
+@contextmanager
+def open_folder(path: str) -> Iterator[int | str]:
+    """A descriptor, relative to which files are opened in fewer steps; the path where there are none."""
+    if not _HAS_DIR_FD:
+        yield path
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def read_headers(path: str, folder: int | str, names: Sequence[str], check: ImageCheck) -> list[Header | BadImageError]:
+    """Header of each image, or what is wrong with it.
+
+    Args:
+        path: of the folder.
+        folder: the same, as :func:`open_folder` gives it.
+        names: relative to it.
+        check: of the images.
+    """
+    if not check.decode:
+        return [_header(path, folder, name, check.max_megapixels) for name in names]
+    from anomdet.data.image_files import check_image
+
+    def decode(name: str) -> Header | BadImageError:
+        try:
+            return check_image(f"{path}/{name}", decode=True, max_megapixels=check.max_megapixels)
+        except BadImageError as error:
+            return error
+
+    with ThreadPoolExecutor(check.num_threads or os.cpu_count()) as pool:  # the decoder lets other threads run
+        return list(pool.map(decode, names))
+
+
+def _header(path: str, folder: int | str, name: str, max_megapixels: float) -> Header | BadImageError:
+    try:
+        header = header_of(name, folder) if isinstance(folder, int) else header_of(f"{path}/{name}")
+        check_size(header, max_megapixels)
+    except BadImageError as error:
+        return error
+    return header
