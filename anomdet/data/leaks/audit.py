@@ -31,8 +31,8 @@ class Audit:
         likeness: ``(P,)`` of their fine detail, from 0.8 to 1.
         num_blank: images of nearly one grey, which have nothing to compare.
         num_unreadable: images that could not be read.
-        num_alike: images of one or several kinds, each of 64 images or more that all look alike.
         complete: False where so many images are alike that only the nearest pairs were compared.
+        num_alike: images of kinds of 64 or more that all look alike, compared by what distinguishes them.
     """
 
     names: tuple[str, ...]
@@ -41,8 +41,8 @@ class Audit:
     likeness: NDArray[np.float32]
     num_blank: int
     num_unreadable: int
-    num_alike: int
     complete: bool
+    num_alike: int = 0
 
     def across(self, split_of: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of ``pairs`` whose images are in two splits.
@@ -103,8 +103,8 @@ def audit_images(data_dir: Path, names: Sequence[str], *, max_bytes: int | None 
         kept.likeness,
         int(states[BLANK]),
         int(states[UNREADABLE]),
-        kept.num_alike,
         kept.complete,
+        kept.num_alike,
     )
     _last[:] = [(stamps, path, found)]
     return found
@@ -131,4 +131,4 @@ def _compare(folder: Path, stamps: Stamps, hashes: Hashes) -> Kept:
         pairs, distances, complete = pairs[nearest], distances[nearest], False
     likeness = likeness_of_pairs(folder, stamps.names, pairs)
     same = likeness >= MIN_LIKENESS
-    return Kept(stamps, hashes, pairs[same], distances[same], likeness[same], num_alike, complete)
+    return Kept(stamps, hashes, pairs[same], distances[same], likeness[same], complete, num_alike)

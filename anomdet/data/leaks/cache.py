@@ -73,8 +73,8 @@ class Kept:
         pairs: ``(P, 2)`` rows of near-duplicates.
         distances: ``(P,)`` bits.
         likeness: ``(P,)``.
-        num_alike: images that look like many others.
         complete: whether these are all pairs.
+        num_alike: images that look like many others.
     """
 
     stamps: Stamps
@@ -82,8 +82,8 @@ class Kept:
     pairs: NDArray[np.int64]
     distances: NDArray[np.int64]
     likeness: NDArray[np.float32]
-    num_alike: int = 0
     complete: bool = True
+    num_alike: int = 0
 
 
 def nothing_kept() -> Kept:
@@ -112,8 +112,8 @@ def load(path: Path | None) -> Kept:
                 file["pairs"],
                 file["distances"],
                 file["likeness"],
-                int(file["num_alike"]),
                 bool(file["complete"]),
+                int(file["num_alike"]),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return nothing_kept()
@@ -138,6 +138,6 @@ def save(path: Path | None, kept: Kept) -> None:
             pairs=kept.pairs,
             distances=kept.distances,
             likeness=kept.likeness,
-            num_alike=kept.num_alike,
             complete=kept.complete,
+            num_alike=kept.num_alike,
         )

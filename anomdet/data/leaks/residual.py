@@ -9,6 +9,8 @@ Statistician 72 (2018). The signs of what is left are 256 bits, which differ in 
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +19,15 @@ from anomdet.data.leaks.pairs import NearPairs, near_pairs
 
 NUM_CELLS = 256
 MAX_RESIDUAL_DISTANCE = 88
-"""Of 256 bits; five standard deviations from what chance gives. Chosen on drawn parts, see benchmarks/leaks.py."""
+"""Of 256 bits, five standard deviations from what chance gives. Chosen on drawn parts, see benchmarks/leaks.py."""
+_CHANCE_PAIRS = (
+    0.05  # of different parts that would be near, if bits were independent; the limit falls with their number
+)
 _SIDE = 16
 _WINDOW = (9, 9)
 _NOISE = 9.0  # variance in grey levels: what is flat up to this stays flat
 _CLIP = 2.0  # standard deviations: a defect is not to outweigh the surface
-_SHRINKAGE = 0.2  # of the correlations, which few images do not tell well
+_MIN_SHRINKAGE = 0.2  # of the correlations, more for few images, which do not tell them well
 _SAMPLE, _CHUNK = 8192, 4096
 
 
@@ -45,7 +50,8 @@ def hash_residuals(cells: NDArray[np.float16]) -> NDArray[np.uint8]:
     centre, spread = sample.mean(axis=0), np.maximum(sample.std(axis=0), 1e-6)
     sample = np.clip((sample - centre) / spread, -_CLIP, _CLIP)
     offset = sample.mean(axis=0)
-    shared = (1 - _SHRINKAGE) * np.cov(sample, rowvar=False) + _SHRINKAGE * np.eye(NUM_CELLS)
+    shrinkage = max(_MIN_SHRINKAGE, NUM_CELLS / (NUM_CELLS + len(sample)))
+    shared = (1 - shrinkage) * np.cov(sample, rowvar=False) + shrinkage * np.eye(NUM_CELLS)
     values, vectors = np.linalg.eigh(shared)
     whiten = ((vectors / np.sqrt(values)) @ vectors.T).astype(np.float32)
     bits: NDArray[np.uint8] = np.empty((len(cells), NUM_CELLS // 8), np.uint8)
@@ -55,9 +61,7 @@ def hash_residuals(cells: NDArray[np.float16]) -> NDArray[np.uint8]:
     return bits
 
 
-def near_residuals(
-    cells: NDArray[np.float16], *, all_pairs: bool = True, max_pairs: int = 1_000_000
-) -> NearPairs:
+def near_residuals(cells: NDArray[np.float16], *, all_pairs: bool = True, max_pairs: int = 1_000_000) -> NearPairs:
     """Pairs of images of one kind whose residuals are near.
 
     Args:
@@ -66,15 +70,16 @@ def near_residuals(
         max_pairs: give up beyond.
     """
     bits = hash_residuals(cells)
+    most = max_distance(len(bits))
     if not all_pairs:
-        near = near_pairs(bits, MAX_RESIDUAL_DISTANCE, max_pairs=max_pairs)
+        near = near_pairs(bits, most, max_pairs=max_pairs)
         return NearPairs(near.pairs, near.distances, complete=False)
     signs = np.unpackbits(bits, axis=1).astype(np.float32) * 2 - 1  # products of signs: 256 less twice the distance
     pairs, distances, num_found = [], [], 0
     for start in range(0, len(signs), _CHUNK):
         for other in range(start, len(signs), _CHUNK):
             products = signs[start : start + _CHUNK] @ signs[other : other + _CHUNK].T
-            left, right = np.nonzero(products >= NUM_CELLS - 2 * MAX_RESIDUAL_DISTANCE)
+            left, right = np.nonzero(products >= NUM_CELLS - 2 * most)
             upper = left + start < right + other
             left, right = left[upper], right[upper]
             pairs.append(np.stack([left + start, right + other], axis=1))
@@ -83,6 +88,13 @@ def near_residuals(
             if num_found > max_pairs:
                 return _sorted(pairs, distances, complete=False)
     return _sorted(pairs, distances, complete=True)
+
+
+def max_distance(num_images: int) -> int:
+    """Bits up to which residuals are near: 88 of 256, 86 in 1,000 images, 80 in 10,000, 74 in 100,000."""
+    num_pairs = max(num_images * (num_images - 1) / 2, 1.0)
+    by_chance = NUM_CELLS / 2 + NUM_CELLS**0.5 / 2 * NormalDist().inv_cdf(_CHANCE_PAIRS / num_pairs)
+    return min(int(by_chance), MAX_RESIDUAL_DISTANCE)
 
 
 def _sorted(pairs: list[NDArray[np.int64]], distances: list[NDArray[np.int64]], *, complete: bool) -> NearPairs:
