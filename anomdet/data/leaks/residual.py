@@ -19,10 +19,8 @@ from anomdet.data.leaks.pairs import NearPairs, near_pairs
 
 NUM_CELLS = 256
 MAX_RESIDUAL_DISTANCE = 88
-"""Of 256 bits, five standard deviations from what chance gives. Chosen on drawn parts, see benchmarks/leaks.py."""
-_CHANCE_PAIRS = (
-    0.05  # of different parts that would be near, if bits were independent; the limit falls with their number
-)
+"""Of 256 bits: five standard deviations from chance. Chosen on drawn parts, see benchmarks/look_alikes.py."""
+_CHANCE_PAIRS = 0.05  # that are near though of different parts, if bits were independent
 _SIDE = 16
 _WINDOW = (9, 9)
 _NOISE = 9.0  # variance in grey levels: what is flat up to this stays flat
