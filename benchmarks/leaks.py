@@ -27,8 +27,9 @@ from PIL import Image
 from anomdet.data.index import scan
 from anomdet.data.leaks import audit as audit_module
 from anomdet.data.leaks.across import find_leaks
-from anomdet.data.leaks.audit import MAX_DISTANCE, Audit, audit_images
+from anomdet.data.leaks.audit import Audit, audit_images
 from anomdet.data.leaks.hashes import hash_files, read_thumbnail
+from anomdet.data.leaks.kinds import MAX_DISTANCE
 from anomdet.data.leaks.likeness import MIN_LIKENESS, likeness_of_pairs
 from anomdet.data.leaks.pairs import near_pairs
 from anomdet.data.splits import SplitRule, make_splits

@@ -53,7 +53,7 @@ CODES: dict[str, tuple[str, str]] = {
     "leak-group": (WARNING, "parts with images in several splits"),
     "images-mixed-depth": (WARNING, "images of different bit depths"),
     "leak-within": (NOTE, "nearly the same image within a split"),
-    "leak-look-alikes": (NOTE, "too many images that look alike"),
+    "leak-look-alikes": (NOTE, "many images that look alike"),
     "leak-blank": (NOTE, "images that show nothing to compare"),
     "leak-not-looked": (NOTE, "near-duplicates were not looked for"),
     "images-mixed-channels": (NOTE, "images of different numbers of channels"),

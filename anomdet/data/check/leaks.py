@@ -17,6 +17,7 @@ from anomdet.data.splits import SplitRule, make_splits
 from anomdet.errors import Problem, UserError
 
 _REMEDY = "data.split.on_leak=group joins them"
+_NAME_PARTS = "name the parts by data.split.group_regex"
 
 
 def check_splits(
@@ -102,7 +103,10 @@ def _near_duplicates(index: DataIndex, positions: Mapping[str, Sequence[int]], r
         findings.append(Finding("leak-within", "", 0, "images that differ", f"{num_within:,} pairs that hardly do"))
     if not audit.complete:
         got = "so many alike that not all pairs were compared"
-        hint = "name the parts by data.split.group_regex"
+        findings.append(Finding("leak-look-alikes", "", 0, "images that differ", got, _NAME_PARTS))
+    elif audit.num_alike:
+        got = f"{audit.num_alike:,} that look like many others, compared by what else they show"
+        hint = f"where parts have no surface of their own, {_NAME_PARTS}"
         findings.append(Finding("leak-look-alikes", "", 0, "images that differ", got, hint))
     if audit.num_blank:
         got = f"{audit.num_blank:,} of one grey, which were not compared"

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from anomdet.data.cache_folder import locked
 from anomdet.data.leaks.cache import Kept, Stamps, cache_file, load, save, stamp_files
 from anomdet.data.leaks.hashes import BLANK, HASHED, UNREADABLE, Hashes, hash_files
+from anomdet.data.leaks.kinds import near_candidates
 from anomdet.data.leaks.likeness import MIN_LIKENESS, likeness_of_pairs
-from anomdet.data.leaks.pairs import near_pairs
 
-MAX_DISTANCE = 56
-"""Of 256 bits; chosen on DeepPCB's twins and on photographs drawn twice, see benchmarks/leaks.py."""
 AFFORDABLE_BYTES = 1 << 30
 """Of images without a hash yet, that are read without being asked for: some ten seconds' work."""
 _MIN_PAIRS, _PAIRS_PER_IMAGE = 2_000, 4
@@ -34,6 +32,7 @@ class Audit:
         num_blank: images of nearly one grey, which have nothing to compare.
         num_unreadable: images that could not be read.
         complete: False where so many images are alike that only the nearest pairs were compared.
+        num_alike: images of kinds of 64 or more that all look alike, compared by what distinguishes them.
     """
 
     names: tuple[str, ...]
@@ -43,6 +42,7 @@ class Audit:
     num_blank: int
     num_unreadable: int
     complete: bool
+    num_alike: int = 0
 
     def across(self, split_of: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of ``pairs`` whose images are in two splits.
@@ -104,6 +104,7 @@ def audit_images(data_dir: Path, names: Sequence[str], *, max_bytes: int | None 
         int(states[BLANK]),
         int(states[UNREADABLE]),
         kept.complete,
+        kept.num_alike,
     )
     _last[:] = [(stamps, path, found)]
     return found
@@ -115,19 +116,19 @@ def _with_new(folder: Path, stamps: Stamps, kept: Kept, rows: NDArray[np.int64])
     fresh = hash_files(folder, [stamps.names[row] for row in new])
     if len(new) == len(rows):
         return fresh
-    bits, states = kept.hashes.bits[rows], kept.hashes.states[rows]
-    bits[new], states[new] = fresh.bits, fresh.states
-    return Hashes(bits, states)
+    hashes = kept.hashes.of_rows(rows)
+    hashes.bits[new], hashes.states[new], hashes.cells[new] = fresh.bits, fresh.states, fresh.cells
+    return hashes
 
 
 def _compare(folder: Path, stamps: Stamps, hashes: Hashes) -> Kept:
     rows = np.flatnonzero(hashes.states == HASHED)
-    near = near_pairs(hashes.bits[rows], MAX_DISTANCE)
-    pairs, distances, complete = rows[near.pairs], near.distances, near.complete
     most = max(_MIN_PAIRS, _PAIRS_PER_IMAGE * len(rows))
+    near, num_alike = near_candidates(hashes.of_rows(rows))
+    pairs, distances, complete = rows[near.pairs], near.distances, near.complete
     if len(pairs) > most:
         nearest = np.sort(np.argsort(distances, kind="stable")[:most])
         pairs, distances, complete = pairs[nearest], distances[nearest], False
     likeness = likeness_of_pairs(folder, stamps.names, pairs)
     same = likeness >= MIN_LIKENESS
-    return Kept(stamps, hashes, pairs[same], distances[same], likeness[same], complete)
+    return Kept(stamps, hashes, pairs[same], distances[same], likeness[same], complete, num_alike)

@@ -6,7 +6,7 @@ import os
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from anomdet.atomic import atomic_write
 from anomdet.data.cache_folder import cache_folder, folder_key
-from anomdet.data.leaks.hashes import HASH_BYTES, Hashes
+from anomdet.data.leaks.hashes import Hashes, no_hashes
 
-_VERSION = 1  # raised when hashes, pairs or likeness mean something else
+_VERSION = 2  # raised when hashes, pairs or likeness mean something else
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class Kept:
         distances: ``(P,)`` bits.
         likeness: ``(P,)``.
         complete: whether these are all pairs.
+        num_alike: images that look like many others.
     """
 
     stamps: Stamps
@@ -81,13 +82,13 @@ class Kept:
     pairs: NDArray[np.int64]
     distances: NDArray[np.int64]
     likeness: NDArray[np.float32]
-    complete: bool = field(default=True)
+    complete: bool = True
+    num_alike: int = 0
 
 
 def nothing_kept() -> Kept:
     none: NDArray[np.int64] = np.zeros(0, np.int64)
-    hashes = Hashes(np.zeros((0, HASH_BYTES), np.uint8), np.zeros(0, np.uint8))
-    return Kept(Stamps((), none, none), hashes, none.reshape(0, 2), none, none.astype(np.float32))
+    return Kept(Stamps((), none, none), no_hashes(0), none.reshape(0, 2), none, none.astype(np.float32))
 
 
 def cache_file(data_dir: Path) -> Path | None:
@@ -107,11 +108,12 @@ def load(path: Path | None) -> Kept:
             names = tuple(file["names"].tobytes().decode("utf-8", "surrogateescape").split("\0"))
             kept = Kept(
                 Stamps(names, file["sizes"], file["modified_ns"]),
-                Hashes(file["bits"], file["states"]),
+                Hashes(file["bits"], file["states"], file["cells"]),
                 file["pairs"],
                 file["distances"],
                 file["likeness"],
                 bool(file["complete"]),
+                int(file["num_alike"]),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return nothing_kept()
@@ -132,8 +134,10 @@ def save(path: Path | None, kept: Kept) -> None:
             modified_ns=kept.stamps.modified_ns,
             bits=kept.hashes.bits,
             states=kept.hashes.states,
+            cells=kept.hashes.cells,
             pairs=kept.pairs,
             distances=kept.distances,
             likeness=kept.likeness,
             complete=kept.complete,
+            num_alike=kept.num_alike,
         )

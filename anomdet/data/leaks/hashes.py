@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomdet.data.image_headers import BadImageError, read_header
+from anomdet.data.leaks.residual import NUM_CELLS, cells_of
 
 HASH_SIZE = 16
 HASH_BYTES = HASH_SIZE * HASH_SIZE // 8
@@ -41,10 +42,21 @@ class Hashes:
     Args:
         bits: ``(N, 32)`` uint8, the 64 bits of the lowest frequencies first; zero where there is no hash.
         states: ``(N,)`` uint8: HASHED, BLANK (nearly one grey) or UNREADABLE.
+        cells: ``(N, 256)`` float16, of which images that all look alike are hashed; zero where there is no hash.
     """
 
     bits: NDArray[np.uint8]
     states: NDArray[np.uint8]
+    cells: NDArray[np.float16]
+
+    def of_rows(self, rows: NDArray[np.int64]) -> Hashes:
+        return Hashes(self.bits[rows], self.states[rows], self.cells[rows])
+
+
+def no_hashes(num: int) -> Hashes:
+    """Of ``num`` images that are not hashed yet."""
+    bits, cells = np.zeros((num, HASH_BYTES), np.uint8), np.zeros((num, NUM_CELLS), np.float16)
+    return Hashes(bits, np.zeros(num, np.uint8), cells)
 
 
 def hash_files(folder: Path, names: Sequence[str]) -> Hashes:
@@ -54,25 +66,24 @@ def hash_files(folder: Path, names: Sequence[str]) -> Hashes:
         folder: that the names are relative to.
         names: of the files.
     """
-    bits: NDArray[np.uint8] = np.zeros((len(names), HASH_BYTES), np.uint8)
-    states: NDArray[np.uint8] = np.zeros(len(names), np.uint8)
+    hashes = no_hashes(len(names))
     paths = [f"{folder}/{name}" for name in names]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(paths), _CHUNK):
             for at, (state, found) in enumerate(pool.map(_hash_file, paths[start : start + _CHUNK]), start):
-                states[at] = state
+                hashes.states[at] = state
                 if found is not None:
-                    bits[at] = found
-    return Hashes(bits, states)
+                    hashes.bits[at], hashes.cells[at] = found
+    return hashes
 
 
-def _hash_file(path: str) -> tuple[int, NDArray[np.uint8] | None]:
+def _hash_file(path: str) -> tuple[int, tuple[NDArray[np.uint8], NDArray[np.float16]] | None]:
     thumbnail = read_thumbnail(path, _SIDE_PX)
     if thumbnail is None:
         return UNREADABLE, None
     if float(thumbnail.std()) < _BLANK_STD:
         return BLANK, None
-    return HASHED, hash_thumbnail(thumbnail)
+    return HASHED, (hash_thumbnail(thumbnail), cells_of(thumbnail))
 
 
 def hash_thumbnail(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -54,7 +54,7 @@ def near_pairs(
     complete = True
     for left, right, looks in _near_in_low_bits(np.ascontiguousarray(words[:, 0])):
         num_looks += looks
-        near = _distances(words, left, right) <= max_distance
+        near = hamming(words[left], words[right]) <= max_distance
         found.append(np.minimum(left, right)[near] * len(words) + np.maximum(left, right)[near])
         num_found += len(found[-1])
         if num_found > _NUM_BLOCKS * max_pairs or num_looks > max_looks:  # a pair is found once a block at most
@@ -63,11 +63,12 @@ def near_pairs(
     codes = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
     complete = complete and len(codes) <= max_pairs
     pairs = np.stack(np.divmod(codes[:max_pairs], max(len(words), 1)), axis=1)
-    return NearPairs(pairs, _distances(words, pairs[:, 0], pairs[:, 1]), complete)
+    return NearPairs(pairs, hamming(words[pairs[:, 0]], words[pairs[:, 1]]), complete)
 
 
-def _distances(words: NDArray[np.uint64], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    return _count_bits(words[left] ^ words[right]).sum(axis=1, dtype=np.int64)
+def hamming(words: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """``(N,)`` bits that differ in rows ``(N, 4)``, or from one ``(4,)``."""
+    return _count_bits(words ^ others).sum(axis=1, dtype=np.int64)
 
 
 def _count_bits(words: NDArray[np.uint64]) -> NDArray[np.uint8]:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anomdet.data.leaks.audit import MAX_DISTANCE, audit_images
+from anomdet.data.leaks.audit import audit_images
 from anomdet.data.leaks.hashes import BLANK, HASHED, UNREADABLE, hash_files, hash_thumbnail, read_thumbnail
+from anomdet.data.leaks.kinds import MAX_DISTANCE
 from anomdet.data.leaks.likeness import MIN_LIKENESS, likeness, likeness_of_pairs
 from tests.unit.data.leaks.photographs import draw_surface, encode, photograph
 
