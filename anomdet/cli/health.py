@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from anomdet.data.health.plan import Plan
 
 DEFAULT_NAME = "health.html"
+# What the two files begin with: others of these names are the user's.
+_PAGE, _NUMBERS = rb'<meta name="generator" content="AnomDet">', rb'\A\{"version": \d+, "verdict": '
 _RPN = ("fasterrcnn_resnet50_fpn", "faster_rcnn", "cascade_rcnn")
 _ANCHORED = (*_RPN, "retinanet")
 
@@ -23,7 +26,8 @@ def page_path(report: Path, data_dir: Path) -> Path:
     """Where the page goes: the file, or ``health.html`` in a folder.
 
     Raises:
-        UserError: there is no such folder, or the page would lie among the images or labels.
+        UserError: there is no such folder, the page would lie among the images or labels, or it or its numbers would
+            take the place of something else than an earlier report.
     """
     path = report / DEFAULT_NAME if report.is_dir() else report
     if not path.parent.is_dir():
@@ -34,7 +38,25 @@ def page_path(report: Path, data_dir: Path) -> Path:
         if (data_dir / name).resolve() in path.resolve().parents:
             hint = "the next check would find it there"
             raise UserError(Problem(f"--report {report}", "a place outside of the images and labels", name, hint))
+    _check_names(report, path)
     return path
+
+
+def _check_names(report: Path, path: Path) -> None:
+    """Only an earlier report is moved aside."""
+    expected = "the names of an earlier report, or new ones"
+    problems = [
+        Problem(f"--report {report}", expected, f"{file}, which is none", "name another file; nothing was changed")
+        for file, begin in zip((path, path.with_suffix(".json")), (_PAGE, _NUMBERS), strict=True)
+        if file.exists() and not (file.is_file() and _begins(file, begin))
+    ]
+    if problems:
+        raise UserError(problems)
+
+
+def _begins(file: Path, pattern: bytes) -> bool:
+    with file.open("rb") as opened:
+        return re.search(pattern, opened.read(4096)) is not None
 
 
 def write_page(

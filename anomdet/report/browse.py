@@ -6,7 +6,6 @@ import base64
 import hashlib
 import importlib.resources
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from anomdet.atomic import write_text
-from anomdet.errors import Problem, UserError
+from anomdet.report.browse_folder import DATA, PAGE, PARTIAL, claim, remove_data, remove_other_data
 
-PAGE, DATA, THUMBS = "index.html", "data", "thumbs"
-_MARK = b'<meta name="generator" content="AnomDet browse">'
 _STYLES = ("report.css", "browse.css")
 _SCRIPTS = (
     *("browse_data.js", "browse_filter.js", "browse_address.js", "browse_draw.js", "browse_grid.js"),
@@ -45,41 +42,23 @@ class BrowsePage:
     num_bytes: int
 
 
-def check_folder(folder: Path) -> None:
-    """Nothing but an earlier page may be there.
-
-    Raises:
-        UserError: the folder holds something else.
-    """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise UserError(Problem(f"--out {folder}", "a folder", "a file"))
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    page = folder / PAGE
-    foreign = sorted(names - {PAGE, DATA, THUMBS})
-    if page.is_file() and _MARK not in page.read_bytes()[:4096]:
-        foreign.insert(0, PAGE)
-    if foreign:
-        got = f"one that holds {foreign[0]}"
-        raise UserError(Problem(f"--out {folder}", "an empty or new folder, or one of an earlier page", got))
-
-
 def write_page(folder: Path, index: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -> BrowsePage:
     """Write the page and its data; the page comes last, so that it is never there without them.
 
     Args:
-        folder: for the page; see :func:`check_folder`.
+        folder: for the page; it is there, see :func:`anomdet.report.browse_folder.check_folder`.
         index: JSON of all images, see :func:`anomdet.data.browse.compact.to_index`, and ``title``, ``images_url``,
             ``notes`` and ``train_hw``; each class has its ``color`` and ``ink`` as #rrggbb.
         parts: JSON of a few hundred images each.
 
     Raises:
+        UserError: the folder holds something else than a page.
         OSError: it cannot be written.
     """
-    partial = folder / DATA / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    claim(folder)
+    partial = folder / DATA / PARTIAL
+    remove_data(partial)
+    partial.mkdir(parents=True, exist_ok=True)
     digest, num_bytes = hashlib.sha256(), 0
     named = [("index", index), *((f"{number:05d}", part) for number, part in enumerate(parts))]
     for name, content in named:
@@ -89,13 +68,12 @@ def write_page(folder: Path, index: Mapping[str, Any], parts: Iterable[Mapping[s
         num_bytes += len(call)
     write_text(partial / "thumbs.js", _thumbs_call(np.zeros(0, np.bool_), {}, done=False))
     data_dir = folder / DATA / digest.hexdigest()[:16]
-    shutil.rmtree(data_dir, ignore_errors=True)
-    partial.rename(data_dir)
+    data_dir.mkdir(exist_ok=True)  # there with the same scripts, if the data has not changed
+    for name in (*(name for name, _ in named), "thumbs"):
+        (partial / f"{name}.js").replace(data_dir / f"{name}.js")
     page = _render(index["title"], f"{DATA}/{data_dir.name}")
     write_text(folder / PAGE, page)
-    for old in (folder / DATA).iterdir():
-        if old != data_dir and old.is_dir():
-            shutil.rmtree(old, ignore_errors=True)
+    remove_other_data(folder, data_dir)
     return BrowsePage(folder / PAGE, data_dir, num_bytes + len(page.encode()))
 
 

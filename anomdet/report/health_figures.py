@@ -155,12 +155,14 @@ def per_image_chart(health: Health) -> Chart | None:
         "hovertemplate": "%{y:,} images with %{customdata} objects<extra></extra>",
     }
     summary = f"{health['counts']['normal']:,} of {health['counts']['images']:,} images are normal, without an object."
-    if per_image["mean_of_defective"] is not None:
+    if per_image["fullest"]:
         full = per_image["fullest"][0]
         summary += (
             f" The others have {per_image['mean_of_defective']:.1f} objects on average; {full['file_name']} has most, "
         )
         summary += f"{full['objects']:,}."
+    elif health["counts"]["defective"]:
+        summary += f" The {health['counts']['defective']:,} that have labels have no box that can be used."
     layout = {"yaxis": {"rangemode": "tozero"}, "xaxis": {"dtick": 1} if len(counts) * width <= 20 else {}}
     return Chart("per-image", "Objects per image", summary, [trace], "Objects", "Images", layout)
 

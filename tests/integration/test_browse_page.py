@@ -427,7 +427,7 @@ def test_a_second_run_makes_only_what_is_missing(config, tmp_path, capsys):
     run_command("browse", "-c", config, "--page", "--out", out)
     shown = capsys.readouterr().out
     assert "0 thumbnails to make, 40 kept" in shown and shown.endswith(f"wrote:\n  {out / 'index.html'}\n")
-    assert {path.name for path in out.iterdir()} == {"index.html", "data", "thumbs"}
+    assert {path.name for path in out.iterdir()} == {".anomdet-browse", "index.html", "data", "thumbs"}
     assert len(list((out / "data").iterdir())) == 1
 
 
@@ -441,6 +441,137 @@ def test_data_that_training_refuses_has_a_page(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "1 images, 0 boxes" in shown and "No splits yet; the training would refuse the data" in shown
     assert (tmp_path / "browse_page" / "index.html").is_file()
+
+
+def tree(folder: Path) -> dict[str, bytes | str | None]:
+    """All there is below a folder: what files hold, where links lead."""
+    return {
+        str(path.relative_to(folder)): str(path.readlink()) if path.is_symlink() else path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A folder with nothing but a data folder of two images."""
+    for name in ("images/line", "labels/line"):
+        (tmp_path / "project/data" / name).mkdir(parents=True)
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 255, (400, 400), dtype=np.uint8)
+        name = f"{number:016x}"
+        (tmp_path / f"project/data/images/line/{name}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+        (tmp_path / f"project/data/labels/line/{name}.txt").write_text("1 10 10 30 40\n")
+    return tmp_path / "project"
+
+
+def _around(project: Path) -> Path:
+    return project
+
+
+def _around_with_an_earlier_page(project: Path) -> Path:
+    browse_page(None, data=project / "data", out=project.parent / "page")
+    (project.parent / "page" / "index.html").rename(project / "index.html")
+    return project
+
+
+def _around_hidden_data(project: Path) -> Path:
+    (project / "data").rename(project / ".data")
+    (project.parent / "data").symlink_to(project / ".data")
+    return project
+
+
+def _the_data(project: Path) -> Path:
+    return project / "data"
+
+
+def _by_a_link(project: Path) -> Path:
+    (project.parent / "link").symlink_to(project / "data")
+    return project.parent / "link" / "page"
+
+
+def _where_images_are_linked(project: Path) -> Path:
+    (project / "data/images/line").rename(project.parent / "store")
+    (project / "data/images/line").symlink_to(project.parent / "store")
+    return project.parent / "store" / "page"
+
+
+def _of_thumbs_of_another(project: Path) -> Path:
+    (project / "out/thumbs").mkdir(parents=True)
+    (project / "out/thumbs/mine.jpg").write_bytes(b"mine")
+    return project / "out"
+
+
+def _whose_data_is_a_link(project: Path) -> Path:
+    browse_page(None, data=project / "data", out=project / "out")
+    (project / "out/data").rename(project / "elsewhere")
+    (project / "out/data").symlink_to(project / "elsewhere")
+    return project / "out"
+
+
+def _of_a_page_with_more_in_it(project: Path) -> Path:
+    browse_page(None, data=project / "data", out=project / "out")
+    (project / "out/data/images").mkdir()
+    (project / "out/data/images/other.png").write_bytes(b"mine")
+    return project / "out"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        _around,
+        _around_with_an_earlier_page,
+        _around_hidden_data,
+        _the_data,
+        _by_a_link,
+        _where_images_are_linked,
+        _of_thumbs_of_another,
+        _whose_data_is_a_link,
+        _of_a_page_with_more_in_it,
+    ],
+)
+def test_a_folder_with_anything_else_is_refused_and_stays_as_it_is(project, capsys, place):
+    out = place(project)
+    data = project / "data" if (project / "data").exists() else project.parent / "data"
+    before = tree(project.parent)
+    assert len(before) >= 4
+    run_command("browse", "--data", data, "--page", "--out", out, code=2)
+    assert f"--out {out}: expected" in capsys.readouterr().err
+    assert tree(project.parent) == before
+
+
+def test_an_interrupted_first_run_is_taken_up(project, monkeypatch):
+    out, written = project / "out", Path.write_bytes
+    monkeypatch.setattr(
+        Path, "write_bytes", lambda path, data: 1 / 0 if path.name == "00000.js" else written(path, data)
+    )
+    with pytest.raises(ZeroDivisionError):
+        browse_page(None, data=project / "data", out=out)
+    assert not (out / "index.html").exists() and (out / "data").is_dir()
+    monkeypatch.undo()
+    browse_page(None, data=project / "data", out=out)
+    assert len(list(out.glob("data/*/00000.js"))) == 1 and not (out / "data/.partial").exists()
+    assert len(list(out.glob("thumbs/*/*.jpg"))) == 2
+
+
+def test_a_page_without_a_claim_is_taken_up_by_its_mark(project):
+    out = project / "out"
+    browse_page(None, data=project / "data", out=out)
+    (out / ".anomdet-browse").unlink()
+    (project / "data/labels/line" / f"{0:016x}.txt").write_text("")
+    browse_page(None, data=project / "data", out=out)
+    assert len(list(out.glob("data/*"))) == 1
+
+
+def test_files_of_others_among_the_scripts_stay(project):
+    """Even in a folder with a name of the page's own form."""
+    out = project / "out"
+    browse_page(None, data=project / "data", out=out)
+    mine = out / "data" / ("0" * 16) / "images" / "a.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    browse_page(None, data=project / "data", out=out)
+    assert mine.read_bytes() == b"mine"
 
 
 def test_bad_arguments(config, tmp_path, capsys):

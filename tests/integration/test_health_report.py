@@ -109,6 +109,17 @@ def test_bad_places(tmp_path, capsys, report, told):
     assert sorted(path for path in data_dir.rglob("*")) == before
 
 
+@pytest.mark.parametrize("name", ["r.json", "r.html"])
+@pytest.mark.parametrize("content", ['{"results": [1, 2]}', ""])
+def test_files_of_others_are_not_moved(tmp_path, capsys, name, content):
+    data_dir = generate(tmp_path / "data", num_images=12, size_hw=(96, 96)).data_dir
+    (tmp_path / name).write_text(content)
+    run_command("check", "--data", data_dir, "--report", tmp_path / "r.html", code=2)
+    expected = f"expected the names of an earlier report, or new ones, got {tmp_path / name}, which is none"
+    assert expected in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == content and {one.name for one in tmp_path.iterdir()} == {"data", name}
+
+
 def test_charts_and_the_map_of_a_class(load):  # noqa: F811
     browser = load()  # noqa: F811
     assert len(browser.find_elements(By.CSS_SELECTOR, ".plot:has(.main-svg)")) == 5

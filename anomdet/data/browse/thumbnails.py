@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -27,6 +28,7 @@ _QUALITY = {THUMB_PX: 80, PREVIEW_PX: 85}
 _SMALL_PX, _SMALL_BYTES = 384, 65_536  # an image as small as this is its own thumbnail
 _MOST_PIXELS = 64e6  # a larger image is shown by its preview, before it exhausts the memory of the browser
 _WEB_KINDS = ("jpeg", "png", "webp", "bmp")
+_NAME = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{18}(_large)?\.jpg")
 _VERSION = 1  # of what a picture looks like; another one makes all of them anew
 
 
@@ -78,13 +80,14 @@ def _key(image: FoundFile) -> str:
 
 
 def list_made(folder: Path) -> set[str]:
-    """The pictures that are there; empty files, which a power failure leaves, do not count."""
-    return {file.name for file in list_files(folder) if file.size} if folder.is_dir() else set()
+    """The pictures that are there, and no other files; nor empty ones, which a power failure leaves."""
+    files = list_files(folder) if folder.is_dir() else []
+    return {file.name for file in files if file.size and _NAME.fullmatch(file.name)}
 
 
 def remove_unused(folder: Path, made: set[str], wanted: set[str]) -> int:
-    """Delete the pictures of images that are gone or changed; how many."""
-    unused = sorted(made - wanted)
+    """Delete the pictures of images that are gone or changed, and nothing else; how many."""
+    unused = sorted(name for name in made - wanted if _NAME.fullmatch(name))
     for name in unused:
         (folder / name).unlink(missing_ok=True)
     return len(unused)

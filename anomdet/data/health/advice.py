@@ -25,6 +25,7 @@ RULES = {
     "unlabelled": "images have no labels that can be read",
     "image-size": "more than 10 % of the boxes are under 8 px as the network sees them",
     "tiles": "the same, where more than 4 times the pixels would be needed to mend it",
+    "specks": "the same, where not even tiles of 32 px would show them with 4 px",
     "smaller-image-size": "99 % of at least 50 boxes have 32 px or more as the network sees them",
     "padding": "25 % or more of what the network sees is padding, and the images' own shape saves half of that or more",
     "anchors": "10 % of the boxes or more are 4 times as long as wide or more, and the model has fixed anchors",

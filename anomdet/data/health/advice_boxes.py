@@ -44,27 +44,46 @@ def _small(health: Health, plan: Plan) -> Iterator[Advice]:
     share = boxes["under_8_px"]
     if not share or share <= SMALL_SHARE:
         return
-    now, size_hw = _size(plan.size_hw), size_for_small(plan.size_hw, boxes["tenth_px"], boxes["small_px"])
-    times = math.prod(size_hw) / math.prod(plan.size_hw)
+    now = _size(plan.size_hw)
     why = (
         f"{percent(share)} of the boxes are under 8 px on their shorter side at data.image_size {now}, finer than the "
     )
     why += "finest grid of most detectors. "
+    if not boxes["tenth_px"]:  # less than its digits
+        yield _specks(why, 0.0)
+        return
+    size_hw = size_for_small(plan.size_hw, boxes["tenth_px"], boxes["small_px"])
+    times = math.prod(size_hw) / math.prod(plan.size_hw)
     enlarged = factor["p50"] * math.sqrt(times)
     blurred = f" Images are then enlarged {enlarged:.1f} times, which adds no detail; more camera pixels would."
+    blurred = blurred if enlarged > 1.05 else ""
     if times <= TOO_LARGE:
         why += f"At {_size(size_hw)}, 90 % have at least 8 px; a step then costs {times:.1f} times the pixels."
-        why += blurred if enlarged > 1.05 else ""
-        yield Advice("image-size", LIKELY, f"Raise data.image_size to {_size(size_hw)}.", why, _setting(size_hw))
+        yield Advice(
+            "image-size", LIKELY, f"Raise data.image_size to {_size(size_hw)}.", why + blurred, _setting(size_hw)
+        )
         return
-    ratio = boxes["small_px"] / boxes["tenth_px"] * factor["p50"]
-    tile = (max(STEP, math.floor(side / ratio / STEP) * STEP) for side in plan.size_hw)
+    tenth_px = boxes["tenth_px"] / factor["p50"]  # in the image itself
+    tile = (max(STEP, math.floor(side * tenth_px / boxes["small_px"] / STEP) * STEP) for side in plan.size_hw)
     height, width = map(min, tile, health["image_sizes"]["listed"][0]["size_hw"])
+    seen_px = tenth_px * min(plan.size_hw[0] / height, plan.size_hw[1] / width)
+    if seen_px < boxes["small_px"] / 2:
+        yield _specks(why, seen_px)
+        return
     why += f"An image size of {_size(size_hw)} would take {times:.0f} times the pixels; a tile of {width} x {height} "
-    why += f"px, seen at {now}, shows 90 % of them with about 8 px or more. No setting cuts tiles: "
-    why += "data.augmentations.random_crop crops in the training only, and the test would see another scale."
+    why += f"px, seen at {now}, shows 90 % of them with about {min(seen_px, boxes['small_px']):.0f} px or more. No "
+    why += "setting cuts tiles: data.augmentations.random_crop crops in the training only, and the test would see "
+    why += "another scale."
     text = f"Cut images and labels into overlapping tiles of about {width} x {height} px."
-    yield Advice("tiles", LIKELY, text, why + (blurred if enlarged > 1.05 else ""))
+    yield Advice("tiles", LIKELY, text, why + blurred)
+
+
+def _specks(why: str, seen_px: float) -> Advice:
+    """No image size and no tile helps."""
+    reached = f"{seen_px:.2g} px or less" if seen_px else "next to nothing"
+    why += f"A tenth of them are so small that a tile of {STEP} x {STEP} px would show them with {reached}: no image "
+    why += "size helps, and such boxes are rarely drawn on purpose."
+    return Advice("specks", LIKELY, "Look at the smallest boxes, and mend or remove those that mark nothing.", why)
 
 
 def _roomy(health: Health, plan: Plan) -> Iterator[Advice]:

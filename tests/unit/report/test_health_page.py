@@ -153,3 +153,26 @@ def test_the_page_stays_below_10_mb(health, tmp_path):
     large["samples"] = [one] * 166
     written(tmp_path, large, lambda _name: noise)
     assert (tmp_path / "health.html").stat().st_size <= MAX_BYTES
+
+
+UNUSABLE = {
+    "outside": (True, "1 900 900 20 20\n"),
+    "without size": (True, "1 10 10 0 0\n"),
+    "unreadable lines": (True, "1 ten 10 20 20\n"),
+    "unreadable images": (False, "1 10 10 20 20\n"),
+}
+
+
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_data_without_a_box_that_can_be_used_has_a_page(tmp_path, what):
+    image_is_good, line = UNUSABLE[what]
+    data_dir = generate(tmp_path / "data", num_images=12, size_hw=(120, 200)).data_dir
+    for path in (data_dir / "labels").iterdir():
+        path.write_text(line)
+    for path in (data_dir / "images").iterdir() if not image_is_good else ():
+        path.write_bytes(b"no image")
+    checked = check_data(data_dir, Rules())
+    measured = measure_health(checked, checked.findings, Plan((128, 128), "faster_rcnn", True, "none"))
+    assert measured["boxes"]["num"] == 0 and measured["counts"]["defective"] == 12
+    root = written(tmp_path, json.loads(json.dumps(measured, allow_nan=False)), picture)
+    assert "The 12 that have labels have no box that can be used." in root.text

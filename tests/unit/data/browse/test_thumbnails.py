@@ -149,8 +149,21 @@ def test_an_image_that_cannot_be_decoded_says_why(data_dir):
     assert list_made(data_dir.parent / "thumbs") == set()
 
 
-def test_an_empty_file_does_not_count_as_made(tmp_path):
+def test_only_whole_pictures_count_as_made(tmp_path):
+    whole, empty = f"ab/ab{'0' * 18}.jpg", f"ab/ab{'1' * 18}_large.jpg"
     (tmp_path / "ab").mkdir()
-    (tmp_path / "ab" / "x.jpg").touch()
-    (tmp_path / "ab" / "y.jpg").write_bytes(b"1")
-    assert list_made(tmp_path) == {"ab/y.jpg"} and list_made(tmp_path / "none") == set()
+    (tmp_path / whole).write_bytes(b"1")
+    (tmp_path / empty).touch()
+    assert list_made(tmp_path) == {whole} and list_made(tmp_path / "none") == set()
+
+
+def test_only_pictures_of_its_own_are_removed(tmp_path):
+    key = "ab" + "0" * 18
+    foreign = {"mine.jpg", "ab/mine.jpg", f"cd/{key}.jpg", f"ab/{key}.png", f"ab/x/{key}.jpg", f"{key}.jpg"}
+    for name in (*foreign, f"ab/{key}.jpg", f"ab/{key}_large.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    made = list_made(tmp_path)
+    assert made == {f"ab/{key}.jpg", f"ab/{key}_large.jpg"}
+    assert remove_unused(tmp_path, made | foreign, set()) == 2
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == foreign

@@ -72,7 +72,15 @@ def test_tiles_where_the_image_would_have_to_be_huge(make_data):
     found = advice(make_data(many("1 5 5 3 3\n", 10, 10), size_hw=(200, 300)), size_hw=(64, 64))
     assert "tiles" in found and "image-size" not in found
     height, width = map(int, re.search(r"about (\d+) x (\d+) px", found["tiles"]["text"]).groups())
-    assert 3 * 64 / max(height, width) >= 5  # about 8 px: a tile is at least 32 px
+    assert (height, width) == (32, 32)  # the least there is
+    assert f"shows 90 % of them with about {3 * 64 // 32} px or more" in found["tiles"]["why"]
+
+
+@pytest.mark.parametrize(("side", "reached"), [("1e-7", "next to nothing"), ("0.5", "1 px or less")])
+def test_boxes_that_no_size_shows_are_specks(make_data, side, reached):
+    found = advice(make_data(many(f"1 5 5 {side} {side}\n", 10, 10), size_hw=(200, 300)), size_hw=(64, 64))
+    assert "specks" in found and not {"tiles", "image-size"} & set(found)
+    assert f"would show them with {reached}:" in found["specks"]["why"]
 
 
 def test_a_smaller_image_size_is_worth_a_try(make_data):
