@@ -147,11 +147,8 @@ def choose_batch(
 def _accumulation(wanted: int, fitting: int, given: int | None) -> Choice:
     """Of batches that fit into memory, or of the user's."""
     if given is None:
-        why = "the batch fits as it is"
-        return Choice(
-            wanted // fitting,
-            why if fitting == wanted else f"a step is meant for {wanted} images, memory has {fitting}",
-        )
+        why = f"a step is meant for {wanted} images, memory has {fitting}"
+        return Choice(wanted // fitting, "the batch fits as it is" if fitting == wanted else why)
     steps = max(round(wanted / given), 1)
     why = f"a step is meant for {wanted} images, the batch given has {given}"
     return Choice(steps, why if steps > 1 else f"the batch given is a step; {wanted} images are usual")
