@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from anomdet.data.class_names import FoundNames
     from anomdet.data.facts import DataFacts
     from anomdet.data.index import DataIndex
-    from anomdet.data.propose.terms import Choice, Machine
+    from anomdet.data.propose.terms import Choice, Given, Machine
 
 DEVICES = ("auto", "cpu", "gpu")
 _SPLITS = {"data.train_split", "data.val_split", "data.test_split"}
@@ -67,7 +68,6 @@ def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: st
     from anomdet.cli.machine import look
     from anomdet.config.load import load_settings
     from anomdet.config.shipped import configs_dir
-    from anomdet.config.translate_data import size_hw
     from anomdet.data.facts import facts_of
     from anomdet.data.propose.network import preset_of
     from anomdet.data.propose.rules import choose
@@ -78,8 +78,7 @@ def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: st
     index = _scan(data_dir, settings)
     facts = facts_of(index)
     names = _names(data_dir, facts, settings)
-    given_hw = size_hw(settings.data.image_size) if "data.image_size" in given else None
-    choices = _without(choose(facts, machine, given_hw), given)
+    choices = _without(choose(facts, machine, _given(settings, given, facts.num_images)), given)
     summary = _summary(facts, names, choices)
     title = (
         f"Settings for {data_dir}, written by `anomdet init`, from configs/{base.name}.\n{summary[0]}\n"
@@ -161,10 +160,44 @@ def _names(data_dir: Path, facts: DataFacts, settings: Settings) -> FoundNames:
     return names_beside(data_dir, facts.objects)
 
 
+def _given(settings: Settings, given: set[str], num_images: int) -> Given:
+    """What the user has chosen and other choices follow."""
+    from anomdet.config.translate_data import size_hw
+    from anomdet.data.propose.terms import Given
+
+    data, training = settings.data, settings.training
+    values = {
+        "size_hw": ("data.image_size", size_hw(data.image_size)),
+        "num_workers": ("data.num_workers", data.num_workers),
+        "batch_size": ("training.batch_size", training.batch_size),
+        "accumulation_steps": ("training.accumulation_steps", training.accumulation_steps),
+        "epochs": ("training.epochs", training.epochs),
+        "val_interval": ("training.val_interval", training.val_interval),
+        "imbalance": ("training.class_imbalance_handling.method", training.class_imbalance_handling.method),
+    }
+    found: dict[str, Any] = {name: value for name, (key, value) in values.items() if _is_given(key, given)}
+    return Given(**found, num_train=_num_train(settings, given, num_images))
+
+
+def _num_train(settings: Settings, given: set[str], num_images: int) -> int | None:
+    """Images to learn from, where the user has said which or how many."""
+    data = settings.data
+    if data.split_files is not None:
+        with suppress(OSError):  # the training says what is wrong with it
+            return max(sum(bool(line.strip()) for line in Path(data.split_files.train).read_bytes().splitlines()), 1)
+    split = any(_is_given(key, given) for key in _SPLITS)
+    return max(int(num_images * data.train_split), 1) if split else None
+
+
+def _is_given(key: str, given: set[str]) -> bool:
+    """Itself, or its whole section."""
+    return any(f"{key}.".startswith(f"{one}.") for one in given)
+
+
 def _without(choices: dict[str, Choice], given: set[str]) -> dict[str, Choice]:
     """What the user has chosen, a whole section or one of its keys, is not chosen again; splits only together."""
     taken = given | (_SPLITS if given & (_SPLITS | {"data.split_files"}) else set())
-    return {key: choice for key, choice in choices.items() if not any(f"{key}.".startswith(f"{one}.") for one in taken)}
+    return {key: choice for key, choice in choices.items() if not _is_given(key, taken)}
 
 
 def _chosen(settings: Settings, data_dir: Path, names: FoundNames, choices: dict[str, Choice]) -> Settings:

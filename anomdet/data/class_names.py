@@ -38,8 +38,11 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
     notes: list[str] = []
     for name, read in _READERS:
         path = data_dir / name
-        found = read(path) if path.is_file() else None
+        if not path.is_file():
+            continue
+        found = read(path)
         if found is None:
+            notes.append(f"{name} not used: no names of classes can be read from it")
             continue
         lacking = [num for num in wanted if num not in found]
         names = {num: found[num].strip() for num in wanted if num in found}
@@ -74,15 +77,22 @@ def _from_data_yaml(path: Path) -> dict[int, str] | None:
         names = dict(enumerate(names))
     if not isinstance(names, dict):
         return None
-    return {num: str(name) for num, name in names.items() if isinstance(num, int) and not isinstance(num, bool)}
+    numbered = {num: name for num, name in names.items() if isinstance(num, int) and not isinstance(num, bool)}
+    return {num: str(name) for num, name in numbered.items() if _is_name(name)}
 
 
 def _from_notes_json(path: Path) -> dict[int, str] | None:
     try:
         categories = json.loads(path.read_text(encoding="utf-8-sig"))["categories"]
-        return {int(category["id"]): str(category["name"]) for category in categories}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        named = {int(category["id"]): category["name"] for category in categories}
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+    return {num: str(name) for num, name in named.items() if _is_name(name)}
+
+
+def _is_name(value: Any) -> bool:
+    """A text, or a number that YAML has made of one."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _from_lines(path: Path) -> dict[int, str] | None:

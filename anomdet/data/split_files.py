@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import hashlib
 import json
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anomdet.atomic import write_text
+from anomdet.atomic import atomic_write, write_text
 from anomdet.data.index import DataIndex
 from anomdet.data.positions import Positions
 from anomdet.errors import Problem, UserError
@@ -43,9 +44,11 @@ def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[s
         if lines is None:
             continue
         positions = []
-        for line_num, name in lines:
-            where = f"{path}:{line_num}"
-            position = position_of.get(name, position_of.get(name.removeprefix("images/")))
+        for line_num, line in lines:
+            where, name = f"{path}:{line_num}", line.strip().replace("\\", "/").removeprefix("./")
+            # A name may have blanks at its ends and backslashes itself.
+            spelled = (line, line.strip(), name, name.removeprefix("images/"))
+            position = next((position_of[one] for one in spelled if one in position_of), None)
             if position is None:
                 hint = _nearest(name, position_of) if len(problems) < _MAX_HINTS else ""
                 problems.append(Problem(where, "the name of an image, relative to images/", repr(name), hint))
@@ -81,13 +84,21 @@ def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int
 
     Returns:
         The folder.
+
+    Raises:
+        UserError: the name of an image has a line break, which no list can hold.
     """
+    if index.columns.names.size and (index.columns.names == ord("\n")).any():
+        broken = [name for name in index.columns.file_names() if "\n" in name]
+        hint = "rename it: the list files of the splits have a name a line"
+        raise UserError([Problem(f"images/{name!r}", "a name without a line break", "one", hint) for name in broken])
     folder = log_dir / FROZEN_DIR
     folder.mkdir(exist_ok=True)
     told = {}
     for name, ats in positions.items():
         names = [index.records[at].file_name for at in ats]
-        write_text(folder / f"{name}.txt", "".join(f"{file_name}\n" for file_name in names))
+        with atomic_write(folder / f"{name}.txt") as file:  # a name that is no UTF-8 as its own bytes
+            file.write("".join(f"{file_name}\n" for file_name in names).encode("utf-8", "surrogateescape"))
         told[name] = {"file": f"{name}.txt", "num_images": len(names), "hash": split_hash(index, ats)}
     about = {"version": FROZEN_VERSION, "data_dir": str(index.data_dir), "splits": told, "made_by": dict(made_by)}
     write_text(folder / FROZEN_NAME, json.dumps(about, indent=2) + "\n")
@@ -95,17 +106,17 @@ def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int
 
 
 def _read_lines(path: str, problems: list[Problem]) -> list[tuple[int, str]] | None:
-    """(line number, name) of each line that is not blank; None if the file cannot be read."""
+    """(line number, line) of each line that is not blank, as it is; None if the file cannot be read."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        data = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         problems.append(Problem(path, "a readable text file", error.strerror or str(error)))
         return None
-    except UnicodeDecodeError:
+    if b"\0" in data or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         problems.append(Problem(path, "UTF-8 text", "something else"))
         return None
-    stripped = ((line_num, line.strip()) for line_num, line in enumerate(text.split("\n"), start=1))
-    return [(line_num, name.replace("\\", "/").removeprefix("./")) for line_num, name in stripped if name]
+    lines = enumerate(data.decode("utf-8", "surrogateescape").split("\n"), start=1)
+    return [(line_num, line) for line_num, line in lines if line.strip()]
 
 
 def _nearest(name: str, names: Mapping[str, int]) -> str:

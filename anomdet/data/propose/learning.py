@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from anomdet.data.facts import DataFacts
-from anomdet.data.propose.terms import Choice, Preset
+from anomdet.data.propose.terms import Choice, Given, Preset
 
 SMALL_DATA, LARGE_DATA = 300, 20_000  # images
 MILD_IMBALANCE = 2.0  # images of the commonest class to those of the rarest
@@ -36,13 +36,16 @@ def choose_splits(facts: DataFacts) -> dict[str, Choice]:
     }
 
 
-def choose_schedule(num_train: int, effective_batch: int, preset: Preset) -> dict[str, Choice]:
+def choose_schedule(
+    num_train: int, effective_batch: int, preset: Preset, given: Given | None = None
+) -> dict[str, Choice]:
     """So many epochs that the steps are the preset's; twenty validations; patience for a third of them."""
+    given = given or Given()
     steps = math.ceil(num_train / effective_batch)
-    epochs = min(max(round(preset.steps / steps), preset.min_epochs), MAX_EPOCHS)
-    interval = max(round(epochs / VALIDATIONS), 1)
+    epochs = given.epochs or min(max(round(preset.steps / steps), preset.min_epochs), MAX_EPOCHS)
+    interval = given.val_interval or max(round(epochs / VALIDATIONS), 1)
     validations = math.ceil(epochs / interval)
-    patience = max(5, math.ceil(validations / 3))
+    patience = min(max(5, math.ceil(validations / 3)), validations)
     warmup = min(100, epochs * steps // 10)
     return {
         "training.epochs": Choice(epochs, f"{steps:,} steps each, {epochs * steps:,} in all"),
@@ -56,8 +59,13 @@ def choose_schedule(num_train: int, effective_batch: int, preset: Preset) -> dic
     }
 
 
-def choose_sampling(facts: DataFacts) -> dict[str, Choice]:
-    """Balanced classes, unless they are balanced, or a rare class would be the same few images over and over."""
+def choose_sampling(facts: DataFacts, given: str | None = None) -> dict[str, Choice]:
+    """Balanced classes, unless they are balanced, or a rare class would be the same few images over and over.
+
+    Args:
+        facts: of the data.
+        given: the method, where the user has chosen it; the share of normal images follows it.
+    """
     common = max(facts.images, key=lambda num: facts.images[num])
     rare = min(facts.images, key=lambda num: facts.images[num])
     imbalance = facts.images[common] / facts.images[rare]
@@ -76,7 +84,7 @@ def choose_sampling(facts: DataFacts) -> dict[str, Choice]:
         method = Choice("none", f"{alike}: nothing to balance")
     return {
         "training.class_imbalance_handling.method": method,
-        "training.class_imbalance_handling.normal_ratio": _normal_ratio(facts, method.value),
+        "training.class_imbalance_handling.normal_ratio": _normal_ratio(facts, given or method.value),
     }
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from anomdet.data.facts import SMALL_PX, DataFacts
-from anomdet.data.propose.terms import Choice, Machine, Preset
+from anomdet.data.propose.terms import Choice, Given, Machine, Preset
 
 # Memory as measured by benchmarks/train_memory.py, on a CPU in float32: for a GPU on the safe side.
 CPU = Preset("cpu_small", 4, 320, 640, 1.1, 0.75, 2500, 5)
@@ -110,12 +110,15 @@ def worker_gb(facts: DataFacts) -> float:
     return WORKER_GB + COPIES * facts.largest_megapixels * 3 / 1e3
 
 
-def choose_batch(num_train: int, size_hw: tuple[int, int], machine: Machine, loading_gb: float) -> dict[str, Choice]:
+def choose_batch(
+    num_train: int, size_hw: tuple[int, int], machine: Machine, loading_gb: float, given: Given | None = None
+) -> dict[str, Choice]:
     """The preset's batch, halved until it fits into memory and an epoch has some steps.
 
     What memory takes from the batch, accumulated gradients give back: the learning rate is meant for that many images.
+    Of a batch or of accumulation that the user has chosen, the other one follows.
     """
-    preset = preset_of(machine)
+    given, preset = given or Given(), preset_of(machine)
     wanted = preset.batch_size
     while wanted > 1 and num_train / wanted < MIN_STEPS_AN_EPOCH:
         wanted //= 2
@@ -123,7 +126,7 @@ def choose_batch(num_train: int, size_hw: tuple[int, int], machine: Machine, loa
     memory_gb = known or UNKNOWN_GB
     budget_gb = 0.8 * memory_gb - (0 if machine.gpu else loading_gb) - preset.fixed_gb
     each_gb = preset.gb_per_megapixel * size_hw[0] * size_hw[1] / 1e6
-    batch = wanted
+    batch = max(wanted // (given.accumulation_steps or 1), 1)
     while batch > 1 and batch * each_gb > budget_gb:
         batch //= 2
     needed_gb = preset.fixed_gb + batch * each_gb
@@ -135,8 +138,17 @@ def choose_batch(num_train: int, size_hw: tuple[int, int], machine: Machine, loa
     tight = each_gb > budget_gb
     if tight:
         reason += "; that may be too little: lower data.image_size"
-    rest = "the batch fits as it is" if batch == wanted else f"a step is meant for {wanted} images, memory has {batch}"
     return {
         "training.batch_size": Choice(batch, reason, warning=tight),
-        "training.accumulation_steps": Choice(wanted // batch, rest),
+        "training.accumulation_steps": _accumulation(wanted, batch, given.batch_size),
     }
+
+
+def _accumulation(wanted: int, fitting: int, given: int | None) -> Choice:
+    """Of batches that fit into memory, or of the user's."""
+    if given is None:
+        why = f"a step is meant for {wanted} images, memory has {fitting}"
+        return Choice(wanted // fitting, "the batch fits as it is" if fitting == wanted else why)
+    steps = max(round(wanted / given), 1)
+    why = f"a step is meant for {wanted} images, the batch given has {given}"
+    return Choice(steps, why if steps > 1 else f"the batch given is a step; {wanted} images are usual")

@@ -18,10 +18,10 @@ from anomdet.data.propose.network import (
     preset_of,
     worker_gb,
 )
-from anomdet.data.propose.terms import Choice, Machine
+from anomdet.data.propose.terms import Choice, Given, Machine
 
 
-def choose(facts: DataFacts, machine: Machine, given_hw: tuple[int, int] | None = None) -> dict[str, Choice]:
+def choose(facts: DataFacts, machine: Machine, given: Given | None = None) -> dict[str, Choice]:
     """Key of the settings, as ``data.image_size``, to what was chosen; what is not there stays as the preset has it.
 
     The classes are not among them: their names do not come from numbers.
@@ -29,20 +29,23 @@ def choose(facts: DataFacts, machine: Machine, given_hw: tuple[int, int] | None 
     Args:
         facts: of the data.
         machine: to train on.
-        given_hw: the image size where the user has chosen it; the batch follows it.
+        given: what the user has chosen; the rest is chosen around it. Choices of the same keys are of no use then.
     """
-    preset = preset_of(machine)
+    given, preset = given or Given(), preset_of(machine)
     size, size_hw = choose_size(facts, preset)
     splits = choose_splits(facts)
-    num_train = max(int(facts.num_images * splits["data.train_split"].value), 1)
+    num_train = given.num_train or max(int(facts.num_images * splits["data.train_split"].value), 1)
     workers = choose_workers(facts, machine)
-    batch = choose_batch(num_train, given_hw or size_hw, machine, workers.value * worker_gb(facts))
-    effective = batch["training.batch_size"].value * batch["training.accumulation_steps"].value
+    loading_gb = (workers.value if given.num_workers is None else given.num_workers) * worker_gb(facts)
+    batch = choose_batch(num_train, given.size_hw or size_hw, machine, loading_gb, given)
+    effective = (given.batch_size or batch["training.batch_size"].value) * (
+        given.accumulation_steps or batch["training.accumulation_steps"].value
+    )
     return {
         "model.name": choose_model(machine),
         **batch,
-        **choose_schedule(num_train, effective, preset),
-        **choose_sampling(facts),
+        **choose_schedule(num_train, effective, preset, given),
+        **choose_sampling(facts, given.imbalance),
         "data.image_size": size,
         "data.num_workers": workers,
         **choose_augmentations(facts),

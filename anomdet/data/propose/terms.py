@@ -48,6 +48,31 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What the user has chosen, as far as other choices follow from it; None: not chosen.
+
+    Args:
+        size_hw: of the network's input.
+        num_train: images to learn from, by the shares or the lists of the splits.
+        num_workers: processes that load images.
+        batch_size: images of a batch.
+        accumulation_steps: batches of a step.
+        epochs: of the training.
+        val_interval: epochs from one validation to the next.
+        imbalance: how classes are balanced.
+    """
+
+    size_hw: tuple[int, int] | None = None
+    num_train: int | None = None
+    num_workers: int | None = None
+    batch_size: int | None = None
+    accumulation_steps: int | None = None
+    epochs: int | None = None
+    val_interval: int | None = None
+    imbalance: str | None = None
+
+
+@dataclass(frozen=True)
 class Choice:
     """A value and why; a warning is for the user's eyes at once."""
 

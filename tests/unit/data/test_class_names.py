@@ -66,3 +66,26 @@ def test_files_that_say_nothing_are_passed_over(tmp_path, name, data):
 def test_a_name_that_is_there_twice_is_no_name(tmp_path):
     (tmp_path / "classes.txt").write_text("dent\ndent\n")
     assert names_beside(tmp_path, [0, 1]).names == {0: "0", 1: "1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("notes.json", '{"categories": [{"id": 1e400, "name": "dent"}]}'),
+        ("notes.json", "[]"),
+        ("data.yaml", "names: dent\n"),
+        ("data.yaml", "names: {0: null, 1: [a]}\n"),
+        ("data.yaml", "names: [null, true]\n"),
+        ("notes.json", '{"categories": [{"id": 0, "name": null}, {"id": 1, "name": ["a"]}]}'),
+    ],
+)
+def test_what_is_no_name_is_not_used_and_told(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    found = names_beside(tmp_path, [0, 1])
+    assert found.names == {0: "0", 1: "1"} and found.source == ""
+    assert len(found.notes) == 1 and found.notes[0].startswith(f"{name} not used: ")
+
+
+def test_classes_yaml_that_cannot_be_used_is_told(tmp_path):
+    (tmp_path / "classes.yaml").write_text("data:\n  classes:\n    0: [a]\n")
+    assert names_beside(tmp_path, [0]).notes == ("classes.yaml not used: no names of classes can be read from it",)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from anomdet.data import columns
+from anomdet.data.index import DataIndex, scan
 from anomdet.data.positions import Positions
-from anomdet.data.split_files import SPLITS, split_hash
+from anomdet.data.split_files import SPLITS, freeze, read_split_files, split_hash
 from anomdet.data.splits import SplitRule, make_splits
 from anomdet.data.stratify import stratify, stratify_images
 from anomdet.errors import UserError
@@ -200,3 +202,31 @@ def test_empty_and_left_out_lists(make_index, tmp_path):
     with pytest.raises(UserError) as caught:
         splits_of(make_index([[1]] * 3), by="files", split_files=files)
     assert [problem.where for problem in caught.value.problems] == [files["val"], "split_files.test"]
+
+
+ODD_NAMES = (b" blank.png", b"back\\slash.png", b"carriage\rreturn.png", b"latin-\xe9.png", b"plain.png")
+
+
+def _named(folder: Path, names: tuple[bytes, ...]) -> DataIndex:
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    png = cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes()
+    for name in names:
+        (folder / "images" / os.fsdecode(name)).write_bytes(png)
+        (folder / "labels" / os.fsdecode(name)).with_suffix(".txt").write_text("1 1 1 5 5\n")
+    return scan(folder)
+
+
+def test_frozen_lists_hold_names_of_every_kind(tmp_path):
+    index = _named(tmp_path / "data", ODD_NAMES)
+    positions = {"train": [0, 3], "val": [1, 4], "test": [2]}
+    folder = freeze(tmp_path, index, positions, {})
+    read = read_split_files(index, {split: str(folder / f"{split}.txt") for split in SPLITS})
+    assert {split: list(at) for split, at in read.items()} == positions
+
+
+def test_a_name_with_a_line_break_is_refused(tmp_path):
+    index = _named(tmp_path / "data", (b"a\nb.png", b"c.png"))
+    with pytest.raises(UserError, match="a name without a line break"):
+        freeze(tmp_path, index, {"train": [0], "val": [1], "test": []}, {})
+    assert not (tmp_path / "splits").exists()

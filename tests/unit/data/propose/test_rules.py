@@ -9,7 +9,7 @@ from anomdet.data.facts import DataFacts
 from anomdet.data.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
 from anomdet.data.propose.network import CPU, GPU, choose_batch, choose_size, choose_workers
 from anomdet.data.propose.rules import choose, nested
-from anomdet.data.propose.terms import Choice, Machine, Preset
+from anomdet.data.propose.terms import Choice, Given, Machine, Preset
 
 LAPTOP = Machine(cores=8, memory_gb=16.0)
 SERVER = Machine(cores=32, memory_gb=200.0, gpu="NVIDIA A100", gpu_memory_gb=42.9)
@@ -177,3 +177,14 @@ def test_all_of_it_for_both_devices():
 
 def test_nested():
     assert nested({"a.b.c": Choice(1, ""), "a.d": Choice(2, "")}) == {"a": {"b": {"c": 1}, "d": 2}}
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(1, 4), (2, 2), (3, 1), (16, 1)])
+def test_accumulation_follows_a_batch_that_is_given(batch, steps):
+    chosen = choose_batch(1000, (320, 320), LAPTOP, 0, Given(batch_size=batch))  # a step is meant for 4
+    assert chosen["training.accumulation_steps"].value == steps
+
+
+def test_the_batch_follows_accumulation_that_is_given():
+    chosen = choose_batch(1000, (320, 320), LAPTOP, 0, Given(accumulation_steps=2))
+    assert chosen["training.batch_size"].value == 2
