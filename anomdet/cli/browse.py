@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from anomdet.cli.visualize import SHEET, check_limit
 from anomdet.errors import Problem, UserError
 
 NUM_PICTURES = 16
+_OURS = re.compile(rf"\d{{4,}}\.jpg|{re.escape(SHEET)}")  # of an earlier run; any other file is somebody's
 
 
 def browse_command(
@@ -69,7 +71,7 @@ def browse(
         loader = build_loader(config)
     make_folder(config.work_dir, "logging.log_dir")
     folder = make_folder(out or Path(config.work_dir) / "browse", "--out")
-    move_aside(folder, sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg"))
+    move_aside(folder, sorted(path.name for path in folder.iterdir() if _OURS.fullmatch(path.name)))
     pictures = []
     for number, index in zip(range(limit), loader.sampler, strict=False):
         picture = _picture(loader.dataset[index], loader.dataset.metainfo["classes"])
