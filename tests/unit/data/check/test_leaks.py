@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -79,3 +80,13 @@ def test_settings_that_do_not_split(twin_dir):
     (found,) = look(twin_dir, by="group", group_regex=r"^(part_\d+)_b")
     assert (found.code, found.severity) == ("split-refused", ERROR)
     assert "12 of 24 names" in found.got and "data.split.group_regex" in found.hint
+
+
+@pytest.mark.parametrize(("complete", "told"), [(True, "24 that look like many others"), (False, "not all pairs")])
+def test_look_alikes_are_told(twin_dir, monkeypatch, complete, told):
+    def alike(data_dir, names, max_bytes=None):
+        return replace(audit_module.audit_images(data_dir, names), num_alike=24, complete=complete)
+
+    monkeypatch.setattr("anomdet.data.check.leaks.audit_images", alike)
+    (found,) = [found for found in look(twin_dir) if found.code == "leak-look-alikes"]
+    assert told in found.got and "data.split.group_regex" in found.hint
