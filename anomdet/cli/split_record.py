@@ -28,7 +28,7 @@ def look_at_splits(runner: Any) -> Looked:
     on_leak = dataset.split_rule.on_leak
     if not is_main_process() and on_leak not in ("error", "group"):
         return Looked()
-    return look_at_start(dataset.index, dataset.splits.positions, on_leak)
+    return look_at_start(dataset.index, dataset.splits.positions, on_leak, dataset.split_rule.by)
 
 
 def _check_same(split_hashes: dict[str, str]) -> None:

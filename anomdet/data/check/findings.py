@@ -55,6 +55,7 @@ CODES: dict[str, tuple[str, str]] = {
     "leak-within": (NOTE, "nearly the same image within a split"),
     "leak-look-alikes": (NOTE, "many images that look alike"),
     "leak-blank": (NOTE, "images that show nothing to compare"),
+    "leak-unread": (NOTE, "images that could not be compared"),
     "leak-not-looked": (NOTE, "near-duplicates were not looked for"),
     "images-mixed-channels": (NOTE, "images of different numbers of channels"),
     "images-mixed-size": (NOTE, "images of different sizes"),

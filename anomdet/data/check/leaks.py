@@ -11,12 +11,11 @@ from pathlib import Path
 from anomdet.data.check.findings import ERROR, Finding
 from anomdet.data.check.run import Rules
 from anomdet.data.index import DataIndex, scan
-from anomdet.data.leaks.across import find_leaks
+from anomdet.data.leaks.across import find_leaks, remedy
 from anomdet.data.leaks.audit import AFFORDABLE_BYTES, Postponed, audit_images
 from anomdet.data.splits import SplitRule, make_splits
 from anomdet.errors import Problem, UserError
 
-_REMEDY = "data.split.on_leak=group joins them"
 _NAME_PARTS = "name the parts by data.split.group_regex"
 
 
@@ -48,8 +47,10 @@ def check_splits(
         return [_refused(problem) for problem in error.problems]
     findings = _torn_parts(index, positions, group_by) if group_by else []
     if read_all or split_rule.on_leak != "ignore":
-        findings += _near_duplicates(index, positions, read_all or split_rule.on_leak in ("error", "group"))
-    if split_rule.on_leak == "error":
+        findings += _near_duplicates(
+            index, positions, split_rule.by, read_all or split_rule.on_leak in ("error", "group")
+        )
+    if split_rule.on_leak == "error" or (split_rule.on_leak, split_rule.by) == ("group", "files"):
         findings = [
             replace(found, severity=ERROR) if found.code == "leak-near-duplicate" else found for found in findings
         ]
@@ -86,7 +87,9 @@ def _torn_parts(index: DataIndex, positions: Mapping[str, Sequence[int]], group_
     return findings
 
 
-def _near_duplicates(index: DataIndex, positions: Mapping[str, Sequence[int]], read_all: bool) -> list[Finding]:
+def _near_duplicates(
+    index: DataIndex, positions: Mapping[str, Sequence[int]], by: str, read_all: bool
+) -> list[Finding]:
     names = index.columns.file_names()
     audit = audit_images(index.data_dir, names, max_bytes=None if read_all else AFFORDABLE_BYTES)
     if isinstance(audit, Postponed):
@@ -98,7 +101,7 @@ def _near_duplicates(index: DataIndex, positions: Mapping[str, Sequence[int]], r
         (first, second), (one, other) = leak.names, leak.splits
         expected = f"the split of images/{first}, {one}, which is nearly the same"
         got = f"{other} ({leak.evidence})"
-        findings.append(Finding("leak-near-duplicate", f"images/{second}", 0, expected, got, _REMEDY))
+        findings.append(Finding("leak-near-duplicate", f"images/{second}", 0, expected, got, remedy(by)))
     if num_within:
         findings.append(Finding("leak-within", "", 0, "images that differ", f"{num_within:,} pairs that hardly do"))
     if not audit.complete:
@@ -108,6 +111,9 @@ def _near_duplicates(index: DataIndex, positions: Mapping[str, Sequence[int]], r
         got = f"{audit.num_alike:,} that look like many others, compared by what else they show"
         hint = f"where parts have no surface of their own, {_NAME_PARTS}"
         findings.append(Finding("leak-look-alikes", "", 0, "images that differ", got, hint))
+    if audit.num_unreadable:
+        got = f"{audit.num_unreadable:,} that could not be decoded, and were not compared"
+        findings.append(Finding("leak-unread", "", 0, "images that can be read", got, "--decode names them"))
     if audit.num_blank:
         got = f"{audit.num_blank:,} of one grey, which were not compared"
         findings.append(Finding("leak-blank", "", 0, "images that show something", got))

@@ -18,7 +18,6 @@ _LOOK_ALIKES = (
     "so many images look alike that not all pairs were compared: name the parts by data.split.group_regex, so that "
     "each stays in one split"
 )
-_REMEDY = "data.split.on_leak=group keeps them in one split"
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,14 @@ class Looked:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def look_at_start(index: DataIndex, positions: Mapping[str, Sequence[int]], on_leak: str) -> Looked:
+def look_at_start(index: DataIndex, positions: Mapping[str, Sequence[int]], on_leak: str, by: str) -> Looked:
     """Do what ``data.split.on_leak`` says.
+
+    Args:
+        index: the data set.
+        positions: of each split.
+        on_leak: as in the settings.
+        by: ratio, files or group: lists are mended by hand, other splits by a setting.
 
     Raises:
         UserError: with ``error`` the leaks; with ``group`` too, which are then those that list files ask for.
@@ -106,16 +111,22 @@ def look_at_start(index: DataIndex, positions: Mapping[str, Sequence[int]], on_l
     if not leaks:
         return Looked(warning="" if audit.complete else _LOOK_ALIKES, facts=facts)
     if on_leak in ("error", "group"):
-        raise UserError([_problem(leak) for leak in leaks[:_SHOWN]], title=_title(leaks, on_leak))
+        raise UserError([_problem(leak) for leak in leaks[:_SHOWN]], title=_title(leaks, on_leak, by))
     first = "; ".join(map(str, leaks[:3]))
-    text = f"{_count(len(leaks))} in two splits: the figures may be better than new parts will give; {_REMEDY}; {first}"
+    text = (
+        f"{_count(len(leaks))} in two splits: the figures may be better than new parts will give; {remedy(by)}; {first}"
+    )
     return Looked(warning=text if audit.complete else f"{text}; {_LOOK_ALIKES}", facts=facts)
 
 
-def _title(leaks: list[Leak], on_leak: str) -> str:
-    remedy = f"{_REMEDY}, warn goes on" if on_leak == "error" else "mend the lists of data.split_files; warn goes on"
+def remedy(by: str) -> str:
+    """What keeps near-duplicates in one split."""
+    return "mend the lists of data.split_files" if by == "files" else "data.split.on_leak=group keeps them in one split"
+
+
+def _title(leaks: list[Leak], on_leak: str, by: str) -> str:
     more = f"; the first {_SHOWN}" if len(leaks) > _SHOWN else ""
-    return f"{_count(len(leaks))} in two splits (data.split.on_leak: {on_leak}; {remedy}){more}:"
+    return f"{_count(len(leaks))} in two splits (data.split.on_leak: {on_leak}; {remedy(by)}, warn goes on){more}:"
 
 
 def _problem(leak: Leak) -> Problem:

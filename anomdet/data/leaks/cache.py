@@ -16,7 +16,7 @@ from anomdet.atomic import atomic_write
 from anomdet.data.cache_folder import cache_folder, folder_key
 from anomdet.data.leaks.hashes import Hashes, no_hashes
 
-_VERSION = 2  # raised when hashes, pairs or likeness mean something else
+_VERSION = 3  # raised when hashes, pairs or likeness mean something else
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,12 @@ class Kept:
     Args:
         stamps: of ``N`` files.
         hashes: of these.
-        pairs: ``(P, 2)`` rows of near-duplicates.
+        pairs: ``(P, 2)`` rows of all pairs that were compared, near-duplicates or not; the smaller row first.
         distances: ``(P,)`` bits.
         likeness: ``(P,)``.
         complete: whether these are all pairs.
         num_alike: images that look like many others.
+        is_compared: False: there are hashes alone.
     """
 
     stamps: Stamps
@@ -84,6 +85,7 @@ class Kept:
     likeness: NDArray[np.float32]
     complete: bool = True
     num_alike: int = 0
+    is_compared: bool = True
 
 
 def nothing_kept() -> Kept:
@@ -114,6 +116,7 @@ def load(path: Path | None) -> Kept:
                 file["likeness"],
                 bool(file["complete"]),
                 int(file["num_alike"]),
+                bool(file["is_compared"]),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return nothing_kept()
@@ -140,4 +143,5 @@ def save(path: Path | None, kept: Kept) -> None:
             likeness=kept.likeness,
             complete=kept.complete,
             num_alike=kept.num_alike,
+            is_compared=kept.is_compared,
         )

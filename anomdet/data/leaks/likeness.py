@@ -49,6 +49,18 @@ def likeness_of_pairs(folder: Path, names: Sequence[str], pairs: NDArray[np.int6
         return np.fromiter(pool.map(compare, pairs), np.float32, len(pairs))
 
 
+def bytes_to_read(pairs: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:
+    """Of the files that :func:`likeness_of_pairs` reads: each once, or of too many images once for each pair.
+
+    Args:
+        pairs: ``(P, 2)`` rows of ``sizes``.
+        sizes: ``(N,)`` bytes; -1: the file is gone.
+    """
+    images = np.unique(pairs)
+    read = images if len(images) <= _THUMBNAILS else np.concatenate([np.unique(pairs[:, 0]), pairs[:, 1]])
+    return int(np.maximum(sizes[read], 0).sum())
+
+
 def likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     """Of two grey pictures ``(128, 128)``: 1 for the same picture, near 0 for others."""
     a, b = first.astype(np.float32), second.astype(np.float32)

@@ -84,6 +84,51 @@ def test_only_new_and_changed_files_are_read_again(data_dir, reads):
     assert reads[1:] == [["0_1.jpg", "2_1.jpg"]]
 
 
+@pytest.fixture
+def compared(monkeypatch):
+    """The pairs of file names whose detail was compared, each time."""
+    seen = []
+
+    def compare_and_tell(folder, names, pairs, likeness_of_pairs=audit_module.likeness_of_pairs):
+        seen.append([(names[first], names[second]) for first, second in pairs.tolist()])
+        return likeness_of_pairs(folder, names, pairs)
+
+    monkeypatch.setattr(audit_module, "likeness_of_pairs", compare_and_tell)
+    return seen
+
+
+def test_pairs_that_were_compared_are_not_compared_again(data_dir, compared):
+    again(data_dir)
+    assert set(compared[0]) >= TWINS
+    images = data_dir / "images"
+    (images / "0_1.jpg").write_bytes((images / "0_0.jpg").read_bytes())
+    assert pairs_of(again(data_dir)) == {*TWINS, ("0_0.jpg", "0_1.jpg")}
+    assert compared[1] and all("0_1.jpg" in pair for pair in compared[1])
+    (images / "0_1.jpg").unlink()
+    assert pairs_of(again(data_dir, max_bytes=0)) == TWINS  # nothing has to be read for what is gone
+    assert compared[2] == []
+
+
+def test_hashes_are_kept_where_comparing_would_take_too_long(data_dir, reads, compared):
+    size = sum(path.stat().st_size for path in (data_dir / "images").iterdir())
+    postponed = again(data_dir, max_bytes=size + 1)  # enough to hash, not to compare
+    assert isinstance(postponed, Postponed) and postponed.num_images == 4 and not compared
+    assert pairs_of(again(data_dir)) == TWINS and len(reads[1:]) <= 1 and not any(reads[1:])
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(data_dir, reads):
+    path = data_dir / "images" / "1_1.jpg"
+    good = path.read_bytes()
+    path.write_bytes(b"x" * len(good))
+    os.utime(path, ns=(1, 1))
+    assert again(data_dir).num_unreadable == 1
+    path.write_bytes(good)
+    os.utime(path, ns=(1, 1))
+    found = again(data_dir)
+    assert pairs_of(found) == TWINS and not found.num_unreadable
+    assert reads[1:] == [["1_1.jpg"]]
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half a file", None])
 def test_a_damaged_cache_is_made_anew(data_dir, reads, damage):
     again(data_dir)
@@ -130,21 +175,28 @@ TORN = {"train": (0, 2, 3, 4), "val": (1,), "test": (5,)}
 
 
 def test_the_start_of_a_training(index, reads, monkeypatch):
-    looked = look_at_start(index, TORN, "ignore")
+    looked = look_at_start(index, TORN, "ignore", "ratio")
     assert (looked.warning, looked.note, reads) == ("", "", [])
     monkeypatch.setattr("anomdet.data.leaks.across.AFFORDABLE_BYTES", 10)
-    assert "6 images (0.0 GB) that were not compared before" in look_at_start(index, TORN, "warn").note
+    assert "6 images (0.0 GB) that were not compared before" in look_at_start(index, TORN, "warn", "ratio").note
     with pytest.raises(UserError, match=r"1 pair of near-duplicates in two splits \(data.split.on_leak: error"):
-        look_at_start(index, TORN, "error")
-    looked = look_at_start(index, TORN, "warn")
+        look_at_start(index, TORN, "error", "ratio")
+    looked = look_at_start(index, TORN, "warn", "ratio")
     assert "1_1.jpg (train) and 1_0.jpg (val)" in looked.warning
     assert looked.facts == {"near_duplicates_across": 1, "near_duplicates_within": 1, "complete": True}
-    assert not look_at_start(index, {"train": (0, 1, 2, 3, 4), "val": (5,), "test": ()}, "error").warning
+    assert not look_at_start(index, {"train": (0, 1, 2, 3, 4), "val": (5,), "test": ()}, "error", "ratio").warning
 
 
 def test_an_audit_that_gave_up_is_told(index, monkeypatch):
     monkeypatch.setattr(audit_module, "_MIN_PAIRS", 0)
     monkeypatch.setattr(audit_module, "_PAIRS_PER_IMAGE", 0)
     audit_module._last.clear()
-    looked = look_at_start(index, TORN, "error")
+    looked = look_at_start(index, TORN, "error", "ratio")
     assert "not all pairs were compared" in looked.warning and not looked.facts["complete"]
+
+
+@pytest.mark.parametrize(("by", "words"), [("files", "mend the lists of data.split_files"), ("ratio", "on_leak=group")])
+def test_the_remedy_is_one_that_works(index, by, words):
+    assert words in look_at_start(index, TORN, "warn", by).warning
+    with pytest.raises(UserError, match=words):
+        look_at_start(index, TORN, "error", by)
