@@ -24,11 +24,13 @@ class FoundFile:
         name: relative to the folder, with forward slashes.
         size: in bytes.
         modified_ns: time of the last change.
+        special: what it is if it is no regular file, as ``a named pipe``: then it must not be opened.
     """
 
     name: str
     size: int
     modified_ns: int
+    special: str = ""
 
     @property
     def stem(self) -> str:
@@ -44,8 +46,9 @@ class FoundFile:
 def list_files(folder: Path) -> list[FoundFile]:
     """All files below a folder, sorted by name; hidden ones are left out; links are followed."""
     listing = list_folder(os.fspath(folder))
-    stamps = zip(listing.names, listing.stamps.tolist(), strict=True)
-    return [FoundFile(name, size, modified_ns) for name, (size, modified_ns) in stamps]
+    special = listing.special
+    stamps = zip(listing.names, listing.stamps[:, :2].tolist(), strict=True)
+    return [FoundFile(name, size, modified_ns, special.get(name, "")) for name, (size, modified_ns) in stamps]
 
 
 def check_image(

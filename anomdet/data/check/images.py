@@ -31,6 +31,8 @@ def read_headers(
     folder = os.fspath(data_dir / "images")
 
     def read(image: FoundFile) -> Header | BadImageError:
+        if image.special:
+            return BadImageError(image.special)
         try:
             return check_image(f"{folder}/{image.name}", decode=decode, max_megapixels=max_megapixels)
         except BadImageError as error:
@@ -53,7 +55,7 @@ def read_headers(
 
 def _bad_image(image: FoundFile, error: BadImageError) -> Finding:
     where, got = f"images/{image.name}", str(error)
-    if image.size == 0 and image.modified_ns:
+    if image.size == 0 and image.modified_ns and not image.special:
         return Finding("image-empty", where, 0, "a readable image", "a file of zero bytes", "copy it again")
     if "truncated" in got:
         return Finding("image-truncated", where, 0, "a whole image", got, "copy it again")

@@ -146,9 +146,12 @@ def _read_files(
 
 
 def _read_one(folder: str, label: FoundFile, names: Mapping[str, int], findings: list[Finding]) -> ReadLabels | None:
+    where = f"labels/{label.name}"
+    if label.special:
+        findings.append(Finding("label-unreadable", where, 0, "a readable label file", label.special))
+        return None
     if label.size == 0 and label.modified_ns:
         return ReadLabels()
-    where = f"labels/{label.name}"
     try:
         with open(f"{folder}/{label.name}", "rb", buffering=0) as file:  # noqa: PTH123 (a Path costs as much as reading)
             data = file.read()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.cache_folder import locked
+from anomdet.data.cache_lock import locked
 from anomdet.data.leaks.cache import Kept, Stamps, cache_file, load, save, stamp_files
 from anomdet.data.leaks.hashes import BLANK, HASHED, UNREADABLE, Hashes, hash_files
 from anomdet.data.leaks.likeness import MIN_LIKENESS, likeness_of_pairs
@@ -85,7 +85,7 @@ def audit_images(data_dir: Path, names: Sequence[str], *, max_bytes: int | None 
     stamps = stamp_files(folder, names)
     if _last and _last[0][:2] == (stamps, path):
         return _last[0][2]
-    with locked(path):
+    with locked(path, f"the near-duplicates of {data_dir}"):
         kept = load(path)
         rows = stamps.rows_as_in(kept.stamps)
         new = np.flatnonzero(rows < 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -82,6 +83,18 @@ def test_only_new_and_changed_files_are_read_again(data_dir, reads):
     os.utime(images / "2_1.jpg", ns=(1, 1))
     assert pairs_of(again(data_dir)) == {("0_0.jpg", "0_1.jpg"), ("2_1.jpg", "3_0.jpg")}
     assert reads[1:] == [["0_1.jpg", "2_1.jpg"]]
+
+
+def test_a_file_of_the_same_size_and_time_is_read_again(data_dir, reads):
+    """As tar and touch leave it."""
+    path = data_dir / "images/1_1.jpg"
+    again(data_dir)
+    before, data = path.stat(), path.read_bytes()
+    time.sleep(0.02)  # a tick of the system's clock
+    path.write_bytes(data[:-2][::-1] + data[-2:])
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    again(data_dir)
+    assert reads[1:] == [["1_1.jpg"]]
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half a file", None])
