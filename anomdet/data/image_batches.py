@@ -12,6 +12,7 @@ from anomdet.data.image_headers import BadImageError, Header
 from anomdet.data.image_limits import check_size
 from anomdet.data.image_sizes import header_of
 
+_SPECIAL = "no regular file"
 _HAS_DIR_FD = os.open in os.supports_dir_fd
 
 
@@ -43,20 +44,24 @@ def open_folder(path: str) -> Iterator[int | str]:
         os.close(handle)
 
 
-def read_headers(path: str, folder: int | str, names: Sequence[str], check: ImageCheck) -> list[Header | BadImageError]:
+def read_headers(
+    path: str, folder: int | str, names: Sequence[str | None], check: ImageCheck
+) -> list[Header | BadImageError]:
     """Header of each image, or what is wrong with it.
 
     Args:
         path: of the folder.
         folder: the same, as :func:`open_folder` gives it.
-        names: relative to it.
+        names: relative to it; None for what must not be opened.
         check: of the images.
     """
     if not check.decode:
         return [_header(path, folder, name, check.max_megapixels) for name in names]
     from anomdet.data.image_files import check_image
 
-    def decode(name: str) -> Header | BadImageError:
+    def decode(name: str | None) -> Header | BadImageError:
+        if name is None:
+            return BadImageError(_SPECIAL)
         try:
             return check_image(f"{path}/{name}", decode=True, max_megapixels=check.max_megapixels)
         except BadImageError as error:
@@ -66,7 +71,9 @@ def read_headers(path: str, folder: int | str, names: Sequence[str], check: Imag
         return list(pool.map(decode, names))
 
 
-def _header(path: str, folder: int | str, name: str, max_megapixels: float) -> Header | BadImageError:
+def _header(path: str, folder: int | str, name: str | None, max_megapixels: float) -> Header | BadImageError:
+    if name is None:
+        return BadImageError(_SPECIAL)
     try:
         header = header_of(name, folder) if isinstance(folder, int) else header_of(f"{path}/{name}")
         check_size(header, max_megapixels)

@@ -24,11 +24,13 @@ class FoundFile:
         name: relative to the folder, with forward slashes.
         size: in bytes.
         modified_ns: time of the last change.
+        special: what it is if it is no regular file, as ``a named pipe``: then it must not be opened.
     """
 
     name: str
     size: int
     modified_ns: int
+    special: str = ""
 
     @property
     def stem(self) -> str:
@@ -48,7 +50,11 @@ def list_files(folder: Path) -> list[FoundFile]:
 
 def found_files(listing: Listing) -> list[FoundFile]:
     """The same, of a folder that was listed."""
-    return list(map(FoundFile, listing.names, *listing.stamps.T.tolist()))
+    special = listing.special
+    if not special:
+        return list(map(FoundFile, listing.names, *listing.stamps[:, :2].T.tolist()))
+    stamps = zip(listing.names, listing.stamps[:, :2].tolist(), strict=True)
+    return [FoundFile(name, size, modified_ns, special.get(name, "")) for name, (size, modified_ns) in stamps]
 
 
 def check_image(

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anomdet.data.cache_folder import locked
+from anomdet.data.cache_lock import locked
 from anomdet.data.columns import Columns, ImageRecord, Records, columns_of
 from anomdet.data.image_batches import ImageCheck
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
@@ -20,6 +20,7 @@ from anomdet.data.index_cache import (
     cache_path,
     is_settled,
     mark_checked,
+    mark_used,
     open_stored,
     run_token,
     store,
@@ -156,7 +157,7 @@ def _scan(data_dir: Path, key: _Key, classes: Mapping[int, str] | None) -> DataI
         listings = _list(data_dir)
         if path is None or (len(listings[0].names) < _MIN_CACHED and not key.check.decode):
             return _scan_small(data_dir, key, listings, is_settled(listings, started_ns), classes)
-    with locked(path):
+    with locked(path, f"the index of {data_dir}"):
         stored = _current(path)
         if stored is None:
             started_ns = time.time_ns() if listings is None else started_ns
@@ -180,8 +181,12 @@ def _current(path: Path) -> Stored | None:
     run = run_token() if known() is not None else None
     if was_checked_by(run, stored):
         return stored
-    if not stored.is_current():
+    try:
+        if not stored.is_current():
+            return None
+    except OSError:  # the file, or what it was about, has just gone
         return None
+    mark_used(path)
     mark_checked(run, stored)
     return stored
 

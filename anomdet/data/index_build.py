@@ -54,7 +54,7 @@ def build(data_dir: str, listings: tuple[Listing, Listing], missing_labels: str,
     """
     problems: list[Problem] = []
     notes: list[str] = []
-    images, labels = _pair(*listings, missing_labels, problems, notes)
+    images, labels = _without_special(*_pair(*listings, missing_labels, problems, notes), *listings, problems)
     empty = _empty_files(listings[1])
     parts = _read(data_dir, images, [None if name in empty else name for name in labels], check)
     for part in parts:
@@ -112,6 +112,28 @@ def _pair(
         if stem not in image_by_stem:
             problems.append(Problem(f"labels/{label}", f"an image images/{stem}.*", "nothing"))
     return [image for image, _ in pairs], [label for _, label in pairs]
+
+
+def _without_special(
+    images: list[str],
+    labels: list[str | None],
+    image_listing: Listing,
+    label_listing: Listing,
+    problems: list[Problem],
+) -> tuple[list[str], list[str | None]]:
+    """The pairs of regular files, which alone may be opened; of the others a problem each."""
+    if not (image_listing.special or label_listing.special):
+        return images, labels
+    kept: list[tuple[str, str | None]] = []
+    for image, label in zip(images, labels, strict=True):
+        image_is, label_is = image_listing.special.get(image), label_listing.special.get(label or "")
+        if image_is:
+            problems.append(Problem(f"images/{image}", "a readable image", image_is))
+        if label_is:
+            problems.append(Problem(f"labels/{label}", "a readable label file", label_is))
+        if not (image_is or label_is):
+            kept.append((image, label))
+    return [image for image, _ in kept], [label for _, label in kept]
 
 
 def _stem(name: str) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import struct
 import time
 import uuid
@@ -24,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.atomic import atomic_write
-from anomdet.data.cache_folder import cache_folder, folder_key, locked
+from anomdet.data.cache_folder import cache_folder, folder_key, machine
+from anomdet.data.cache_lock import locked
 from anomdet.data.columns import ARRAYS, Columns
-from anomdet.data.listing import Listing, is_unchanged
+from anomdet.data.listing import CHANGED_NS, MODIFIED_NS, Listing, is_unchanged
 from anomdet.data.workers import in_parallel
 
-_VERSION = 1
+_VERSION = 2
 _MAGIC = b"anomdet index\n"
 _HEAD = struct.Struct("<14sII")
 _ALIGN = 64
@@ -37,6 +39,8 @@ _MIN_FILES_EACH = 50_000  # for which another process is worth its start
 _COARSE_NS = 2 * 10**9  # no file system in use counts time in larger steps
 _AHEAD_NS = 60 * 10**9  # of a file server's clock
 _KEEP_OLD_S = 24 * 3600
+_KEEP_UNUSED_S = 30 * _KEEP_OLD_S
+_OUR_FILE = re.compile(r"[0-9a-f]{24}-.+?(?:\.[0-9a-f]{32}\.old|\.index)")
 _MAX_SIDE_FILES = 16
 
 
@@ -46,7 +50,7 @@ class Stored:
 
     Args:
         path: of its file.
-        header: ``id``, ``data_dir``, ``meta`` and where the arrays are.
+        header: ``id``, ``machine``, ``data_dir``, ``meta`` and where the arrays are.
         arrays: name to array, mapped from the file.
     """
 
@@ -102,12 +106,19 @@ def reopen_columns(path: str, index_id: str) -> Columns:
     for place in (Path(path), _old_path(Path(path), index_id)):
         stored = open_stored(place)
         if stored is not None and stored.header["id"] == index_id:
+            mark_used(place)
             return stored.columns
     raise FileNotFoundError(f"{path}: the index of the data was replaced while it was in use")
 
 
 def _old_path(path: Path, index_id: str) -> Path:
     return path.with_suffix(f".{index_id}.old")
+
+
+def mark_used(path: Path) -> None:
+    """Put off the day on which the file counts as forgotten."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
 
 
 def cache_path(data_dir: str, *settings: str) -> Path | None:
@@ -145,20 +156,22 @@ def is_settled(listings: tuple[Listing, Listing], started_ns: int) -> bool:
     recent = [
         (times > started_ns - _COARSE_NS) & (times < time.time_ns() + _AHEAD_NS)
         for listing in listings
-        for times in (listing.stamps[:, 1], listing.folder_stamps[:, 1])
+        for stamps in (listing.stamps, listing.folder_stamps)
+        for times in (stamps[:, MODIFIED_NS], stamps[:, CHANGED_NS])
     ]
     return not any(one.any() for one in recent)
 
 
 def store(path: Path, data_dir: str, listings: tuple[Listing, Listing], columns: Columns, meta: Any) -> Stored | None:
     """Write an index in the place of an older one, and open it; None if that fails."""
+    header = {"version": _VERSION, "machine": machine(), "data_dir": data_dir, "meta": meta}
     arrays = {name: getattr(columns, name) for name in ARRAYS}
     for kind, listing in zip(("images", "labels"), listings, strict=True):
         arrays |= {f"{kind}/{name}": array for name, array in listing.arrays().items()}
     try:
         _put_aside(path)
         with atomic_write(path) as file:
-            for block in _blocks(arrays, {"version": _VERSION, "data_dir": data_dir, "meta": meta}):
+            for block in _blocks(arrays, header):
                 file.write(block)
         return open_stored(path)
     except OSError:
@@ -191,16 +204,26 @@ def _put_aside(path: Path) -> None:
     """Make room: the older index is kept for a day, for the workers of a training that still reads it."""
     old = open_stored(path)
     if old is not None:
-        path.replace(_old_path(path, old.header["id"]))
+        aside = path.replace(_old_path(path, old.header["id"]))
+        mark_used(aside)
     for side in path.parent.glob(f"{path.stem}.*.npy"):
         side.unlink(missing_ok=True)
-    for one in path.parent.glob("*.old"):
-        if time.time() - one.stat().st_mtime > _KEEP_OLD_S:
-            one.unlink(missing_ok=True)
-    for one in path.parent.glob("*.index"):
-        stored = open_stored(one)
-        if stored is not None and not os.path.isdir(stored.header["data_dir"]):  # noqa: PTH112 (text)
-            one.unlink(missing_ok=True)
+    for one in path.parent.glob("*"):
+        # By their names: the user may have named a folder that holds other things too.
+        with contextlib.suppress(OSError):
+            if _OUR_FILE.fullmatch(one.name) and _is_forgotten(one):
+                one.unlink()
+
+
+def _is_forgotten(path: Path) -> bool:
+    """An old index after a day, any after a month, and one whose folder is no more on this machine."""
+    unused_s = time.time() - path.lstat().st_mtime
+    if unused_s > (_KEEP_OLD_S if path.suffix == ".old" else _KEEP_UNUSED_S):
+        return True
+    stored = open_stored(path) if path.suffix == ".index" else None
+    if stored is None or stored.header["machine"] != machine():
+        return False
+    return not os.path.isdir(stored.header["data_dir"])  # noqa: PTH112 (text)
 
 
 def remembered(columns: Columns, name: str, make: Callable[[], NDArray]) -> NDArray:
@@ -215,7 +238,7 @@ def remembered(columns: Columns, name: str, make: Callable[[], NDArray]) -> NDAr
         return make()
     path, index_id = Path(columns.reopen[1][0]), columns.reopen[1][1]
     side = path.with_suffix(f".{hashlib.sha256(f'{index_id} {name}'.encode()).hexdigest()[:24]}.npy")
-    with locked(path):
+    with locked(path, f"what is made from {path.name}"):
         with contextlib.suppress(OSError, ValueError, EOFError):
             return np.load(side, mmap_mode="r")
         made = make()

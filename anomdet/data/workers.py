@@ -17,7 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
-_CODE = "from anomdet.data.workers import serve; serve()"
+# The paths first: with -c Python looks for modules in the working folder before all others, where the user may have a
+# random.py of another kind. -P, which forbids that, is not known to Python 3.10.
+_CODE = "import sys; sys.path[:] = {paths!a}; from anomdet.data.workers import serve; serve()"
 
 
 def num_cores() -> int:
@@ -64,10 +66,10 @@ def in_parallel(jobs: Sequence[tuple[Callable, tuple]]) -> list[Any]:
 
 def _start() -> subprocess.Popen:
     paths = [path or os.getcwd() for path in sys.path]  # noqa: PTH109 (text)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    options = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # -I, -E and the like
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [sys.executable, "-c", _CODE], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
+        [sys.executable, *options, "-c", _CODE.format(paths=paths)], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
     )
 
 

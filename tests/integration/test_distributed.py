@@ -127,6 +127,6 @@ def test_processes_hash_the_images_once_and_agree(tmp_path: Path, monkeypatch: p
     config = write_settings(tmp_path, twin_dir)
     output = run_torchrun(config, "--cfg-options", "data.split.on_leak=group")
     assert output.count("8 pairs of near-duplicates joined: 16 groups of images") == 1
-    assert len(list((tmp_path / "cache" / "leaks").glob("*.npz"))) == 1
+    assert len(list((tmp_path / "cache").glob("*.leaks.npz"))) == 1
     names = [line for name in SPLITS for line in (tmp_path / "logs" / "splits" / f"{name}.txt").read_text().split()]
     assert len(names) == len(set(names)) == 24

@@ -32,7 +32,7 @@ def judge_headers(
 
 def _bad_image(image: FoundFile, error: BadImageError) -> Finding:
     where, got = f"images/{image.name}", str(error)
-    if image.size == 0 and image.modified_ns:
+    if image.size == 0 and image.modified_ns and not image.special:
         return Finding("image-empty", where, 0, "a readable image", "a file of zero bytes", "copy it again")
     if "truncated" in got:
         return Finding("image-truncated", where, 0, "a whole image", got, "copy it again")

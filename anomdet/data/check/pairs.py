@@ -107,7 +107,7 @@ def _pair_images(
     entries: list[Entry] = []
     first_of: dict[str, FoundFile] = {}
     lower = {stem.lower(): label for stem, label in label_of.items()}
-    num_empty = sum(label.size == 0 for label in label_of.values())
+    num_empty = sum(label.size == 0 and not label.special for label in label_of.values())
     stems = [_stem(image) for image in images]
     pairs = list(zip(stems, images, strict=True))
     twins = {stem for stem, image in pairs if first_of.setdefault(stem, image) is not image}

@@ -50,7 +50,7 @@ class Part:
 
 def read_files(
     data_dir: str,
-    images: Sequence[str],
+    images: Sequence[str | None],
     labels: Sequence[str | None],
     check: ImageCheck,
     class_nums: Mapping[str, int],
@@ -59,7 +59,7 @@ def read_files(
 
     Args:
         data_dir: holds images/ and labels/.
-        images: names relative to images/.
+        images: names relative to images/; None for what must not be opened.
         labels: names relative to labels/, one for each image, and then those that have no image; None where there is
             nothing to be read.
         check: of the images.
@@ -80,7 +80,7 @@ def read_files(
 
 def read_share(
     data_dir: str,
-    images: Sequence[str],
+    images: Sequence[str | None],
     labels: Sequence[str | None],
     check: ImageCheck,
     class_nums: Mapping[str, int],

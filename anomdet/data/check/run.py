@@ -23,7 +23,7 @@ from anomdet.data.check.read import read_files
 from anomdet.data.check.table import Boxes, Floats, Rows, make_boxes
 from anomdet.data.image_batches import ImageCheck
 from anomdet.data.image_files import FoundFile
-from anomdet.data.image_headers import Header
+from anomdet.data.image_headers import BadImageError, Header
 from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
 
 _NAN = float("nan")
@@ -131,9 +131,19 @@ def _read_files(
     names = {name: num for num, name in (rules.classes or {}).items()}
     labels = [_to_read(entry.label) for entry in entries]
     check = ImageCheck(rules.decode, rules.max_image_megapixels)
-    read = read_files(os.fspath(data_dir), [image.name for image in images], labels, check, names)
-    headers, found = judge_headers(images, read.headers)
+    names_to_read = [None if image.special else image.name for image in images]
+    read = read_files(os.fspath(data_dir), names_to_read, labels, check, names)
+    all_read = [
+        BadImageError(image.special) if image.special else header
+        for image, header in zip(images, read.headers, strict=True)
+    ]
+    headers, found = judge_headers(images, all_read)
     findings += found
+    findings += [
+        Finding("label-unreadable", f"labels/{entry.label.name}", 0, "a readable label file", entry.label.special)
+        for entry in entries
+        if entry.label is not None and entry.label.special
+    ]
     for one in read.odd.values():
         findings += one.findings
     usual: dict[int, LabelFacts] = {}  # thousands of files with three objects need one
@@ -141,15 +151,17 @@ def _read_files(
     all_headers = chain(headers, repeat(None))  # label files without an image are the last
     for at, (entry, header, num_rows) in enumerate(zip(entries, all_headers, read.rows.counts.tolist())):  # noqa: B905
         facts = None
-        if entry.label is not None:
+        if entry.label is not None and not entry.label.special:
             facts = read.odd[at].facts if at in read.odd else usual.setdefault(num_rows, LabelFacts(num_rows, (), True))
         files.append(CheckedFile(entry, header, facts))
     return files, _boxes(files, read.rows)
 
 
 def _to_read(label: FoundFile | None) -> str | None:
-    """Its name; None where there is none, or it is empty (a dangling link has no time either)."""
-    return None if label is None or (label.size == 0 and label.modified_ns) else label.name
+    """Its name; None where there is none, it is empty (a dangling link has no time either), or must not be opened."""
+    if label is None or label.special or (label.size == 0 and label.modified_ns):
+        return None
+    return label.name
 
 
 def _boxes(files: list[CheckedFile], rows: Rows) -> Boxes:

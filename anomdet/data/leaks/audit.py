@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.cache_folder import locked
+from anomdet.data.cache_lock import locked
 from anomdet.data.leaks.cache import Kept, Stamps, cache_file, load, nothing_kept, save, stamp_files
 from anomdet.data.leaks.hashes import BLANK, HASHED, UNREADABLE, Hashes, hash_files
 from anomdet.data.leaks.kinds import near_candidates
@@ -85,7 +85,7 @@ def audit_images(data_dir: Path, names: Sequence[str], *, max_bytes: int | None 
     stamps = stamp_files(folder, names)
     if _last and _last[0][:2] == (stamps, path):
         return _last[0][2]
-    with locked(path):
+    with locked(path, f"the near-duplicates of {data_dir}"):
         kept = _brought_up_to_date(folder, stamps, load(path), path, max_bytes)
     if isinstance(kept, Postponed):
         return kept

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from anomdet.atomic import atomic_write
 from anomdet.data.cache_folder import cache_folder, folder_key
 from anomdet.data.leaks.hashes import Hashes, no_hashes
+from anomdet.data.listing import times_ns as times_of
 
 _VERSION = 3  # raised when hashes, pairs or likeness mean something else
 
@@ -26,19 +27,19 @@ class Stamps:
     Args:
         names: relative to images/.
         sizes: ``(N,)`` bytes.
-        modified_ns: ``(N,)`` times of the last change.
+        times_ns: ``(N, 2)`` of the last change of the content, and of any kind, as in :data:`listing.Stamps`.
     """
 
     names: tuple[str, ...]
     sizes: NDArray[np.int64]
-    modified_ns: NDArray[np.int64]
+    times_ns: NDArray[np.int64]
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Stamps)
             and self.names == other.names
             and np.array_equal(self.sizes, other.sizes)
-            and np.array_equal(self.modified_ns, other.modified_ns)
+            and np.array_equal(self.times_ns, other.times_ns)
         )
 
     def rows_as_in(self, kept: Stamps) -> NDArray[np.int64]:
@@ -49,18 +50,18 @@ class Stamps:
         rows = np.fromiter((row_of.get(name, -1) for name in self.names), np.int64, len(self.names))
         if not len(kept.names):
             return rows
-        same = (kept.sizes[rows] == self.sizes) & (kept.modified_ns[rows] == self.modified_ns)
+        same = (kept.sizes[rows] == self.sizes) & (kept.times_ns[rows] == self.times_ns).all(axis=1)
         return np.where((rows >= 0) & same, rows, -1)
 
 
 def stamp_files(folder: Path, names: Sequence[str]) -> Stamps:
-    """The stamps of image files; a file that is gone has -1 twice."""
-    sizes, times = np.full(len(names), -1, np.int64), np.full(len(names), -1, np.int64)
+    """The stamps of image files; a file that is gone has -1 throughout."""
+    sizes, times_ns = np.full(len(names), -1, np.int64), np.full((len(names), 2), -1, np.int64)
     for row, name in enumerate(names):
         with suppress(OSError):
             stat = os.stat(f"{folder}/{name}")  # noqa: PTH116 (a Path costs more than the call)
-            sizes[row], times[row] = stat.st_size, stat.st_mtime_ns
-    return Stamps(tuple(names), sizes, times)
+            sizes[row], times_ns[row] = stat.st_size, times_of(stat)
+    return Stamps(tuple(names), sizes, times_ns)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class Kept:
 
 def nothing_kept() -> Kept:
     none: NDArray[np.int64] = np.zeros(0, np.int64)
-    return Kept(Stamps((), none, none), no_hashes(0), none.reshape(0, 2), none, none.astype(np.float32))
+    no_stamps = Stamps((), none, none.reshape(0, 2))
+    return Kept(no_stamps, no_hashes(0), none.reshape(0, 2), none, none.astype(np.float32))
 
 
 def cache_file(data_dir: Path) -> Path | None:
@@ -109,7 +111,7 @@ def load(path: Path | None) -> Kept:
                 return nothing_kept()
             names = tuple(file["names"].tobytes().decode("utf-8", "surrogateescape").split("\0"))
             kept = Kept(
-                Stamps(names, file["sizes"], file["modified_ns"]),
+                Stamps(names, file["sizes"], file["times_ns"]),
                 Hashes(file["bits"], file["states"], file["cells"]),
                 file["pairs"],
                 file["distances"],
@@ -134,7 +136,7 @@ def save(path: Path | None, kept: Kept) -> None:
             version=_VERSION,
             names=names,
             sizes=kept.stamps.sizes,
-            modified_ns=kept.stamps.modified_ns,
+            times_ns=kept.stamps.times_ns,
             bits=kept.hashes.bits,
             states=kept.hashes.states,
             cells=kept.hashes.cells,

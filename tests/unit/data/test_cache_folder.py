@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import multiprocessing
+import os
+import platform
 import tempfile
 
-import pytest
-
-from anomdet.data.cache_folder import cache_folder, folder_key, locked
+from anomdet.data.cache_folder import cache_folder, folder_key
 
 
 def test_where_caches_are(monkeypatch, tmp_path):
@@ -31,36 +30,28 @@ def test_a_folder_for_temporary_files_stands_in(monkeypatch, tmp_path):
     assert cache_folder() is None
 
 
+def test_in_the_folder_for_temporary_files_no_link_is_followed(monkeypatch, tmp_path):
+    """Anybody may have laid it there; the user's own cache folder may well be a link to a larger disk."""
+    for name in ("file", "elsewhere/anomdet", "temporary"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "temporary" / f"anomdet-{os.getuid()}").symlink_to(tmp_path / "elsewhere/anomdet")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    (tmp_path / "taken").touch()
+    monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "taken"))
+    assert cache_folder() is None
+    monkeypatch.delenv("ANOMDET_CACHE_DIR")
+    (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert cache_folder() == tmp_path / "cache/anomdet"
+
+
 def test_a_link_is_the_folder_that_it_leads_to(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
     assert folder_key(tmp_path / "data") == folder_key(tmp_path / "link") != folder_key(tmp_path)
 
 
-def _append(path, number):
-    for _ in range(20):
-        with locked(path):
-            text = path.read_text(encoding="ascii")
-            path.write_text(f"{text}{number}", encoding="ascii")
-
-
-def test_one_process_at_a_time(tmp_path):
-    path = tmp_path / "kept.txt"
-    path.touch()
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_append, args=(path, number)) for number in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert sorted(path.read_text(encoding="ascii")) == ["0"] * 20 + ["1"] * 20 + ["2"] * 20
-
-
-@pytest.mark.parametrize("error", [OSError, NotImplementedError])
-def test_without_locks_each_works_for_itself(tmp_path, monkeypatch, error):
-    def refuse(self):
-        raise error
-
-    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
-    with locked(tmp_path / "a"), locked(None):
-        pass
+def test_machines_keep_their_own(tmp_path, monkeypatch):
+    here = folder_key(tmp_path)
+    monkeypatch.setattr(platform, "node", lambda: "another")
+    assert folder_key(tmp_path) != here

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import numpy as np
 import pytest
 
+from anomdet.data import index_cache
+from anomdet.data.check.run import Rules, check_data
 from anomdet.data.index import scan
 from anomdet.errors import UserError
 from tests.unit.data.image_samples import oriented
@@ -133,10 +136,11 @@ def test_turned_images_count_as_seen(make_data):
     assert index.notes == ()
 
 
-def test_the_second_scan_is_the_first_until_a_file_changes(make_data):
+def test_the_second_scan_is_the_first_until_a_file_changes(make_data, monkeypatch):
     data_dir = make_data({"a.png": "1 1 1 5 5", "b.png": "2 1 1 5 5"})
     assert scan(data_dir) is not scan(data_dir)  # a file of this very moment may change again and look the same
     make_old(data_dir)
+    monkeypatch.setattr(index_cache, "_COARSE_NS", 0)  # no test can put a file's ctime back
     first = scan(data_dir)
     assert scan(data_dir) is first
     assert scan(data_dir, classes={1: "x", 2: "y"}) is not first
@@ -154,3 +158,51 @@ def test_decoding_finds_damage_that_headers_hide(make_data):
     path.write_bytes(data)
     assert len(scan(data_dir).records) == 2
     assert set(problems_of(data_dir, verify_images="decode")) == {"images/b.png"}
+
+
+def make_special(data_dir) -> None:
+    """A pipe nobody writes to is waited for without end; /dev/zero ends never; both have no bytes by their stamps."""
+    for name in ("images/b.png", "labels/c.txt", "labels/d.txt"):
+        (data_dir / name).unlink()
+    os.mkfifo(data_dir / "images/b.png")
+    os.mkfifo(data_dir / "labels/c.txt")
+    (data_dir / "labels/d.txt").symlink_to("/dev/zero")
+
+
+@pytest.fixture
+def in_time():
+    """A test that waits without end fails."""
+
+    def fail(*_):
+        raise AssertionError("it would wait for ever")
+
+    signal.signal(signal.SIGALRM, fail)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("options", [{}, {"verify_images": "decode"}, {"missing_labels": "normal"}])
+def test_pipes_and_devices_are_never_opened(make_data, in_time, options):
+    data_dir = make_data({name: "1 1 1 5 5" for name in ("a.png", "b.png", "c.png", "d.png")})
+    make_special(data_dir)
+    assert problems_of(data_dir, **options) == {
+        "images/b.png": "a readable image; a named pipe",
+        "labels/c.txt": "a readable label file; a named pipe",
+        "labels/d.txt": "a readable label file; a device",
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("decode", [False, True])
+def test_a_check_opens_no_pipe_either(make_data, in_time, decode):
+    data_dir = make_data({name: "1 1 1 5 5" for name in ("a.png", "b.png", "c.png", "d.png")})
+    make_special(data_dir)
+    checked = check_data(data_dir, Rules(decode=decode))
+    assert {(one.code, one.where, one.got) for one in checked.findings} == {
+        ("image-unreadable", "images/b.png", "a named pipe"),
+        ("label-unreadable", "labels/c.txt", "a named pipe"),
+        ("label-unreadable", "labels/d.txt", "a device"),
+    }
+    assert checked.counts()["normal_images"] == 0

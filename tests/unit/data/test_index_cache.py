@@ -30,6 +30,7 @@ def cache(tmp_path, monkeypatch):
     """Where the index of even the smallest folder is kept; nothing is remembered by the process."""
     monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(index_module, "_MIN_CACHED", 1)
+    monkeypatch.setattr(index_cache, "_COARSE_NS", 0)  # no test can put a file's ctime back
     return tmp_path / "cache"
 
 
@@ -120,7 +121,25 @@ def turn_image(data_dir):
     path.write_bytes((data_dir / "images/a.png").read_bytes() + b"padding")
 
 
+def edit_same_size_same_time(data_dir):
+    path = data_dir / "labels/a.txt"
+    before = path.stat()
+    edit_same_size(data_dir)
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+
+
+def unpack(data_dir):
+    """As tar does, which sets the times of files and of folders when all is there."""
+    folders = (data_dir / "images/sub", data_dir / "labels/sub")
+    before = [folder.stat().st_mtime_ns for folder in folders]
+    add(data_dir)
+    for path, modified_ns in zip(folders, before, strict=True):
+        for one in (*path.glob("e.*"), path):
+            os.utime(one, ns=(modified_ns, modified_ns))
+
+
 CHANGES = (edit_same_size, edit_other_size_same_time, add, remove, rename, turn_image)
+CHANGES += (edit_same_size_same_time, unpack)
 
 
 @pytest.mark.parametrize("with_statx", [True, False])
@@ -129,6 +148,7 @@ def test_every_change_is_seen(data_dir, cache, builds, change, with_statx, monke
     if not with_statx:
         monkeypatch.setattr(listing, "_STATX", None)
     scan_afresh(data_dir)
+    time.sleep(0.02)  # a tick of the system's clock
     change(data_dir)
     changed = contents(scan_afresh(data_dir))
     assert len(builds) == 2
@@ -142,10 +162,10 @@ def test_stamps_are_the_systems(data_dir, monkeypatch):
     (data_dir / "images/dangling").symlink_to("nowhere")
     (data_dir / "images/\udcff\n.png").write_bytes(b"x")
     found = list_folder(str(data_dir / "images"))
-    for name, (size, modified_ns) in zip(found.names, found.stamps.tolist(), strict=True):
+    for name, stamps in zip(found.names, found.stamps.tolist(), strict=True):
         path = data_dir / "images" / name
         stat = path.stat() if path.exists() else None
-        assert (size, modified_ns) == ((stat.st_size, stat.st_mtime_ns) if stat else (0, 0))
+        assert stamps == ([stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] if stat else [0, 0, 0])
     assert len(found.names) == 6 and found.folders == ["", "sub"]
     for statx in (listing._STATX, None):
         monkeypatch.setattr(listing, "_STATX", statx)
@@ -155,10 +175,13 @@ def test_stamps_are_the_systems(data_dir, monkeypatch):
         monkeypatch.undo()
 
 
-def test_a_file_of_this_moment_is_not_trusted(data_dir, cache, builds):
+def test_a_file_of_this_moment_is_not_trusted(data_dir, cache, builds, monkeypatch):
     os.utime(data_dir / "labels/b.txt")
-    scan_afresh(data_dir)
-    scan(data_dir)
+    with monkeypatch.context() as coarse:
+        coarse.setattr(index_cache, "_COARSE_NS", 2 * 10**9)
+        scan_afresh(data_dir)
+        make_old(data_dir)  # that the content was not touched says nothing: the file was
+        scan(data_dir)
     assert len(builds) == 2 and not index_files(cache)
     later = time.time_ns() + 3 * 3600 * 10**9  # a clock that is hours ahead must not forbid the cache for ever
     os.utime(data_dir / "labels/b.txt", ns=(later, later))
@@ -241,12 +264,84 @@ def test_caches_do_not_pile_up(make_data, data_dir, cache):
     scan_afresh(data_dir)
     assert len(index_files(cache)) == 1 and not list(cache.glob("*.npy"))
     old = list(cache.glob("*.old"))
-    assert len(old) == 1
+    assert len(old) == 1 and time.time() - old[0].stat().st_mtime < 60  # a day from now
     os.utime(old[0], (0, 0))
     remove(data_dir)
     make_old(data_dir)
     scan_afresh(data_dir)
     assert len(list(cache.glob("*.old"))) == 1 and list(cache.glob("*.old")) != old
+
+
+def renew(data_dir):
+    edit_same_size(data_dir)
+    make_old(data_dir)
+    scan_afresh(data_dir)
+
+
+def test_an_index_of_long_ago_is_kept_for_a_day_too(data_dir, cache):
+    index = scan_afresh(data_dir)
+    os.utime(index_files(cache)[0], (0, 0))
+    parcel, before = pickle.dumps(index), contents(index)
+    renew(data_dir)
+    assert contents(pickle.loads(parcel)) == before
+
+
+def test_what_is_used_is_not_forgotten(data_dir, cache):
+    scan_afresh(data_dir)
+    path = index_files(cache)[0]
+    forgotten = [path.with_name(f"{'0' * 24}-error-header-100{suffix}") for suffix in (".index", f".{'1' * 32}.old")]
+    for one in (path, *forgotten):
+        one.touch()
+        os.utime(one, (0, 0))
+    scan_afresh(data_dir)
+    assert time.time() - path.stat().st_mtime < 60
+    renew(data_dir)
+    assert path.exists() and not any(one.exists() for one in forgotten)
+
+
+def test_what_is_not_ours_is_left_alone(data_dir, cache):
+    """ANOMDET_CACHE_DIR may be any folder, even the user's home."""
+    scan_afresh(data_dir)
+    ours = index_files(cache)[0].stem
+    names = ("letters.old", "x.index", f"{'0' * 32}.old", f"{ours}.old", f"{ours}.{'0' * 31}.old", "folder.old/x")
+    named_as_ours = cache / f"{ours}.{'0' * 32}.old"
+    for path in (*(cache / name for name in names), named_as_ours / "x"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("dear")
+        for one in (path, path.parent):
+            os.utime(one, (0, 0))
+    os.utime(cache)
+    renew(data_dir)
+    assert all((cache / name).read_text() == "dear" for name in names)
+    assert (named_as_ours / "x").exists() and open_stored(index_files(cache)[0]) is not None
+    assert len([path for path in cache.glob("*.old") if path.is_file() and open_stored(path)]) == 1
+
+
+def test_machines_do_not_touch_each_others_indexes(make_data, data_dir, cache, builds, monkeypatch):
+    """They share a home, and have folders of the same name on disks of their own."""
+    gone = make_data({"x.png": "1 1 1 5 5"}, name="gone")
+    make_old(gone)
+    scan_afresh(gone)
+    scan_afresh(data_dir)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("platform.node", lambda: "another")
+        gone.rename(gone.with_name("elsewhere"))
+        scan_afresh(data_dir)
+        renew(data_dir)
+    assert len(builds) == 4 and len(index_files(cache)) == 3
+
+
+@pytest.mark.parametrize("failure", ["vanished", "no such call"])
+def test_a_look_that_fails_is_no_look(data_dir, cache, builds, failure, monkeypatch):
+    first = contents(scan_afresh(data_dir))
+    if failure == "vanished":
+        is_current = index_cache.Stored.is_current
+        monkeypatch.setattr(index_cache.Stored, "is_current", lambda self: self.path.unlink() or is_current(self))
+        assert contents(scan_afresh(data_dir)) == first and len(builds) == 2
+        return
+    monkeypatch.setattr(listing, "_HAS_DIR_FD", False)  # as on Windows
+    monkeypatch.delattr(os, "O_CLOEXEC")
+    assert contents(scan_afresh(data_dir)) == first and len(builds) == 1
 
 
 def test_columns_travel_as_a_name_and_outlive_their_replacement(data_dir, cache):
@@ -299,6 +394,7 @@ import json, sys
 from anomdet.data import index, index_cache
 from anomdet.data.one_look import one_look
 index._MIN_CACHED = 1
+index_cache._COARSE_NS = 0
 looks, builds = [], []
 is_current, build = index_cache.Stored.is_current, index.build
 index_cache.Stored.is_current = lambda self: looks.append(1) or is_current(self)

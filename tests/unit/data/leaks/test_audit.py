@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -126,6 +127,18 @@ def test_a_file_that_could_not_be_read_is_tried_again(data_dir, reads):
     os.utime(path, ns=(1, 1))
     found = again(data_dir)
     assert pairs_of(found) == TWINS and not found.num_unreadable
+    assert reads[1:] == [["1_1.jpg"]]
+
+
+def test_a_file_of_the_same_size_and_time_is_read_again(data_dir, reads):
+    """As tar and touch leave it."""
+    path = data_dir / "images/1_1.jpg"
+    again(data_dir)
+    before, data = path.stat(), path.read_bytes()
+    time.sleep(0.02)  # a tick of the system's clock
+    path.write_bytes(data[:-2][::-1] + data[-2:])
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    again(data_dir)
     assert reads[1:] == [["1_1.jpg"]]
 
 
