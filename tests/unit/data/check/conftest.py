@@ -9,7 +9,7 @@ import pytest
 
 from anomdet.data.synth import generate
 
-DEEPPCB = Path(os.environ.get("ANOMDET_DEEPPCB", Path(__file__).parents[4] / "data" / "deeppcb"))
+DEEPPCB = Path(os.environ.get("ANOMDET_DEEPPCB", Path(__file__).parents[5] / "shared" / "data" / "deeppcb"))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from anomdet.data.leaks.kinds import MAX_DISTANCE
 from anomdet.data.leaks.likeness import MIN_LIKENESS, likeness, likeness_of_pairs
 from tests.unit.data.leaks.photographs import draw_surface, encode, photograph
 
-DEEPPCB = Path(os.environ.get("ANOMDET_DEEPPCB", Path(__file__).parents[4] / "data" / "deeppcb"))
+DEEPPCB = Path(os.environ.get("ANOMDET_DEEPPCB", Path(__file__).parents[5] / "shared" / "data" / "deeppcb"))
 
 
 def distance(first: bytes, second: bytes) -> int:
