@@ -42,13 +42,10 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     with run.blamed():
         config = complete(run.config)
         fitted, notes = for_machine(config)
-    log_dir, checkpoint_dir = Path(config.work_dir), Path(config.default_hooks.checkpoint.out_dir)
-    make_folder(log_dir, "logging.log_dir")
-    make_folder(checkpoint_dir, "logging.checkpoint_dir")
+    log_dir = make_folder(config.work_dir, "logging.log_dir")
+    checkpoint_dir = make_folder(config.default_hooks.checkpoint.out_dir, "logging.checkpoint_dir")
     asked, last = resume, checkpoint_dir / LAST_NAME
     if resume := resume and not _is_first_start(last, notes):
-        if num_processes() == 1:
-            _must_exist(last)
         fitted.resume, fitted.load_from = True, str(last)
     trackers, fitted.visualizer = fitted.get("visualizer"), None
     with run.blamed():
@@ -122,8 +119,14 @@ def _hook(runner: Any, attribute: str) -> Any:
 
 
 def _is_first_start(last: Path, notes: list[str]) -> bool:
-    """Of processes that torchrun starts again with the same command line, ``--resume`` included; noted."""
+    """Of processes that torchrun starts again with the same command line, ``--resume`` included; noted.
+
+    Raises:
+        UserError: alone, and nothing to go on from.
+    """
     if not may_restart() or last.is_file():
+        if num_processes() == 1:  # many tell each other what they see first
+            _must_exist(last)
         return False
     notes.append(f"--resume: no {LAST_NAME} yet, so this training starts from its beginning")
     return True

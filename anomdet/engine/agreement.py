@@ -37,7 +37,7 @@ def agree(where: str, seen: str, path: str | Path | None = None) -> None:
     shown = [f"{_who(ranks)}: {text}" for text, ranks in list(sights.items())[:_SHOWN]]
     more = [f"and {len(sights) - _SHOWN} more"] * (len(sights) > _SHOWN)
     got = "".join(f"\n    {line}" for line in (*shown, *more))
-    raise UserError(Problem(where, "the same for all processes", got, f"\n  {_HINT}"))
+    raise UserError(Problem(where, "the same for all processes", got, _HINT))
 
 
 def checksum(weights: Iterable[Tensor]) -> str:
