@@ -42,17 +42,17 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     with run.blamed():
         config = complete(run.config)
         fitted, notes = for_machine(config)
-    log_dir, checkpoint_dir = Path(config.work_dir), Path(config.default_hooks.checkpoint.out_dir)
-    make_folder(log_dir, "logging.log_dir")
-    make_folder(checkpoint_dir, "logging.checkpoint_dir")
-    if resume := resume and not _is_first_start(checkpoint_dir, notes):
-        fitted.resume, fitted.load_from = True, str(_last_checkpoint(checkpoint_dir))
+    log_dir = make_folder(config.work_dir, "logging.log_dir")
+    checkpoint_dir = make_folder(config.default_hooks.checkpoint.out_dir, "logging.checkpoint_dir")
+    asked, last = resume, checkpoint_dir / LAST_NAME
+    if resume := resume and not _is_first_start(last, notes):
+        fitted.resume, fitted.load_from = True, str(last)
     trackers, fitted.visualizer = fitted.get("visualizer"), None
     with run.blamed():
         # Nothing of an earlier run is touched before everything is known to be sound.
         runner = build_runner(fitted, log_name=None)
         _ = runner.train_loop, runner.val_loop
-    if resume and (finished := _check_resume(runner, fitted.load_from)):
+    if asked and (finished := _agree_on_resume(runner, last, resume)):
         if is_main_process():
             typer.echo(finished)
         return []
@@ -118,34 +118,64 @@ def _hook(runner: Any, attribute: str) -> Any:
     return next(hook for hook in runner.hooks if hasattr(hook, attribute))
 
 
-def _is_first_start(checkpoint_dir: Path, notes: list[str]) -> bool:
-    """Of processes that torchrun starts again with the same command line, ``--resume`` included; noted."""
-    if not may_restart() or (checkpoint_dir / LAST_NAME).is_file():
+def _is_first_start(last: Path, notes: list[str]) -> bool:
+    """Of processes that torchrun starts again with the same command line, ``--resume`` included; noted.
+
+    Raises:
+        UserError: alone, and nothing to go on from.
+    """
+    if not may_restart() or last.is_file():
+        if num_processes() == 1:  # many tell each other what they see first
+            _must_exist(last)
         return False
     notes.append(f"--resume: no {LAST_NAME} yet, so this training starts from its beginning")
     return True
 
 
-def _last_checkpoint(checkpoint_dir: Path) -> Path:
-    path = checkpoint_dir / LAST_NAME
-    if not path.is_file():
-        raise UserError(Problem("--resume", str(path), "nothing there", "train without --resume first"))
-    return path
+def _must_exist(last: Path) -> None:
+    if not last.is_file():
+        raise UserError(Problem("--resume", str(last), "nothing there", "train without --resume first"))
 
 
-def _check_resume(runner: Any, path: str) -> str:
-    """Refuse to go on from the checkpoint of another model, of other classes or of other splits.
+def _agree_on_resume(runner: Any, last: Path, resume: bool) -> str:
+    """All processes go on from the same checkpoint, or all begin anew; before a file of an earlier run is touched.
 
     Returns:
         What to say if the checkpoint leaves nothing to do; else empty.
 
     Raises:
-        UserError: all differences.
+        UserError: the processes see different files; or, in all of them, nothing can be gone on from.
+    """
+    from anomdet.engine.agreement import agree
+
+    seen, finished, failure = "nothing there", "", None
+    try:
+        if resume:
+            seen, finished = _check_resume(runner, str(last))
+    except UserError as error:
+        failure, seen = error, str(error) if last.is_file() else seen
+    if num_processes() > 1:
+        agree(f"--resume: {LAST_NAME}", seen, last)
+    if failure is not None:
+        raise failure
+    return finished
+
+
+def _check_resume(runner: Any, path: str) -> tuple[str, str]:
+    """Refuse to go on from the checkpoint of another model, of other classes or of other splits.
+
+    Returns:
+        What the checkpoint holds; and what to say if that leaves nothing to do, else empty.
+
+    Raises:
+        UserError: no such file; or all differences.
     """
     from mmengine.model import is_model_wrapper
 
-    from anomdet.engine.checkpoint import changed_splits, load_checkpoint, load_weights
+    from anomdet.engine.agreement import checksum
+    from anomdet.engine.checkpoint import Progress, changed_splits, load_checkpoint, load_weights
 
+    _must_exist(Path(path))
     checkpoint = load_checkpoint(path)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_weights(model, checkpoint, path, strict=True)
@@ -163,7 +193,8 @@ def _check_resume(runner: Any, path: str) -> str:
         problems.append(Problem(path, "the splits that the training began with", got, hint))
     if problems:
         raise UserError(problems)
-    return _finished(runner, checkpoint, path)
+    holds = f"{Progress.of(meta)}, iteration {meta.get('iter', 0)}, weights {checksum(model.parameters())}"
+    return holds, _finished(runner, checkpoint, path)
 
 
 def _finished(runner: Any, checkpoint: dict[str, Any], path: str) -> str:

@@ -26,9 +26,9 @@ def settle_buckets(wrapped: nn.Module) -> bool:
         return False
     module = wrapped.module
     own = vars(module).get("forward")
-    module.forward = lambda: _zero(module)
+    module.forward = lambda _: _zero(module)
     try:
-        wrapped().backward()
+        wrapped(0).backward()  # on a GPU DDP moves its inputs there, and takes it that there are some
     finally:
         if own is None:
             del module.forward
@@ -44,6 +44,6 @@ def _zero(module: nn.Module) -> Tensor:
     for weight in module.parameters():
         if weight.requires_grad:
             nothing = weight.reshape(-1)[:0].sum()
-            total = nothing if total is None else total + nothing
+            total = nothing if total is None else total + nothing.to(total)
     assert total is not None, "a model without weights that learn"
     return total

@@ -15,7 +15,7 @@ from torch import nn
 
 import anomdet
 from anomdet.atomic import atomic_write
-from anomdet.engine.elastic import images_a_step
+from anomdet.engine.elastic import draws_done, images_a_step
 from anomdet.errors import Problem, UserError
 
 _DAMAGED = "a file of another kind or a damaged one"
@@ -54,15 +54,17 @@ def collect_checkpoint(runner: Runner, *, progress: Progress, best: dict[str, An
         for_resume: with optimizer, schedules and history; without them it serves inference at half the size.
 
     Returns:
-        ``meta`` (epoch, batch, iter, processes, images a step, seed, config, classes, hashes of the splits, versions,
-        best), ``state_dict``, and for a resume ``optimizer``, ``param_schedulers`` and ``message_hub``.
+        ``meta`` (epoch, batch and draws of the next, iter, processes, images a step, seed, config, classes, hashes of
+        the splits, versions, best), ``state_dict``, and for a resume ``optimizer``, ``param_schedulers`` and
+        ``message_hub``.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    dataset = runner.train_dataloader.dataset
+    dataset, images = runner.train_dataloader.dataset, images_a_step(runner.train_dataloader, runner.world_size)
     meta = dict(
         **asdict(progress),
+        draws=draws_done(runner.train_loop, progress.batch, images),
         world_size=runner.world_size,
-        images_a_step=images_a_step(runner.train_dataloader, runner.world_size),
+        images_a_step=images,
         seed=runner.seed,
         cfg=_config_text(runner),
         dataset_meta=dict(dataset.metainfo),

@@ -13,6 +13,18 @@ def images_a_step(loader: DataLoader, world_size: int) -> int:
     return (loader.batch_size or 1) * world_size
 
 
+def draws_done(loop: Any, batch: int, images: int) -> int:
+    """Draws of all processes in the first batches of the epoch under way, some of which may have been of another size.
+
+    Args:
+        loop: of the training; tells the ``first_draw`` and ``first_batch`` of a resumed epoch.
+        batch: batches done; 0: no epoch is under way.
+        images: of a step, now.
+    """
+    first_draw, first_batch = getattr(loop, "first_draw", 0), getattr(loop, "first_batch", 0)
+    return first_draw + (batch - first_batch) * images if batch else 0
+
+
 def fit_to_processes(checkpoint: dict[str, Any], loader: DataLoader, world_size: int, *, scale_lr: bool) -> str:
     """Turn a checkpoint's batches and iterations into those that the epochs have now, in place.
 
@@ -32,7 +44,7 @@ def fit_to_processes(checkpoint: dict[str, Any], loader: DataLoader, world_size:
     meta = checkpoint.get("meta", {})
     now = images_a_step(loader, world_size)
     before = meta.get("images_a_step", now)
-    meta["draws"] = meta.get("batch", 0) * before
+    meta.setdefault("draws", meta.get("batch", 0) * before)  # of an older version
     if before == now:
         return ""
     batch = len(loader) - _batches_left(loader, meta["draws"], world_size) if meta["batch"] else 0

@@ -25,7 +25,8 @@ _OTHER_NOISE = ("DropPath", "DropBlock", "StochasticDepth")  # timm's, mmcv's an
 class InspectionTrainLoop(EpochBasedTrainLoop):
     """MMEngine's loop, which a resume may enter in the middle of an epoch.
 
-    Gradient accumulation is counted anew in each epoch: its last batches make a step of their own.
+    Gradient accumulation is counted anew in each epoch, and from the batch where it is entered, which need not end a
+    step where the number of processes has changed: the last batches make a step of their own.
 
     Attributes:
         first_batch: batches of the epoch under way that an interrupted training has done already.
@@ -37,13 +38,13 @@ class InspectionTrainLoop(EpochBasedTrainLoop):
     def run_epoch(self) -> None:
         """The rest of one epoch."""
         runner, first = self.runner, self.first_batch
-        runner.optim_wrapper.initialize_count_status(runner.model, first, len(self.dataloader))
+        runner.optim_wrapper.initialize_count_status(runner.model, 0, len(self.dataloader) - first)
         runner.call_hook("before_train_epoch")
         runner.model.train()
         for idx, data_batch in enumerate(self._batches(first), start=first):
             self.run_iter(idx, data_batch)
-        self.first_batch = 0
         runner.call_hook("after_train_epoch")
+        self.first_batch = self.first_draw = 0
         self._epoch += 1
 
     def _batches(self, first: int) -> Iterator[Any]:

@@ -21,6 +21,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compr
 from torch.utils.data import DataLoader
 
 import anomdet
+from anomdet.engine.agreement import agree, checksum
 from anomdet.engine.buckets import settle_buckets
 from anomdet.engine.checkpoint import load_checkpoint, load_weights, use_safe_loading
 from anomdet.engine.elastic import fit_to_processes
@@ -28,6 +29,7 @@ from anomdet.engine.shared_averages import share_averages
 from anomdet.engine.watch.warned import collect_warnings
 from anomdet.engine.watch.watch import Watch, watch
 from anomdet.engine.workers import outlive_sigterm
+from anomdet.errors import UserError
 from anomdet.registry import RUNNERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
@@ -167,7 +169,8 @@ class InspectionRunner(Runner):
         wrapped = super().wrap_model(model_wrapper_cfg, model)
         if is_model_wrapper(wrapped) and self.cfg.get("distributed", {}).get("gradient_compression") == "bfloat16":
             wrapped.register_comm_hook(None, bf16_compress_hook)
-        settle_buckets(wrapped)
+        if self.optim_wrapper is not None:  # a test has no backward pass, and needs no memory for gradients
+            settle_buckets(wrapped)
         return wrapped
 
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", **_: Any) -> dict[str, Any]:
@@ -188,6 +191,27 @@ class InspectionRunner(Runner):
         self.logger.info(load_weights(model, checkpoint, filename, strict=not starting))
         self._has_loaded = True
         return checkpoint
+
+    def load_or_resume(self) -> None:
+        """MMEngine's; many processes then make sure that all go on from one state.
+
+        Raises:
+            UserError: as :meth:`load_checkpoint`; or the processes differ.
+        """
+        if self._has_loaded or self.world_size == 1:
+            super().load_or_resume()
+            return
+        failure = None
+        try:
+            super().load_or_resume()
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            at = f"iteration {self.iter} of epoch {self.epoch + 1}, " if self._train_loop is not None else ""
+            seen = f"{at}weights {checksum(model.parameters())}"
+        except UserError as error:
+            failure, seen = error, str(error)
+        agree("the state to begin from", seen, self._load_from)
+        if failure is not None:
+            raise failure
 
     def build_visualizer(self, visualizer: Any = None) -> Visualizer:
         if visualizer is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -16,14 +19,23 @@ def outlive_sigterm(loader: DataLoader) -> DataLoader:
     """Let a loader's processes go on for 20 s after a SIGTERM, while the main one ends its step and saves.
 
     torchrun and batch systems send it to every process of a group, and PyTorch's loaders die of it at once; the main
-    process then fails in the middle of its step. They end by themselves when the main one does.
+    process then fails in the middle of its step. When the main one leaves, it sends them a SIGTERM of its own and waits
+    for them; that one they follow at once.
     """
-    loader.worker_init_fn = partial(_begin, loader.worker_init_fn)
+    if loader.num_workers:
+        is_leaving = RawValue("b", 0)
+        atexit.register(setattr, is_leaving, "value", 1)  # before multiprocessing's, which was registered earlier
+        loader.worker_init_fn = partial(_begin, loader.worker_init_fn, is_leaving)
     return loader
 
 
-def _begin(then: Callable[[int], Any] | None, worker_id: int) -> None:
+def _begin(then: Callable[[int], Any] | None, is_leaving: Any, worker_id: int) -> None:
+    def follow(*_: object) -> None:
+        if is_leaving.value:
+            os._exit(0)  # as PyTorch's own handler: it is no failure
+        signal.alarm(_GRACE_S)
+
     if hasattr(signal, "alarm"):  # not on Windows, which has no SIGTERM either
-        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE_S))
+        signal.signal(signal.SIGTERM, follow)
     if then is not None:
         then(worker_id)

@@ -78,7 +78,10 @@ def test_a_validation_of_unequal_parts_waits_for_nobody(data_dir: Path, tmp_path
 
 
 def test_two_agents_of_one_process_each(data_dir: Path, tmp_path: Path) -> None:
-    """``tools/dist_train.sh`` on two machines, which are this one twice; only the first of them speaks and writes."""
+    """``tools/dist_train.sh`` on two machines, which are this one twice; only the first of them speaks and writes.
+
+    Then the second has a disk of its own, which has nothing to resume from.
+    """
     config = write_settings(tmp_path, data_dir, epochs=1)
     port, script = free_port(), ROOT / "tools" / "dist_train.sh"
     address = {"NNODES": "2", "MASTER_ADDR": "127.0.0.1", "PORT": port}
@@ -86,6 +89,16 @@ def test_two_agents_of_one_process_each(data_dir: Path, tmp_path: Path) -> None:
     (first, _), second = finished(jobs[0]), finished(jobs[1])
     assert "2 processes: 8 images a step" in first and first.count("wrote:") == 1
     assert second == ("", "")
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    address["PORT"], own = free_port(), ("training.epochs=2", f"logging.checkpoint_dir={tmp_path / 'own'}")
+    resume = ("bash", script, config, "1", "--resume", "--cfg-options")
+    jobs = [start(*resume, *own[: 1 + rank], **address, NODE_RANK=str(rank)) for rank in range(2)]
+    outputs = [stream for job in jobs for stream in finished(job, code=1)]
+    told = "\n".join(outputs)
+    assert told.count("error: --resume: last.pth: expected the same for all processes") == 1, told
+    assert f"{tmp_path / 'checkpoints' / 'last.pth'}): epoch 1, iteration 2, weights " in told
+    assert f"{tmp_path / 'own' / 'last.pth'}): nothing there" in told
+    assert before == {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
 
 
 def test_the_old_launcher_and_its_argument(data_dir: Path, tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ class BestAndLastHook(Hook):
             self.signals.is_silent, self.signals.pause_s = True, _SAME_SIGNAL_S
             watch.checkpoint = self.out_dir / LAST_NAME
             accumulated = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
-            watch.arm(_step(runner, runner.train_loop.first_batch) - 1, len(runner.train_dataloader), accumulated)
+            first = runner.train_loop.first_batch
+            watch.arm(_step(runner, first) - 1, len(runner.train_dataloader) - first, accumulated)
         if watch is not None or runner.world_size == 1:
             self.signals.watch()
 
@@ -148,8 +149,10 @@ def _watch(runner: Runner) -> Watch | None:
 
 
 def _step(runner: Runner, batch_idx: int) -> int:
-    """Counts the steps from 1 on, over all epochs of the length that they have now."""
-    return int(runner.epoch) * len(runner.train_dataloader) + batch_idx + 1
+    """Counts the steps from 1 on, over all epochs; from the first batch of one that was entered in its middle."""
+    first = runner.train_loop.first_batch
+    before = 0 if first else int(runner.epoch) * len(runner.train_dataloader)
+    return before + batch_idx - first + 1
 
 
 def _operating_point(runner: Runner) -> dict[str, Any] | None:

@@ -15,7 +15,10 @@ from anomdet.errors import UserError
 
 def config(**distributed: Any) -> Config:
     metric = dict(type="anomdet.InspectionMetric")
-    return Config(dict(val_evaluator=metric, test_evaluator=[metric], env_cfg={}, distributed=distributed))
+    own = dict(batch_size=3, sampler=dict(type="anomdet.DrawSampler", shuffle=False, seed=5))
+    foreign = dict(batch_size=1, sampler=dict(type="DefaultSampler", shuffle=False))
+    loaders = dict(train_dataloader=own, val_dataloader=own, test_dataloader=foreign)
+    return Config(dict(val_evaluator=metric, test_evaluator=[metric], env_cfg={}, distributed=distributed, **loaders))
 
 
 @pytest.fixture
@@ -60,6 +63,13 @@ def test_cpus_take_gloo(two: pytest.MonkeyPatch) -> None:
     assert found.env_cfg.dist_cfg == dict(backend="gloo", timeout=600.0)
     assert found.model_wrapper_cfg.device_ids is None
     assert (found.sync_bn, hooks(found)) == (None, ["anomdet.SameBuffersHook"])
+
+
+def test_whole_batches_are_shared_for_a_validation(two: pytest.MonkeyPatch) -> None:
+    found, before = config(), config()
+    prepare._set_processes(found, on_gpu=False)
+    assert found.val_dataloader.sampler == dict(type="anomdet.WholeBatchSampler", batch_size=3, seed=5)
+    assert found.train_dataloader == before.train_dataloader and found.test_dataloader == before.test_dataloader
 
 
 def test_what_the_machine_cannot_have(two: pytest.MonkeyPatch) -> None:

@@ -205,6 +205,7 @@ def fake_runner() -> Any:
         seed=7,
         world_size=2,
         cfg=SimpleNamespace(pretty_text="a = 1\n"),
+        train_loop=SimpleNamespace(first_batch=2, first_draw=10),
         train_dataloader=SimpleNamespace(
             batch_size=4, dataset=SimpleNamespace(metainfo={"classes": ("a",), "class_nums": (4,)})
         ),
@@ -222,7 +223,7 @@ def test_collect_checkpoint(tmp_path: Path) -> None:
     full = collect_checkpoint(runner, progress=Progress(epoch=3, batch=5, iter=12), best=best, for_resume=True)
     assert set(full) == {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"}
     told = {"epoch": 3, "batch": 5, "iter": 12, "seed": 7, "cfg": "a = 1\n", "best": best}
-    assert full["meta"] | told | {"world_size": 2, "images_a_step": 8} == full["meta"]
+    assert full["meta"] | told | {"world_size": 2, "images_a_step": 8, "draws": 34} == full["meta"]
     assert full["meta"]["dataset_meta"] == {"classes": ("a",), "class_nums": (4,)}
     small = collect_checkpoint(runner, progress=Progress(epoch=3, batch=5, iter=12), best=best, for_resume=False)
     assert set(small) == {"meta", "state_dict"}

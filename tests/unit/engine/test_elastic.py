@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anomdet.engine.elastic import fit_to_processes
+from anomdet.engine.elastic import draws_done, fit_to_processes
 
 
 class Loader:
@@ -83,3 +83,16 @@ def test_a_schedule_by_epochs_stays() -> None:
     state["param_schedulers"] = [dict(last_step=2, _global_step=3, by_epoch=True)]
     fitted(state, 4, 1)
     assert state["param_schedulers"] == [dict(last_step=2, _global_step=3, by_epoch=True)]
+
+
+def test_a_second_interruption_of_an_epoch_that_was_resumed_with_others() -> None:
+    """67 draws in steps of 8: after 3 steps 24 are done; then in steps of 6, of which one is done."""
+    state = checkpoint(1, 3, 12)
+    _, meta = fitted(state, 2, 3)
+    assert (meta.batch, meta.draws) == (4, 24)  # of 12 batches, of which 43 draws leave 8
+    loop = SimpleNamespace(first_batch=meta.batch, first_draw=meta.draws)
+    state["meta"].update(batch=5, draws=draws_done(loop, 5, 6), images_a_step=6, world_size=3)
+    assert fitted(state, 2, 3)[1].draws == 30
+    _, meta = fitted(state, 4, 2)
+    assert (meta.draws, meta.batch) == (30, 4)  # 37 draws are left: 5 of 9 batches
+    assert draws_done(loop, 0, 6) == 0  # the epoch is over

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from anomdet.engine.loops import _averages, _number, predict_with_loss
+from anomdet.engine.loops import InspectionTrainLoop, _averages, _number, predict_with_loss
 
 
 class DropPath(nn.Module):
@@ -86,3 +88,33 @@ def test_the_order_of_the_batches_shows_in_no_digit() -> None:
     batches = [(0.1, 1), (1e16, 1), (0.3, 1), (-1e16, 1), (0.7, 1)]
     found = {_averages({"loss": list(order)})["val_loss"] for order in itertools.permutations(batches)}
     assert len(found) == 1
+
+
+def test_a_resumed_epoch_makes_whole_steps() -> None:
+    """8 batches, 3 a step; the epoch is entered behind 2, as after a change of the number of processes: 3, 3."""
+    model = nn.Linear(1, 1, bias=False)
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0), accumulative_counts=3)
+    weights: list[float] = [float(model.weight)]
+
+    class Loader(list):
+        sampler = None
+
+    def run_iter(idx: int, _: Any) -> None:
+        wrapper.update_params(model.weight.sum())  # a gradient of one
+        if float(model.weight) != weights[-1]:
+            weights.append(float(model.weight))
+            stepped.append(idx)
+
+    stepped: list[int] = []
+    seen: list[tuple[int, int]] = []
+    loop = InspectionTrainLoop.__new__(InspectionTrainLoop)
+    loop._runner = SimpleNamespace(
+        model=model, optim_wrapper=wrapper, call_hook=lambda name: seen.append((loop.first_batch, loop.first_draw))
+    )
+    loop.dataloader, loop._epoch, loop.run_iter = Loader(range(8)), 0, run_iter
+    loop.first_batch, loop.first_draw = 2, 20
+    loop.run_epoch()
+    assert stepped == [4, 7]
+    assert weights[:2] == pytest.approx([weights[2] + 2, weights[2] + 1], abs=1e-5)
+    # Hooks at the end of the epoch, which save, still know how it was entered.
+    assert seen == [(2, 20)] * 2 and (loop.first_batch, loop.first_draw) == (0, 0)

@@ -8,8 +8,11 @@ from pathlib import Path
 import mmdet
 import mmengine
 import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+from torch import nn
 
-from anomdet.engine.runner import _OwnLines
+from anomdet.engine.runner import InspectionRunner, _OwnLines
 
 OWN = "/somewhere/anomdet/cli/train.py"
 LIBRARIES = [str(Path(module.__file__ or "").parent / "runner.py") for module in (mmengine, mmdet)]
@@ -36,3 +39,15 @@ def test_the_libraries_lines_are_detail(library: str) -> None:
 def test_the_initialisation_of_each_parameter_is_nobodys_detail() -> None:
     path = str(Path(mmengine.__file__).parent / "model" / "base_module.py")
     assert not shown(path, logging.INFO, logging.DEBUG)
+
+
+@pytest.mark.parametrize("optim_wrapper", [None, {}])
+def test_buckets_are_settled_for_a_training_only(monkeypatch: pytest.MonkeyPatch, optim_wrapper: dict | None) -> None:
+    settled: list[object] = []
+    monkeypatch.setattr(Runner, "wrap_model", lambda self, cfg, model: model)
+    monkeypatch.setattr("anomdet.engine.runner.settle_buckets", settled.append)
+    runner = InspectionRunner.__new__(InspectionRunner)
+    runner._distributed, runner._world_size, runner.optim_wrapper, runner.cfg = True, 1, optim_wrapper, Config()
+    model = nn.Linear(1, 1)
+    assert runner.wrap_model(None, model) is model
+    assert settled == ([] if optim_wrapper is None else [model])
