@@ -117,10 +117,10 @@ class Guard:
         self.watch.board.mark("ended")
         _leave(1)
 
-    def _words(self, found: list[Culprit], stood_s: float | None) -> str:
+    def _words(self, found: list[Culprit], waited_s: float | None) -> str:
         path = self.watch.checkpoint
         resume = f"; the same command with --resume goes on from {path}" if path and path.is_file() else ""
-        return f"{verdict(found, stood_s)}\nthe processes that waited for it end too{resume}"
+        return f"{verdict(found, waited_s)}\nthe processes that waited for it end too{resume}"
 
     def _lost_the_store(self, stood_s: float) -> None:
         """Nobody can be asked any more, nor agreed with: one process of each machine tells it."""

@@ -65,6 +65,7 @@ class Watch:
         self.checkpoint: Path | None = None
         self.wake = threading.Event()
         self._report = Report(rank, socket.gethostname(), os.getpid(), pid_space())
+        self._moved = (0, time.monotonic())  # hook points passed, and since when
         self._main = threading.main_thread().ident or 0
         self._asked, self._answered = threading.Event(), threading.Event()
         self._readings: dict[int, Report] = {}
@@ -165,7 +166,9 @@ class Watch:
             self._answered.set()
 
     def _sign_of_life(self) -> Report:
-        steps, _, hook, batch = self.place
+        steps, moves, hook, batch = self.place
+        if moves != self._moved[0]:
+            self._moved = moves, time.monotonic()
         seen = stand(frames_of(sys._current_frames().get(self._main)))
         self._report = replace(
             self._report,
@@ -174,6 +177,7 @@ class Watch:
             depth=seen.depth,
             waits=seen.waits,
             since=point(hook, getattr(self.runner, "epoch", 0) + 1, batch + 1),
+            stood_s=round(time.monotonic() - self._moved[1], 1),
             where=seen.words,
             is_done=self.is_closing,
         )
