@@ -74,6 +74,8 @@ def _lost(here: Any, message: str) -> str:
     told = here.guard.explain_loss(_DEATH_S)
     if told is not None:
         return f"error: {told}" if told else ""
+    if here.was_interrupted():  # and this one waited for it
+        return f"interrupted: a signal ended another process{here.guard.resume_hint}" if is_main_process() else ""
     here.board.mark("ended")
     return f"error: the processes lost each other, though each of them lives; {message.removeprefix('error: ')}"
 
@@ -97,16 +99,18 @@ def _failed(here: Any, message: str) -> str:
 def leave(code: int) -> int:
     """End the watch; after a failure end the process too, which might wait for the others for ever in torch's tidying.
 
+    The others are told of a signal before: a process that is gone without a word has been killed.
+
     Returns:
         The code.
     """
     here = watch()
     if here is None:
         return code
+    here.close(code)
     if code:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code)
-    here.close()
     return code

@@ -11,13 +11,18 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+_LIMIT_S = 5.0
+_VALIDATING = " in a validation"
+
 
 @HOOKS.register_module()
 class Mishap(Hook):
     """In the step ``at`` (from 0 on) of one rank: sleep, die, stop, raise, or get a signal; and warnings.
 
+    From that step on the guards look around after a few seconds, in place of nine tenths of the time-out.
+
     Args:
-        kind: sleep, none, raise or the name of a signal.
+        kind: sleep, none, raise or the name of a signal, ``in a validation`` perhaps.
         rank: whom it befalls.
         at: step.
     """
@@ -31,11 +36,19 @@ class Mishap(Hook):
             runner.logger.warning("one has this")
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        if runner.iter != self.at or runner.rank != self.rank:
-            return
+        if runner.iter == self.at:
+            runner.watch.guard.limit_s = _LIMIT_S
+            if runner.rank == self.rank:
+                self._befall()
+
+    def before_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        if self.kind.endswith(_VALIDATING) and runner.rank == self.rank:
+            os.kill(os.getpid(), getattr(signal, self.kind.removesuffix(_VALIDATING)))
+
+    def _befall(self) -> None:
         if self.kind == "sleep":
             time.sleep(600)
         if self.kind == "raise":
             raise ValueError("a plug-in's own fault")
-        if self.kind.startswith("SIG"):
+        if self.kind.startswith("SIG") and not self.kind.endswith(_VALIDATING):
             os.kill(os.getpid(), getattr(signal, self.kind))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,11 +19,8 @@ from tests.integration.conftest import ROOT
 
 
 def test_a_new_start_sums_in_the_same_order(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     out = tmp_path / "weights.pt"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=3", f"--master_port={port}"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=3"]
     command += ["-m", "tests.integration.bucket_worker", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)

@@ -47,7 +47,7 @@ def finished(job: subprocess.Popen[str], code: int = 0) -> tuple[str, str]:
 def run_torchrun(config: Path, *arguments: str) -> str:
     """``tools/dist_train.sh CONFIG 2 ...``, as a user runs it; returns what it printed."""
     script = ROOT / "tools" / "dist_train.sh"
-    return finished(start("bash", script, config, "2", *arguments, PORT=free_port()))[0]
+    return finished(start("bash", script, config, "2", *arguments))[0]
 
 
 def test_two_processes_leave_one_run_and_resume(data_dir: Path, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_two_agents_of_one_process_each(data_dir: Path, tmp_path: Path) -> None:
 def test_the_old_launcher_and_its_argument(data_dir: Path, tmp_path: Path) -> None:
     """``python -m torch.distributed.launch`` gives the script ``--local-rank``; the settings are wrong: one message."""
     config = write_settings(tmp_path, data_dir, epochs=1)
-    launcher = ("-m", "torch.distributed.launch", "--nproc_per_node=2", f"--master_port={free_port()}")
+    launcher = ("-m", "torch.distributed.launch", "--standalone", "--nproc_per_node=2")
     wrong = start(sys.executable, *launcher, "train.py", "--config", config, "training.epochs=0")
     _, told = finished(wrong, code=1)
     assert told.count("training.epochs: expected") == 1 and "No such option" not in told
@@ -118,7 +118,7 @@ def test_many_processes_measure_what_one_does(trained: Trained, tmp_path: Path, 
     common = ("--config", trained.config, "--checkpoint", best, "--split", split)
     log_dirs = [f"logging.log_dir={tmp_path / name}" for name in ("one", "many")]
     run_command("evaluate", *common, *own, log_dirs[0])
-    launcher = ("-m", "torch.distributed.run", f"--nproc_per_node={processes}", f"--master_port={free_port()}")
+    launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}")
     finished(start(sys.executable, *launcher, "evaluate.py", *common, *own, log_dirs[1]))
     one, many = tmp_path / "one" / "evaluation", tmp_path / "many" / "evaluation"
     for name in ("predictions.json", "per_image.csv", "details.json"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +17,7 @@ COMPARED = ("atss", "retinanet", "fcos", "rtmdet_tiny", "faster_rcnn")
 
 
 def run_worker(work: str, out: Path, names: tuple[str, ...], *, processes: int) -> dict:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", f"--master_port={port}"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     command = [sys.executable, *(launcher if processes > 1 else []), "-m", "tests.integration.rank_worker"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

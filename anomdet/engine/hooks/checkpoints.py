@@ -88,11 +88,20 @@ class BestAndLastHook(Hook):
         else:
             progress = Progress(epoch=runner.epoch + 1, batch=0, iter=runner.iter)
         self._save(runner, LAST_NAME, progress)
+        is_over = is_agreed = False
         if watch is not None:
             watch.armed = False
-        if self.signals.noted is not None if watch is None else watch.stop.is_over(_step(runner, num_batches - 1)):
-            self._leave(watch)
+            # last.pth holds the epoch: one that has had a signal itself need not agree with others, which may be gone.
+            is_over = watch.stop.is_over(_step(runner, num_batches - 1), lambda: self.signals.noted is not None)
+            is_agreed = watch.stop.last is not None
         self.signals.release()
+        if is_over or (self.signals.noted is not None and not is_agreed):
+            self._leave(watch)
+
+    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        watch = _watch(runner)
+        if watch is not None and watch.stop.last is not None:  # agreed on just after this process had ended the epoch
+            self._leave(watch)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         progress = Progress(epoch=runner.epoch, batch=0, iter=runner.iter)
@@ -119,7 +128,7 @@ class BestAndLastHook(Hook):
         """Do what the signal would have done at once, in all processes together."""
         if watch is not None:
             if watch.stop.last is not None:
-                watch.wait_until_saved()
+                watch.wait_for_the_first()
             self.signals.noted = self.signals.noted or watch.stop.number
         self.signals.act()
 

@@ -49,11 +49,10 @@ class Signals:
         Raises:
             KeyboardInterrupt: or whatever the earlier handler raises.
         """
-        number, handlers = self.noted, self._before
         self.release()
-        self.noted = None
-        handler: Any = handlers.get(number or 0)
-        if callable(handler):
+        number, self.noted = self.noted, None
+        handler = signal.getsignal(number) if number else None
+        if number and callable(handler):
             handler(number, None)
         raise KeyboardInterrupt
 

@@ -7,6 +7,7 @@ main thread's. All of it is called by one thread. 2 us to write, about 40 us to 
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from torch.distributed.distributed_c10d import _get_default_store
 
 from anomdet.engine.watch.judge import Report
 
+STORE_ERRORS = (dist.DistError, RuntimeError, OSError, ValueError)  # the store, or what it answers, is gone
 _TIMEOUT = timedelta(seconds=10)
 
 
@@ -27,10 +29,15 @@ class Board:
 
     Args:
         rank, world_size: of the process group.
+
+    Attributes:
+        address: of the store.
+        is_host: the store is this process's own and ends with it: rank 0's, where no torchrun keeps one.
     """
 
     def __init__(self, rank: int, world_size: int) -> None:
         self.rank, self.world_size = rank, world_size
+        self.is_host = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
         names = [secrets.token_hex(8)]
         dist.broadcast_object_list(names, src=0)
         store: Any = _get_default_store()
@@ -61,7 +68,10 @@ class Board:
         return int(self._store.add(name, increment))
 
     def mark(self, name: str) -> None:
-        """Tell the others that something has come to pass: ``ended``, one has told why; ``saved``, rank 0 has."""
+        """Tell the others what has come to pass.
+
+        ``ended``: one has told why; ``interrupted``: a signal ended one; ``finished``: rank 0 has saved and may end.
+        """
         self._store.set(name, str(self.rank))
 
     def is_marked(self, name: str) -> bool:

@@ -18,6 +18,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from anomdet.engine.watch.board import STORE_ERRORS
 from anomdet.engine.watch.judge import Culprit, Report, culprits, verdict
 from anomdet.engine.watch.processes import states
 
@@ -61,9 +62,11 @@ class Guard:
         os.register_at_fork(after_in_child=_deafen)  # what comes to a process that loads images is its own
 
     def close(self) -> None:
-        """Leave the signals alone."""
+        """Leave the signals alone, and the work done: end :meth:`run`."""
         with contextlib.suppress(ValueError):  # not the main thread
             signal.set_wakeup_fd(-1)
+        with contextlib.suppress(OSError):
+            os.write(self._write_end, b"\0")
 
     def run(self) -> None:
         """Until the work is done."""
@@ -89,11 +92,11 @@ class Guard:
         if watch.stands != self._seen:
             self._seen, self._since = watch.stands, now
         if self._leaves_at and now > self._leaves_at:
-            _leave(128 + self._signalled)
+            self._leave(128 + self._signalled)
         if watch.has_ended:
             self._ended_at = self._ended_at or now
             if self._signalled or now - self._ended_at > _ENDS_AFTER_S:
-                _leave(128 + self._signalled if self._signalled else 1)
+                self._leave(128 + self._signalled if self._signalled else 1)
         stood_s = now - self._since
         if stood_s > self.limit_s or (watch.stop.has_failed and stood_s > _STUCK_S):
             self._judge(stood_s)
@@ -111,26 +114,49 @@ class Guard:
         if not found or any(one.report.rank == self.watch.rank for one in found):
             self._since += 10 * self.watch.interval_s  # nobody else, or this one: another tells; look again later
             return
-        if self.watch.board.is_first("told"):
-            say(f"error: {self._words(found, stood_s)}")
-            _wake_up(found)
-        self.watch.board.mark("ended")
-        _leave(1)
+        try:
+            if self._is_first("told"):
+                say(f"error: {self._words(found, stood_s)}")
+                _wake_up(found)
+            with contextlib.suppress(*STORE_ERRORS):
+                self.watch.board.mark("ended")
+        finally:
+            self._leave(1)
 
-    def _words(self, found: list[Culprit], stood_s: float | None) -> str:
+    def _is_first(self, name: str) -> bool:
+        """Also when the store is gone: told twice is better than by nobody."""
+        try:
+            return self.watch.board.is_first(name)
+        except STORE_ERRORS:
+            return True
+
+    def _leave(self, code: int) -> None:
+        """At once: the main thread may never come back from where it stands."""
+        self.watch.finish(code)
+        _leave(code)
+
+    def _words(self, found: list[Culprit], waited_s: float | None) -> str:
+        return f"{verdict(found, waited_s)}\nthe processes that waited for it end too{self.resume_hint}"
+
+    @property
+    def resume_hint(self) -> str:
+        """How the training goes on, if it can; to be put behind a message."""
         path = self.watch.checkpoint
-        resume = f"; the same command with --resume goes on from {path}" if path and path.is_file() else ""
-        return f"{verdict(found, stood_s)}\nthe processes that waited for it end too{resume}"
+        return f"; the same command with --resume goes on from {path}" if path and path.is_file() else ""
+
+    @property
+    def _speaks_of_the_store(self) -> bool:
+        """Nobody can be asked any more, nor agreed with: one process of each machine tells it."""
+        return os.environ.get("LOCAL_RANK", "0") == "0" or self.watch.rank == 1
 
     def _lost_the_store(self, stood_s: float) -> None:
-        """Nobody can be asked any more, nor agreed with: one process of each machine tells it."""
-        if os.environ.get("LOCAL_RANK", "0") == "0" or self.watch.rank == 1:
+        if self._speaks_of_the_store:
             say(
                 f"error: nothing has moved for {stood_s:.0f} s, and the store of all processes, "
                 f"{self.watch.board.address} on the machine of rank 0, does not answer: that machine, its first "
                 "process or the network stopped"
             )
-        _leave(1)
+        self._leave(1)
 
     def explain_loss(self, patience_s: float) -> str | None:
         """Who broke off, after this process's own call to the others failed; called by the main thread.
@@ -144,19 +170,34 @@ class Guard:
         watch, end = self.watch, time.monotonic() + patience_s
         first = watch.read(_ANSWER_S)
         found = self._unwell(first, first)
-        while not found and time.monotonic() < end:
+        while first and not found and time.monotonic() < end:
             time.sleep(0.1)
             if watch.others_ended():
                 return ""
+            if watch.was_interrupted():
+                return None
             found = self._unwell(first, first)
-        if not found and patience_s:
-            found = self._unwell(first, watch.read(_ANSWER_S))
+        second = first
+        if first and (found or patience_s):
+            second = watch.read(_ANSWER_S)  # one that is gone may have said good-bye just before
+            found = self._unwell(second if found else first, second)
+        if watch.others_ended():
+            return ""
+        if not second and not watch.was_interrupted():
+            return self._lost_store()
         if not found:
             return None
-        if watch.others_ended() or not watch.board.is_first("told"):
+        if not self._is_first("told"):
             return ""
-        watch.board.mark("ended")
+        with contextlib.suppress(*STORE_ERRORS):
+            watch.board.mark("ended")
         return self._words(found, None)
+
+    def _lost_store(self) -> str:
+        if not self._speaks_of_the_store:
+            return ""
+        where = f"{self.watch.board.address} on the machine of rank 0"
+        return f"the store of all processes, {where}, is gone: its process or its machine ended{self.resume_hint}"
 
     def _unwell(self, first: dict[int, Report], second: dict[int, Report]) -> list[Culprit]:
         """Without this process, which waited in vain."""
@@ -191,5 +232,4 @@ def _deafen() -> None:
 
 
 def _leave(code: int) -> None:
-    """At once: the main thread may never come back from where it stands."""
     os._exit(code)

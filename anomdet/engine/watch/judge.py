@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -21,6 +22,7 @@ class Report:
         depth: how far within that step: 0 outside the passes, 1 forward, 2 backward, 3 optimizer.
         waits: in a call that waits for other processes.
         since: the hook passed last: ``batch 17 of epoch 2``.
+        stood_s: seconds since then, by its own clock.
         where: what its stack tells.
         is_done: its work has come to its end; nobody waits for it any more.
     """
@@ -34,6 +36,7 @@ class Report:
     depth: int = 0
     waits: bool = False
     since: str = "its start"
+    stood_s: float = 0.0
     where: str = ""
     is_done: bool = False
 
@@ -90,30 +93,34 @@ def culprits(earlier: Mapping[int, Report], later: Mapping[int, Report], states:
     return [Culprit(later[rank], "behind") for rank, place in places.items() if place == last]
 
 
-def verdict(found: Sequence[Culprit], stood_s: float | None = None) -> str:
+def verdict(found: Sequence[Culprit], waited_s: float | None = None) -> str:
     """One line for each culprit.
 
     Args:
         found: at least one.
-        stood_s: how long the others have waited, in seconds.
+        waited_s: how long the others have waited, in seconds.
     """
-    lines = [_line(culprit, stood_s) for culprit in found[:_SHOWN]]
+    lines = [_line(culprit, waited_s) for culprit in found[:_SHOWN]]
     if len(found) > _SHOWN:
         lines.append("so did " + ", ".join(culprit.report.name for culprit in found[_SHOWN:]))
     return "\n".join(lines)
 
 
-def _line(culprit: Culprit, stood_s: float | None) -> str:
+def _line(culprit: Culprit, waited_s: float | None) -> str:
     report = culprit.report
     at = f"{report.since}: {report.where}" if report.where else report.since
-    long = "" if stood_s is None else f" for {_duration(stood_s)}"
+    waiting = (
+        "keeps the others waiting" if waited_s is None else f"has kept the others waiting for {_duration(waited_s)}"
+    )
     if culprit.state == "gone":
         return f"{report.name} ended without a word: killed, or out of memory; it was last seen at {at}"
     if culprit.state == "stopped":
-        return f"{report.name} is stopped (SIGSTOP or a debugger) and has not moved{long} since {at}"
+        return f"{report.name} is stopped (SIGSTOP or a debugger) and {waiting}; last seen at {at}"
     if culprit.state == "silent":
         return f"{report.name} shows no sign of life: it, its machine or the network stopped; last seen at {at}"
-    return f"{report.name} has not moved{long} since {at}"
+    if report.stood_s < (waited_s or math.inf) / 2:  # it moves, but slowly, or it did for a good while
+        return f"{report.name} {waiting} and was still moving {_duration(report.stood_s)} ago; last seen at {at}"
+    return f"{report.name} has not moved for {_duration(report.stood_s)} since {at}"
 
 
 def _duration(seconds: float) -> str:

@@ -8,11 +8,16 @@ from pathlib import Path
 
 from anomdet.engine.watch.judge import Report
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
 
 def pid_space() -> str:
-    """Which processes a pid is counted among; empty where the system does not tell."""
+    """Which processes a pid is counted among; empty where the system does not tell.
+
+    The namespace's number alone is the same on all machines, outside of containers.
+    """
     with contextlib.suppress(OSError):
-        return str(Path("/proc/self/ns/pid").readlink())
+        return f"{_BOOT_ID.read_text(encoding='ascii').strip()} {Path('/proc/self/ns/pid').readlink()}"
     return ""
 
 

@@ -9,7 +9,7 @@ in a step for one that is held is not asked for anything: its thread answers for
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 PATIENCE_S = 10.0
 
@@ -60,9 +60,14 @@ class Stop:
         """Whether the step that the main thread has ended is the last."""
         return self.has_failed or (self.last is not None and step >= self.last)
 
-    def is_over(self, step: int) -> bool:
-        """At the end of an epoch, with its last step: as :meth:`is_due`, once it is settled where to stop."""
-        while self.is_open:
+    def is_over(self, step: int, is_urgent: Callable[[], bool]) -> bool:
+        """At the end of an epoch, with its last step: as :meth:`is_due`, once it is settled where to stop.
+
+        Args:
+            step: the last one of the epoch.
+            is_urgent: ends the waiting.
+        """
+        while self.is_open and not is_urgent():
             time.sleep(0.01)
         return self.is_due(step)
 

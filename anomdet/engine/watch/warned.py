@@ -7,6 +7,9 @@ from collections import deque
 
 from anomdet.engine.watch.board import Board
 
+# Where there are fewer batches to evaluate than processes, those without one have nothing to say. The first has one:
+# its own such warning is of a metric that keeps nothing.
+_NOBODYS = "got empty `self.results`"
 _KEPT = 1000  # of the newest texts and of those that wait to be sent
 
 
@@ -24,8 +27,10 @@ class Warned(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """By whatever thread: a deque is safe."""
-        if record.levelno < logging.ERROR and not getattr(record, "from_rank", False):
-            self._own.append((record.levelno, record.getMessage()))
+        if record.levelno >= logging.ERROR or getattr(record, "from_rank", False):
+            return
+        if _NOBODYS not in (text := record.getMessage()):
+            self._own.append((record.levelno, text))
 
     def send(self, board: Board) -> None:
         """Those since the last call, to rank 0; the same text once."""

@@ -11,13 +11,12 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch.distributed import DistError
-
-from anomdet.engine.watch.board import Board
+from anomdet.engine.watch.board import STORE_ERRORS, Board
 from anomdet.engine.watch.guard import Guard, say
 from anomdet.engine.watch.judge import Report
 from anomdet.engine.watch.place import frames_of, point, stand
@@ -29,8 +28,9 @@ from anomdet.engine.watch.warned import Warned
 # nor those of checkpoints, which rank 0 writes.
 _WHAT = ("run", "train", "train_epoch", "train_iter", "val", "val_epoch", "test", "test_epoch")
 _ALIKE = frozenset(f"{when}_{what}" for when in ("before", "after") for what in _WHAT)
-_SAVES_S = 120.0
-_STORE_ERRORS = (DistError, RuntimeError, OSError, ValueError)
+_FINISHES_S = 120.0
+_BY_SIGNAL = 128
+_GIVEN_UP = 3  # signs of life that the store did not take
 
 
 class Watch:
@@ -59,12 +59,15 @@ class Watch:
         self.stop = Stop()
         self.warned = Warned()
         self.armed = self.is_closing = self.has_ended = False
+        self._is_interrupted = False
+        self._code = self._refused = 0
         self.runner: Any = None
         self.place: tuple[int, int, str, int] = (0, 0, "", 0)
         self.signal = 0
         self.checkpoint: Path | None = None
         self.wake = threading.Event()
         self._report = Report(rank, socket.gethostname(), os.getpid(), pid_space())
+        self._moved = (0, time.monotonic())  # hook points passed, and since when
         self._main = threading.main_thread().ident or 0
         self._asked, self._answered = threading.Event(), threading.Event()
         self._readings: dict[int, Report] = {}
@@ -105,9 +108,15 @@ class Watch:
 
     def others_ended(self) -> bool:
         """Whether another process has told why the training ends; asks the store."""
-        with contextlib.suppress(*_STORE_ERRORS):
+        with contextlib.suppress(*STORE_ERRORS):
             self.has_ended = self.has_ended or self.board.is_marked("ended")
         return self.has_ended
+
+    def was_interrupted(self) -> bool:
+        """Whether a signal has ended one of the processes; asks the store."""
+        with contextlib.suppress(*STORE_ERRORS):
+            self._is_interrupted = self._is_interrupted or self.board.is_marked("interrupted")
+        return self._is_interrupted
 
     def read(self, patience_s: float) -> dict[int, Report]:
         """The reports of all, read by the beat, so that a store that does not answer holds up nobody else.
@@ -125,31 +134,73 @@ class Watch:
         self.stop.begun, self.stop.epoch_length, self.stop.accumulated = begun, epoch_length, accumulated
         self.armed = True
 
-    def wait_until_saved(self) -> None:
-        """Rank 0 has written: until then no process may leave, or torchrun ends the others."""
-        if self.rank == 0:
-            self.board.mark("saved")
-        end = time.monotonic() + _SAVES_S
-        while not self.board.is_marked("saved") and time.monotonic() < end:
-            time.sleep(0.05)
+    def wait_for_the_first(self) -> None:
+        """Until rank 0 has written, closed its trackers and spoken: torchrun ends it as soon as another one leaves."""
+        end = time.monotonic() + _FINISHES_S
+        with contextlib.suppress(*STORE_ERRORS):
+            while self.rank and time.monotonic() < end and not self.others_ended():
+                if self.board.is_marked("finished"):
+                    return
+                time.sleep(0.05)
 
-    def close(self) -> None:
-        """No more signs of life: the work is done."""
-        self.is_closing = True
-        self.wake.set()
+    def close(self, code: int = 0) -> None:
+        """No more signs of life: the work has come to its end; called by the main thread.
+
+        Args:
+            code: with which the process will exit, 128 and more for signals.
+        """
+        self.finish(code)
         self.guard.close()
         for thread in self._threads:
             thread.join(timeout=2 * self.interval_s)
 
+    def finish(self, code: int) -> None:
+        """The last sign of life, with the warnings that are left and the kind of the end."""
+        self._code, self.is_closing = code, True
+        self.wake.set()
+        self._threads[0].join(timeout=2 * self.interval_s)
+        if code and self.board.is_host:
+            time.sleep(self.interval_s + 0.5)  # else the others lose the store before they have read it
+
     def _beat(self) -> None:
         while True:
             last = self.is_closing
-            with contextlib.suppress(*_STORE_ERRORS):
+            try:
                 self._talk()
+                self._refused = 0
+            except STORE_ERRORS:
+                self._refused += 1
+            if self._refused >= _GIVEN_UP:
+                self._answer({})
             if last:
+                with contextlib.suppress(*STORE_ERRORS):
+                    self._part()
                 return
             self.wake.wait(0.05 if self.stop.is_open else self.interval_s)
             self.wake.clear()
+
+    def _part(self) -> None:
+        """What the others are to know of the end; and at rank 0 the warnings that have come last."""
+        if self._code >= _BY_SIGNAL:
+            self.board.mark("interrupted")
+        if self.rank:
+            return
+        self.board.mark("finished")
+        end = time.monotonic() + self.interval_s
+        while not self._code and time.monotonic() < end and not all(self._others_done()):
+            time.sleep(0.02)
+        if self.runner is not None:
+            for _ in range(2):  # those that come are told at the next call
+                self.warned.tell(self.board, self.runner.logger)
+
+    def _others_done(self) -> Iterator[bool]:
+        return (report.is_done for rank, report in self.board.reports().items() if rank)
+
+    def _answer(self, readings: dict[int, Report]) -> None:
+        if self._asked.is_set():
+            self._asked.clear()
+            self._readings = readings
+            self._answered.set()
 
     def _talk(self) -> None:
         self.board.post(self._sign_of_life())
@@ -157,15 +208,16 @@ class Watch:
             self.warned.send(self.board)
         elif self.runner is not None:
             self.warned.tell(self.board, self.runner.logger)
-        self.has_ended = self.has_ended or self.board.is_marked("ended")
+        self.others_ended()
+        self.was_interrupted()
         self._agree()
         if self._asked.is_set():
-            self._asked.clear()
-            self._readings = self.board.reports()
-            self._answered.set()
+            self._answer(self.board.reports())
 
     def _sign_of_life(self) -> Report:
-        steps, _, hook, batch = self.place
+        steps, moves, hook, batch = self.place
+        if moves != self._moved[0]:
+            self._moved = moves, time.monotonic()
         seen = stand(frames_of(sys._current_frames().get(self._main)))
         self._report = replace(
             self._report,
@@ -174,8 +226,9 @@ class Watch:
             depth=seen.depth,
             waits=seen.waits,
             since=point(hook, getattr(self.runner, "epoch", 0) + 1, batch + 1),
+            stood_s=round(time.monotonic() - self._moved[1], 1),
             where=seen.words,
-            is_done=self.is_closing,
+            is_done=self.is_closing and not 0 < self._code < _BY_SIGNAL,
         )
         return self._report
 

@@ -37,7 +37,11 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Any:
     watch = SimpleNamespace(
         board=Board(),
         stop=SimpleNamespace(last=None),
-        guard=SimpleNamespace(explain_loss=lambda patience_s: watch.lost),
+        guard=SimpleNamespace(explain_loss=lambda patience_s: watch.lost, resume_hint="; --resume goes on from c"),
+        was_interrupted=lambda: watch.interrupted,
+        close=lambda code: watch.codes.append(code),
+        interrupted=False,
+        codes=[],
         others_ended=lambda: watch.ended,
         lost=None,
         ended=False,
@@ -79,6 +83,23 @@ def test_a_lost_process_is_explained_once(here: Any) -> None:
     assert peers.own_words(RuntimeError(GLOO), "error: gloo", 1) == ""
     here.lost = None
     assert "though each of them lives; gloo" in peers.own_words(RuntimeError(GLOO), "error: gloo", 1)
+
+
+def test_another_that_was_interrupted_is_not_taken_for_killed(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.interrupted = True
+    told = peers.own_words(RuntimeError(GLOO), "error: gloo", 1)
+    assert told == "interrupted: a signal ended another process; --resume goes on from c"
+    assert here.board.marks == []
+    monkeypatch.setenv("RANK", "1")
+    assert peers.own_words(RuntimeError(GLOO), "error: gloo", 1) == ""
+
+
+def test_the_others_hear_of_the_end_before(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[tuple[int, list[int]]] = []
+    monkeypatch.setattr(peers.os, "_exit", lambda code: ended.append((code, list(here.codes))))
+    peers.leave(143)
+    assert ended == [(143, [143])]
+    assert peers.leave(0) == 0 and here.codes == [143, 0] and len(ended) == 1
 
 
 def test_an_interruption(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:

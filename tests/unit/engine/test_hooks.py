@@ -246,7 +246,7 @@ def test_of_many_processes_one_ctrl_c_comes_twice(tmp_path: Path) -> None:
     hook, runner = BestAndLastHook(str(tmp_path)), Runner()
     armed: list[tuple[int, int, int]] = []
     stop = Stop()
-    runner.watch = SimpleNamespace(arm=lambda *step: armed.append(step), stop=stop, wait_until_saved=lambda: None)
+    runner.watch = SimpleNamespace(arm=lambda *step: armed.append(step), stop=stop, wait_for_the_first=lambda: None)
     runner.epoch = 2
     runner.train_loop.first_batch = 3
     hook.before_train_epoch(runner)
@@ -272,6 +272,49 @@ def test_a_signal_after_the_last_step_of_an_epoch(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         hook.after_train_epoch(runner)
     assert load_checkpoint(tmp_path / "last.pth")["meta"]["batch"] == 7
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_of_many_processes_a_signal_at_the_end_of_an_epoch_waits_for_nobody(tmp_path: Path, held: bool) -> None:
+    """Of its own thread, which had no time to ask the others; or of the others, which have gone."""
+    hook, runner, stop = BestAndLastHook(str(tmp_path)), Runner(), Stop()
+    runner.train_loop.first_batch = 0
+    runner.watch = SimpleNamespace(arm=lambda *_: None, stop=stop, wait_for_the_first=lambda: pytest.fail("waits"))
+    hook.before_train_epoch(runner)
+    signal.raise_signal(signal.SIGINT)
+    if held:
+        stop.hold(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        hook.after_train_epoch(runner)
+    assert load_checkpoint(tmp_path / "last.pth")["meta"]["batch"] == 7
+
+
+def test_what_is_agreed_on_holds_at_the_end_of_an_epoch(tmp_path: Path) -> None:
+    hook, runner, stop = BestAndLastHook(str(tmp_path)), Runner(val_interval=2), Stop()
+    waited: list[int] = []
+    runner.train_loop.first_batch = 0
+    runner.watch = SimpleNamespace(arm=lambda *_: None, stop=stop, wait_for_the_first=lambda: waited.append(1))
+    hook.before_train_epoch(runner)
+    signal.raise_signal(signal.SIGINT)
+    stop.hold(signal.SIGINT)
+    stop.agree([7, 8])  # another is in the next epoch already, and needs this one
+    hook.after_train_epoch(runner)
+    runner.epoch += 1
+    hook.before_train_epoch(runner)
+    hook.before_train_iter(runner, batch_idx=0)
+    with pytest.raises(KeyboardInterrupt):
+        hook.after_train_iter(runner, batch_idx=0)
+    assert waited == [1]
+
+
+def test_what_is_agreed_on_holds_in_a_validation(tmp_path: Path) -> None:
+    hook, runner, stop = BestAndLastHook(str(tmp_path)), Runner(), Stop()
+    runner.watch = SimpleNamespace(stop=stop, wait_for_the_first=lambda: None)
+    hook.before_val_iter(runner, batch_idx=0)
+    stop.hold(signal.SIGINT)
+    stop.agree([7, 7])
+    with pytest.raises(KeyboardInterrupt):
+        hook.before_val_iter(runner, batch_idx=1)
 
 
 def test_between_the_epochs_signals_act_at_once(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from torch.distributed import DistNetworkError
 
 from anomdet.engine.watch import guard as guard_module
 from anomdet.engine.watch.guard import Guard, limit
@@ -34,11 +36,21 @@ class Board:
         self.marks.append(name)
 
 
+class LostBoard(Board):
+    """It ended in between."""
+
+    def is_first(self, _: str) -> bool:
+        raise DistNetworkError("Broken pipe")
+
+    def mark(self, name: str) -> None:
+        raise DistNetworkError("Broken pipe")
+
+
 class Watch:
     """Rank 0 of two."""
 
     rank, interval_s, checkpoint = 0, 0.001, None
-    armed = has_ended = is_closing = False
+    armed = has_ended = is_closing = interrupted = False
     signal = 0
 
     def __init__(self) -> None:
@@ -46,16 +58,26 @@ class Watch:
         self.stands = (7, 2, False, "in the backward pass")
         self.stop = type("Stop", (), {"has_failed": False})
         self.wake = type("Event", (), {"set": lambda _: None})()
-        self.reports = {0: Report(0, "b", 1, step=5, depth=2), 1: Report(1, "c", 2, step=4, where="loading a batch")}
+        self.reports = {0: Report(0, "b", 1, step=5, depth=2), 1: Report(1, "c", 2, step=4, stood_s=541.0)}
         self.dead: tuple[int, ...] = ()
         self.beat = 0
+        self.codes: list[int] = []
+
+    def finish(self, code: int) -> None:
+        self.codes.append(code)
+
+    def others_ended(self) -> bool:
+        return self.has_ended
+
+    def was_interrupted(self) -> bool:
+        return self.interrupted
 
     def read(self, _: float) -> dict[int, Report]:
         self.beat += 1
         found = {}
         for rank, report in self.reports.items():
             beat = 0 if rank in self.dead else self.beat
-            found[rank] = Report(rank, report.host, 1, "", beat, report.step, report.depth, where=report.where)
+            found[rank] = replace(report, pid=1, beat=beat)
         return found
 
 
@@ -91,10 +113,15 @@ def test_one_that_is_behind_is_named_after_the_limit_only(said: list[str]) -> No
     watch = Watch()
     assert looked(watch, 530) == 0 and not said
     assert looked(watch, 541) == 1
-    assert said[0].startswith(
-        "error: rank 1 (host c, pid 1) has not moved for 9.0 min since its start: loading a batch"
-    )
-    assert watch.board.marks == ["ended"]
+    assert said[0].startswith("error: rank 1 (host c, pid 1) has not moved for 9.0 min since its start")
+    assert watch.board.marks == ["ended"] and watch.codes == [1]
+
+
+def test_it_leaves_though_the_store_ends_in_between(said: list[str]) -> None:
+    watch = Watch()
+    watch.board = LostBoard()
+    assert looked(watch, 541) == 1
+    assert said[0].startswith("error: rank 1 (host c, pid 1) has not moved")
 
 
 def test_another_has_told_it(said: list[str]) -> None:
@@ -151,3 +178,41 @@ def test_signals(said: list[str]) -> None:
     watch.has_ended = True
     with pytest.raises(Left, match="143"):
         guard._look(time.monotonic())
+
+
+def explained(watch: Any, patience_s: float = 0.0) -> str | None:
+    return Guard(watch, 600.0).explain_loss(patience_s)
+
+
+def test_a_lost_store_is_explained_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    watch: Any = Watch()
+    watch.read = lambda _: {}
+    started = time.monotonic()
+    told = explained(watch, 30.0)
+    assert told and told.startswith("the store of all processes, b:29500 on the machine of rank 0, is gone")
+    assert time.monotonic() - started < 10
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    watch.rank = 3
+    assert explained(watch, 30.0) == ""  # another process of this machine tells it
+    watch.interrupted = True
+    assert explained(watch, 30.0) is None
+    watch.has_ended = True
+    assert explained(watch, 30.0) == ""
+
+
+def test_one_that_says_goodbye_while_it_is_looked_for_was_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch()
+    gone = {1: "gone"}
+    monkeypatch.setattr(guard_module, "states", lambda reports, _: {} if reports[1].is_done else gone)
+    assert "rank 1 (host c, pid 1) ended without a word" in (explained(watch) or "")
+    read = watch.read
+
+    def read_then_done(patience_s: float) -> dict[int, Report]:
+        found = read(patience_s)
+        watch.reports[1] = replace(watch.reports[1], is_done=True)
+        return found
+
+    watch.board.marks.clear()
+    monkeypatch.setattr(watch, "read", read_then_done)
+    assert explained(watch) is None and watch.board.marks == []

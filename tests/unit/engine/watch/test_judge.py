@@ -58,14 +58,27 @@ def test_one_that_has_done_its_work_is_not_looked_for() -> None:
     ("state", "expected"),
     [
         ("behind", "rank 1 (host b, pid 101) has not moved for 9.0 min since batch 18 of epoch 2: in the forward pass"),
-        ("stopped", "rank 1 (host b, pid 101) is stopped (SIGSTOP or a debugger) and has not moved for 9.0 min since"),
+        (
+            "stopped",
+            "rank 1 (host b, pid 101) is stopped (SIGSTOP or a debugger) and has kept the others waiting for 9.0",
+        ),
         ("silent", "rank 1 (host b, pid 101) shows no sign of life"),
         ("gone", "rank 1 (host b, pid 101) ended without a word"),
     ],
 )
 def test_words(state: str, expected: str) -> None:
-    report = Report(1, "b", 101, **FORWARD)
+    report = Report(1, "b", 101, stood_s=541.0, **FORWARD)
     assert verdict([Culprit(report, state)], 540.0).startswith(expected)
+
+
+def test_the_time_is_that_of_the_one_behind() -> None:
+    """One that moves on slowly has not stood for as long as the others have waited."""
+    slow = verdict([Culprit(Report(1, "b", 101, stood_s=4.2, **FORWARD), "behind")], 540.0)
+    assert "has kept the others waiting for 9.0 min and was still moving 4 s ago; last seen at batch 18" in slow
+    hung = verdict([Culprit(Report(1, "b", 101, stood_s=400.0, **FORWARD), "behind")], 540.0)
+    assert "has not moved for 6.7 min since batch 18 of epoch 2" in hung
+    asked = verdict([Culprit(Report(1, "b", 101, stood_s=4.2, **FORWARD), "behind")])
+    assert "keeps the others waiting and was still moving 4 s ago" in asked
 
 
 def test_many_are_counted_on_one_line() -> None:

@@ -8,9 +8,11 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from anomdet.engine.watch import processes
 from anomdet.engine.watch.judge import Report
 from anomdet.engine.watch.processes import pid_space, states
 
@@ -36,3 +38,14 @@ def test_well_stopped_gone_and_elsewhere() -> None:
     assert states(reports, own) == {1: "gone"}
     done = {1: Report(1, own.host, child.pid, own.pid_space, is_done=True)}
     assert states(done, own) == {}
+
+
+def test_a_cloned_machine_of_the_same_name_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Report(0, "node", os.getpid(), pid_space())
+    other = tmp_path / "boot_id"
+    other.write_text("8a1d6d40-8f4e-4c3a-9d57-000000000000\n", encoding="ascii")
+    monkeypatch.setattr(processes, "_BOOT_ID", other)
+    assert pid_space() != own.pid_space
+    assert states({1: Report(1, "node", 2**22 + 1, pid_space())}, own) == {}  # no such pid here
+    other.unlink()
+    assert pid_space() == ""

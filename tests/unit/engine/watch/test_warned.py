@@ -5,6 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import pytest
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
 from anomdet.engine.watch.warned import Warned
 
 
@@ -62,3 +66,26 @@ def test_each_warning_once_and_with_its_ranks() -> None:
     for _ in range(3):
         own.tell(board, first)
     assert shown.lines == ["all have it", "ranks 1, 2: two have it", "rank 1: rank 1 has it", "rank 2: rank 2 has it"]
+
+
+class Counted(BaseMetric):
+    """MMEngine's, whose words these are."""
+
+    default_prefix = "own"
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        self.results.append(data_batch)
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        return {"count": len(results)}
+
+
+def test_a_process_without_a_batch_to_evaluate_warns_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, warned, board = Lines(), Warned(), Board()
+    logger: Any = logger_with(shown, warned)
+    monkeypatch.setattr(MMLogger, "get_current_instance", lambda: logger)
+    assert Counted().evaluate(0) == {"own/count": 0}
+    logger.warning("its own")
+    warned.send(board)  # type: ignore[arg-type]
+    assert len(shown.lines) == 2 and "Counted got empty" in shown.lines[0]  # which only rank 0 would show
+    assert board.left == [(0, logging.WARNING, "its own")]
