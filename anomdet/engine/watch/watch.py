@@ -16,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch.distributed import DistNetworkError
+
 from anomdet.engine.watch.board import STORE_ERRORS, Board
 from anomdet.engine.watch.guard import Guard, say
 from anomdet.engine.watch.judge import Report
@@ -59,7 +61,7 @@ class Watch:
         self.stop = Stop()
         self.warned = Warned()
         self.armed = self.is_closing = self.has_ended = False
-        self._is_interrupted = False
+        self._is_interrupted = self._is_cut = False
         self._code = self._refused = 0
         self.runner: Any = None
         self.place: tuple[int, int, str, int] = (0, 0, "", 0)
@@ -108,15 +110,18 @@ class Watch:
 
     def others_ended(self) -> bool:
         """Whether another process has told why the training ends; asks the store."""
-        with contextlib.suppress(*STORE_ERRORS):
-            self.has_ended = self.has_ended or self.board.is_marked("ended")
+        self.has_ended = self.has_ended or self._is_marked("ended")
         return self.has_ended
 
     def was_interrupted(self) -> bool:
         """Whether a signal has ended one of the processes; asks the store."""
-        with contextlib.suppress(*STORE_ERRORS):
-            self._is_interrupted = self._is_interrupted or self.board.is_marked("interrupted")
+        self._is_interrupted = self._is_interrupted or self._is_marked("interrupted")
         return self._is_interrupted
+
+    def _is_marked(self, name: str) -> bool:
+        with contextlib.suppress(*STORE_ERRORS):
+            return not self._is_cut and self.board.is_marked(name)
+        return False
 
     def read(self, patience_s: float) -> dict[int, Report]:
         """The reports of all, read by the beat, so that a store that does not answer holds up nobody else.
@@ -137,11 +142,10 @@ class Watch:
     def wait_for_the_first(self) -> None:
         """Until rank 0 has written, closed its trackers and spoken: torchrun ends it as soon as another one leaves."""
         end = time.monotonic() + _FINISHES_S
-        with contextlib.suppress(*STORE_ERRORS):
-            while self.rank and time.monotonic() < end and not self.others_ended():
-                if self.board.is_marked("finished"):
-                    return
-                time.sleep(0.05)
+        while self.rank and time.monotonic() < end and not (self._is_cut or self.others_ended()):
+            if self._is_marked("finished"):
+                return
+            time.sleep(0.05)
 
     def close(self, code: int = 0) -> None:
         """No more signs of life: the work has come to its end; called by the main thread.
@@ -165,12 +169,9 @@ class Watch:
     def _beat(self) -> None:
         while True:
             last = self.is_closing
-            try:
-                self._talk()
-                self._refused = 0
-            except STORE_ERRORS:
-                self._refused += 1
-            if self._refused >= _GIVEN_UP:
+            if not self._is_cut:
+                self._try_to_talk()
+            if self._is_cut or self._refused >= _GIVEN_UP:
                 self._answer({})
             if last:
                 with contextlib.suppress(*STORE_ERRORS):
@@ -179,8 +180,20 @@ class Watch:
             self.wake.wait(0.05 if self.stop.is_open else self.interval_s)
             self.wake.clear()
 
+    def _try_to_talk(self) -> None:
+        """A broken connection is not mended, and torch prints a stack at each further word."""
+        try:
+            self._talk()
+            self._refused = 0
+        except DistNetworkError:
+            self._is_cut = True
+        except STORE_ERRORS:
+            self._refused += 1
+
     def _part(self) -> None:
         """What the others are to know of the end; and at rank 0 the warnings that have come last."""
+        if self._is_cut:
+            return
         if self._code >= _BY_SIGNAL:
             self.board.mark("interrupted")
         if self.rank:
