@@ -246,6 +246,7 @@ def _check_device(backend: str, on_gpu: bool) -> None:
     if backend == "nccl" and not on_gpu:
         raise UserError(Problem("distributed.backend", "auto or gloo, as there is no GPU here", "'nccl'"))
     if not on_gpu:
+        os.environ.setdefault("LOCAL_RANK", "0")  # MMEngine asks for it, and picks no device by it here
         return
     gpus = torch.cuda.device_count()
     local_rank = int(os.environ.setdefault("LOCAL_RANK", str(int(os.environ.get("RANK", "0")) % gpus)))
