@@ -89,7 +89,7 @@ def write_run(folder: Path, data_dir: Path, name: str) -> Path:
             "amp_dtype": "bfloat16",
             "ema": "overrides" in given,
         },
-        "data": {"data_dir": str(data_dir), "classes": CLASSES, "image_size": 64, "num_workers": 0},
+        "data": {"data_dir": str(data_dir), "classes": CLASSES, "image_size": 96, "num_workers": 0},
         "metrics": {"score_threshold": 0.0},
         "logging": {"log_dir": str(folder / "logs"), "checkpoint_dir": str(folder / "checkpoints")},
     }

@@ -60,6 +60,9 @@ def check_splits(
 def _refused(problem: Problem | str) -> Finding:
     if isinstance(problem, str):
         return Finding("split-refused", "", 0, "settings that split the images", problem)
+    file, _, line = problem.where.rpartition(":")
+    if file and line.isdecimal():  # of a list
+        return Finding("split-refused", file, int(line), problem.expected, problem.got, problem.hint)
     return Finding("split-refused", "", 0, problem.expected, problem.got, f"{problem.hint} ({problem.where})".strip())
 
 

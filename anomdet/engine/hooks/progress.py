@@ -77,6 +77,9 @@ class ProgressHook(Hook):
             f"training {runner.model_name} for {runner.max_epochs} epochs of {len(loader)} batches of up to "
             f"{loader.batch_size} images on {device}; {len(loader.dataset)} images{_global_batch(runner)}"
         )
+        if runner._resume:
+            batch = getattr(runner.train_loop, "first_batch", 0) + 1
+            runner.logger.info(f"resumed: going on with batch {batch} of epoch {runner.epoch + 1}")
         self.started = self.spoken = time.monotonic()
         self.first_iter = runner.iter
         if sys.stdout.isatty() and runner.rank == 0:
