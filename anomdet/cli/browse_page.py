@@ -81,7 +81,8 @@ def browse_page(
     pictures = plan_pictures(columns.files)
     page = _write(folder, source, columns, pictures, notes)
     boxes, found = len(columns.labels), sum(map(len, columns.findings.values())) + len(columns.general)
-    typer.echo(f"{len(columns):,} images, {boxes:,} boxes, {found:,} finding{'' if found == 1 else 's'}; page of {page.num_bytes / 1e6:.1f} MB")
+    told = f"{found:,} finding{'' if found == 1 else 's'}"
+    typer.echo(f"{len(columns):,} images, {boxes:,} boxes, {told}; page of {page.num_bytes / 1e6:.1f} MB")
     for note in notes:
         typer.echo(f"note: {note}")
     _make_thumbnails(source.data_dir / "images", page, columns, pictures, limit)
