@@ -71,10 +71,10 @@ class Stored:
         if min(len(arrays["stamps"]) for _, arrays in folders) < _MIN_FILES_EACH:
             return self.is_intact() and all(is_unchanged(*folder) for folder in folders)
         jobs: list[tuple[Callable, tuple]] = [
-            (is_unchanged, folders[0]),
+            (lambda: self.is_intact() and is_unchanged(*folders[0]), ()),  # here, while the other process starts
             (_is_unchanged_in, (str(self.path), self.header["id"], "labels")),
         ]
-        return self.is_intact() and all(in_parallel(jobs))
+        return all(in_parallel(jobs))
 
     def is_intact(self) -> bool:
         """Whether the arrays have their checksum; the file is read, not mapped, so that no memory is held by it."""
