@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from anomdet.data.image_headers import BadImageError, Header
@@ -13,7 +12,6 @@ from anomdet.data.image_limits import check_size
 from anomdet.data.image_sizes import header_of
 
 _SPECIAL = "no regular file"
-_HAS_DIR_FD = os.open in os.supports_dir_fd
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,6 @@ class ImageCheck:
     decode: bool
     max_megapixels: float
     num_threads: int | None = None
-
-
-@contextmanager
-def open_folder(path: str) -> Iterator[int | str]:
-    """A descriptor, relative to which files are opened in fewer steps; the path where there are none."""
-    if not _HAS_DIR_FD:
-        yield path
-        return
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def read_headers(

@@ -160,7 +160,7 @@ def is_unchanged(folder: str, arrays: dict[str, NDArray]) -> bool:
     question a file is all that is asked of the system, in the order of the names, which is mostly that of the disk.
     """
     try:
-        with _opened(folder) as place:
+        with open_folder(folder) as place:
             folders = Names(arrays["folders"], arrays["folder_starts"])
             found = read_stamps(place, [name or b"." for name in folders.texts()])
             if (found[:, MODIFIED_NS:] != arrays["folder_stamps"][:, MODIFIED_NS:]).any():
@@ -175,12 +175,12 @@ def is_unchanged(folder: str, arrays: dict[str, NDArray]) -> bool:
         return False
 
 
-_HAS_DIR_FD = os.stat in os.supports_dir_fd
+_HAS_DIR_FD = {os.stat, os.open} <= os.supports_dir_fd
 
 
 @contextmanager
-def _opened(folder: str) -> Iterator[int | str]:
-    """A descriptor, relative to which files are looked at in fewer steps; the path where there are none."""
+def open_folder(folder: str) -> Iterator[int | str]:
+    """A descriptor, relative to which files are reached in fewer steps; the path where there are none."""
     if not _HAS_DIR_FD:
         yield folder
         return

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.boxes import area_xyxy, clip_xyxy
-from anomdet.data.image_batches import ImageCheck, open_folder, read_headers
+from anomdet.data.image_batches import ImageCheck, read_headers
 from anomdet.data.image_headers import BadImageError
 from anomdet.data.label_batches import Boxes, read_ordinary
 from anomdet.data.labels import LabelFile, parse_label_file
+from anomdet.data.listing import open_folder
 from anomdet.errors import Problem
 
 _BLOCK = 16_384  # images whose label texts are held at a time

@@ -14,9 +14,10 @@ import numpy as np
 from anomdet.data.check.findings import Finding
 from anomdet.data.check.lines import LabelFacts, ReadLabels, read_labels
 from anomdet.data.check.table import Rows, concatenate_rows
-from anomdet.data.image_batches import ImageCheck, open_folder, read_headers
+from anomdet.data.image_batches import ImageCheck, read_headers
 from anomdet.data.image_headers import BadImageError, Header
 from anomdet.data.label_batches import parse_ordinary, read_bytes
+from anomdet.data.listing import open_folder
 from anomdet.data.workers import in_parallel, num_cores, share_out
 
 _MIN_SHARE = 8000  # entries for which another process is worth its start

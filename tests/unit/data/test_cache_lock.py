@@ -38,8 +38,12 @@ def test_without_locks_each_works_for_itself(tmp_path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    entered = []
     with locked(tmp_path / "a", "a thing"), locked(None, "nothing"):
-        pass
+        entered.append("both")
+    with locked(tmp_path / "a", "a thing"):
+        entered.append("again")
+    assert entered == ["both", "again"]
 
 
 @pytest.fixture
