@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_LESS_MEMORY = "lower training.batch_size or data.image_size, or choose a smaller model"
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -47,3 +49,26 @@ class UserError(Exception):
         lines = [str(problem) for problem in self.problems]
         title = self.title or (f"{len(lines)} problems:" if len(lines) > 1 else "")
         return "\n".join([title, *(f"  {line}" for line in lines)]) if title else lines[0]
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: a batch system wants the machine back."""
+
+
+def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The Ctrl-C or SIGTERM behind an error: some libraries catch it and raise an error of their own instead."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def machine_limit(error: BaseException) -> str:
+    """What to do about an error that comes from too little memory; empty for any other error."""
+    text = str(error)
+    if type(error).__name__ == "OutOfMemoryError":
+        return f"the GPU's memory is full; {_LESS_MEMORY}"
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:
+        return f"the memory is full; {_LESS_MEMORY}"
+    if isinstance(error, RuntimeError) and "DataLoader worker" in text:
+        return f"a process that loads images died, mostly for want of memory; lower data.num_workers, {_LESS_MEMORY}"
+    return ""

@@ -30,8 +30,8 @@ def _node(name: str, parent: Registry, *locations: str) -> Registry:
 
 
 DATASETS = _node("dataset", ROOT_DATASETS, "data.dataset")
-TRANSFORMS = _node("transform", ROOT_TRANSFORMS, "data.load_image", "data.augment", "data.resize", "data.pack")
-DATA_SAMPLERS = _node("data sampler", ROOT_DATA_SAMPLERS, "data.sampler", "data.whole_batches")
+TRANSFORMS = _node("transform", ROOT_TRANSFORMS, "data.pipeline.steps", "data.pipeline.augment")
+DATA_SAMPLERS = _node("data sampler", ROOT_DATA_SAMPLERS, "data.sampling.sampler", "data.sampling.whole_batches")
 MODELS = _node("model", ROOT_MODELS, "models")
 METRICS = _node("metric", ROOT_METRICS, "evaluation.metric")
 HOOKS = _node("hook", ROOT_HOOKS, "engine.hooks")

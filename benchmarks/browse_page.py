@@ -27,10 +27,10 @@ from PIL import Image, ImageOps
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from anomdet.cli.browse_page import browse_page
-from anomdet.data.browse.thumbnails import THUMB_PX, make_pictures, plan_pictures
-from anomdet.data.check.run import Rules, check_data
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
+from anomdet.quality.browse.thumbnails import THUMB_PX, make_pictures, plan_pictures
+from anomdet.quality.check.check import Rules, check_data
+from anomdet.workflows.browse_page import browse_page
 
 SWITCHES = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 CLASSES = "data.classes={1: a, 2: b, 3: c, 4: d, 5: e, 6: f}"

@@ -26,10 +26,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from anomdet.data.check import read
-from anomdet.data.check.run import Rules, check_data
-from anomdet.data.check.show import show_text
-from anomdet.data.workers import num_cores
+from anomdet.data.index.parallel import num_cores
+from anomdet.quality.check import read
+from anomdet.quality.check.check import Rules, check_data
+from anomdet.quality.check.text_format import show_text
 
 NUM_IMAGES = 16
 PER_FOLDER = 10_000  # a disk allows only so many links to one file

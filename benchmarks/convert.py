@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from anomdet.data.convert.formats import FORMATS
-from anomdet.data.convert.run import Job, convert
 from anomdet.data.labels import parse_labels
+from anomdet.formats.convert import Job, convert
+from anomdet.formats.formats import FORMATS
 
 
 def draw(folder: Path, count: int) -> Path:

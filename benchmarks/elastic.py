@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
 
 ROOT = Path(__file__).parents[1]
 

@@ -19,12 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from anomdet.cli.health import plan_of
 from anomdet.config.schema import Settings
-from anomdet.data.check.run import Rules, check_data
-from anomdet.data.decode import read_image
-from anomdet.data.health.report import measure_health
+from anomdet.data.images.decode import read_image
+from anomdet.quality.check.check import Rules, check_data
+from anomdet.quality.health.report import measure_health
 from anomdet.report.health_page import write_health_page
+from anomdet.workflows.health_report import plan_of
 from benchmarks.check import make_data
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
 from benchmarks.elastic import ROOT, weights_hash
 from benchmarks.namespaces import Network, unavailable
 

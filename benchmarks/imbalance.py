@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from anomdet.cli.evaluate import evaluate
-from anomdet.cli.train import train
 from anomdet.config.shipped import configs_dir
-from anomdet.data.index import scan
+from anomdet.data.index.scan import scan
+from anomdet.workflows.evaluate import evaluate
+from anomdet.workflows.train import train
 
 NAMES = {1: "open", 2: "short", 3: "mousebite", 4: "spur", 5: "copper", 6: "pin-hole"}
 METHODS = ("none", "balanced_sampler")

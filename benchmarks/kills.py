@@ -24,7 +24,7 @@ from typing import Any
 import torch
 import yaml
 
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
 from anomdet.engine.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[1]

@@ -128,7 +128,7 @@ def measured(work) -> dict[str, float]:
 
 def measure_scan(folder: Path) -> dict[str, float]:
     """Ours: one scan."""
-    from anomdet.data.index import scan
+    from anomdet.data.index.scan import scan
 
     return measured(lambda: scan(folder).records)
 
@@ -136,8 +136,8 @@ def measure_scan(folder: Path) -> dict[str, float]:
 def open_data_sets(folder: Path) -> list:
     """What a training opens: three data sets and the balanced sampler."""
     from anomdet.data.dataset import TextLabelDataset
-    from anomdet.data.one_look import one_look
-    from anomdet.data.sampler import BalancedSampler
+    from anomdet.data.index.scan_once import one_look
+    from anomdet.data.sampling.sampler import BalancedSampler
 
     with one_look():
         sets = [TextLabelDataset(str(folder), split) for split in ("train", "val", "test")]
@@ -146,11 +146,11 @@ def open_data_sets(folder: Path) -> list:
 
 def load_libraries() -> None:
     """All that a training imports."""
-    from anomdet.cli.prepare import load_libraries
+    from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
     import anomdet.data.dataset
-    import anomdet.data.sampler  # noqa: F401
+    import anomdet.data.sampling.sampler  # noqa: F401
 
 
 def measure_data_sets(folder: Path) -> dict[str, float]:

@@ -24,15 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anomdet.data.index import scan
-from anomdet.data.leaks import audit as audit_module
-from anomdet.data.leaks.across import find_leaks
-from anomdet.data.leaks.audit import Audit, audit_images
-from anomdet.data.leaks.hashes import hash_files, read_thumbnail
-from anomdet.data.leaks.kinds import MAX_DISTANCE
-from anomdet.data.leaks.likeness import MIN_LIKENESS, likeness_of_pairs
-from anomdet.data.leaks.pairs import near_pairs
-from anomdet.data.splits import SplitRule, make_splits
+from anomdet.data.index.scan import scan
+from anomdet.data.near_duplicates import audit as audit_module
+from anomdet.data.near_duplicates.across import find_leaks
+from anomdet.data.near_duplicates.audit import Audit, audit_images
+from anomdet.data.near_duplicates.hashes import hash_files, read_thumbnail
+from anomdet.data.near_duplicates.kinds import MAX_DISTANCE
+from anomdet.data.near_duplicates.likeness import MIN_LIKENESS, likeness_of_pairs
+from anomdet.data.near_duplicates.pairs import near_pairs
+from anomdet.data.splits.make import SplitRule, make_splits
 
 Bits = NDArray[np.bool_]
 DISTANCES = {8: (0, 2, 4, 6, 8, 10, 12), 16: (0, 8, 16, 24, 32, 40, 48, 56, 64, 72)}

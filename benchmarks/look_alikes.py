@@ -26,12 +26,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data import synth_parts
-from anomdet.data.leaks import audit as audit_module
-from anomdet.data.leaks.audit import Audit, audit_images
-from anomdet.data.leaks.hashes import Hashes
-from anomdet.data.leaks.kinds import MAX_DISTANCE, near_candidates
-from anomdet.data.leaks.pairs import NearPairs, near_pairs
+from anomdet.data.near_duplicates import audit as audit_module
+from anomdet.data.near_duplicates.audit import Audit, audit_images
+from anomdet.data.near_duplicates.hashes import Hashes
+from anomdet.data.near_duplicates.kinds import MAX_DISTANCE, near_candidates
+from anomdet.data.near_duplicates.pairs import NearPairs, near_pairs
+from anomdet.data.synth import parts as synth_parts
 
 Floats = NDArray[np.float32]
 HEIGHT, WIDTH = 360, 480

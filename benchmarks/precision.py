@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from anomdet.cli.prepare import load_libraries
+from anomdet.workflows.libraries import load_libraries
 
 VARIANTS = {
     "float32": (torch.float32, False),

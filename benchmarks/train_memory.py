@@ -24,7 +24,7 @@ import numpy as np
 
 from anomdet.config.load import load_settings
 from anomdet.config.translate import to_mmengine
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NUM_STEPS = 2  # the second has the optimizer's state too

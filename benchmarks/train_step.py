@@ -19,10 +19,12 @@ from typing import Any
 
 import torch
 
-from anomdet.cli.prepare import build_runner, complete, for_machine, load_libraries
-from anomdet.cli.run_config import load_run
 from anomdet.config.shipped import configs_dir
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
+from anomdet.workflows.build import build_runner, complete
+from anomdet.workflows.fit_machine import for_machine
+from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.run_config import load_run
 
 SKIPPED = 4  # the first steps of an epoch find prefetched batches waiting
 

@@ -1,6 +1,6 @@
 """MMDetection's tools/browse_dataset.py over AnomDet; see --help."""
 
-from anomdet.cli.mmdet_manners import browse_dataset
+from anomdet.cli.mmdet_tools import browse_dataset
 
 if __name__ == "__main__":
     browse_dataset()

@@ -1,6 +1,6 @@
 """MMDetection's tools/train.py over AnomDet; see --help."""
 
-from anomdet.cli.mmdet_manners import train
+from anomdet.cli.mmdet_tools import train
 
 if __name__ == "__main__":
     train()

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from anomdet.cli.ranks import is_main_process
+from anomdet.ranks import is_main_process
 
 app = typer.Typer(
     name="anomdet",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from anomdet.cli.app import Debug, Out, Overrides, app, name_files
 
+if TYPE_CHECKING:
+    from anomdet.formats.convert import Converted
+
+_MAX_NOTES = 20
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
 
 
@@ -31,8 +35,8 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
 
     Ends with 0 if nothing is, with 1 if there are errors, with 2 if it could not look.
     """
-    from anomdet.cli.check import Manner
-    from anomdet.cli.check import check as run
+    from anomdet.workflows.check import Manner
+    from anomdet.workflows.check import check as run
 
     manner = Manner(style, strict, everything, decode, leaks, report)
     told = run(config, overrides or (), data=data, manner=manner, fix=fix, out=out)
@@ -62,7 +66,7 @@ def browse(
     Draws training images, augmented; or, with --page, writes a local page that filters all images by class, size,
     split and finding.
     """
-    from anomdet.cli.browse import browse_command
+    from anomdet.workflows.browse import browse_command
 
     name_files(browse_command(config, overrides or (), page=page, data=data, out=out, limit=limit))
 
@@ -79,7 +83,7 @@ def init(
 
     Every key with its meaning; where the data or the machine decided, why. What KEY=VALUE says is not chosen.
     """
-    from anomdet.cli.init import init as run
+    from anomdet.workflows.init import init as run
 
     done = run(data_dir, overrides or (), out=out, device=device)
     typer.echo(done.text)
@@ -105,9 +109,33 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
 
     SRC is not changed; images are hard-linked or copied into OUT. What the other format cannot hold is told.
     """
-    from anomdet.cli.convert import Job, summary
-    from anomdet.cli.convert import convert as run
+    from anomdet.formats.convert import Job
+    from anomdet.formats.convert import convert as run
 
     done = run(Job(src, from_format, to_format, out, images, classes, not no_images))
-    typer.echo(summary(done))
+    typer.echo(_summary(done))
     name_files(done.written)
+
+
+def _summary(done: Converted) -> str:
+    """What was converted, what did not go along, and the settings that fit the output."""
+    from anomdet.formats.convert import NOTES_FILE
+
+    names = {
+        number: f"{number}" if name == str(number) else f"{number} ({name})" for number, name in done.names.items()
+    }
+    objects = ", ".join(f"{names[number]}: {count}" for number, count in done.objects.items())
+    lines = [
+        f"{done.num_images} images, {done.num_normal} of them normal; {sum(done.objects.values())} objects"
+        + (f" by class: {objects}" if objects else "")
+    ]
+    if done.num_linked or done.num_copied:
+        lines.append(f"image files: {done.num_linked} hard-linked, {done.num_copied} copied")
+    if done.notes:
+        lines.append("not carried over as it was:")
+        lines += [f"  {note}" for note in done.notes[:_MAX_NOTES]]
+    if len(done.notes) > _MAX_NOTES:
+        lines.append(f"  and {len(done.notes) - _MAX_NOTES} more in {NOTES_FILE}")
+    if done.settings:
+        lines += ["for the settings:", *(f"  {line}" for line in done.settings.splitlines())]
+    return "\n".join(lines)

@@ -15,16 +15,11 @@ from typing import Any
 
 import typer
 
-from anomdet.cli.peers import leave, own_words
-from anomdet.errors import Problem, UserError
+from anomdet.engine.distributed.last_words import leave, own_words
+from anomdet.errors import Problem, Terminated, UserError, interruption, machine_limit
 
-_LESS_MEMORY = "lower training.batch_size or data.image_size, or choose a smaller model"
 _REINSTALL_CV2 = "pip install --force-reinstall --no-deps opencv-python-headless"
 _REINSTALL = "pip install -r requirements.txt"
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: a batch system wants the machine back."""
 
 
 def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: bool) -> int:
@@ -33,7 +28,7 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
     Returns:
         The exit code: 0 done, 2 bad input, 130 interrupted, 143 terminated, 1 the machine's limits or the unforeseen.
     """
-    from anomdet.data.one_look import one_look
+    from anomdet.data.index.scan_once import one_look
 
     try:
         with _sigterm_raises(), one_look():
@@ -67,7 +62,7 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, i
     if isinstance(error, UserError):
         return f"error: {_own_words(str(error))}", error.exit_code
     if isinstance(error, typer.BadParameter.__mro__[1]):  # the base of all usage errors, under a private name
-        from anomdet.cli.usage import usage_problem
+        from anomdet.cli.usage_errors import usage_problem
 
         return f"error: {usage_problem(error, arguments)}", 2
     limit = machine_limit(error)
@@ -79,25 +74,6 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, i
         return f"error: {_bad_file(error)}", 2
     first_line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     return f"unforeseen error: {first_line}\nrun again with --debug for the traceback", 1
-
-
-def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
-    """The Ctrl-C or SIGTERM behind an error: some libraries catch it and raise an error of their own instead."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error
-
-
-def machine_limit(error: BaseException) -> str:
-    """What to do about an error that comes from too little memory; empty for any other error."""
-    text = str(error)
-    if type(error).__name__ == "OutOfMemoryError":
-        return f"the GPU's memory is full; {_LESS_MEMORY}"
-    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:
-        return f"the memory is full; {_LESS_MEMORY}"
-    if isinstance(error, RuntimeError) and "DataLoader worker" in text:
-        return f"a process that loads images died, mostly for want of memory; lower data.num_workers, {_LESS_MEMORY}"
-    return ""
 
 
 def _own_words(text: str) -> str:
@@ -147,11 +123,3 @@ def _sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def user_built(where: str, error: Exception) -> UserError:
-    """The error of a config that MMDetection cannot build or run, in the words of the library."""
-    said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    said = " ".join(next(iter(said.strip().splitlines()), "").split()).split(". Please check")[0]
-    got = f"{type(error).__name__}: {said}"
-    return UserError(Problem(where, "what MMDetection can build and run", got, "--debug shows where it failed"))

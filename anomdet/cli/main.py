@@ -12,7 +12,7 @@ import typer
 from anomdet.cli import data_commands  # noqa: F401 - adds its commands to the application
 from anomdet.cli.app import Checkpoint, Config, Debug, Limit, Out, Overrides, Split, app, name_files
 from anomdet.cli.failures import run_command
-from anomdet.cli.ranks import without_local_rank
+from anomdet.ranks import without_local_rank
 
 
 @app.command(epilog="Example: anomdet train -c configs/default.yaml training.epochs=3 data.data_dir=/data/x")
@@ -23,7 +23,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a detector."""
-    from anomdet.cli.train import train as run
+    from anomdet.workflows.train import train as run
 
     name_files(run(config, overrides or (), resume=resume))
 
@@ -49,14 +49,14 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     Or any detector's results, from COCO files: --predictions and --ground-truth, with --val-predictions and
     --val-ground-truth to choose the score threshold on.
     """
-    from anomdet.cli.evaluate_files import Files, evaluate_files
+    from anomdet.workflows.evaluate_files import Files, evaluate_files
 
     files = Files(ground_truth, predictions, val_ground_truth, val_predictions, images)
     if files.given:
         result = evaluate_files(files, config, overrides or (), out=out)
     else:
-        from anomdet.cli.evaluate import evaluate as run
         from anomdet.errors import Problem, UserError
+        from anomdet.workflows.evaluate import evaluate as run
 
         if config is None:
             hint = "or --predictions and --ground-truth; see: anomdet evaluate --help"
@@ -80,7 +80,7 @@ def compare(
 
     Both are measured on the same resampled parts.
     """
-    from anomdet.cli.compare import compare as run
+    from anomdet.workflows.compare import compare as run
 
     result = run(first, second, num_resamples=resamples, confidence=confidence, out=out)
     typer.echo(result.text)
@@ -99,7 +99,7 @@ def visualize(
     debug: Debug = False,
 ) -> None:
     """Draw truth and predictions side by side."""
-    from anomdet.cli.visualize import visualize as run
+    from anomdet.workflows.visualize import visualize as run
 
     name_files(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, limit=limit))
 
@@ -137,7 +137,7 @@ def demo(
 
     Draws parts with defects, trains on them, evaluates, draws the results: on a CPU, in minutes.
     """
-    from anomdet.cli.demo import demo as run
+    from anomdet.workflows.demo import demo as run
 
     name_files(run(out))
 

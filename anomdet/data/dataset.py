@@ -11,13 +11,14 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from anomdet.data.draw import Draw, global_streams
-from anomdet.data.image_limits import MAX_IMAGE_MEGAPIXELS
-from anomdet.data.index import DataIndex, scan
-from anomdet.data.mmdet_bases import BaseDetDataset
-from anomdet.data.split_files import SPLITS, split_hash
-from anomdet.data.splits import as_split_rule, make_splits
+from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS
+from anomdet.data.index.scan import DataIndex, scan
+from anomdet.data.pipeline.mmdet_bases import BaseDetDataset
+from anomdet.data.sampling.draw import Draw, global_streams
+from anomdet.data.splits.lists import split_hash
+from anomdet.data.splits.make import as_split_rule, make_splits
 from anomdet.errors import Problem, UserError
+from anomdet.layout import SPLITS
 from anomdet.registry import DATASETS
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; RGB.
@@ -36,7 +37,7 @@ class TextLabelDataset(BaseDetDataset):
         split: train, val or test.
         ratios: of the three splits.
         split_files: split name to list file, in place of the ratios.
-        split_rule: the other arguments of :class:`anomdet.data.splits.SplitRule`.
+        split_rule: the other arguments of :class:`anomdet.data.splits.make.SplitRule`.
         classes: class number to name; a mapping or pairs, since a config file may turn the keys into text.
         missing_labels: error, normal or skip.
         verify_images: header or decode.

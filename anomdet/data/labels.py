@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.atomic import write_text
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem
+from anomdet.outputs import write_text
 
 LINE_FORMAT = "class_num x_corner y_corner width height"
 INTEGER = r"[+-]?[0-9]{1,18}"

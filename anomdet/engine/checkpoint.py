@@ -14,9 +14,9 @@ from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals,
 from torch import nn
 
 import anomdet
-from anomdet.atomic import atomic_write
-from anomdet.engine.elastic import draws_done, images_a_step
+from anomdet.engine.distributed.elastic import draws_done, images_a_step
 from anomdet.errors import Problem, UserError
+from anomdet.outputs import atomic_write
 
 _DAMAGED = "a file of another kind or a damaged one"
 

@@ -21,15 +21,16 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compr
 from torch.utils.data import DataLoader
 
 import anomdet
-from anomdet.engine.agreement import agree, checksum
-from anomdet.engine.buckets import settle_buckets
 from anomdet.engine.checkpoint import load_checkpoint, load_weights, use_safe_loading
-from anomdet.engine.elastic import fit_to_processes
-from anomdet.engine.shared_averages import share_averages
-from anomdet.engine.watch.warned import collect_warnings
-from anomdet.engine.watch.watch import Watch, watch
-from anomdet.engine.workers import outlive_sigterm
+from anomdet.engine.distributed.agreement import agree, checksum
+from anomdet.engine.distributed.buckets import settle_buckets
+from anomdet.engine.distributed.collected_warnings import collect_warnings
+from anomdet.engine.distributed.elastic import fit_to_processes
+from anomdet.engine.distributed.loader_signals import outlive_sigterm
+from anomdet.engine.distributed.shared_averages import share_averages
+from anomdet.engine.distributed.watch import Watch, watch
 from anomdet.errors import UserError
+from anomdet.layout import TRAINING_LOG
 from anomdet.registry import RUNNERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
@@ -123,7 +124,7 @@ class InspectionRunner(Runner):
         logger.handlers.clear()
         logger.setLevel(level)  # so that a line nobody reads is not even put together
         handlers: list[logging.Handler] = [_Console()]
-        name = self.cfg.get("log_name", "training.log")
+        name = self.cfg.get("log_name", TRAINING_LOG)
         if self.rank == 0:
             # Lines of a log that is opened later wait for it.
             handlers.append(self._log_file(name) if name else _Waiting(10_000, logging.CRITICAL + 1))

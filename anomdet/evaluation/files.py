@@ -6,21 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from anomdet.atomic import write_text
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.coco_json import results_from_coco, to_coco
 from anomdet.evaluation.details import details
 from anomdet.evaluation.results import Results
 from anomdet.evaluation.summary import Measured
 from anomdet.evaluation.tables import metrics_csv, per_image_csv
-
-GROUND_TRUTH = "ground_truth.json"
-PREDICTIONS = "predictions.json"
-METRICS = "metrics.json"
-DETAILS = "details.json"
-METRICS_CSV = "metrics.csv"
-PER_IMAGE_CSV = "per_image.csv"
-NAMES = (GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS, METRICS_CSV, PER_IMAGE_CSV)
+from anomdet.layout import DETAILS, GROUND_TRUTH, METRICS, METRICS_CSV, PER_IMAGE_CSV, PREDICTIONS
+from anomdet.outputs import write_text
 
 
 def write_json(path: Path, content: Any, *, indent: int | None = None) -> None:

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from anomdet.atomic import write_text
+from anomdet.outputs import write_text
 from anomdet.report.browse_folder import DATA, PAGE, PARTIAL, claim, remove_data, remove_other_data
 
 _STYLES = ("report.css", "browse.css")
@@ -47,7 +47,7 @@ def write_page(folder: Path, index: Mapping[str, Any], parts: Iterable[Mapping[s
 
     Args:
         folder: for the page; it is there, see :func:`anomdet.report.browse_folder.check_folder`.
-        index: JSON of all images, see :func:`anomdet.data.browse.compact.to_index`, and ``title``, ``images_url``,
+        index: JSON of all images, see :func:`anomdet.quality.browse.compact.to_index`, and ``title``, ``images_url``,
             ``notes`` and ``train_hw``; each class has its ``color`` and ``ink`` as #rrggbb.
         parts: JSON of a few hundred images each.
 

@@ -6,8 +6,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from anomdet.atomic import write_text
 from anomdet.errors import Problem, UserError
+from anomdet.outputs import write_text
 
 PAGE, DATA, THUMBS = "index.html", "data", "thumbs"
 PARTIAL = ".partial"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anomdet.layout import SPLITS
 from anomdet.report.cells import DASH, Cell, Column, Row, Table, count, percent, words
 
 Health = Mapping[str, Any]
-SPLITS = ("train", "val", "test")
 NO_BOXES = "there are no objects"
 ODD = {"blank": "blank", "dark": "dark", "bright": "bright"}
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from anomdet.atomic import write_text
+from anomdet.outputs import write_text
 from anomdet.report.traces import Chart
 
 MAX_BYTES = 9_900_000  # a page stays below 10 MB

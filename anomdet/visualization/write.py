@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 
-from anomdet.atomic import atomic_write
 from anomdet.errors import Problem, UserError
+from anomdet.outputs import atomic_write
 from anomdet.visualization.draw import Image
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from anomdet.engine.buckets import settle_buckets
+from anomdet.engine.distributed.buckets import settle_buckets
 
 
 class Crossed(nn.Module):

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from anomdet.cli.main import main
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
 
 ROOT = Path(__file__).parents[2]
 CLASSES = {1: "scratch", 2: "dent", 3: "stain", 4: "hole"}

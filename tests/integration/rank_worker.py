@@ -15,9 +15,9 @@ import torch.distributed as dist
 from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
-from anomdet.cli.ranks import num_processes
 from anomdet.config.schema import FIXED_BACKBONES
-from anomdet.engine.shared_averages import share_averages
+from anomdet.engine.distributed.shared_averages import share_averages
+from anomdet.ranks import num_processes
 
 # Many more in the first image; enough for every head to count more than one positive, below which they round up.
 BOXES = [
@@ -100,7 +100,7 @@ def steps(preset: str, rank: int, world: int) -> dict[str, torch.Tensor]:
 def main() -> None:
     """Do the work for each preset; the first process saves what came out."""
     work, out, *names = sys.argv[1:]
-    from anomdet.cli.prepare import load_libraries
+    from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
     torch.set_num_threads(1)

@@ -26,9 +26,10 @@ import pytest
 import torch
 import yaml
 
-from anomdet.cli import mmdet_manners, train
+from anomdet.cli import mmdet_tools as mmdet_manners
 from anomdet.cli.main import main
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
+from anomdet.workflows import train
 
 RUN = """\
 model: {name: rtmdet_tiny, pretrained: false}

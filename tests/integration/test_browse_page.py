@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from anomdet.cli.browse_page import browse_page
+from anomdet.workflows.browse_page import browse_page
 from tests.integration.conftest import ROOT, run_command
 from tests.integration.test_report_page import CHROMEDRIVER, CHROMIUM, COLORS, browser  # noqa: F401 (a fixture)
 from tests.unit.report.test_figures import contrast

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
 from tests.integration.conftest import run_command
 
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from anomdet.cli.main import main
-from anomdet.data.index import scan
-from anomdet.data.synth import generate
+from anomdet.data.index.scan import scan
+from anomdet.data.synth.generate import generate
 from tests.integration.conftest import ROOT, run_command
 
 Capture = pytest.CaptureFixture[str]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from anomdet.data.split_files import SPLITS
-from anomdet.data.synth import generate
+from anomdet.data.splits.lists import SPLITS
+from anomdet.data.synth.generate import generate
 from anomdet.engine.checkpoint import load_checkpoint
 from tests.integration.conftest import ROOT, Trained, named_files, run_command, write_settings
 

@@ -12,8 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from anomdet.cli.check import Manner, check
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
+from anomdet.workflows.check import Manner, check
 from tests.integration.conftest import ROOT, run_command
 from tests.integration.test_check import write_config
 from tests.integration.test_report_page import COLORS, browser, load, pytestmark  # noqa: F401 (fixtures)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anomdet.config.load import load_settings
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
 from tests.integration.conftest import run_command
 
 

@@ -14,13 +14,13 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 
-from anomdet.cli.prepare import complete
 from anomdet.config import presets
 from anomdet.config.load import load_settings
 from anomdet.config.preset_names import PRESETS
 from anomdet.config.translate import to_mmengine
 from anomdet.engine.loops import predict_with_loss
 from anomdet.registry import MODELS
+from anomdet.workflows.build import complete
 
 ROOT = Path(__file__).parents[2]
 

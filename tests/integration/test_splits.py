@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from anomdet.data.split_files import SPLITS
-from anomdet.data.synth import generate
+from anomdet.data.splits.lists import SPLITS
+from anomdet.data.synth.generate import generate
 from anomdet.engine.checkpoint import load_checkpoint
 from tests.integration.conftest import run_command, write_settings
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
-from anomdet.cli.train import _resume_command
 from anomdet.config.load import load_settings
 from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
+from anomdet.workflows.train import _resume_command
 from tests.integration.conftest import (
     ROOT,
     Trained,

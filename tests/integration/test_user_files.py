@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from anomdet.data.synth import generate
+from anomdet.data.synth.generate import generate
 from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.engine.mixed_precision import MixedPrecision
 from tests.integration.conftest import CLASSES, ROOT, named_files, run_command

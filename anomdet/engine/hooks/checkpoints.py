@@ -10,14 +10,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from anomdet.engine.checkpoint import Progress, collect_checkpoint, save_atomically
-from anomdet.engine.hooks.epochs import ends_with_validation
-from anomdet.engine.hooks.monitor import is_better, worst
+from anomdet.engine.distributed.watch import Watch
+from anomdet.engine.hooks.monitor import ends_with_validation, is_better, worst
 from anomdet.engine.hooks.signals import Signals
-from anomdet.engine.watch.watch import Watch
+from anomdet.layout import BEST, LAST
 from anomdet.registry import HOOKS
 
-BEST_NAME = "best_model.pth"
-LAST_NAME = "last.pth"
 _SAME_SIGNAL_S = 2.0
 
 
@@ -49,14 +47,14 @@ class BestAndLastHook(Hook):
     def before_train(self, runner: Runner) -> None:
         self.out_dir.mkdir(parents=True, exist_ok=True)
         if runner.rank == 0:  # what a kill in the middle of a write left behind
-            for path in (*self.out_dir.glob(f".{BEST_NAME}.*"), *self.out_dir.glob(f".{LAST_NAME}.*")):
+            for path in (*self.out_dir.glob(f".{BEST}.*"), *self.out_dir.glob(f".{LAST}.*")):
                 path.unlink(missing_ok=True)
 
     def before_train_epoch(self, runner: Runner) -> None:
         watch = _watch(runner)
         if watch is not None:
             self.signals.is_silent, self.signals.pause_s = True, _SAME_SIGNAL_S
-            watch.checkpoint = self.out_dir / LAST_NAME
+            watch.checkpoint = self.out_dir / LAST
             accumulated = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
             first = runner.train_loop.first_batch
             watch.arm(_step(runner, first) - 1, len(runner.train_dataloader) - first, accumulated)
@@ -78,7 +76,7 @@ class BestAndLastHook(Hook):
             return
         if watch is None or not watch.stop.has_failed:
             # The loop counts the iteration only after this hook.
-            self._save(runner, LAST_NAME, Progress(epoch=runner.epoch, batch=batch_idx + 1, iter=runner.iter + 1))
+            self._save(runner, LAST, Progress(epoch=runner.epoch, batch=batch_idx + 1, iter=runner.iter + 1))
         self._leave(watch)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -87,7 +85,7 @@ class BestAndLastHook(Hook):
             progress = Progress(epoch=runner.epoch, batch=num_batches, iter=runner.iter)
         else:
             progress = Progress(epoch=runner.epoch + 1, batch=0, iter=runner.iter)
-        self._save(runner, LAST_NAME, progress)
+        self._save(runner, LAST, progress)
         is_over = is_agreed = False
         if watch is not None:
             watch.armed = False
@@ -109,8 +107,8 @@ class BestAndLastHook(Hook):
         if is_better(self.monitor, score, self.best_score) or self.best_epoch == 0:
             self.best_score = worst(self.monitor) if math.isnan(score) else score
             self.best_epoch = runner.epoch
-            self._save(runner, BEST_NAME, progress, for_resume=False, operating_point=_operating_point(runner))
-        self._save(runner, LAST_NAME, progress, operating_point=_operating_point(runner))
+            self._save(runner, BEST, progress, for_resume=False, operating_point=_operating_point(runner))
+        self._save(runner, LAST, progress, operating_point=_operating_point(runner))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         meta = checkpoint.get("meta", {})
@@ -148,7 +146,7 @@ class BestAndLastHook(Hook):
         if operating_point is not None:
             checkpoint["meta"]["operating_point"] = operating_point
         save_atomically(checkpoint, self.out_dir / name)
-        if name == LAST_NAME:
+        if name == LAST:
             self.last = progress
 
 

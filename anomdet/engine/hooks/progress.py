@@ -12,8 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from anomdet.engine.hooks.epochs import ends_with_validation
-from anomdet.engine.hooks.monitor import is_better, worst
+from anomdet.engine.hooks.monitor import ends_with_validation, is_better, worst
 from anomdet.registry import HOOKS
 
 _OWN = ("mAP", "AR_", "val_", "mean_iou")

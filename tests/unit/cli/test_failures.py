@@ -11,9 +11,10 @@ from datetime import timedelta
 
 import pytest
 
-from anomdet.cli import ranks
-from anomdet.cli.failures import Terminated, explain, run_command, user_built
-from anomdet.errors import UserError
+from anomdet import ranks
+from anomdet.cli.failures import explain, run_command
+from anomdet.errors import Terminated, UserError
+from anomdet.workflows.config_errors import user_built
 
 
 class OutOfMemoryError(RuntimeError):

@@ -14,8 +14,8 @@ from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
 from anomdet.data.dataset import TextLabelDataset, class_names
-from anomdet.data.draw import Draw
-from anomdet.data.pack import PackInspectionInputs
+from anomdet.data.pipeline.steps import PackInspectionInputs
+from anomdet.data.sampling.draw import Draw
 from anomdet.errors import UserError
 
 META_KEYS = ("img_id", "file_name", "ori_shape", "img_shape", "scale_factor", "instances", "flip")

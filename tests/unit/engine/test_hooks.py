@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from anomdet.engine.checkpoint import load_checkpoint
+from anomdet.engine.distributed.stop import Stop
 from anomdet.engine.hooks import BestAndLastHook, EarlyStopping, IterationSeedHook
 from anomdet.engine.hooks.progress import readable_time
-from anomdet.engine.watch.stop import Stop
 
 NAN = math.nan
 

@@ -7,9 +7,10 @@ import stat
 import pytest
 
 from anomdet.errors import UserError
-from anomdet.evaluation.files import NAMES, read_metrics, read_results, write_json, write_measured, write_results
+from anomdet.evaluation.files import read_metrics, read_results, write_json, write_measured, write_results
 from anomdet.evaluation.operating_point import fixed
 from anomdet.evaluation.summary import measure
+from anomdet.layout import RESULT_FILES
 from tests.unit.evaluation.cases import Case, draw_case, results_of
 
 
@@ -24,8 +25,8 @@ def written(tmp_path):
 
 
 def test_the_files(written):
-    assert {path.name for path in written.iterdir()} == set(NAMES), "no more, no less, no temporary file"
-    for name in NAMES:
+    assert {path.name for path in written.iterdir()} == set(RESULT_FILES), "no more, no less, no temporary file"
+    for name in RESULT_FILES:
         text = (written / name).read_text(encoding="utf-8")
         assert text.endswith("\n")
         if name.endswith(".json"):

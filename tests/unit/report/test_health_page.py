@@ -9,10 +9,10 @@ import re
 import numpy as np
 import pytest
 
-from anomdet.data.check.run import Rules, check_data
-from anomdet.data.health.plan import Plan
-from anomdet.data.health.report import measure_health
-from anomdet.data.synth import CLASSES, generate
+from anomdet.data.synth.generate import CLASSES, generate
+from anomdet.quality.check.check import Rules, check_data
+from anomdet.quality.health.plan import Plan
+from anomdet.quality.health.report import measure_health
 from anomdet.report.health_page import write_health_page
 from anomdet.report.page import MAX_BYTES
 from tests.unit.report.page import Element, Page

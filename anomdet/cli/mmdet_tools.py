@@ -1,0 +1,163 @@
+"""MMDetection's command lines (``tools/``) over our commands: CONFIG and CHECKPOINT by position, ``--cfg-options``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from anomdet.cli.failures import run_command
+from anomdet.errors import Problem, UserError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"command line: {message}; see: python tools/{self.prog} --help")
+
+
+def train(arguments: Sequence[str] | None = None) -> None:
+    """``tools/train.py CONFIG``."""
+    parser = _parser("train.py", "Train a detector.", "tools/train.py configs/cpu_small.yaml --work-dir work_dirs/a")
+    parser.add_argument("--work-dir", help="folder of logs and checkpoints")
+    parser.add_argument("--amp", action="store_true", help="mixed precision")
+    parser.add_argument("--resume", action="store_true", help="go on from last.pth")
+    parser.add_argument("--launcher", choices=["none", "pytorch"], default="none", help="pytorch: under torchrun")
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
+    _main(parser, _train, arguments)
+
+
+def test(arguments: Sequence[str] | None = None) -> None:
+    """``tools/test.py CONFIG CHECKPOINT``."""
+    parser = _parser("test.py", "Measure a detector.", "tools/test.py run.yaml checkpoints/best_model.pth --split val")
+    parser.add_argument("checkpoint")
+    parser.add_argument("--work-dir", help="folder of logs and, without --out, of the results")
+    parser.add_argument("--out", help="folder of metrics.json and predictions.json")
+    parser.add_argument("--show-dir", help="folder of pictures; without it none are drawn")
+    parser.add_argument("--split", default="test", help="train, val or test")
+    parser.add_argument("--launcher", choices=["none", "pytorch"], default="none", help="pytorch: under torchrun")
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
+    _main(parser, _test, arguments)
+
+
+def browse_dataset(arguments: Sequence[str] | None = None) -> None:
+    """``tools/browse_dataset.py CONFIG``."""
+    parser = _parser("browse_dataset.py", "Draw the training data.", "tools/browse_dataset.py run.yaml --show-number 8")
+    parser.add_argument("--output-dir", help="folder of the pictures")
+    parser.add_argument("--show-number", type=int, default=16, help="how many")
+    _main(parser, _browse, arguments)
+
+
+def visualize(arguments: Sequence[str] | None = None) -> None:
+    """``tools/visualize.py CONFIG CHECKPOINT``."""
+    parser = _parser("visualize.py", "Draw predictions.", "tools/visualize.py run.yaml checkpoints/best_model.pth")
+    parser.add_argument("checkpoint")
+    parser.add_argument("--output-dir", help="folder of the pictures")
+    parser.add_argument("--split", default="test", help="train, val or test")
+    _main(parser, _visualize, arguments)
+
+
+def _parser(prog: str, description: str, example: str) -> _Parser:
+    parser = _Parser(prog=prog, description=description, epilog=f"Example: python {example}", allow_abbrev=False)
+    parser.add_argument("config", help="YAML settings or a Python config")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options = "key=value ..., settings of a YAML file or keys of a Python config"
+    parser.add_argument("--cfg-options", action="append", default=[], metavar="KEY=VALUE", help=options)
+    return parser
+
+
+def _main(parser: _Parser, work: Callable[[argparse.Namespace], list[Path]], arguments: Sequence[str] | None) -> None:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def run() -> None:
+        from anomdet.cli.main import name_files
+
+        name_files(work(parser.parse_args(_one_each(given))))
+
+    sys.exit(run_command(run, given, debug="--debug" in given))
+
+
+_WITH_VALUE = ("--work-dir", "--out", "--show-dir", "--output-dir", "--split", "--show-number", "--launcher")
+
+
+def _one_each(arguments: list[str]) -> list[str]:
+    """Every ``key=value`` with ``--cfg-options`` before it, written or not; CONFIG may stand anywhere.
+
+    The value of another option (``--work-dir runs/lr=0.1``) stays what it is.
+    """
+    spelled: list[str] = []
+    inside = False
+    for text, before in zip(arguments, ["", *arguments], strict=False):
+        if text == "--cfg-options":
+            inside = True
+            continue
+        is_setting = "=" in text and not text.startswith("-")
+        if is_setting and (inside or before not in _WITH_VALUE):
+            spelled.append(f"--cfg-options={text}")
+            continue
+        inside = False
+        spelled.append(text)
+    return spelled
+
+
+def _overrides(args: argparse.Namespace) -> list[str]:
+    """The overrides of ``--cfg-options``, ``--work-dir`` and ``--amp`` in the language of the config."""
+    python = args.config.endswith(".py")
+    overrides = [_with_list(text) for text in args.cfg_options]
+    work_dir = getattr(args, "work_dir", None)
+    if work_dir:
+        keys = ("work_dir", "default_hooks.checkpoint.out_dir")
+        if not python:
+            keys = ("logging.log_dir", "logging.checkpoint_dir")
+        overrides += [f"{key}={_quoted(work_dir)}" for key in keys]
+    if getattr(args, "amp", False):
+        overrides.append("optim_wrapper.type=AmpOptimWrapper" if python else "training.use_amp=true")
+    return overrides
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _with_list(text: str) -> str:
+    """MMDetection writes lists as ``key=a,b`` too."""
+    key, equals, value = text.partition("=")
+    bare = "," in value and not any(mark in value for mark in "[](){}'\"")
+    return f"{key}{equals}[{value}]" if bare else text
+
+
+def _train(args: argparse.Namespace) -> list[Path]:
+    if args.launcher == "pytorch" and "WORLD_SIZE" not in os.environ:
+        hint = "start it with tools/dist_train.sh CONFIG GPUS"
+        raise UserError(Problem("--launcher pytorch", "to be started by torchrun", "no WORLD_SIZE", hint))
+    from anomdet.workflows.train import train as run
+
+    return run(args.config, _overrides(args), resume=args.resume)
+
+
+def _test(args: argparse.Namespace) -> list[Path]:
+    from anomdet.workflows.evaluate import evaluate
+    from anomdet.workflows.visualize import visualize as draw
+
+    common: dict[str, Any] = dict(split=args.split, checkpoint=args.checkpoint)
+    result = evaluate(args.config, _overrides(args), out=args.out, **common)
+    if result.written:  # the first process
+        typer.echo(result.table)
+    pictures = draw(args.config, _overrides(args), out=args.show_dir, **common) if args.show_dir else []
+    return [*result.written, *pictures]
+
+
+def _browse(args: argparse.Namespace) -> list[Path]:
+    from anomdet.workflows.browse import browse
+
+    return browse(args.config, _overrides(args), out=args.output_dir, limit=args.show_number)
+
+
+def _visualize(args: argparse.Namespace) -> list[Path]:
+    from anomdet.workflows.visualize import visualize as draw
+
+    return draw(args.config, _overrides(args), split=args.split, checkpoint=args.checkpoint, out=args.output_dir)

@@ -1,0 +1,269 @@
+"""The order of the images in an epoch: plain, or with rare classes drawn more often. All yield :class:`Draw`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from anomdet.data.sampling.draw import Draw
+from anomdet.errors import Problem, UserError
+from anomdet.registry import DATA_SAMPLERS
+
+_ORDER_STREAM = 2  # apart from those of the draws
+
+
+class _EpochSampler(Sampler[int]):
+    """Shares one global order of an epoch over the ranks: rank r takes the positions r, r + world, ...
+
+    The order is the same for any number of ranks; where it does not go into them, its first draws come again at last.
+
+    Attributes:
+        num_draws: of the order, without those that come again.
+    """
+
+    def __init__(self, dataset: Any, seed: int | None, num_draws: int, *, round_up: bool) -> None:
+        self.dataset = dataset
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self.rank, self.world_size = get_dist_info()
+        self.num_draws, self.round_up = num_draws, round_up
+        self.total_size = self._rounded(num_draws)
+        self.skipped = 0
+
+    def _rounded(self, num_draws: int) -> int:
+        return math.ceil(num_draws / self.world_size) * self.world_size if self.round_up else num_draws
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another epoch, another order, from its start."""
+        self.epoch, self.skipped = epoch, 0
+
+    def skip(self, num_draws: int) -> None:
+        """Leave out the first draws of all ranks in this epoch, which an interrupted training has had already."""
+        self.skipped = num_draws
+
+    def expected_draws(self) -> NDArray[np.float64]:
+        """How often each image ``(N,)`` is drawn in an epoch over all ranks, on average."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        """Draws of this rank."""
+        return len(range(self.rank, self.total_size, self.world_size))
+
+    def __iter__(self) -> Iterator[int]:
+        epoch = self.epoch
+        generator = np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence((self.seed, epoch), spawn_key=(_ORDER_STREAM,)))
+        )
+        end = self.skipped + self._rounded(max(self.num_draws - self.skipped, 0))
+        positions = range(self.skipped + self.rank, end, self.world_size)
+        order = np.resize(self._order(generator), end)[positions.start :: self.world_size]
+        for index, position in zip(order, positions, strict=True):
+            yield Draw(index, self.seed, epoch, position)
+
+    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
+        raise NotImplementedError
+
+
+@DATA_SAMPLERS.register_module()
+class DrawSampler(_EpochSampler):
+    """Every image once an epoch.
+
+    Args:
+        dataset: anything with a length.
+        shuffle: a new order each epoch.
+        seed: the same on all ranks; None: agreed between them.
+        round_up: repeat the first images so that all ranks have equally many.
+    """
+
+    def __init__(self, dataset: Any, shuffle: bool = True, seed: int | None = 0, round_up: bool = True) -> None:
+        super().__init__(dataset, seed, len(dataset), round_up=round_up)
+        self.shuffle = shuffle
+
+    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
+        return generator.permutation(len(self.dataset)) if self.shuffle else np.arange(len(self.dataset))
+
+    def expected_draws(self) -> NDArray[np.float64]:
+        """Once each."""
+        return np.ones(len(self.dataset))
+
+
+class _WeightedSampler(_EpochSampler):
+    """Draws each image the whole number of times next below or above its expected number (Madow 1949).
+
+    Attributes:
+        expected: draws of each image ``(N,)`` in an epoch, up to a common factor.
+        is_normal: images without objects ``(N,)``, which have their expected number as a group.
+    """
+
+    expected: NDArray[np.float64]
+    is_normal: NDArray[np.bool_]
+
+    def expected_draws(self) -> NDArray[np.float64]:
+        """Of the plan; the draws of one epoch differ from it by less than one for each image."""
+        return self.expected * (self.num_draws / self.expected.sum())
+
+    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
+        """Systematic sampling over a random order of the normal images and, behind them, of the others."""
+        shuffled = generator.permutation(len(self.expected)).astype(np.int32)
+        normal = self.is_normal[shuffled]
+        images = np.concatenate([shuffled[normal], shuffled[~normal]])
+        del shuffled, normal  # a million images, and many ranks: no array is kept longer than it is needed
+        edges = np.cumsum(self.expected[images])
+        edges *= self.num_draws / edges[-1]
+        ticks = np.arange(self.num_draws, dtype=np.float64)
+        ticks += generator.random()
+        at = np.searchsorted(edges, ticks, side="right")
+        del edges, ticks
+        order = images[np.minimum(at, len(images) - 1, out=at)]
+        del at
+        generator.shuffle(order)
+        return order
+
+
+@DATA_SAMPLERS.register_module()
+class BalancedSampler(_WeightedSampler):
+    """Images are drawn by inverse class frequency; normal images keep a share of their own.
+
+    An image with objects has the weight ``max over its classes of 1 / (number of images with that class)``. So each of
+    C classes is in at least 1/C of the drawn images with objects. Normal images share ``normal_ratio`` evenly. The
+    draws are systematic (Madow 1949): an image is drawn the whole number of times next below or above its expected
+    number, and normal images have their share to within one.
+
+    Args:
+        dataset: has ``image_class_counts`` ``(N, C)``; no image is decoded.
+        seed: the same on all ranks; None: agreed between them.
+        normal_ratio: share of normal images among the drawn, 0 to 1; None: as in the data.
+        replacement: False: an image at most once an epoch.
+        num_samples: draws in an epoch over all ranks. None: with replacement as many as images; without, the effective
+            sample size ``(sum w)^2 / sum w^2`` (Kish 1965), which is smaller the rarer the rarest class is.
+
+    Raises:
+        UserError: a data set without counts; a ratio or number that cannot be.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        seed: int | None = 0,
+        normal_ratio: float | None = None,
+        replacement: bool = True,
+        num_samples: int | None = None,
+    ) -> None:
+        counts = _class_counts(dataset, "BalancedSampler")
+        self.probabilities = image_probabilities(counts, normal_ratio)
+        self.is_normal = counts.sum(axis=1) == 0
+        num_possible = int(np.count_nonzero(self.probabilities))
+        if num_samples is None:
+            num_samples = len(dataset) if replacement else round(1 / float(np.square(self.probabilities).sum()))
+        if num_samples < 1 or (not replacement and num_samples > num_possible):
+            limit = "" if replacement else f" and <= {num_possible}, as each image comes once"
+            raise UserError(Problem("num_samples", f"a number >= 1{limit}", str(num_samples)))
+        super().__init__(dataset, seed, num_samples, round_up=True)
+        self.expected = self.probabilities * self.num_draws
+        if not replacement:
+            self.expected = cap_at_one(self.expected)
+
+
+@DATA_SAMPLERS.register_module()
+class RepeatFactorSampler(_WeightedSampler):
+    """Every image at least once an epoch, images with rare classes more often (Gupta et al., LVIS, 2019, section 3).
+
+    An image comes ``max over its classes of max(1, sqrt(threshold / f))`` times, f being the share of images with that
+    class; a normal image comes once. What is left of a whole number is drawn anew in each epoch. MMDetection's
+    ClassBalancedDataset has the same factors, but rounds each one above 1 up to a whole number.
+
+    Args:
+        dataset: has ``image_class_counts`` ``(N, C)``; no image is decoded.
+        threshold: classes in a smaller share of the images than this are repeated.
+        seed: the same on all ranks; None: agreed between them.
+
+    Raises:
+        UserError: a data set without counts; a threshold outside 0 to 1.
+    """
+
+    def __init__(self, dataset: Any, threshold: float, seed: int | None = 0) -> None:
+        counts = _class_counts(dataset, "RepeatFactorSampler")
+        if not 0 < threshold <= 1:
+            raise UserError(Problem("repeat_threshold", "a share above 0, at most 1", f"{threshold:g}"))
+        self.is_normal = counts.sum(axis=1) == 0
+        self.expected = repeat_factors(counts, threshold)
+        super().__init__(dataset, seed, math.ceil(self.expected.sum()), round_up=True)
+
+
+def _class_counts(dataset: Any, sampler: str) -> NDArray[np.integer]:
+    counts = getattr(dataset, "image_class_counts", None)
+    if counts is None:
+        got = type(dataset).__name__
+        raise UserError(Problem(sampler, "a data set with image_class_counts", got, "use DrawSampler"))
+    assert len(counts) == len(dataset)
+    return counts
+
+
+def repeat_factors(counts: NDArray[np.integer], threshold: float) -> NDArray[np.float64]:
+    """How often each image ``(N,)`` comes in an epoch, from objects per image and class ``(N, C)``."""
+    factors = np.ones(len(counts))
+    for column in counts.T:
+        images = column > 0
+        share = int(images.sum()) / len(counts)
+        if 0 < share < threshold:
+            np.maximum(factors, math.sqrt(threshold / share), out=factors, where=images)
+    return factors
+
+
+def class_exposure(counts: NDArray[np.integer], draws: NDArray[np.float64]) -> list[tuple[int, float]]:
+    """For each class, and at the end for normal images: how many images show it, and how often they are drawn.
+
+    Args:
+        counts: objects per image and class ``(N, C)``.
+        draws: of each image in an epoch ``(N,)``.
+    """
+    normal = counts.sum(axis=1) == 0
+    masks = [*(column > 0 for column in counts.T), normal]
+    return [(int(images.sum()), float(draws[images].sum())) for images in masks]
+
+
+def image_probabilities(counts: NDArray[np.integer], normal_ratio: float | None) -> NDArray[np.float64]:
+    """Probability ``(N,)`` of each image at one draw, from objects per image and class ``(N, C)``.
+
+    Raises:
+        UserError: ``normal_ratio`` outside 0 to 1, or asking for images that the data does not have.
+    """
+    present = counts > 0
+    normal = ~present.any(axis=1)
+    num_normal, num_images = int(normal.sum()), len(counts)
+    ratio = num_normal / num_images if normal_ratio is None else float(normal_ratio)
+    if not 0 <= ratio <= 1:
+        raise UserError(Problem("normal_ratio", "a share from 0 to 1", f"{ratio:g}"))
+    if ratio == 1 and num_normal < num_images and normal_ratio is not None:
+        raise UserError(Problem("normal_ratio", "a share below 1, or nothing is left to detect", f"{ratio:g}"))
+    if not num_normal:  # no normal image, whatever share was asked for
+        ratio = 0.0
+    weights = np.zeros(num_images)
+    for images in present.T:
+        np.maximum(weights, np.where(images, 1 / max(int(images.sum()), 1), 0.0), out=weights)
+    probabilities = weights * ((1 - ratio) / weights.sum()) if num_normal < num_images else weights
+    if num_normal:
+        probabilities[normal] = ratio / num_normal
+    return probabilities
+
+
+def cap_at_one(expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same sum with no number above 1: what is above is shared among the others in proportion."""
+    capped = expected.copy()
+    total = round(float(expected.sum()))
+    certain: NDArray[np.bool_] = np.zeros(len(expected), dtype=bool)
+    while True:
+        over = ~certain & (capped > 1)
+        if not over.any():
+            return capped
+        certain |= over
+        capped[certain] = 1.0
+        rest = capped[~certain].sum()
+        if rest > 0:
+            capped[~certain] *= (total - certain.sum()) / rest

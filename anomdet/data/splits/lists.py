@@ -1,0 +1,124 @@
+"""The list files of splits: read, where the user names the images of each split, and written beside each run."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anomdet.data.index.scan import DataIndex
+from anomdet.data.splits.positions import Positions
+from anomdet.errors import Problem, UserError
+from anomdet.layout import SPLIT_RECORD, SPLITS, SPLITS_DIR
+from anomdet.outputs import atomic_write, write_text
+
+FROZEN_VERSION = 1
+_MAX_HINTS = 20
+
+
+def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[str, Sequence[int]]:
+    """Positions into ``index.records`` of each split, ascending; images in no list are left out.
+
+    Args:
+        index: the data set.
+        split_files: split name to a text file with one image name a line.
+
+    Raises:
+        UserError: everything that is wrong with the lists.
+    """
+    position_of = {name: at for at, name in enumerate(index.columns.file_names())}
+    problems: list[Problem] = []
+    first_seen: dict[int, str] = {}
+    splits: dict[str, Sequence[int]] = {}
+    for split in SPLITS:
+        path = split_files.get(split)
+        if not path:
+            problems.append(Problem(f"split_files.{split}", "a text file with one image name a line", "nothing"))
+            continue
+        lines = _read_lines(path, problems)
+        if lines is None:
+            continue
+        positions = []
+        for line_num, line in lines:
+            where, name = f"{path}:{line_num}", line.strip().replace("\\", "/").removeprefix("./")
+            # A name may have blanks at its ends and backslashes itself.
+            spelled = (line, line.strip(), name, name.removeprefix("images/"))
+            position = next((position_of[one] for one in spelled if one in position_of), None)
+            if position is None:
+                hint = _nearest(name, position_of) if len(problems) < _MAX_HINTS else ""
+                problems.append(Problem(where, "the name of an image, relative to images/", repr(name), hint))
+            elif position in first_seen:
+                problems.append(Problem(where, "each image once", f"{name!r} again", f"first {first_seen[position]}"))
+            else:
+                first_seen[position] = where
+                positions.append(position)
+        if not lines:
+            problems.append(Problem(path, "at least one image name", "an empty list"))
+        splits[split] = Positions(sorted(positions))
+    if problems:
+        raise UserError(problems, title="The split files do not fit the data:")
+    return splits
+
+
+def split_hash(index: DataIndex, positions: Sequence[int]) -> str:
+    """SHA-256 (hex) over the file names of a split: two runs with the same hash saw the same images."""
+    digest = hashlib.sha256()
+    for block in index.columns.name_lines(positions):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int]], made_by: Mapping[str, Any]) -> Path:
+    """Write ``splits/train.txt``, ``val.txt``, ``test.txt`` and ``splits.json``: lists that make the same splits again.
+
+    Args:
+        log_dir: of the run.
+        index: the data set.
+        positions: of each split.
+        made_by: the settings behind them, for ``splits.json``.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: the name of an image has a line break, which no list can hold.
+    """
+    if index.columns.names.size and (index.columns.names == ord("\n")).any():
+        broken = [name for name in index.columns.file_names() if "\n" in name]
+        hint = "rename it: the list files of the splits have a name a line"
+        raise UserError([Problem(f"images/{name!r}", "a name without a line break", "one", hint) for name in broken])
+    folder = log_dir / SPLITS_DIR
+    folder.mkdir(exist_ok=True)
+    told = {}
+    for name, ats in positions.items():
+        names = [index.records[at].file_name for at in ats]
+        with atomic_write(folder / f"{name}.txt") as file:  # a name that is no UTF-8 as its own bytes
+            file.write("".join(f"{file_name}\n" for file_name in names).encode("utf-8", "surrogateescape"))
+        told[name] = {"file": f"{name}.txt", "num_images": len(names), "hash": split_hash(index, ats)}
+    about = {"version": FROZEN_VERSION, "data_dir": str(index.data_dir), "splits": told, "made_by": dict(made_by)}
+    write_text(folder / SPLIT_RECORD, json.dumps(about, indent=2) + "\n")
+    return folder
+
+
+def _read_lines(path: str, problems: list[Problem]) -> list[tuple[int, str]] | None:
+    """(line number, line) of each line that is not blank, as it is; None if the file cannot be read."""
+    try:
+        data = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        problems.append(Problem(path, "a readable text file", error.strerror or str(error)))
+        return None
+    if b"\0" in data or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        problems.append(Problem(path, "UTF-8 text", "something else"))
+        return None
+    lines = enumerate(data.decode("utf-8", "surrogateescape").split("\n"), start=1)
+    return [(line_num, line) for line_num, line in lines if line.strip()]
+
+
+def _nearest(name: str, names: Mapping[str, int]) -> str:
+    same_stem = [known for known in names if Path(known).stem == Path(name).stem]
+    near = same_stem[:1] or difflib.get_close_matches(name, list(names)[:20_000], n=1)
+    return f"did you mean {near[0]!r}?" if near else ""

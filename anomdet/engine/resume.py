@@ -1,0 +1,85 @@
+"""Whether a training may go on from a checkpoint; asked before a file of an earlier run is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.model import is_model_wrapper
+
+from anomdet.engine.checkpoint import Progress, changed_splits, load_checkpoint, load_weights
+from anomdet.engine.distributed.agreement import agree, checksum
+from anomdet.errors import Problem, UserError
+from anomdet.layout import LAST
+from anomdet.ranks import num_processes
+
+
+def agree_on_resume(runner: Any, last: Path, resume: bool) -> str:
+    """All processes go on from the same checkpoint, or all begin anew; before a file of an earlier run is touched.
+
+    Returns:
+        What to say if the checkpoint leaves nothing to do; else empty.
+
+    Raises:
+        UserError: the processes see different files; or, in all of them, nothing can be gone on from.
+    """
+    seen, finished, failure = "nothing there", "", None
+    try:
+        if resume:
+            seen, finished = _check_resume(runner, str(last))
+    except UserError as error:
+        failure, seen = error, str(error) if last.is_file() else seen
+    if num_processes() > 1:
+        agree(f"--resume: {LAST}", seen, last)
+    if failure is not None:
+        raise failure
+    return finished
+
+
+def must_exist(last: Path) -> None:
+    if not last.is_file():
+        raise UserError(Problem("--resume", str(last), "nothing there", "train without --resume first"))
+
+
+def _check_resume(runner: Any, path: str) -> tuple[str, str]:
+    """Refuse to go on from the checkpoint of another model, of other classes or of other splits.
+
+    Returns:
+        What the checkpoint holds; and what to say if that leaves nothing to do, else empty.
+
+    Raises:
+        UserError: no such file; or all differences.
+    """
+    must_exist(Path(path))
+    checkpoint = load_checkpoint(path)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    load_weights(model, checkpoint, path, strict=True)
+    meta, dataset = checkpoint.get("meta", {}), runner.train_dataloader.dataset
+    problems = []
+    known = list(meta.get("dataset_meta", {}).get("class_nums", []))
+    found = list(dataset.metainfo.get("class_nums", known))
+    if known and known != found:
+        problems.append(Problem(path, f"the classes {found} of the data", str(known), "train without --resume"))
+    changed = changed_splits(meta, dataset)
+    if changed:
+        got = f"other images in {', '.join(changed)}"
+        lists = ", ".join(f"{name}: {Path(runner.work_dir) / 'splits' / name}.txt" for name in ("train", "val", "test"))
+        hint = f"to go on with them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
+        problems.append(Problem(path, "the splits that the training began with", got, hint))
+    if problems:
+        raise UserError(problems)
+    holds = f"{Progress.of(meta)}, iteration {meta.get('iter', 0)}, weights {checksum(model.parameters())}"
+    return holds, _finished(runner, checkpoint, path)
+
+
+def _finished(runner: Any, checkpoint: dict[str, Any], path: str) -> str:
+    progress = Progress.of(checkpoint.get("meta", {}))
+    if progress.epoch >= runner.max_epochs:
+        found = f"{path} holds {progress} of {runner.max_epochs}"
+        return f"nothing is left to do: {found}; to go on, raise the number of epochs"
+    for hook in (hook for hook in runner.hooks if hasattr(hook, "reason")):
+        hook.after_load_checkpoint(runner, checkpoint)
+        if why := hook.reason():
+            hint = "to go on, raise training.early_stopping.patience"
+            return f"nothing is left to do: {path} holds a training that stopped early, {progress}: {why}; {hint}"
+    return ""

@@ -1,0 +1,194 @@
+"""A whole conversion: read, check, write into a new folder that appears complete or not at all."""
+
+from __future__ import annotations
+
+import csv
+import secrets
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anomdet.errors import Problem, UserError
+from anomdet.formats.dataset import Dataset, Findings, Phrase, Source
+from anomdet.formats.formats import FORMATS, Format
+from anomdet.formats.pictures import check_pictures, place_images
+from anomdet.formats.side_files import (
+    check_names,
+    check_source,
+    classes_beside,
+    read_classes,
+    read_splits,
+    settings_hint,
+    settle_classes,
+    write_side_files,
+)
+
+NOTES_FILE = "conversion.csv"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to convert.
+
+    Args:
+        source: a file or a folder.
+        from_format, to_format: names of :data:`FORMATS`.
+        out: a new or empty folder.
+        images: the folder of the images; None: where the format has them.
+        classes: a YAML file with ``data.classes``; None: what the source says.
+        with_images: also link or copy the images.
+    """
+
+    source: Path
+    from_format: str
+    to_format: str
+    out: Path
+    images: Path | None = None
+    classes: Path | None = None
+    with_images: bool = True
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was done.
+
+    Args:
+        num_images, num_normal: of the output; normal: without objects.
+        objects: of each class number.
+        names: of the classes.
+        notes: what is not carried over as it is, a sentence each.
+        settings: the part of the settings that fits the output, as YAML; with the folder if it is AnomDet's own format.
+        num_linked, num_copied: images.
+        written: what is worth opening.
+    """
+
+    num_images: int
+    num_normal: int
+    objects: dict[int, int]
+    names: dict[int, str]
+    notes: tuple[str, ...]
+    settings: str
+    num_linked: int
+    num_copied: int
+    written: list[Path] = field(default_factory=list)
+
+
+def convert(job: Job) -> Converted:
+    """Read one format and write another.
+
+    Raises:
+        UserError: everything that is wrong with the source, at once; nothing was written.
+    """
+    source_format, target_format = _check_job(job)
+    findings = Findings()
+    source = Source(job.source, job.images, findings)
+    given = read_classes(job.classes) if job.classes is not None else classes_beside(job.source)
+    dataset = source_format.read(source)
+    read_splits(source, dataset)
+    hint = "name their folder with --images" if source_format.images_apart else ""
+    hint += ", or leave the images out with --no-images" if hint and job.with_images else ""
+    check_pictures(dataset, findings, with_images=job.with_images, images_hint=hint)
+    settle_classes(dataset, given, findings)
+    check_names(dataset, findings, names_only=target_format.names_only)
+    if target_format.by_stem:
+        _check_stems(dataset, findings)
+    findings.raise_problems()
+    dataset.pictures.sort(key=lambda picture: picture.file_name)
+    return _write(job, target_format, dataset, findings)
+
+
+def _check_job(job: Job) -> tuple[Format, Format]:
+    problems = []
+    known = ", ".join(FORMATS)
+    writable = ", ".join(name for name, one in FORMATS.items() if one.write is not None)
+    if job.from_format not in FORMATS:
+        problems.append(Problem("--from", f"one of {known}", repr(job.from_format)))
+    if job.to_format not in FORMATS or FORMATS[job.to_format].write is None:
+        only_read = "which can only be read" if job.to_format in FORMATS else ""
+        problems.append(Problem("--to", f"one of {writable}", repr(job.to_format), only_read))
+    if job.images is not None and not job.images.is_dir():
+        problems.append(Problem("--images", "a folder of images", f"{job.images}, which is none"))
+    elif job.images is not None and job.from_format in FORMATS and not FORMATS[job.from_format].images_apart:
+        hint = f"{job.from_format} has its images inside SRC"
+        problems.append(Problem("--images", "nothing", str(job.images), hint))
+    if job.out.exists() and (not job.out.is_dir() or any(job.out.iterdir())):
+        got = "one that holds something" if job.out.is_dir() else "a file"
+        hint = "nothing was overwritten; name another folder or move this one away"
+        problems.append(Problem("--out", "an empty or new folder", f"{job.out}, {got}", hint))
+    if problems:
+        raise UserError(problems)
+    check_source(job.source)
+    return FORMATS[job.from_format], FORMATS[job.to_format]
+
+
+def _check_stems(dataset: Dataset, findings: Findings) -> None:
+    seen: dict[str, str] = {}
+    for picture in dataset.pictures:
+        other = seen.setdefault(picture.stem, picture.file_name)
+        if other != picture.file_name:
+            got = Phrase(f"{picture.file_name} and {other}, which would share a label file")
+            findings.problem(picture.where, "image names that differ in more than the suffix", got, "rename one")
+
+
+def _write(job: Job, target: Format, dataset: Dataset, findings: Findings) -> Converted:
+    """Into a hidden folder, which then becomes the target."""
+    assert target.write is not None
+    partial = _hidden_folder(job.out)
+    try:
+        linked, copied = place_images(dataset, partial / target.images_dir) if job.with_images else (0, 0)
+        target.write(dataset, partial)
+        written = write_side_files(dataset, partial)
+        written += _write_notes(findings, partial)
+        _reveal(partial, job.out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    objects = Counter(int(box.label) for picture in dataset.pictures for box in picture.boxes)
+    return Converted(
+        num_images=len(dataset.pictures),
+        num_normal=sum(not picture.boxes for picture in dataset.pictures),
+        objects={number: objects[number] for number in dataset.names},
+        names=dataset.names,
+        notes=tuple(_sentence(what, fate, files) for (what, fate), files in sorted(findings.notes.items())),
+        settings=settings_hint(dataset, job.out.as_posix() if job.to_format == "anomdet" else None),
+        num_linked=linked,
+        num_copied=copied,
+        written=[job.out, *(job.out / path.relative_to(partial) for path in written)],
+    )
+
+
+def _hidden_folder(out: Path) -> Path:
+    """On the disk of the target: in it where it is there and empty (it may be a mount or the working folder)."""
+    parent = out if out.is_dir() else out.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    partial = parent / f".{out.name}.{secrets.token_hex(4)}.partial"
+    partial.mkdir()
+    return partial
+
+
+def _reveal(partial: Path, out: Path) -> None:
+    if not out.is_dir():
+        partial.replace(out)
+        return
+    for path in sorted(partial.iterdir()):
+        path.replace(out / path.name)
+    partial.rmdir()
+
+
+def _write_notes(findings: Findings, out: Path) -> list[Path]:
+    """All that is not carried over as it was, a row for each file; nothing to tell: no file."""
+    if not findings.notes:
+        return []
+    with (out / NOTES_FILE).open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("what", "fate", "count", "file"))
+        for (what, fate), files in sorted(findings.notes.items()):
+            rows.writerows((what, fate, count, name) for name, count in sorted(files.items()))
+    return [out / NOTES_FILE]
+
+
+def _sentence(what: str, fate: str, files: Counter[str]) -> str:
+    first = min(files)
+    places = f"{len(files)} places, the first is {first}" if len(files) > 1 else first
+    return f"{files.total()} x {what}: {fate} ({places})"

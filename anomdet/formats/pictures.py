@@ -1,0 +1,140 @@
+"""The image files of a source: found, measured by their headers, checked against their boxes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from anomdet.data.images.headers import BadImageError
+from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
+from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name ends as an image's."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def images_below(folder: Path) -> list[str]:
+    """Names of all images below a folder, relative to it; none if there is no such folder."""
+    return [file.name for file in list_files(folder) if is_image(file.name)] if folder.is_dir() else []
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    return os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises for a name that is too long)
+
+
+def find_image(names: Iterable[str], roots: Sequence[Path]) -> Path | None:
+    """The first file that is there: every name in the first folder, then in the next."""
+    names = list(names)
+    return next((path for root in roots for name in names if name and is_file(path := root / name)), None)
+
+
+def base_name(path: str) -> str:
+    """The last part of a path of any system."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def measure(picture: Picture, findings: Findings) -> bool:
+    """Fill in the size from the header, once; False and a problem if there is none or the source says another."""
+    if picture.path is None:
+        return bool(picture.width)
+    if picture.measured is None:
+        picture.measured = _measure(picture, picture.path, findings)
+    return picture.measured
+
+
+def _measure(picture: Picture, path: Path, findings: Findings) -> bool:
+    try:
+        header = check_image(path, max_megapixels=None)  # no pixel is decoded
+    except BadImageError as error:
+        findings.problem(str(path), "a readable image", Phrase(error))
+        return False
+    height, width = header.upright_hw
+    if picture.width and (picture.width, picture.height) != (width, height):
+        got = Phrase(f"{picture.width} x {picture.height}")
+        hint = "the boxes belong to another version of the image"
+        if header.orientation >= 5 and (picture.height, picture.width) == (width, height):
+            hint = "the boxes were drawn without the EXIF orientation; turn the image upright, then the boxes"
+        findings.problem(picture.where, f"the image's size {width} x {height} (width x height)", got, hint)
+        return False
+    picture.width, picture.height = width, height
+    return True
+
+
+def check_pictures(dataset: Dataset, findings: Findings, *, with_images: bool, images_hint: str) -> None:
+    """Sizes, names and boxes of all pictures.
+
+    Args:
+        dataset: what a reader returned; the sizes are filled in.
+        findings: takes what is wrong.
+        with_images: whether every image file must be there.
+        images_hint: what to do if one is not.
+    """
+    seen: dict[str, Picture] = {}
+    if not dataset.pictures and not findings.problems:
+        findings.problem("SRC", "at least one image with its labels", Phrase("none"), images_hint)
+    for picture in dataset.pictures:
+        twin = seen.setdefault(picture.file_name, picture)
+        if twin is not picture:
+            findings.problem(picture.where, "each image once", Phrase(f"{picture.file_name} again, as {twin.where}"))
+        elif not _is_plain(picture.file_name):
+            expected = "an image name inside the folder of the images, in UTF-8, without control characters"
+            findings.problem(picture.where, expected, picture.file_name)
+        elif picture.path is None and with_images:
+            findings.problem(picture.where, f"the image {picture.file_name}", NOTHING, images_hint)
+        elif measure(picture, findings):
+            _check_boxes(picture, findings)
+        elif picture.path is None:
+            findings.problem(picture.where, "the image's size", NOTHING, images_hint)
+
+
+def _is_plain(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
+        return False
+    return name == name.strip() and is_text(name)
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can stand on a line of a file in UTF-8."""
+    if text.isprintable():
+        return True
+    return all(unicodedata.category(sign) not in ("Cc", "Cs") and sign not in "\ufffe\uffff" for sign in text)
+
+
+def _check_boxes(picture: Picture, findings: Findings) -> None:
+    tolerance = 1e-3
+    for box in picture.boxes:
+        right, bottom = box.x + box.width, box.y + box.height
+        if right <= 0 or bottom <= 0 or box.x >= picture.width or box.y >= picture.height:
+            got = Phrase(f"x {box.x:g} to {right:g}, y {box.y:g} to {bottom:g}")
+            expected = f"a box within the image of {picture.width} x {picture.height} pixels (width x height)"
+            findings.problem(box.where, expected, got, "mend or delete it")
+        elif min(box.x, box.y) < -tolerance or right - picture.width > tolerance or bottom - picture.height > tolerance:
+            findings.note("box that leaves its image in part", "kept as it is", picture.where)
+
+
+def place_images(dataset: Dataset, folder: Path) -> tuple[int, int]:
+    """Put every image into a folder: a hard link, or a copy where the disk cannot link.
+
+    Returns:
+        How many were linked, and how many copied.
+    """
+    num_linked = num_copied = 0
+    for parent in {(folder / picture.file_name).parent for picture in dataset.pictures}:
+        parent.mkdir(parents=True, exist_ok=True)
+    for picture in dataset.pictures:
+        assert picture.path is not None
+        target = folder / picture.file_name
+        try:
+            os.link(os.path.realpath(picture.path), target)
+            num_linked += 1
+        except OSError:  # another disk, or one without links
+            shutil.copy2(picture.path, target)
+            num_copied += 1
+    return num_linked, num_copied

@@ -1,0 +1,202 @@
+"""What many formats have no place for, beside them: classes.yaml (number and name) and splits/train.txt and so on."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from anomdet.errors import Problem, UserError
+from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
+from anomdet.formats.pictures import is_text
+from anomdet.layout import CLASSES_FILE, SPLITS, SPLITS_DIR
+
+_MAX_NUMBER = 10**18
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*")
+
+
+def load_yaml(path: Path, where: str, findings: Findings) -> Any:
+    """The content of a YAML file; None and a problem if it cannot be read."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        findings.problem(where, "a readable file", Phrase(error.strerror or error))
+    except UnicodeDecodeError:
+        findings.problem(where, "UTF-8 text", Phrase("something else"))
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or type(error).__name__
+        findings.problem(f"{where}:{mark.line + 1}" if mark else where, "YAML", Phrase(said))
+    return None
+
+
+def read_classes(path: Path) -> dict[int, str]:
+    """Number and name from ``data.classes`` of a YAML file, which may be whole settings.
+
+    Raises:
+        UserError: there is no such mapping, or it is a wrong one.
+    """
+    findings = Findings()
+    content = load_yaml(path, str(path), findings)
+    classes = _classes_of(content)
+    if classes is None and not findings.problems:
+        findings.problem(f"{path}: data.classes", "a mapping as {1: scratch, 2: dent}", NOTHING)
+    owner: dict[str, int] = {}
+    for number, name in (classes or {}).items():
+        place = f"{path}: data.classes.{number}"
+        if not isinstance(number, int) or isinstance(number, bool) or abs(number) >= _MAX_NUMBER:
+            findings.problem(place, "an integer as class number", number)
+        elif not isinstance(name, str):
+            findings.problem(place, "a text as name", name, "put it in quotes")
+        elif owner.setdefault(name, number) != number:
+            findings.problem(place, "a name of its own", Phrase(f"{name!r}, as {owner[name]}"))
+    if findings.problems:
+        raise UserError(findings.problems)
+    return dict(classes or {})
+
+
+def classes_beside(source: Path) -> dict[int, str] | None:
+    """The classes that an earlier conversion left with its output; None if there are none."""
+    path = (source if source.is_dir() else source.parent) / CLASSES_FILE
+    if not path.is_file() or _classes_of(load_yaml(path, str(path), Findings())) is None:
+        return None
+    return read_classes(path)
+
+
+def _classes_of(content: Any) -> dict | None:
+    data = content.get("data") if isinstance(content, dict) else None
+    classes = data.get("classes") if isinstance(data, dict) else None
+    return classes if isinstance(classes, dict) and classes else None
+
+
+def classes_yaml(names: dict[int, str], *, indent: str = "  ") -> str:
+    """``data.classes`` as YAML."""
+    lines = [f"{indent * 2}{number}: {_quoted(names[number])}\n" for number in sorted(names)]
+    return f"data:\n{indent}classes:\n" + "".join(lines)
+
+
+def settings_hint(dataset: Dataset, data_dir: str | None) -> str:
+    """What to put into the settings, as YAML: classes, and the folder and its splits where it is AnomDet's own."""
+    text = classes_yaml(dataset.names) if dataset.names else "data:\n"
+    if data_dir is None:
+        return text if dataset.names else ""
+    used = [split for split in SPLITS if any(picture.split == split for picture in dataset.pictures)]
+    lists = ", ".join(f"{split}: {_quoted(f'{data_dir}/{SPLITS_DIR}/{split}.txt')}" for split in used)
+    text = text.replace("data:\n", f"data:\n  data_dir: {_quoted(data_dir)}\n", 1)
+    return text + (f"  split_files: {{{lists}}}\n" if used == list(SPLITS) else "")
+
+
+def _quoted(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) and yaml.safe_load(name) == name else json.dumps(name, ensure_ascii=False)
+
+
+def settle_classes(dataset: Dataset, given: dict[int, str] | None, findings: Findings) -> None:
+    """Number and name for every class, in place.
+
+    Labels that are names get their number from ``given``, else from the source, else the next free one, by name.
+
+    Args:
+        dataset: as a reader returned it.
+        given: number to name.
+        findings: takes classes that ``given`` does not know.
+    """
+    numbers = {name: number for number, name in given.items()} if given else dict(dataset.numbers)
+    labels = {box.label for picture in dataset.pictures for box in picture.boxes}
+    fresh = sorted({label for label in labels if isinstance(label, str)} - numbers.keys())
+    if given:
+        _report_unknown(dataset, set(fresh), given, findings)
+    for name in fresh:
+        numbers[name] = max(numbers.values(), default=0) + 1
+    for picture in dataset.pictures:
+        picture.boxes = [
+            box if isinstance(box.label, int) else Box(numbers[box.label], *box[1:]) for box in picture.boxes
+        ]
+    names = {**dataset.names, **{number: name for name, number in numbers.items()}, **(given or {})}
+    for number in sorted(label for label in labels if isinstance(label, int)):
+        names.setdefault(number, str(number))
+    dataset.names = {number: names[number] for number in sorted(names)}
+
+
+def _report_unknown(dataset: Dataset, unknown: set[str], given: dict[int, str], findings: Findings) -> None:
+    for picture in dataset.pictures:
+        for box in picture.boxes:
+            if box.label in unknown:
+                unknown.remove(str(box.label))
+                findings.problem(box.where, f"a class of {', '.join(given.values())}", box.label, "add it to the list")
+
+
+def check_names(dataset: Dataset, findings: Findings, *, names_only: bool) -> None:
+    """Class names that any file can hold; one for each class where the target has names only."""
+    owner: dict[str, int] = {}
+    for number, name in dataset.names.items():
+        where = f"class {number}"
+        if abs(number) >= _MAX_NUMBER:
+            findings.problem(where, "a class number of at most 18 digits", number)
+        if not name or name != name.strip() or not is_text(name):
+            findings.problem(where, "a name without outer blanks and control characters", name, _NAME_HINT)
+        elif owner.setdefault(name, number) != number and names_only:
+            got = Phrase(f"{name!r}, as class {owner[name]}; the target tells classes by their names")
+            findings.problem(where, "a name of its own", got, _NAME_HINT)
+
+
+_NAME_HINT = "give other names with --classes"
+
+
+def read_splits(source: Source, dataset: Dataset) -> None:
+    """The splits that an earlier conversion left with its output, in place; none if the source tells its own."""
+    folder = source.path / SPLITS_DIR
+    if any(picture.split for picture in dataset.pictures) or not folder.is_dir():
+        return
+    by_name = {picture.file_name: picture for picture in dataset.pictures}
+    for split in SPLITS:
+        path = folder / f"{split}.txt"
+        for place, line in read_lines(path, source.name(path), source.findings) if path.is_file() else ():
+            if line in by_name:
+                by_name[line].split = split
+            else:
+                source.findings.problem(place, "the name of an image", line)
+
+
+def read_lines(path: Path, where: str, findings: Findings) -> list[tuple[str, str]]:
+    """Place and text of each line that is not blank."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        findings.problem(where, "a readable file", Phrase(error.strerror or error))
+        return []
+    except UnicodeDecodeError as error:
+        got = Phrase(f"byte 0x{error.object[error.start]:02x} at {error.start}")
+        findings.problem(where, "UTF-8 text", got, "save it as plain text")
+        return []
+    lines = enumerate(text.split("\n"), start=1)
+    return [(f"{where}:{number}", line.strip()) for number, line in lines if line.strip()]
+
+
+def write_side_files(dataset: Dataset, out: Path) -> list[Path]:
+    """classes.yaml, and a list of names for each split that there is; returns them."""
+    written = [out / CLASSES_FILE] if dataset.names else []
+    if dataset.names:
+        written[0].write_text(_HEAD + classes_yaml(dataset.names), encoding="utf-8")
+    for split in SPLITS:
+        names = [picture.file_name for picture in dataset.pictures if picture.split == split]
+        if names:
+            (out / SPLITS_DIR).mkdir(exist_ok=True)
+            written.append(out / SPLITS_DIR / f"{split}.txt")
+            written[-1].write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    return written
+
+
+def check_source(path: Path) -> None:
+    """Raise if there is nothing to read.
+
+    Raises:
+        UserError: SRC is not there.
+    """
+    if not path.exists():
+        raise UserError(Problem("SRC", "a file or a folder", f"{path}, which is not there"))
+
+
+_HEAD = "# Number and name of each class, as the settings take them; `anomdet convert` reads this file back.\n"

@@ -1,0 +1,34 @@
+"""Every file, folder and split name that AnomDet writes or looks for, once."""
+
+from __future__ import annotations
+
+# The splits, in the order in which they are shown.
+TRAIN, VAL, TEST = "train", "val", "test"
+SPLITS = (TRAIN, VAL, TEST)
+
+# A data folder, in the owner's format.
+IMAGES_DIR, LABELS_DIR, SPLITS_DIR = "images", "labels", "splits"
+CLASSES_FILE = "classes.yaml"
+
+# checkpoint_dir
+BEST, LAST = "best_model.pth", "last.pth"
+CHECKPOINTS = (BEST, LAST)
+
+# log_dir
+TRAINING_LOG, EVALUATION_LOG = "training.log", "evaluation.log"
+SETTINGS, CONFIG = "settings.yaml", "config.py"
+EVALUATION_DIR, VISUALIZATION_DIR = "evaluation", "visualization"
+SPLIT_RECORD = "splits.json"  # in SPLITS_DIR, beside one list a split
+RUN_FILES = (TRAINING_LOG, SETTINGS, CONFIG, SPLITS_DIR, EVALUATION_DIR, VISUALIZATION_DIR, EVALUATION_LOG)
+
+# log_dir/evaluation
+GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS = "ground_truth.json", "predictions.json", "metrics.json", "details.json"
+METRICS_CSV, PER_IMAGE_CSV = "metrics.csv", "per_image.csv"
+RESULT_FILES = (GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS, METRICS_CSV, PER_IMAGE_CSV)
+REPORT, COMPARISON = "report.html", "comparison.json"
+
+# log_dir/visualization
+CONTACT_SHEET = "contact_sheet.jpg"
+
+# Results of an earlier run are moved to here, below their folder.
+PREVIOUS = "previous"

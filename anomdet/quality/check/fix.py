@@ -1,0 +1,243 @@
+"""A mended copy of a data folder, with a list of every change; the folder itself is never touched.
+
+What can be mended without a guess is mended. An image whose labels cannot all be read is left out: a defect without
+its box would be taught as a good part. What only a person can judge is kept and listed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anomdet.errors import Problem, UserError
+from anomdet.quality.check.check import Checked, CheckedFile
+from anomdet.quality.check.duplicates import exact_duplicates
+from anomdet.quality.check.findings import NOTE, Finding
+from anomdet.quality.check.geometry import NOISE_PX, beyond, outside
+from anomdet.quality.check.table import Floats
+
+CHANGES = "changes.csv"
+_DECIMALS = 3  # of a pixel, in lines that are written anew
+
+
+@dataclass(frozen=True)
+class Change:
+    """A row of changes.csv.
+
+    Args:
+        file: relative to the data folder.
+        line: 0 for the file as a whole.
+        action: rewritten, converted, clipped, removed, added, left out, or kept (nothing was done).
+        code: of the finding behind it.
+        before, after: the text; after is empty where nothing stands any more.
+    """
+
+    file: str
+    line: int
+    action: str
+    code: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What was written: the folder, its images, and every change."""
+
+    out_dir: Path
+    num_images: int
+    changes: list[Change]
+
+
+def write_mended(checked: Checked, out_dir: Path) -> Mended:
+    """Write images/, labels/ and changes.csv; the folder appears whole or not at all.
+
+    Images are hard links where the disk allows it, else copies.
+
+    Raises:
+        UserError: ``out_dir`` holds something, or lies inside the data folder's images/ or labels/.
+    """
+    _check_target(checked.data_dir, out_dir)
+    changes: list[Change] = []
+    num_images = 0
+    with _appearing(out_dir) as partial:
+        for kept in _usable(checked, changes):
+            assert kept.file.entry.image is not None
+            name = kept.file.entry.image.name
+            _place_image(checked.data_dir / "images" / name, partial / "images" / name)
+            label_name = f"{kept.file.entry.image.stem}.txt"
+            target = partial / "labels" / label_name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write_label(checked, kept, target, changes)
+            num_images += 1
+        changes += _kept(checked.findings, changes)
+        changes.sort(key=lambda change: (change.file, change.line))
+        (partial / CHANGES).write_text(_csv(changes), encoding="utf-8", errors="backslashreplace")
+    return Mended(out_dir, num_images, changes)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A file of the copy: ``keep`` are positions in the table, in the order of lines."""
+
+    file: CheckedFile
+    keep: list[int]
+    removed: list[int]
+
+
+def _usable(checked: Checked, changes: list[Change]) -> Iterator[_Kept]:
+    """The images that can be taught from; the others are listed as left out."""
+    code_of = {found.file: found.code for found in reversed(checked.findings) if found.severity != NOTE}
+    lost = outside(checked.bboxes_xywh, checked.boxes.size_wh) | (checked.bboxes_xywh[:, 2:] <= 0).any(axis=1)
+    again = set(exact_duplicates(checked.boxes)[0].tolist())
+    starts = np.searchsorted(checked.boxes.file_at, np.arange(len(checked.boxes.files) + 1)).tolist()
+    file_at = 0
+    for file in checked.files:
+        positions = range(0)
+        if file.has_boxes:
+            positions = range(starts[file_at], starts[file_at + 1])
+            file_at += 1
+        if _is_whole(file) and not lost[positions.start : positions.stop].any():
+            keep = [at for at in positions if at not in again]
+            yield _Kept(file, keep, [at for at in positions if at in again])
+            continue
+        image, label = file.entry.image, file.entry.label
+        names = [f"labels/{label.name}"] if label else []
+        names += [f"images/{image.name}"] if image else []
+        code = next((code_of[name] for name in names if name in code_of), "image-twins")
+        changes += [Change(name, 0, "left out", code) for name in names]
+
+
+def _is_whole(file: CheckedFile) -> bool:
+    """An image that can be read, with labels that can all be read, or that may do without."""
+    labels_are_read = file.entry.label is None or (file.read is not None and file.read.complete)
+    return file.entry.whole and file.header is not None and labels_are_read
+
+
+def _write_label(checked: Checked, kept: _Kept, target: Path, changes: list[Change]) -> None:
+    label, read = kept.file.entry.label, kept.file.read
+    if label is None or read is None:
+        target.write_bytes(b"")
+        changes.append(Change(f"labels/{target.name}", 0, "added", "image-without-label", "", "an empty file"))
+        return
+    where = f"labels/{label.name}"
+    rewrites = {rewrite.line: rewrite for rewrite in read.rewrites}
+    before = len(changes)
+    if 0 in rewrites:
+        changes.append(Change(where, 0, "rewritten", rewrites[0].code, rewrites[0].before, "UTF-8, lines end with LF"))
+    lines = []
+    for at in kept.keep:
+        line_num = int(checked.boxes.line_nums[at])
+        written = _line(checked.boxes.class_nums[at], checked.boxes.values[at])
+        lines.append(_mend_box(checked, at, written))
+        if line_num in rewrites:
+            rewrite = rewrites[line_num]
+            changes.append(Change(where, line_num, "rewritten", rewrite.code, rewrite.before, lines[-1]))
+        elif lines[-1] != written:
+            action, code = _why(checked, at)
+            changes.append(Change(where, line_num, action, code, written, lines[-1]))
+    for at in kept.removed:
+        text = _line(checked.boxes.class_nums[at], checked.boxes.values[at])
+        changes.append(Change(where, int(checked.boxes.line_nums[at]), "removed", "box-exact-duplicate", text))
+    if len(changes) == before:
+        shutil.copyfile(checked.data_dir / where, target)
+    else:
+        target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _mend_box(checked: Checked, at: int, written: str) -> str:
+    """The line of a box as it should be; as written where nothing is wrong with it."""
+    x, y, width, height = checked.bboxes_xywh[at]
+    max_x, max_y = checked.boxes.size_wh[at]
+    sticks_out = (beyond(checked.bboxes_xywh[at : at + 1], checked.boxes.size_wh[at : at + 1]) > NOISE_PX).any()
+    if not _converted(checked, at) and not sticks_out:
+        return written
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + width, max_x), min(y + height, max_y)
+    return _line(checked.boxes.class_nums[at], np.round([left, top, right - left, bottom - top], _DECIMALS))
+
+
+def _converted(checked: Checked, at: int) -> bool:
+    return bool((checked.bboxes_xywh[at] != checked.boxes.values[at]).any())
+
+
+def _why(checked: Checked, at: int) -> tuple[str, str]:
+    return ("converted", checked.convention.code) if _converted(checked, at) else ("clipped", "box-reaches-out")
+
+
+def _line(class_num: int, values: Floats) -> str:
+    return f"{class_num} {' '.join(f'{value:.10g}' for value in values.tolist())}"
+
+
+def _kept(findings: list[Finding], changes: list[Change]) -> list[Change]:
+    """Errors and warnings that the copy still has: those of no file that was left out, and of no line that changed."""
+    gone = {change.file for change in changes if change.action == "left out"}
+    changed = {(change.file, change.code) for change in changes if change.line == 0}
+    changed_lines = {(change.file, change.line, change.code) for change in changes}
+    converted = {change.code for change in changes}
+    return [
+        Change(found.file, found.line, "kept", found.code, found.message)
+        for found in findings
+        if found.severity != NOTE
+        and found.file not in gone
+        and (found.file, found.code) not in changed
+        and (found.file, found.line, found.code) not in changed_lines
+        and not (found.file == "labels" and found.code in converted)
+    ]
+
+
+def _csv(changes: list[Change]) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("file", "line", "action", "code", "before", "after"))
+    for change in changes:
+        line = change.line or ""
+        table.writerow((change.file, line, change.action, change.code, change.before, change.after))
+    return text.getvalue()
+
+
+def _place_image(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = source.resolve()
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(source, target)
+
+
+def _check_target(data_dir: Path, out_dir: Path) -> None:
+    problem = None
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        hint = "nothing was overwritten; name another folder or move this one away"
+        problem = Problem(f"--fix {out_dir}", "an empty or new folder", "one that holds something", hint)
+    elif any(out_dir.resolve().is_relative_to((data_dir / name).resolve()) for name in ("images", "labels")):
+        problem = Problem(f"--fix {out_dir}", "a folder outside of the data", "one inside of it", "name another folder")
+    if problem:
+        raise UserError(problem)
+
+
+@contextmanager
+def _appearing(out_dir: Path) -> Iterator[Path]:
+    """A folder to fill with images/ and labels/, which becomes ``out_dir`` at the end."""
+    partial = out_dir.resolve().parent / f".{out_dir.name}.partial-{os.getpid()}"
+    try:
+        (partial / "images").mkdir(parents=True)
+        (partial / "labels").mkdir()
+        yield partial
+        with suppress(FileNotFoundError):
+            out_dir.rmdir()
+        partial.replace(out_dir)
+    except OSError as error:
+        raise UserError(
+            Problem(f"--fix {out_dir}", "a folder that can be written", error.strerror or "another")
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

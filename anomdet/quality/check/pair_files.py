@@ -1,0 +1,142 @@
+"""Which image belongs to which label file, and which files have no partner."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, found_files
+from anomdet.data.index.listing import list_folders
+from anomdet.errors import Problem, UserError
+from anomdet.quality.check.findings import ERROR, NOTE, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An image with its label file, or either of them alone.
+
+    Args:
+        image: relative to images/; None: a label file without an image.
+        label: below labels/; None: there is none.
+        whole: training would use it: an image with a label file, or one that may do without.
+    """
+
+    image: FoundFile | None
+    label: FoundFile | None
+    whole: bool
+
+
+def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[Finding]]:
+    """All files of a data folder.
+
+    Args:
+        data_dir: holds images/ and labels/.
+        missing_labels: as in the settings: error, normal or skip.
+
+    Raises:
+        UserError: images/ or labels/ is missing.
+    """
+    missing = [
+        Problem(str(data_dir / name), "a folder", "nothing", "the data folder holds images/ and labels/")
+        for name in ("images", "labels")
+        if not (data_dir / name).is_dir()
+    ]
+    if missing:
+        raise UserError(missing)
+    findings: list[Finding] = []
+    listed = list_folders([os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")])
+    images = _of_kind(found_files(listed[0]), IMAGE_SUFFIXES, "images", findings)
+    labels = _of_kind(found_files(listed[1]), (".txt",), "labels", findings)
+    stems = [_stem(image) for image in images]
+    if images and stems == [_stem(label) for label in labels] and len(set(stems)) == len(stems):
+        return [Entry(image, label, whole=True) for image, label in zip(images, labels, strict=True)], findings
+    label_of = _label_of_stem(labels, findings)
+    entries = _pair_images(images, label_of, missing_labels, findings)
+    image_stems = set(stems)
+    lower = {stem.lower(): stem for stem in image_stems}
+    for stem, label in label_of.items():
+        if stem not in image_stems:
+            hint = _case_hint(f"images/{lower[stem.lower()]}.*" if stem.lower() in lower else "")
+            if not hint and label.name in ("classes.txt", "labels.txt", "train.txt", "val.txt", "test.txt"):
+                hint = "move it out of labels/"
+            expected = f"an image images/{stem}.*"
+            findings.append(Finding("label-without-image", f"labels/{label.name}", 0, expected, "nothing", hint))
+            entries.append(Entry(None, label, whole=False))
+    if not images:
+        suffixes = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
+        findings.append(Finding("no-images", "images", 0, f"at least one image ({suffixes})", "none"))
+    return entries, findings
+
+
+def _of_kind(
+    files: list[FoundFile], suffixes: tuple[str, ...], folder: str, findings: list[Finding]
+) -> list[FoundFile]:
+    """Those with one of the suffixes; the others are noted."""
+    chosen = []
+    for file in files:
+        name = file.name
+        if name[name.rfind(".") :].lower() in suffixes:
+            chosen.append(file)
+            continue
+        expected = f"only {' '.join(suffix[1:] for suffix in suffixes)} files"
+        findings.append(Finding("file-ignored", f"{folder}/{file.name}", 0, expected, "another; it is ignored"))
+    return chosen
+
+
+def _stem(file: FoundFile) -> str:
+    """Of a file of a known kind, quicker than :attr:`FoundFile.stem`."""
+    return file.name[: file.name.rindex(".")]
+
+
+def _label_of_stem(labels: list[FoundFile], findings: list[Finding]) -> dict[str, FoundFile]:
+    """Training takes the last of two that differ only in the case of their suffix."""
+    label_of: dict[str, FoundFile] = {}
+    for label in labels:
+        stem = _stem(label)
+        if stem in label_of:
+            got = f"labels/{label_of[stem].name} too, of which one is ignored"
+            findings.append(Finding("label-twins", f"labels/{label.name}", 0, "one label file for an image", got))
+        label_of[stem] = label
+    return label_of
+
+
+def _pair_images(
+    images: list[FoundFile], label_of: dict[str, FoundFile], missing_labels: str, findings: list[Finding]
+) -> list[Entry]:
+    entries: list[Entry] = []
+    first_of: dict[str, FoundFile] = {}
+    lower = {stem.lower(): label for stem, label in label_of.items()}
+    num_empty = sum(label.size == 0 and not label.special for label in label_of.values())
+    stems = [_stem(image) for image in images]
+    pairs = list(zip(stems, images, strict=True))
+    twins = {stem for stem, image in pairs if first_of.setdefault(stem, image) is not image}
+    for stem, image in pairs:
+        label = label_of.get(stem)
+        first = first_of[stem]
+        if first is not image:
+            got = f"images/{first.name} too, which has the same label file"
+            findings.append(Finding("image-twins", f"images/{image.name}", 0, "a name of its own", got, "rename one"))
+        elif label is None:
+            near = lower.get(stem.lower())
+            findings.append(_without_label(image, near, missing_labels, num_empty))
+        may_miss = label is not None or missing_labels == "normal"
+        entries.append(Entry(image, label if first is image else None, may_miss and stem not in twins))
+    return entries
+
+
+def _without_label(image: FoundFile, near: FoundFile | None, missing_labels: str, num_empty: int) -> Finding:
+    hint = _case_hint(f"labels/{near.name}" if near else "")
+    like = f" (there are {num_empty})" if num_empty else ""
+    hint = hint or f"write an empty file for a normal image{like}, or set data.missing_labels"
+    severity, got = {
+        "error": (ERROR, "nothing"),
+        "normal": (NOTE, "nothing; it counts as a normal image (data.missing_labels)"),
+        "skip": (NOTE, "nothing; it is left out (data.missing_labels)"),
+    }[missing_labels]
+    where, expected = f"images/{image.name}", f"labels/{image.stem}.txt"
+    return Finding("image-without-label", where, 0, expected, got, hint if severity == ERROR else "", severity)
+
+
+def _case_hint(near: str) -> str:
+    return f"{near} differs only in upper and lower case" if near else ""

@@ -1,0 +1,174 @@
+"""Advice from the sizes and shapes of the boxes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from anomdet.quality.health.advice import LIKELY, MAYBE, Advice, Health, percent
+from anomdet.quality.health.plan import Plan
+
+SMALL_SHARE = 0.1  # of the boxes may be smaller than the grid
+TOO_LARGE = 4.0  # times the pixels: from there on tiles are cheaper than a larger image
+LONG_SHARE = 0.1
+PADDING = 0.25
+MOST_PREDICTIONS = 100  # the presets' limit
+STEP = 32  # the coarsest grid of most detectors
+MIN_OBJECTS = 50
+
+
+def box_advice(health: Health, plan: Plan) -> Iterator[Advice]:
+    """Image size, tiles, padding, anchors, and boxes that are too large or too many."""
+    yield from _small(health, plan)
+    yield from _roomy(health, plan)
+    yield from _padding(health, plan)
+    yield from _long(health, plan)
+    yield from _large(health)
+    yield from _crowded(health, plan)
+
+
+def size_for_small(size_hw: tuple[int, int], tenth_px: float, small_px: float) -> tuple[int, int]:
+    """The smallest size, in steps of 32 px, at which at least 90 % of the boxes reach ``small_px``.
+
+    Args:
+        size_hw: the size that ``tenth_px`` holds for.
+        tenth_px: what 90 % of the boxes reach with their shorter side.
+        small_px: what they are to reach.
+    """
+    height, width = (math.ceil(side * small_px / tenth_px / STEP) * STEP for side in size_hw)
+    return height, width
+
+
+def _small(health: Health, plan: Plan) -> Iterator[Advice]:
+    boxes, factor = health["boxes"], health["image_sizes"]["factor"]
+    share = boxes["under_8_px"]
+    if not share or share <= SMALL_SHARE:
+        return
+    now = _size(plan.size_hw)
+    why = (
+        f"{percent(share)} of the boxes are under 8 px on their shorter side at data.image_size {now}, finer than the "
+    )
+    why += "finest grid of most detectors. "
+    if not boxes["tenth_px"]:  # less than its digits
+        yield _specks(why, 0.0)
+        return
+    size_hw = size_for_small(plan.size_hw, boxes["tenth_px"], boxes["small_px"])
+    times = math.prod(size_hw) / math.prod(plan.size_hw)
+    enlarged = factor["p50"] * math.sqrt(times)
+    blurred = f" Images are then enlarged {enlarged:.1f} times, which adds no detail; more camera pixels would."
+    blurred = blurred if enlarged > 1.05 else ""
+    if times <= TOO_LARGE:
+        why += f"At {_size(size_hw)}, 90 % have at least 8 px; a step then costs {times:.1f} times the pixels."
+        yield Advice(
+            "image-size", LIKELY, f"Raise data.image_size to {_size(size_hw)}.", why + blurred, _setting(size_hw)
+        )
+        return
+    tenth_px = boxes["tenth_px"] / factor["p50"]  # in the image itself
+    tile = (max(STEP, math.floor(side * tenth_px / boxes["small_px"] / STEP) * STEP) for side in plan.size_hw)
+    height, width = map(min, tile, health["image_sizes"]["listed"][0]["size_hw"])
+    seen_px = tenth_px * min(plan.size_hw[0] / height, plan.size_hw[1] / width)
+    if seen_px < boxes["small_px"] / 2:
+        yield _specks(why, seen_px)
+        return
+    why += f"An image size of {_size(size_hw)} would take {times:.0f} times the pixels; a tile of {width} x {height} "
+    why += f"px, seen at {now}, shows 90 % of them with about {min(seen_px, boxes['small_px']):.0f} px or more. No "
+    why += "setting cuts tiles: data.augmentations.random_crop crops in the training only, and the test would see "
+    why += "another scale."
+    text = f"Cut images and labels into overlapping tiles of about {width} x {height} px."
+    yield Advice("tiles", LIKELY, text, why + blurred)
+
+
+def _specks(why: str, seen_px: float) -> Advice:
+    """No image size and no tile helps."""
+    reached = f"{seen_px:.2g} px or less" if seen_px else "next to nothing"
+    why += f"A tenth of them are so small that a tile of {STEP} x {STEP} px would show them with {reached}: no image "
+    why += "size helps, and such boxes are rarely drawn on purpose."
+    return Advice("specks", LIKELY, "Look at the smallest boxes, and mend or remove those that mark nothing.", why)
+
+
+def _roomy(health: Health, plan: Plan) -> Iterator[Advice]:
+    """Half the size leaves 16 px to all but one in a hundred."""
+    boxes = health["boxes"]
+    if boxes["num"] < MIN_OBJECTS or boxes["under_32_px"] > 0.01:
+        return
+    height, width = (math.ceil(side / 2 / STEP) * STEP for side in plan.size_hw)
+    why = f"At data.image_size {_size(plan.size_hw)}, {percent(1 - boxes['under_32_px'])} of the boxes have 32 px or "
+    why += (
+        "more on their shorter side; at half of it they keep 16 px, for a quarter of the pixels. Compare both by mAP."
+    )
+    yield Advice("smaller-image-size", MAYBE, "Try half the image size.", why, _setting((height, width)))
+
+
+def _padding(health: Health, plan: Plan) -> Iterator[Advice]:
+    padding, largest = health["image_sizes"]["padding"], health["image_sizes"]["largest_seen_hw"]
+    if not padding or padding < PADDING:
+        return
+    height, width = (math.ceil(side / STEP) * STEP for side in largest)
+    saved = 1 - height * width / math.prod(plan.size_hw)
+    if saved < PADDING / 2:
+        return
+    why = (
+        f"Images keep their shape within {_size(plan.size_hw)}: {percent(padding)} of what the network computes on is "
+    )
+    why += f"padding. [{height}, {width}] shows them at the same scale with {percent(saved)} fewer pixels."
+    text = f"Set data.image_size to [{height}, {width}], the images' own shape."
+    yield Advice("padding", LIKELY, text, why, f'"data.image_size=[{height}, {width}]"')
+
+
+def _long(health: Health, plan: Plan) -> Iterator[Advice]:
+    boxes = health["boxes"]
+    if not plan.anchored or not boxes["elongated"] or boxes["elongated"] < LONG_SHARE:
+        return
+    longest = boxes["elongation"]["p95"]
+    side = max(4, round(longest))
+    head = "bbox_head" if plan.model == "retinanet" else "rpn_head"
+    why = f"{percent(boxes['elongated'])} of the boxes are at least 4 times as long as wide, 5 % at least "
+    why += f"{longest:.1f} times. The anchors of {plan.model} are 1:2, 1:1 and 2:1; with a box of {longest:.1f}:1 they "
+    why += f"overlap by at most {anchor_iou(longest):.2f} (IoU)."
+    ratios = f"[{1 / side:.2g}, 0.5, 1.0, 2.0, {side:.1f}]"
+    settings = f'"model.overrides={{{head}: {{anchor_generator: {{ratios: {ratios}}}}}}}"'
+    text = f"Add anchors of 1:{side} and {side}:1, or take a model without anchors."
+    yield Advice("anchors", LIKELY, text, why, settings)
+
+
+def anchor_iou(elongation: float) -> float:
+    """The best IoU of a box ``elongation : 1``, at least 2, with an anchor ``2 : 1`` of any size on the same centre.
+
+    An anchor s high and 2 s long, 1 <= s <= elongation / 2, overlaps by 2 s of elongation + 2 s^2 - 2 s, which is most
+    at s = sqrt(elongation / 2).
+    """
+    side = math.sqrt(elongation / 2)
+    return side / (elongation - side)
+
+
+def _large(health: Health) -> Iterator[Advice]:
+    number = health["boxes"]["over_80_percent_of_image"]
+    if not number:
+        return
+    named = "1 box covers" if number == 1 else f"{number:,} boxes cover"
+    why = f"{named} more than 80 % of the image. Such a box says that a part is defective, not where; the detector "
+    why += "learns the border of the picture."
+    yield Advice("large-boxes", LIKELY, "Draw the boxes that fill their image around the defect.", why)
+
+
+def _crowded(health: Health, plan: Plan) -> Iterator[Advice]:
+    most = health["per_image"]["max"]
+    if most <= MOST_PREDICTIONS:
+        return
+    limits = f"{{max_per_img: {-(-most // 100) * 100}}}"
+    limits = f"{{rcnn: {limits}}}" if "rcnn" in plan.model else limits
+    why = f"{health['per_image']['fullest'][0]['file_name']} has {most:,} objects; the presets report at most "
+    why += f"{MOST_PREDICTIONS} boxes an image, so {most - MOST_PREDICTIONS:,} of them cannot be found."
+    yield Advice(
+        "crowded", LIKELY, "Let the model report more boxes.", why, f'"model.overrides={{test_cfg: {limits}}}"'
+    )
+
+
+def _size(size_hw: tuple[int, int]) -> str:
+    height, width = size_hw
+    return f"{height}" if height == width else f"[{height}, {width}]"
+
+
+def _setting(size_hw: tuple[int, int]) -> str:
+    height, width = size_hw
+    return f"data.image_size={height}" if height == width else f'"data.image_size={_size(size_hw)}"'

@@ -1,0 +1,35 @@
+"""What the settings say about a training, as far as it bears on the data's health."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the data would be used.
+
+    Args:
+        size_hw: what the network sees, pixels; images are fitted inside, their shape kept.
+        model: name of the preset.
+        anchored: the model matches boxes to anchors of fixed shapes.
+        imbalance: ``training.class_imbalance_handling.method``.
+        normal_ratio: share of normal images among the drawn; None: as in the data.
+        classes: class number to name; None: the numbers are the names.
+        missing_labels: an image without a label file is an ``error``, a ``normal`` image, or left out (``skip``).
+        split_of: file name of an image to its split; None: not known.
+        ratios: of train, val and test; None: the splits come from lists, or are not known.
+        splits_note: why the splits are not known.
+    """
+
+    size_hw: tuple[int, int]
+    model: str
+    anchored: bool
+    imbalance: str
+    normal_ratio: float | None = None
+    classes: Mapping[int, str] | None = None
+    missing_labels: str = "error"
+    split_of: Mapping[str, str] | None = None
+    ratios: tuple[float, float, float] | None = None
+    splits_note: str = ""

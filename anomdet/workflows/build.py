@@ -1,0 +1,143 @@
+"""Fill in what only the data and the machine can tell, between the config and the Runner."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from anomdet.errors import Problem, UserError
+
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+
+
+def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
+    """A config with its classes and channels filled in: what is written beside the outputs.
+
+    Args:
+        config: from YAML or Python.
+        class_names: class number to name, from a checkpoint; None: from the config or the data.
+
+    Raises:
+        UserError: anything wrong with the data or the user's files.
+    """
+    config = copy.deepcopy(config)
+    config.setdefault("runner_type", "anomdet.InspectionRunner")
+    config.setdefault("default_scope", "mmdet")
+    with _scope():
+        _import_plugins(config.get("custom_imports", {}).get("imports", ()))
+        if _is_ours(config.train_dataloader.dataset):
+            _fill_classes(config, class_names)
+        if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
+            _fit_backbone(config)
+    return config
+
+
+def _import_plugins(names: Iterable[str]) -> None:
+    """Import the modules that the settings name; what they register can be built from then on."""
+    problems = []
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001 - the user's code: anything may come out of it
+            lost = isinstance(error, ModuleNotFoundError) and name.startswith(str(error.name))
+            got = "no such module" if lost else f"{type(error).__name__}: {error}"
+            hint = f"it is looked for among the installed packages and in the folder of the command, {Path.cwd()}"
+            problems.append(
+                Problem(f"plugins: {name}", "a Python module that can be imported", got, hint if lost else "")
+            )
+    if problems:
+        raise UserError(problems)
+
+
+def _is_ours(dataset: Any) -> bool:
+    """Whether a data set's config is for TextLabelDataset or one derived from it."""
+    from mmdet.registry import DATASETS
+
+    from anomdet.data.dataset import TextLabelDataset
+
+    kind = DATASETS.get(str(dataset.get("type")))
+    return isinstance(kind, type) and issubclass(kind, TextLabelDataset)
+
+
+@contextlib.contextmanager
+def _scope() -> Any:
+    """Look names up in MMDetection's registries first, as the Runner will."""
+    from mmengine.registry import DefaultScope
+
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        yield
+
+
+def _fill_classes(config: Any, class_names: dict[int, str] | None) -> None:
+    from mmdet.registry import DATASETS
+
+    if class_names is not None:
+        for name in LOADERS:
+            config[name].dataset.classes = [[number, name_] for number, name_ in class_names.items()]
+    # Lazily: the Runner builds it again, in full.
+    dataset = DATASETS.build({**config.train_dataloader.dataset, "pipeline": [], "lazy_init": True})
+    _check_groups(config, dataset.index)
+    metainfo = dataset.metainfo
+    pairs = [[int(number), str(name)] for number, name in zip(metainfo["class_nums"], metainfo["classes"], strict=True)]
+    for name in LOADERS:
+        config[name].dataset.classes = pairs
+    _set_num_classes(config.model, len(pairs))
+
+
+def _check_groups(config: Any, index: Any) -> None:
+    """Before an epoch is spent: the pattern of the parts must match some image."""
+    from anomdet.evaluation.results import part_names
+
+    evaluator = config.test_evaluator
+    own = evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
+    if own.get("group_by"):
+        part_names(index.columns.file_names(), own["group_by"])
+
+
+def _set_num_classes(model: Any, found: int) -> None:
+    from anomdet.config.presets import walk
+
+    for node in walk(model):
+        if "num_classes" not in node:
+            continue
+        if node["num_classes"] not in (None, found):
+            problem = Problem(
+                "model.num_classes", f"{found}, the classes of the data", str(node["num_classes"]), "leave it null"
+            )
+            raise UserError(problem)
+        node["num_classes"] = found
+
+
+def _fit_backbone(config: Any) -> None:
+    from mmdet.registry import MODELS
+
+    from anomdet.models.fit import fit_to_backbone
+    from anomdet.models.probe import probe
+
+    # Only the shapes are looked at: the weights can wait for the Runner.
+    without = {
+        key: value for key, value in (("pretrained", False), ("checkpoint", None)) if key in config.model.backbone
+    }
+    backbone = MODELS.build({**config.model.backbone, **without})
+    config.model = fit_to_backbone(config.model, probe(backbone))
+
+
+def build_loader(config: Any) -> Any:
+    """The training's data loader alone, with its data set and sampler, without workers."""
+    from mmengine.runner import Runner
+
+    with _scope():
+        return Runner.build_dataloader({**config.train_dataloader, "num_workers": 0, "persistent_workers": False})
+
+
+def build_runner(config: Any, *, log_name: str | None) -> Any:
+    """The Runner of a config that :func:`for_machine` fitted."""
+    from mmengine.registry import RUNNERS
+
+    config = copy.deepcopy(config)
+    config.log_name = log_name
+    return RUNNERS.build(config)

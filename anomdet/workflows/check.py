@@ -1,0 +1,181 @@
+"""``anomdet check``: what is wrong with the data, before a training shows it the hard way. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anomdet.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from anomdet.config.schema import Settings
+    from anomdet.config.schema_data import DataSettings
+    from anomdet.quality.check.check import Checked, Rules
+    from anomdet.quality.check.findings import Finding
+    from anomdet.quality.check.fix import Mended
+
+FORMATS = ("text", "json", "sarif")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a check is told.
+
+    Args:
+        style: text, json or sarif.
+        strict: warnings are errors.
+        everything: text shows all places of a finding.
+        decode: read all pixels.
+        report: a page on the data's health; None: none.
+        leaks: compare all images, however many have to be read for it.
+    """
+
+    style: str = "text"
+    strict: bool = False
+    everything: bool = False
+    decode: bool = False
+    leaks: bool = False
+    report: Path | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a check found.
+
+    Args:
+        text: for the console or a file.
+        summary: lines about what was written; for the console.
+        written: files and folders.
+        exit_code: 0 nothing wrong, 1 errors.
+    """
+
+    text: str
+    summary: str
+    written: list[Path]
+    exit_code: int
+
+
+def check(
+    config: Path | None,
+    overrides: Sequence[str] = (),
+    *,
+    data: Path | None,
+    manner: Manner,
+    fix: Path | None = None,
+    out: Path | None = None,
+) -> Told:
+    """Check a data folder.
+
+    Args:
+        config: YAML settings: data.data_dir, data.classes, data.missing_labels and data.verify_images count; for the
+            report also data.image_size, the splits, the model and the handling of imbalance.
+        overrides: ``key=value`` each.
+        data: the folder, in place of the settings' one.
+        manner: what to show.
+        fix: an empty or new folder for a mended copy; None: none.
+        out: a file for the text; None: it is left to the caller.
+
+    Raises:
+        UserError: neither settings nor a folder, or what is wrong with them, with ``fix`` or with ``out``.
+    """
+    from anomdet.outputs import write_text
+    from anomdet.quality.check.check import check_data
+    from anomdet.quality.check.findings import ERROR, make_strict
+    from anomdet.quality.check.fix import write_mended
+    from anomdet.quality.check.text_format import verdict
+    from anomdet.workflows.health_report import page_path, write_page
+
+    _check_options(manner, out)
+    settings = _settings(config, overrides, data, manner.leaks)
+    data_dir, rules = _rules(settings, data, manner)
+    page = page_path(manner.report, data_dir) if manner.report is not None else None
+    checked = check_data(data_dir, rules)
+    if settings is not None:
+        checked = _with_splits(checked, rules, settings.data, manner)
+    findings = make_strict(checked.findings) if manner.strict else checked.findings
+    text = _show(checked, findings, manner)
+    mended = write_mended(checked, fix) if fix is not None else None
+    written = [fix] if fix is not None else []
+    if out is not None:
+        written.append(write_text(out, f"{text}\n"))
+    shown = out is None and manner.style == "text"  # the verdict, as the last line of the text
+    summary = [*([] if shown else [verdict(checked, findings)]), *_mended_summary(mended)]
+    if page is not None:
+        paths, moved = write_page(checked, findings, config, settings, page)
+        written += paths
+        summary += [moved] if moved else []
+    failed = any(found.severity == ERROR for found in findings)
+    return Told(text, "\n".join(summary), written, int(failed))
+
+
+def _check_options(manner: Manner, out: Path | None) -> None:
+    problems = []
+    if manner.style not in FORMATS:
+        problems.append(Problem("--format", f"one of {', '.join(FORMATS)}", repr(manner.style)))
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        got = "a folder" if out.is_dir() else "one in a folder that is not there"
+        problems.append(Problem(f"--out {out}", "a file to write", got))
+    if problems:
+        raise UserError(problems)
+
+
+def _settings(config: Path | None, overrides: Sequence[str], data: Path | None, leaks: bool) -> Settings | None:
+    """Of the file; None without one."""
+    if config is not None:
+        from anomdet.config.load import load_settings
+
+        return load_settings(config, overrides)
+    if data is None:
+        raise UserError(Problem("--data", "a data folder, or --config", "nothing", "see: anomdet check --help"))
+    if overrides:
+        raise UserError(Problem("command line", "settings with --config only", repr(overrides[0])))
+    if leaks:
+        raise UserError(Problem("--leaks", "--config, which says how the images are split", "--data"))
+    return None
+
+
+def _rules(settings: Settings | None, data: Path | None, manner: Manner) -> tuple[Path, Rules]:
+    """The folder, and what the settings say about it."""
+    from anomdet.quality.check.check import Rules
+    from anomdet.workflows.planned_splits import rules_of
+
+    if settings is None:
+        assert data is not None
+        return data, Rules(decode=manner.decode)
+    return data or Path(settings.data.data_dir), rules_of(settings.data, decode=manner.decode)
+
+
+def _with_splits(checked: Checked, rules: Rules, data: DataSettings, manner: Manner) -> Checked:
+    """With findings about the splits, too."""
+    from anomdet.config.translate_data import split_arguments
+    from anomdet.data.splits.make import as_split_rule
+    from anomdet.quality.check.findings import sort_findings
+    from anomdet.quality.check.leaks import check_splits
+
+    rule = as_split_rule(**split_arguments(data))
+    found = check_splits(checked.data_dir, rules, rule, group_by=data.group_by, read_all=manner.leaks)
+    return replace(checked, findings=sort_findings([*checked.findings, *found]))
+
+
+def _show(checked: Checked, findings: list[Finding], manner: Manner) -> str:
+    from anomdet.quality.check.machine_formats import show_json, show_sarif
+    from anomdet.quality.check.text_format import show_text
+
+    if manner.style == "json":
+        return show_json(checked, findings)
+    if manner.style == "sarif":
+        return show_sarif(checked, findings)
+    return show_text(checked, findings, everything=manner.everything)
+
+
+def _mended_summary(mended: Mended | None) -> list[str]:
+    """What the mended copy holds."""
+    from collections import Counter
+
+    if mended is None:
+        return []
+    actions = Counter(change.action for change in mended.changes)
+    told = ", ".join(f"{action} {count:,}" for action, count in sorted(actions.items())) or "no changes"
+    return [f"the mended copy has {mended.num_images:,} images; {told} (see changes.csv)"]

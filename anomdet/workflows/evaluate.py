@@ -1,0 +1,222 @@
+"""``anomdet evaluate``: a trained detector to numbers, the predictions behind them, and a report."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from anomdet.errors import Problem, UserError
+from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, SPLITS
+from anomdet.workflows.run_config import load_run
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found; empty on all processes but the first.
+
+    Args:
+        table: for the console.
+        metrics: the content of metrics.json.
+        written: the files.
+    """
+
+    table: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    written: list[Path] = field(default_factory=list)
+
+
+def evaluate(
+    config_path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    split: str = "test",
+    checkpoint: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Evaluated:
+    """Evaluate a checkpoint on a split.
+
+    Args:
+        config_path: YAML or Python config.
+        overrides: ``key=value`` each.
+        split: train, val or test.
+        checkpoint: default: ``<checkpoint_dir>/best_model.pth``.
+        out: the folder of the results; default: ``<log_dir>/evaluation``.
+
+    Raises:
+        UserError: anything wrong with what the user gave.
+    """
+    run = load_run(config_path, overrides)
+    from anomdet.workflows.libraries import load_libraries
+
+    load_libraries()
+    from anomdet.engine.hooks.progress import foreign_keys
+    from anomdet.outputs import make_folder
+    from anomdet.workflows.evaluation_files import picture_reader, write_all
+    from anomdet.workflows.provenance import about
+
+    with run.blamed():
+        loaded = with_checkpoint(run.config, split, checkpoint)
+        make_folder(loaded.config.work_dir, "logging.log_dir")
+        folder = make_folder(out or Path(loaded.config.work_dir) / EVALUATION_DIR, "--out")
+        set_operating_point(loaded)
+        runner = build_tester(loaded.config)
+    dataset = runner.test_dataloader.dataset
+    runner.logger.info(f"evaluating {loaded.path} on the {split} split: {len(dataset)} images")
+    warn_of_other_splits(runner, loaded)
+    with run.blamed():
+        found = runner.test()
+    for key in foreign_keys(found):
+        runner.logger.info(f"{key} {found[key]:.4f}")
+    measured = runner.test_evaluator.metrics[0].last
+    if measured is None:
+        return Evaluated()
+    _tell(runner.logger, measured)
+    measured.metrics["about"] = about(run, loaded.path, split, dataset)
+    read_picture = picture_reader(Path(dataset.data_root) / "images", None)  # the data set has checked their sizes
+    written = write_all(measured, folder, options(run.config), read_picture, runner.logger.info)
+    from anomdet.evaluation.tables import format_table
+
+    return Evaluated(format_table(measured.metrics), measured.metrics, written)
+
+
+def _tell(logger: Any, measured: Any) -> None:
+    """What the operating point could not be."""
+    if measured.point.note:
+        logger.warning(f"operating point: {measured.point.note}")
+
+
+def options(config: Any) -> Any:
+    """The settings of the intervals and the report; the defaults where a Python config has none."""
+    from anomdet.config.schema import EvaluationSettings
+
+    return EvaluationSettings(**config.get("evaluation", {}))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What is to be tested.
+
+    Args:
+        config: complete, with the checkpoint named in it.
+        path: of the checkpoint.
+        meta: the checkpoint's own facts.
+        split: train, val or test.
+    """
+
+    config: Any
+    path: Path
+    meta: dict[str, Any]
+    split: str
+
+
+def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> Loaded:
+    """A complete config that tests a checkpoint on a split.
+
+    The classes are the checkpoint's, in its order; data with other class numbers is refused.
+    """
+    from anomdet.config.presets import forget_weights
+    from anomdet.engine.checkpoint import load_checkpoint
+    from anomdet.workflows.build import complete
+
+    if split not in SPLITS:
+        raise UserError(Problem("--split", f"one of {', '.join(SPLITS)}", repr(split)))
+    path = Path(checkpoint or Path(config.default_hooks.checkpoint.out_dir) / BEST)
+    meta = load_checkpoint(path).get("meta", {})
+    dataset_meta = meta.get("dataset_meta", {})
+    if "class_nums" not in dataset_meta:
+        raise UserError(Problem(str(path), "a checkpoint of AnomDet, which knows its classes", "none in it"))
+    names = dict(zip(dataset_meta["class_nums"], dataset_meta["classes"], strict=True))
+    # The checkpoint brings all weights: nothing pretrained need be fetched or read.
+    config = copy.deepcopy(config)
+    config.load_from = None
+    forget_weights(config.model)
+    try:
+        config = complete(config, names)
+    except UserError as error:
+        raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
+    config.test_dataloader.dataset.split = split
+    config.load_from = str(path)
+    return Loaded(config, path, meta, split)
+
+
+def set_operating_point(loaded: Loaded) -> None:
+    """Put the operating point into the config of our metric: the settings', the checkpoint's, or chosen now.
+
+    One that was chosen in the training by the same criterion is taken as it is; else the validation split is predicted
+    first. The split that is tested never chooses, unless it is the validation split.
+    """
+    from anomdet.evaluation.operating_point import Criterion, fixed
+
+    metric = own_metric(loaded.config)
+    if metric.get("score_threshold") is not None:
+        return
+    iou_thr = metric.get("matching_iou_threshold", 0.5)
+    criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
+    kept = loaded.meta.get("operating_point") or {}
+    if kept.get("criterion") == criterion.as_dict():
+        metric.point = kept["point"]
+        return
+    if loaded.split == "val":
+        return
+    config = copy.deepcopy(loaded.config)
+    config.test_dataloader.dataset.split = "val"
+    try:
+        runner = build_tester(config)
+    except UserError as error:
+        metric.point = asdict(fixed(0.3, "default", f"no validation split to choose on ({error}): 0.3 taken"))
+        return
+    runner.logger.info("choosing the operating point on the validation split: the checkpoint has none of this kind")
+    runner.test()
+    metric.point = runner.test_evaluator.metrics[0].share_point()
+
+
+def own_metric(config: Any) -> Any:
+    """The config of our metric, which is the first where there are several."""
+    evaluator = config.test_evaluator
+    return evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
+
+
+def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
+    """Images that the network has learned from give better figures than new ones."""
+    from anomdet.engine.checkpoint import changed_splits
+
+    changed = changed_splits(loaded.meta, runner.test_dataloader.dataset)
+    if changed:
+        runner.logger.warning(
+            f"{', '.join(changed)}: other images than when {loaded.path} was trained; if data.split, the ratios "
+            "or the images changed, it may have learned from some that it is measured on now"
+        )
+
+
+def _in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
+    """The classes that are allowed came from the checkpoint, not from the settings: the message says so."""
+    if isinstance(problem, str) or "data.classes" not in problem.expected:
+        return problem
+    expected = problem.expected.replace("data.classes", f"the checkpoint {path}")
+    return replace(problem, expected=expected, hint="give the checkpoint that was trained on this data")
+
+
+def build_tester(config: Any) -> Any:
+    """A Runner that only tests, with the checkpoint's weights in it.
+
+    Raises:
+        UserError: the weights are another model's, or the split is empty; nothing was written.
+    """
+    from anomdet.workflows.build import build_runner
+    from anomdet.workflows.fit_machine import for_machine
+
+    fitted, _ = for_machine(config)
+    for name in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+        fitted[name] = None
+    for name in ("val_dataloader", "val_cfg", "val_evaluator"):
+        fitted[name] = None
+    fitted.custom_hooks, fitted.visualizer = [], None
+    fitted.default_hooks = dict(logger=None, checkpoint=None, param_scheduler=None, sampler_seed=None)
+    runner = build_runner(fitted, log_name=None)
+    runner.load_or_resume()
+    _ = runner.test_loop  # builds the data loader: what can be wrong is found before anything is written
+    runner.open_log(EVALUATION_LOG)
+    return runner

@@ -1,0 +1,57 @@
+"""The files that an evaluation leaves, from the numbers: JSON, CSV, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from anomdet.layout import REPORT, RESULT_FILES
+
+
+def write_all(
+    measured: Any, folder: Path, options: Any, read_picture: Callable[[str], Any] | None, say: Callable[[str], None]
+) -> list[Path]:
+    """Add the intervals, then write every file of an evaluation; what was there is moved aside.
+
+    Args:
+        measured: an ``anomdet.evaluation.summary.Measured``.
+        folder: exists.
+        options: the settings' ``evaluation``.
+        read_picture: file name to RGB pixels, for the report; None: a report without pictures.
+        say: takes a line for the user.
+
+    Returns:
+        The files.
+    """
+    from anomdet.evaluation.files import write_measured, write_results
+    from anomdet.evaluation.intervals import intervals
+    from anomdet.outputs import move_aside
+
+    names = [*RESULT_FILES, *([REPORT] if options.report else [])]
+    if options.resamples:
+        measured.metrics["intervals"] = intervals(
+            measured, num_resamples=options.resamples, confidence=options.confidence
+        )
+    moved = move_aside(folder, [*RESULT_FILES, REPORT])
+    if moved:
+        say(f"results of an earlier evaluation were moved to {moved}")
+    write_results(folder, measured.results)
+    write_measured(folder, measured)
+    if options.report:
+        _write_report(measured, folder / REPORT, read_picture)
+    return [folder / name for name in names]
+
+
+def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] | None) -> None:
+    from anomdet.evaluation.details import details
+    from anomdet.report.write import write_report
+
+    write_report(measured.metrics, details(measured), path, read_image=read_picture)
+
+
+def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[str], Any]:
+    """File name below a folder to RGB pixels ``(H, W, 3)``."""
+    from anomdet.data.images.decode import read_image
+
+    return lambda file_name: read_image(images_dir / file_name, max_megapixels=max_megapixels)[..., ::-1]

@@ -1,0 +1,121 @@
+"""Fit a complete config to this machine: workers, precision, weights on disk, processes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from anomdet.config.schema import DistributedSettings
+from anomdet.errors import Problem, UserError
+from anomdet.ranks import num_processes
+from anomdet.workflows.build import LOADERS
+
+
+def for_machine(config: Any) -> tuple[Any, list[str]]:
+    """Fit a complete config to this machine: workers, precision, weights on disk, processes.
+
+    Returns:
+        The config to build the Runner from, and notes for the log.
+    """
+    import torch
+
+    from anomdet.engine.hooks.trackers import check_packages
+    from anomdet.engine.mixed_precision import for_device
+    from anomdet.engine.weights import resolve_weights
+
+    check_packages(config.get("visualizer"))
+    config = copy.deepcopy(config)
+    notes = []
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in LOADERS:
+        loader = config[name]
+        if loader.num_workers > cores:
+            notes.append(f"{name}: {loader.num_workers} workers asked for, {cores} cores here: {cores} used")
+            loader.num_workers = cores
+    config.optim_wrapper, note = for_device(config.optim_wrapper, _side_px(config))
+    notes += [note] if note else []
+    notes += _scale_learning_rate(config)
+    if sys.platform == "darwin":  # forking after Metal has started crashes
+        config.env_cfg.mp_cfg.mp_start_method = "spawn"
+    _set_processes(config, torch.cuda.is_available())
+    resolve_weights(config)
+    config.experiment_name = f"anomdet_{uuid.uuid4().hex[:8]}"
+    return config, notes
+
+
+def _side_px(config: Any) -> int | None:
+    """The shorter side of the images that the network sees, where our own step of the pipeline says it."""
+    steps = [step for step in config.train_dataloader.dataset.get("pipeline", ()) if "size_hw" in step]
+    return min(steps[-1]["size_hw"]) if steps else None
+
+
+def _scale_learning_rate(config: Any) -> list[str]:
+    """The linear rule, if it is asked for; says the batch and the rate that come of it."""
+    accumulated = config.optim_wrapper.get("accumulative_counts", 1)
+    batch = config.train_dataloader.batch_size * num_processes() * accumulated
+    if not config.get("scale_lr"):
+        return []
+    base = config.scale_lr["base_batch_size"]
+    config.optim_wrapper.optimizer.lr *= batch / base
+    rate = config.optim_wrapper.optimizer.lr
+    return [f"scale_lr: a batch of {batch} images over all processes, {base} meant: learning rate {rate:g}"]
+
+
+def _set_processes(config: Any, on_gpu: bool) -> None:
+    """Under torchrun: one process a rank; on a CPU with gloo, which needs no device.
+
+    Raises:
+        UserError: a backend or a number of processes that this machine cannot have.
+    """
+    if num_processes() <= 1:
+        config.launcher = "none"
+        return
+    config.launcher = "pytorch"
+    evaluators = (config[name] for name in ("val_evaluator", "test_evaluator"))
+    for metric in (part for one in evaluators for part in (one if isinstance(one, (list, tuple)) else (one,))):
+        metric.collect_device = "gpu"  # over the network, gloo's too; "cpu" wants a disk that all share
+    for loader in (config[name] for name in LOADERS[1:]):
+        if loader.get("sampler", {}).get("type") == "anomdet.DrawSampler" and not loader.sampler.get("shuffle"):
+            seed = loader.sampler.get("seed", 0)
+            loader.sampler = dict(type="anomdet.WholeBatchSampler", batch_size=loader.batch_size, seed=seed)
+    options = {**DistributedSettings().model_dump(), **config.get("distributed", {})}
+    timeout = timedelta(minutes=options["timeout_minutes"])
+    backend = options["backend"] if options["backend"] != "auto" else "nccl" if on_gpu else "gloo"
+    _check_device(backend, on_gpu)
+    config.env_cfg.dist_cfg = dict(backend=backend, timeout=timeout.total_seconds())
+    config.model_wrapper_cfg = dict(
+        type="MMDistributedDataParallel",
+        broadcast_buffers=False,
+        find_unused_parameters=options["find_unused_parameters"],
+        static_graph=options["static_graph"],
+    )
+    config.sync_bn = "torch" if on_gpu and options["sync_bn"] else None
+    if not config.sync_bn:
+        config.custom_hooks = [*config.get("custom_hooks", []), dict(type="anomdet.SameBuffersHook")]
+    if on_gpu:  # the Runner takes the process's GPU, then makes the process group
+        return
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        dist.init_process_group(backend, timeout=timeout)
+    config.model_wrapper_cfg["device_ids"] = None
+
+
+def _check_device(backend: str, on_gpu: bool) -> None:
+    """Before nccl or CUDA say it in their words; LOCAL_RANK is filled in where a launcher sets none (PyTorchJob)."""
+    import torch
+
+    if backend == "nccl" and not on_gpu:
+        raise UserError(Problem("distributed.backend", "auto or gloo, as there is no GPU here", "'nccl'"))
+    if not on_gpu:
+        os.environ.setdefault("LOCAL_RANK", "0")  # MMEngine asks for it, and picks no device by it here
+        return
+    gpus = torch.cuda.device_count()
+    local_rank = int(os.environ.setdefault("LOCAL_RANK", str(int(os.environ.get("RANK", "0")) % gpus)))
+    if local_rank >= gpus:
+        got = f"process {local_rank} of this machine, counted from 0"
+        raise UserError(Problem("torchrun --nproc_per_node", f"at most {gpus}, one process a GPU", got))

@@ -1,0 +1,142 @@
+"""``anomdet check --report FILE``: the health of the data as one page. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anomdet.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from anomdet.config.schema import Settings
+    from anomdet.quality.check.check import Checked
+    from anomdet.quality.check.findings import Finding
+    from anomdet.quality.health.plan import Plan
+
+DEFAULT_NAME = "health.html"
+# What the two files begin with: others of these names are the user's.
+_PAGE, _NUMBERS = rb'<meta name="generator" content="AnomDet">', rb'\A\{"version": \d+, "verdict": '
+_RPN = ("fasterrcnn_resnet50_fpn", "faster_rcnn", "cascade_rcnn")
+_ANCHORED = (*_RPN, "retinanet")
+
+
+def page_path(report: Path, data_dir: Path) -> Path:
+    """Where the page goes: the file, or ``health.html`` in a folder.
+
+    Raises:
+        UserError: there is no such folder, the page would lie among the images or labels, or it or its numbers would
+            take the place of something else than an earlier report.
+    """
+    path = report / DEFAULT_NAME if report.is_dir() else report
+    if not path.parent.is_dir():
+        raise UserError(Problem(f"--report {report}", "a file to write", "one in a folder that is not there"))
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UserError(Problem(f"--report {report}", "a name that ends in .html, or a folder", repr(path.name)))
+    for name in ("images", "labels"):
+        if (data_dir / name).resolve() in path.resolve().parents:
+            hint = "the next check would find it there"
+            raise UserError(Problem(f"--report {report}", "a place outside of the images and labels", name, hint))
+    _check_names(report, path)
+    return path
+
+
+def _check_names(report: Path, path: Path) -> None:
+    """Only an earlier report is moved aside."""
+    expected = "the names of an earlier report, or new ones"
+    problems = [
+        Problem(f"--report {report}", expected, f"{file}, which is none", "name another file; nothing was changed")
+        for file, begin in zip((path, path.with_suffix(".json")), (_PAGE, _NUMBERS), strict=True)
+        if file.exists() and not (file.is_file() and _begins(file, begin))
+    ]
+    if problems:
+        raise UserError(problems)
+
+
+def _begins(file: Path, pattern: bytes) -> bool:
+    with file.open("rb") as opened:
+        return re.search(pattern, opened.read(4096)) is not None
+
+
+def write_page(
+    checked: Checked, findings: list[Finding], config: Path | None, settings: Settings | None, path: Path
+) -> tuple[list[Path], str]:
+    """Write the page, and its numbers as JSON beside it; what was there is moved aside.
+
+    Args:
+        checked: the data set.
+        findings: of the check, the worst first.
+        config: the file of the settings; None: there is none.
+        settings: how the data would be used; None: the defaults.
+        path: of the page.
+
+    Returns:
+        The two files, and a sentence on what was moved, or an empty one.
+    """
+    from anomdet.config.schema import Settings
+    from anomdet.data.images.decode import read_image
+    from anomdet.outputs import move_aside, write_text
+    from anomdet.quality.health.report import measure_health
+    from anomdet.report.health_page import write_health_page
+
+    used = settings or Settings()
+    health = measure_health(checked, findings, plan_of(used, checked.data_dir, known=settings is not None))
+    health["about"] = _about(checked.data_dir, config, settings)
+    numbers = path.with_suffix(".json")
+    moved = move_aside(path.parent, [path.name, numbers.name])
+    write_text(numbers, json.dumps(health, allow_nan=False, ensure_ascii=True) + "\n")
+    images = checked.data_dir / "images"
+    write_health_page(health, path, read_image=lambda name: read_image(images / name, max_megapixels=None)[..., ::-1])
+    return [path, numbers], f"an earlier report was moved to {moved}" if moved else ""
+
+
+def plan_of(settings: Settings, data_dir: Path, *, known: bool) -> Plan:
+    """What the settings say; the splits only where they were given.
+
+    Args:
+        settings: of a training.
+        data_dir: holds images/ and labels/.
+        known: the settings are the user's, not the defaults.
+    """
+    from anomdet.config.schema import effective_model_name
+    from anomdet.config.translate_data import size_hw
+    from anomdet.quality.health.plan import Plan
+
+    data, imbalance = settings.data, settings.training.class_imbalance_handling
+    model = effective_model_name(settings)
+    split_of, note = _splits(settings, data_dir) if known else (None, "Give --config to see the splits.")
+    return Plan(
+        size_hw=size_hw(data.image_size),
+        model=model,
+        anchored=model in _ANCHORED and "anchor_generator" not in str(settings.model.overrides),
+        imbalance=imbalance.method,
+        normal_ratio=imbalance.normal_ratio,
+        classes=data.classes,
+        missing_labels=data.missing_labels,
+        split_of=split_of,
+        ratios=(data.train_split, data.val_split, data.test_split) if known and data.split_files is None else None,
+        splits_note=note,
+    )
+
+
+def _splits(settings: Settings, data_dir: Path) -> tuple[dict[str, str] | None, str]:
+    """File name to split, as the training would draw them; or why that is not known."""
+    from anomdet.workflows.planned_splits import planned_splits
+
+    splits, note = planned_splits(settings.data, data_dir)
+    return (None if splits is None else {name: split for split, names in splits.items() for name in names}), note
+
+
+def _about(data_dir: Path, config: Path | None, settings: Settings | None) -> dict[str, Any]:
+    from anomdet.config.dump import dump_yaml
+    from anomdet.workflows.provenance import now, versions
+
+    return {
+        "title": f"Data health: {data_dir.resolve().name}",
+        "data_dir": str(data_dir.resolve()),
+        "config": None if config is None else str(config),
+        "created": now(),
+        "versions": versions(("numpy", "opencv-python-headless")),
+        "settings": None if settings is None else dump_yaml(settings),
+    }

@@ -1,0 +1,82 @@
+"""Where an evaluation's numbers come from: settings, versions, checkpoint, splits."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import anomdet
+from anomdet.workflows.run_config import Run
+
+_PACKAGES = ("torch", "torchvision", "numpy", "onedl-mmengine", "onedl-mmdetection", "onedl-mmcv", "albumentations")
+
+
+def about(run: Run, checkpoint: Path, split: str, dataset: Any) -> dict[str, Any]:
+    """The ``about`` of metrics.json."""
+    return {
+        "title": run.path.stem,
+        "split": split,
+        "checkpoint": str(checkpoint),
+        "checkpoint_sha256": sha256(checkpoint),
+        "created": now(),
+        "versions": versions(_PACKAGES),
+        "settings": _settings_text(run),
+        "splits": _splits(dataset),
+    }
+
+
+def now() -> str:
+    """The time in UTC, as ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Ours, Python's, and those of the packages that are installed."""
+    found = {"anomdet": anomdet.__version__, "python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _slow(file)
+
+
+def _slow(file: Any) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _settings_text(run: Run) -> str:
+    if run.settings is None:
+        return str(run.config.pretty_text)
+    from anomdet.config.dump import dump_yaml
+
+    return dump_yaml(run.settings)
+
+
+def _splits(dataset: Any) -> dict[str, Any]:
+    """Images, normal images and objects of each class, of each split; empty for a data set that is not ours."""
+    if not hasattr(dataset, "split_class_counts"):
+        return {}
+    hashes = dataset.split_hashes
+    return {
+        name: {
+            "num_images": len(counts),
+            "num_normal": int((counts.sum(axis=1) == 0).sum()),
+            "hash": hashes[name],
+            "num_gt": dict(zip(dataset.metainfo["classes"], counts.sum(axis=0).tolist(), strict=True)),
+        }
+        for name, counts in dataset.split_class_counts().items()
+    }

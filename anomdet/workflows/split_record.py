@@ -1,0 +1,70 @@
+"""The splits of a training: looked at before it starts, the same in each process, and left beside its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anomdet.errors import Problem, UserError
+from anomdet.ranks import is_main_process, num_processes
+
+if TYPE_CHECKING:
+    from anomdet.data.near_duplicates.across import Looked
+
+
+def look_at_splits(runner: Any) -> Looked:
+    """Look for near-duplicates in two splits; of many processes one does, unless the training may be refused.
+
+    Raises:
+        UserError: ``data.split.on_leak`` does not allow those that there are; or the processes have other splits.
+    """
+    from anomdet.data.near_duplicates.across import Looked, look_at_start
+
+    dataset = runner.train_dataloader.dataset
+    if not hasattr(dataset, "split_rule"):
+        return Looked()
+    _check_same(dataset.split_hashes)
+    on_leak = dataset.split_rule.on_leak
+    if not is_main_process() and on_leak not in ("error", "group"):
+        return Looked()
+    return look_at_start(dataset.index, dataset.splits.positions, on_leak, dataset.split_rule.by)
+
+
+def _check_same(split_hashes: dict[str, str]) -> None:
+    """Each process made its splits from the files that it sees."""
+    if num_processes() <= 1:
+        return
+    from mmengine.dist import all_gather_object
+
+    if any(other != split_hashes for other in all_gather_object(split_hashes)):
+        hint = "give each the same files, or the lists of one in data.split_files"
+        raise UserError(Problem("splits", "the same images in every process", "others in some", hint))
+
+
+def log_splits(runner: Any, looked: Looked) -> None:
+    """How groups were shared out, and what was found."""
+    dataset = runner.train_dataloader.dataset
+    for note in dataset.splits.notes if hasattr(dataset, "splits") else ():
+        runner.logger.info(f"splits: {note}")
+    if looked.note:
+        runner.logger.info(f"splits: {looked.note}")
+    if looked.warning:
+        runner.logger.warning(f"splits: {looked.warning}")
+
+
+def write_splits(runner: Any, looked: Looked, log_dir: Path) -> None:
+    """Leave the lists of images beside the outputs; nothing for a data set that is not ours."""
+    dataset = runner.train_dataloader.dataset
+    if not hasattr(dataset, "split_rule"):
+        return
+    from anomdet.data.splits.lists import freeze
+
+    grouping = dataset.splits.grouping
+    facts = {
+        **asdict(dataset.split_rule),
+        "num_groups": grouping.num_groups if grouping else None,
+        "near_duplicates_joined": grouping.num_pairs if grouping else None,
+        **looked.facts,
+    }
+    freeze(log_dir, dataset.index, dataset.splits.positions, facts)

@@ -1,0 +1,49 @@
+"""What a training says about itself in its log: the data, the exposure of the classes, the best epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anomdet.data.sampling.sampler import class_exposure
+
+
+def hook_with(runner: Any, attribute: str) -> Any:
+    return next(hook for hook in runner.hooks if hasattr(hook, attribute))
+
+
+def log_data(runner: Any, notes: Sequence[str]) -> None:
+    for note in notes:
+        runner.logger.info(note)
+    dataset = runner.train_dataloader.dataset
+    names = ", ".join(f"{number}: {name}" for number, name in zip(*_classes(dataset.metainfo), strict=True))
+    runner.logger.info(f"data: {len(dataset)} training images; classes {names}")
+    _log_exposure(runner)
+    warmup = max((one.get("warmup_iterations", 0) for one in runner.cfg.get("param_scheduler") or []), default=0)
+    if warmup >= runner.max_iters:
+        runner.logger.warning(
+            f"the training ends within the warm-up of the learning rate: {runner.max_iters} steps, "
+            f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
+        )
+    for note in dataset.index.notes if hasattr(dataset, "index") else ():
+        runner.logger.info(f"data: {note}")
+
+
+def log_best(runner: Any) -> None:
+    best = hook_with(runner, "best_epoch")
+    runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
+
+
+def _log_exposure(runner: Any) -> None:
+    """What the sampler makes of the classes' shares."""
+    dataset, sampler = runner.train_dataloader.dataset, runner.train_dataloader.sampler
+    if not hasattr(sampler, "expected_draws") or not hasattr(dataset, "image_class_counts"):
+        return
+    exposure = class_exposure(dataset.image_class_counts, sampler.expected_draws())
+    names = [*dataset.metainfo["classes"], "no defect"]
+    parts = [f"{name} {images} -> {draws:.0f}" for name, (images, draws) in zip(names, exposure, strict=True)]
+    runner.logger.info(f"images with each class, in the data -> drawn in an epoch: {', '.join(parts)}")
+
+
+def _classes(metainfo: dict[str, Any]) -> tuple[Sequence[int], Sequence[str]]:
+    return metainfo.get("class_nums", range(len(metainfo["classes"]))), metainfo["classes"]

@@ -1,0 +1,110 @@
+"""``anomdet visualize``: ground truth and predictions side by side, one picture an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anomdet.layout import CONTACT_SHEET
+from anomdet.workflows.run_config import load_run
+
+
+def visualize(
+    config_path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    split: str = "test",
+    checkpoint: str | Path | None = None,
+    out: str | Path | None = None,
+    limit: int = 32,
+) -> list[Path]:
+    """Draw up to ``limit`` images of a split, spread evenly over it, and a contact sheet.
+
+    Returns:
+        The contact sheet and the folder of the pictures.
+
+    Raises:
+        UserError: anything wrong with what the user gave.
+    """
+    check_limit(limit)
+    run = load_run(config_path, overrides)
+    from anomdet.workflows.libraries import load_libraries
+
+    load_libraries()
+    from anomdet.outputs import make_folder, move_aside
+    from anomdet.workflows.evaluate import build_tester, set_operating_point, warn_of_other_splits, with_checkpoint
+
+    with run.blamed():
+        loaded = with_checkpoint(run.config, split, checkpoint)
+        config = loaded.config
+        make_folder(config.work_dir, "logging.log_dir")
+        folder = make_folder(out or Path(config.work_dir) / "visualization", "--out")
+        set_operating_point(loaded)
+        _thin_out(config.test_dataloader.dataset, limit)
+        runner = build_tester(config)
+        warn_of_other_splits(runner, loaded)
+        runner.test()
+    measured = runner.test_evaluator.metrics[0].last
+    if measured is None:  # not the first process
+        return []
+    moved = move_aside(folder, sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg"))
+    if moved:
+        runner.logger.info(f"earlier pictures were moved to {moved}")
+    images_dir = Path(config.test_dataloader.dataset.data_root) / "images"
+    pictures = _draw_all(measured, images_dir, folder)
+    scores = ", ".join(dict.fromkeys(f"{score_thr:.3g}" for score_thr in measured.score_thrs.tolist()))
+    runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
+    return [folder / CONTACT_SHEET, folder]
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a number of pictures below 1."""
+    from anomdet.errors import Problem, UserError
+
+    if limit < 1:
+        raise UserError(Problem("--limit", "an integer >= 1", str(limit)))
+
+
+def _thin_out(dataset: Any, limit: int) -> None:
+    """Keep ``limit`` images of a data set's config, evenly spread."""
+    import numpy as np
+    from mmdet.registry import DATASETS
+    from mmengine.registry import DefaultScope
+
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        total = len(DATASETS.build({**dataset, "pipeline": [], "lazy_init": True}).positions)
+    dataset.indices = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(int)).tolist()
+
+
+def _draw_all(measured: Any, images_dir: Path, folder: Path) -> list[Path]:
+    from anomdet.data.images.decode import read_image
+    from anomdet.evaluation.counts import kept
+    from anomdet.visualization.color import class_colors
+    from anomdet.visualization.sheets import comparison, contact_sheet
+    from anomdet.visualization.write import write_image
+
+    results = measured.results
+    colors = class_colors(list(results.unique_names))
+    shown = kept(results, measured.matches, measured.score_thrs)
+    pictures, paths = [], []
+    for i, file_name in enumerate(results.file_names):
+        left = _objects(results.gt, results.gt.image == i, results.unique_names)
+        right = _objects(results.pred, (results.pred.image == i) & shown, results.unique_names)
+        image = read_image(images_dir / file_name, max_megapixels=None)  # the data set has checked its size
+        picture = comparison(image, left, right, title=file_name, colors=colors)
+        path = folder / f"{Path(file_name).with_suffix('').as_posix().replace('/', '__')}.jpg"
+        write_image(path, picture)
+        pictures.append(picture)
+        paths.append(path)
+    write_image(folder / CONTACT_SHEET, contact_sheet(pictures[:12], columns=2, cell_px=900))
+    return paths
+
+
+def _objects(boxes: Any, rows: Any, names: list[str]) -> Any:
+    from anomdet.boxes import xywh_to_xyxy
+    from anomdet.visualization.sheets import Objects
+
+    scores = boxes.score[rows].tolist() if hasattr(boxes, "score") else None
+    labels = [names[label] for label in boxes.label[rows].tolist()]
+    return Objects(xywh_to_xyxy(boxes.bboxes_xywh[rows]), labels, scores)

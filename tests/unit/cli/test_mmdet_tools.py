@@ -1,0 +1,149 @@
+"""MMDetection's command lines: what they become for our commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomdet.cli import mmdet_tools as mmdet_manners
+from anomdet.ranks import without_local_rank
+from anomdet.workflows import browse, evaluate, train, visualize
+
+ROOT = Path(__file__).parents[3]
+CHECKPOINT = "best_model.pth"
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What our commands are called with."""
+    seen: list[tuple[Any, ...]] = []
+
+    def record(result: Any) -> Any:
+        return lambda *args, **kwargs: seen.append((*args, kwargs)) or result
+
+    result = evaluate.Evaluated("table", {}, [Path("metrics.json")])
+    monkeypatch.setattr(train, "train", record([Path("last.pth")]))
+    monkeypatch.setattr(evaluate, "evaluate", record(result))
+    monkeypatch.setattr(visualize, "visualize", record([Path("sheet.jpg")]))
+    monkeypatch.setattr(browse, "browse", record([Path("sheet.jpg")]))
+    return seen
+
+
+def run(tool: Any, *arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        tool(list(arguments))
+    assert ended.value.code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run.yaml", "--work-dir", "w", "--amp", "--resume", "--cfg-options", "training.epochs=3",
+         "data.classes={1: a}"],
+        ["--cfg-options", "training.epochs=3", "data.classes={1: a}", "run.yaml", "--amp", "--work-dir=w", "--resume"],
+        ["--resume", "--amp", "--work-dir", "w", "run.yaml", "--cfg-options", "training.epochs=3",
+         "--cfg-options", "data.classes={1: a}"],
+    ],
+)  # fmt: skip
+def test_train_in_any_order(
+    arguments: list[str], calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(mmdet_manners.train, *arguments)
+    overrides = ["training.epochs=3", "data.classes={1: a}"]
+    overrides += ["logging.log_dir='w'", "logging.checkpoint_dir='w'", "training.use_amp=true"]
+    assert calls == [("run.yaml", overrides, {"resume": True})]
+    assert capsys.readouterr().out == "wrote:\n  last.pth\n"
+
+
+def test_a_python_config_has_its_own_keys(calls: list[tuple[Any, ...]]) -> None:
+    run(mmdet_manners.train, "run.py", "--work-dir", "it's", "--amp", "--cfg-options", "model.neck.in_channels=1,2")
+    assert calls[0][1] == [
+        "model.neck.in_channels=[1,2]",
+        "work_dir='it''s'",
+        "default_hooks.checkpoint.out_dir='it''s'",
+        "optim_wrapper.type=AmpOptimWrapper",
+    ]
+
+
+def test_test_draws_only_when_asked(calls: list[tuple[Any, ...]]) -> None:
+    common = {"split": "val", "checkpoint": CHECKPOINT}
+    run(mmdet_manners.test, "run.yaml", CHECKPOINT, "--split", "val", "--out", "o")
+    assert calls == [("run.yaml", [], {**common, "out": "o"})]
+    run(mmdet_manners.test, "run.yaml", CHECKPOINT, "--split", "val", "--out", "o", "--show-dir", "s")
+    assert calls[1:] == [("run.yaml", [], {**common, "out": "o"}), ("run.yaml", [], {**common, "out": "s"})]
+
+
+def test_browse_and_visualize(calls: list[tuple[Any, ...]]) -> None:
+    run(mmdet_manners.browse_dataset, "run.yaml", "--output-dir", "o", "--show-number", "5")
+    run(mmdet_manners.visualize, "run.yaml", CHECKPOINT, "--output-dir", "o")
+    assert calls == [
+        ("run.yaml", [], {"out": "o", "limit": 5}),
+        ("run.yaml", [], {"split": "test", "checkpoint": CHECKPOINT, "out": "o"}),
+    ]
+
+
+@pytest.mark.parametrize("tool", ["train", "test", "browse_dataset", "visualize"])
+def test_each_tool_has_help_with_an_example(tool: str) -> None:
+    command = [sys.executable, ROOT / "tools" / f"{tool}.py", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert f"Example: python tools/{tool}.py" in shown
+    assert "--cfg-options" in shown
+
+
+def test_dist_train_says_how_it_is_used() -> None:
+    done = subprocess.run(["bash", ROOT / "tools" / "dist_train.sh"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "CONFIG GPUS" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["dist_test.sh", "slurm_train.sh"])
+def test_the_scripts_say_how_they_are_used(name: str) -> None:
+    done = subprocess.run(["bash", ROOT / "tools" / name], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: ")
+
+
+def test_slurm_starts_one_torchrun_a_node(tmp_path: Path) -> None:
+    """With an srun that runs the node's command here, and a python that prints its arguments."""
+    fakes = {
+        "srun": 'echo "srun $*" | head -n 1; while [ "$1" != bash ]; do shift; done; exec "$@"',
+        "scontrol": "echo node1; echo node2",
+        "python": 'echo "python $*"',
+    }
+    for name, text in fakes.items():
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GPUS": "16", "SLURM_JOB_ID": "7"}
+    environment |= {"SLURM_JOB_NODELIST": "node[1-2]", "PORT": "29611", "SRUN_ARGS": "--time=60 --quiet"}
+    command = ["bash", str(ROOT / "tools" / "slurm_train.sh"), "gpu", "boards", "run.yaml", "--cfg-options", "a.b=c d"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    srun, python = (" ".join(line.split()) for line in done.stdout.splitlines() if line.startswith(("srun", "python")))
+    assert "-p gpu --job-name=boards --nodes=2 --ntasks=2 --ntasks-per-node=1 --gres=gpu:8" in srun
+    assert "--time=60 --quiet bash" in srun
+    assert "--nnodes=2 --nproc_per_node=8 --max-restarts=0 --rdzv-backend=c10d --rdzv-id=7" in python
+    assert "--rdzv-endpoint=node1:29611" in python
+    assert python.endswith("tools/train.py run.yaml --launcher pytorch --cfg-options a.b=c d")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["train", "--local-rank=1", "-c", "x"], ["train", "-c", "x"]),
+        (["train", "--local_rank", "3", "-c", "x"], ["train", "-c", "x"]),
+        (["train", "-c", "x"], ["train", "-c", "x"]),
+    ],
+)
+def test_the_argument_of_the_old_launcher_is_left_out(given: list[str], kept: list[str]) -> None:
+    assert without_local_rank(given) == kept
+
+
+def test_settings_need_no_option_before_them() -> None:
+    given = ["run.yaml", "--work-dir", "runs/lr=0.1", "a=1", "--amp", "b=2", "--cfg-options", "c=3", "d=4"]
+    kept = ["run.yaml", "--work-dir", "runs/lr=0.1", "--cfg-options=a=1", "--amp", "--cfg-options=b=2"]
+    assert mmdet_manners._one_each(given) == [*kept, "--cfg-options=c=3", "--cfg-options=d=4"]

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from anomdet.data.index import columns
+from anomdet.data.index.scan import DataIndex, scan
+from anomdet.data.splits.lists import SPLITS, freeze, read_split_files, split_hash
+from anomdet.data.splits.make import SplitRule, make_splits
+from anomdet.data.splits.positions import Positions
+from anomdet.data.splits.stratify import stratify, stratify_images
+from anomdet.errors import UserError
+
+RATIOS = (0.7, 0.15, 0.15)
+
+
+def splits_of(index, **rule):
+    return make_splits(index, SplitRule(**rule)).positions
+
+
+def random_classes(rng: np.random.Generator, num_images: int, num_classes: int) -> list[list[int]]:
+    """Classes a hundred times rarer than others, up to four in an image, a third of the images normal."""
+    shares = np.geomspace(1, 0.01, num_classes)
+    shares /= shares.sum()
+    sizes = np.where(rng.random(num_images) < 0.33, 0, rng.integers(1, 5, num_images))
+    return [sorted(set(rng.choice(num_classes, size, p=shares).tolist())) for size in sizes]
+
+
+def classes_of(classes: list[list[int]], positions: tuple[int, ...]) -> list[set[int]]:
+    return [set(classes[at]) for at in positions]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_class_of_three_images_is_in_every_split(make_index, seed):
+    rng = np.random.default_rng(seed)
+    classes = random_classes(rng, int(rng.integers(20, 400)), int(rng.integers(1, 12)))
+    splits = splits_of(make_index(classes), ratios=RATIOS, seed=seed)
+    assert tuple(splits) == SPLITS
+    assert sorted(sum(splits.values(), ())) == list(range(len(classes)))
+    for num in {num for many in classes for num in many}:
+        num_images = sum(num in many for many in classes)
+        places = {name for name in SPLITS if any(num in many for many in classes_of(classes, splits[name]))}
+        assert len(places) == min(num_images, 3), (num, num_images)
+        assert num_images != 1 or places == {"train"}
+        assert num_images != 2 or places == {"train", "test"}
+
+
+def test_shares_follow_the_ratios(make_index):
+    classes = random_classes(np.random.default_rng(1), 3000, 6)
+    splits = splits_of(make_index(classes), ratios=RATIOS, seed=0)
+    for ratio, positions in zip(RATIOS, splits.values(), strict=True):
+        assert len(positions) / 3000 == pytest.approx(ratio, abs=0.01)
+        for stratum in (*range(6), None):
+            has = [(stratum in many) if stratum is not None else not many for many in classes]
+            share = sum(has[at] for at in positions) / sum(has)
+            assert share == pytest.approx(ratio, abs=0.5 / sum(has) + 0.02), stratum
+
+
+def test_positions_ascend_and_depend_on_the_seed_alone(make_index):
+    index = make_index(random_classes(np.random.default_rng(2), 200, 4))
+    first = splits_of(index, ratios=RATIOS, seed=5)
+    assert first == splits_of(index, ratios=RATIOS, seed=5)
+    assert first != splits_of(index, ratios=RATIOS, seed=6)
+    assert all(list(positions) == sorted(positions) for positions in first.values())
+
+
+def test_the_same_under_any_hash_seed_and_known_to_this_file():
+    """Text classes too, since the normal images are a stratum named by text."""
+    code = (
+        "from anomdet.data.splits.stratify import stratify\n"
+        "strata = tuple((i % 5,) if i % 3 else ('normal',) for i in range(60))\n"
+        "print(''.join(map(str, stratify(strata, (0.6, 0.2, 0.2), 7))))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[4],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("0", "1", "4242")
+    }
+    assert outputs == {"000000022200000101200002020102010100001102201000211010012000"}
+
+
+KNOWN = (
+    (3000, 6, (0.7, 0.15, 0.15), "a6daa48b00591eca"),
+    (2000, 70, (0.7, 0.15, 0.15), "44cf8f9298822c00"),
+    (1500, 12, (0.6, 0.0, 0.4), "d5c9b1e93d6adca0"),
+    (777, 3, (0.34, 0.33, 0.33), "f8d6bdd4ea16c8b2"),
+)
+
+
+@pytest.mark.parametrize(("seed", "known"), enumerate(KNOWN))
+def test_splits_stay_what_they_were(make_index, seed, known):
+    """Hashes from before the index became columns: a training may be resumed with a later version."""
+    num_images, num_classes, ratios, expected = known
+    classes = random_classes(np.random.default_rng(seed), num_images, num_classes)
+    strata = tuple(tuple(many) or ("normal",) for many in classes)
+    assert hashlib.sha256(bytes(stratify(strata, ratios, seed))).hexdigest()[:16] == expected
+    found = stratify_images(make_index(classes).columns, ratios, seed)
+    assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == expected
+
+
+def test_positions_are_a_tuple_in_less_room():
+    positions = Positions([3, 1, 2])
+    assert positions == (3, 1, 2) and positions != (3, 1) and positions != (3, 1, 4) and positions != [3, 1, 2]
+    assert tuple(positions) == (3, 1, 2) and positions[1:] == (1, 2) and positions[-1] == 2 and 4 not in positions
+    assert sum((positions, Positions([])), ()) == (3, 1, 2) and hash(positions) == hash((3, 1, 2))
+    assert np.asarray(positions).dtype == np.int32 and not np.asarray(positions).flags.writeable
+    assert np.array(positions).flags.writeable
+
+
+@pytest.mark.parametrize(("num_images", "sizes"), [(3, [1, 1, 1]), (4, [2, 1, 1]), (5, [3, 1, 1]), (10, [6, 2, 2])])
+def test_tiny_data_sets_fill_every_split(make_index, num_images, sizes):
+    splits = splits_of(make_index([[1]] * num_images), ratios=RATIOS, seed=0)
+    found = [len(positions) for positions in splits.values()]
+    assert sum(found) == num_images and found[0] >= found[1] and min(found) >= 1
+    assert found == sizes or num_images == 10
+
+
+def test_a_single_defect_goes_to_train(make_index):
+    for num_normal in (2, 3, 9):
+        splits = splits_of(make_index([[]] * num_normal + [[1]]), ratios=RATIOS, seed=0)
+        assert num_normal in splits["train"] and all(splits.values())
+
+
+@pytest.mark.parametrize("num_images", [1, 2])
+def test_fewer_images_than_splits(make_index, num_images):
+    with pytest.raises(UserError, match="at least 3 images, one a split"):
+        splits_of(make_index([[1]] * num_images), ratios=RATIOS, seed=0)
+    if num_images == 2:
+        splits = splits_of(make_index([[1]] * 2), ratios=(0.5, 0, 0.5), seed=0)
+        assert [len(positions) for positions in splits.values()] == [1, 0, 1]
+
+
+def test_an_impossible_wish_ends_and_loses_no_image():
+    """All triples of five images as classes: no three-colouring shows each class everywhere."""
+    triples = [(a, b, c) for a in range(5) for b in range(a) for c in range(b)]
+    strata = tuple(tuple(at for at, triple in enumerate(triples) if image in triple) for image in range(5))
+    split_of = stratify(strata, RATIOS, 0)
+    assert set(split_of) == {0, 1, 2}
+
+
+def test_many_images_in_little_time():
+    rng = np.random.default_rng(0)
+    strata = tuple(tuple(many) or ("normal",) for many in random_classes(rng, 10_000, 10))
+    split_of = stratify(strata, RATIOS, 0)
+    np.testing.assert_allclose(np.bincount(split_of) / 10_000, RATIOS, atol=0.01)
+
+
+def test_hash_names_the_images(make_index, monkeypatch):
+    index = make_index([[1], [1], []])
+    assert split_hash(index, (0, 1)) == split_hash(index, [0, 1]) != split_hash(index, (0, 2))
+    assert len(split_hash(index, ())) == 64
+    monkeypatch.setattr(columns, "_PIECE", 7)
+    for positions in (range(20), (0, 3, 19), range(1, 15), (6,), range(7)):
+        text = "\n".join(f"{at:06}.png" for at in positions)
+        assert split_hash(make_index([[1]] * 20), positions) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_lists(tmp_path: Path, **lists: str) -> dict[str, str]:
+    for name, text in lists.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    return {name: str(tmp_path / f"{name}.txt") for name in lists}
+
+
+def test_split_files(make_index, tmp_path):
+    files = write_lists(
+        tmp_path, train="\ufeff000003.png\n\nimages/000000.png\r\n", val="000001.png", test="./000002.png"
+    )
+    splits = splits_of(make_index([[1]] * 6), by="files", split_files=files)
+    assert splits == {"train": (0, 3), "val": (1,), "test": (2,)}
+
+
+def test_all_problems_of_split_files_at_once(make_index, tmp_path):
+    files = write_lists(tmp_path, train="000000.png\n000000.png\n000009.png\n", val="\n000000.png\n000001.jpg\n")
+    files["test"] = str(tmp_path / "none.txt")
+    with pytest.raises(UserError) as caught:
+        splits_of(make_index([[1]] * 3), by="files", split_files=files)
+    found = [(problem.where, problem.got, problem.hint) for problem in caught.value.problems]
+    assert found == [
+        (f"{files['train']}:2", "'000000.png' again", f"first {files['train']}:1"),
+        (f"{files['train']}:3", "'000009.png'", "did you mean '000002.png'?"),
+        (f"{files['val']}:2", "'000000.png' again", f"first {files['train']}:1"),
+        (f"{files['val']}:3", "'000001.jpg'", "did you mean '000001.png'?"),
+        (files["test"], "No such file or directory", ""),
+    ]
+
+
+def test_empty_and_left_out_lists(make_index, tmp_path):
+    files = write_lists(tmp_path, train="000000.png\n", val="")
+    with pytest.raises(UserError) as caught:
+        splits_of(make_index([[1]] * 3), by="files", split_files=files)
+    assert [problem.where for problem in caught.value.problems] == [files["val"], "split_files.test"]
+
+
+ODD_NAMES = (b" blank.png", b"back\\slash.png", b"carriage\rreturn.png", b"latin-\xe9.png", b"plain.png")
+
+
+def _named(folder: Path, names: tuple[bytes, ...]) -> DataIndex:
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    png = cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes()
+    for name in names:
+        (folder / "images" / os.fsdecode(name)).write_bytes(png)
+        (folder / "labels" / os.fsdecode(name)).with_suffix(".txt").write_text("1 1 1 5 5\n")
+    return scan(folder)
+
+
+def test_frozen_lists_hold_names_of_every_kind(tmp_path):
+    index = _named(tmp_path / "data", ODD_NAMES)
+    positions = {"train": [0, 3], "val": [1, 4], "test": [2]}
+    folder = freeze(tmp_path, index, positions, {})
+    read = read_split_files(index, {split: str(folder / f"{split}.txt") for split in SPLITS})
+    assert {split: list(at) for split, at in read.items()} == positions
+
+
+def test_a_name_with_a_line_break_is_refused(tmp_path):
+    index = _named(tmp_path / "data", (b"a\nb.png", b"c.png"))
+    with pytest.raises(UserError, match="a name without a line break"):
+        freeze(tmp_path, index, {"train": [0], "val": [1], "test": []}, {})
+    assert not (tmp_path / "splits").exists()

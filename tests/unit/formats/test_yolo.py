@@ -1,0 +1,118 @@
+"""YOLO as Ultralytics, Roboflow, Label Studio, LabelImg and CVAT (darknet) lay it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.unit.formats.cases import boxes_of, notes_of, problems_of, read, run, write_files
+
+LINE = "1 0.5 0.5 0.25 0.5\n"
+BOX = (60, 25, 40, 50)
+
+
+def test_ultralytics(tmp_path: Path) -> None:
+    files = {
+        "data.yaml": "path: /data/elsewhere\ntrain: images/train\nval: [images/val]\nnames:\n  0: person\n  1: dent\n",
+        "images/train/a.jpg": None,
+        "images/val/b.jpg": None,
+        "labels/train/a.txt": LINE,
+    }
+    for path in (write_files(tmp_path, files), tmp_path / "data.yaml"):
+        dataset, findings = read("yolo", path)
+        assert not findings.problems
+        assert boxes_of(dataset) == {"train/a.jpg": [("dent", *BOX)], "val/b.jpg": []}
+        assert [picture.split for picture in dataset.pictures] == ["train", "val"]
+        assert dataset.numbers == {"person": 0, "dent": 1}
+        assert notes_of(findings) == {"image without a label file": 1}
+
+
+def test_roboflow(tmp_path: Path) -> None:
+    files = {
+        "data.yaml": "train: ../train/images\nval: ../valid/images\n\nnc: 2\nnames: ['0', dent]\n",
+        "train/images/a_jpg.rf.0123.jpg": None,
+        "train/labels/a_jpg.rf.0123.txt": LINE,
+        "valid/images/b.jpg": None,
+        "valid/labels/b.txt": "",
+    }
+    dataset, findings = read("yolo", write_files(tmp_path, files))
+    assert not findings.problems
+    assert boxes_of(dataset) == {"train/a_jpg.rf.0123.jpg": [("dent", *BOX)], "valid/b.jpg": []}
+
+
+def test_label_studio_and_labelimg_list_the_names(tmp_path: Path) -> None:
+    for i, name in enumerate(("classes.txt", "labels/classes.txt")):
+        files = {name: "scratch\ndent\n", "images/a.png": None, "labels/a.txt": LINE}
+        dataset, findings = read("yolo", write_files(tmp_path / str(i), files))
+        assert not findings.problems
+        assert boxes_of(dataset) == {"a.png": [("dent", *BOX)]}
+
+
+def test_darknet_beside_the_images(tmp_path: Path) -> None:
+    files = {"obj.names": "scratch\ndent\n", "obj_train_data/a b.png": None, "obj_train_data/a b.txt": LINE}
+    dataset, _ = read("yolo", write_files(tmp_path, files))
+    assert boxes_of(dataset) == {"obj_train_data/a b.png": [("dent", *BOX)]}
+
+
+def test_without_names_the_numbers_stay(tmp_path: Path) -> None:
+    dataset, findings = read("yolo", write_files(tmp_path, {"images/a.png": None, "labels/a.txt": LINE}))
+    assert not findings.problems
+    assert boxes_of(dataset) == {"a.png": [(1, *BOX)]}
+
+
+def test_polygons_and_keypoints_keep_their_box(tmp_path: Path) -> None:
+    write_files(tmp_path / "a", {"images/a.png": None, "labels/a.txt": "0 0.25 0.5 0.5 0.25 0.75 0.5\n"})
+    dataset, findings = read("yolo", tmp_path / "a")
+    assert boxes_of(dataset) == {"a.png": [(0, 40, 25, 80, 25)]}
+    assert notes_of(findings) == {"polygon or rotated box": 1}
+    pose = {"data.yaml": "train: images\nkpt_shape: [1, 3]\nnames: [a, b]\n", "images/a.png": None}
+    write_files(tmp_path / "b", {**pose, "labels/a.txt": LINE.strip() + " 0.5 0.5 2\n"})
+    dataset, findings = read("yolo", tmp_path / "b")
+    assert boxes_of(dataset) == {"a.png": [("b", *BOX)]}
+    assert notes_of(findings) == {"keypoints": 1}
+
+
+def test_every_bad_line_is_told(tmp_path: Path) -> None:
+    lines = ["0 0.5 0.5 0.1", "0,0.5,0.5,0.1,0.1", "x 0.5 0.5 0.1 0.1", "0 0.5 nan 0.1 0.1", "0 80 50 20 20", LINE]
+    lines += ["0 0.5 0.5 0 0.1", "-1 0.5 0.5 0.1 0.1", "7 0.5 0.5 0.1 0.1"]
+    files = {"images/a.png": None, "labels/a.txt": "\n".join(line.strip() for line in lines), "classes.txt": "a\nb\n"}
+    dataset, findings = read("yolo", write_files(tmp_path, files))
+    told = problems_of(findings)
+    assert [text.split(": ")[0] for text in told] == [f"labels/a.txt:{n}" for n in (1, 2, 3, 4, 5, 7, 8, 9)]
+    assert "separate the numbers with spaces" in told[1]
+    assert "these look like pixels" in told[4]
+    assert "expected a class of the names (0 to 1), got 7" in told[-1]
+    assert boxes_of(dataset) == {"a.png": [("b", *BOX)]}
+
+
+def test_bad_yaml(tmp_path: Path) -> None:
+    for i, (text, told) in enumerate(
+        (
+            ("names: [a\n", "data.yaml:2: expected YAML"),
+            ("names: 3\n", "data.yaml: names: expected a list of names"),
+            ("names: [yes, no]\n", "data.yaml: names.0: expected a text, got True; put it in quotes"),
+            ("train: nowhere\nnames: [a]\n", "data.yaml: train: expected a folder or a list of images, got 'nowhere'"),
+        )
+    ):
+        _, findings = read("yolo", write_files(tmp_path / str(i), {"data.yaml": text, "images/a.png": None}))
+        assert any(told in text for text in problems_of(findings)), problems_of(findings)
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    files = {"data.yaml": f"path: {'p' * 400}\ntrain: [train.txt, {'t' * 400}]\nnames: [a]\n"}
+    _, findings = read("yolo", write_files(tmp_path, files | {"train.txt": f"{'i' * 400}.png\n", "images/a.png": None}))
+    told = problems_of(findings)
+    assert any("expected a folder or a list of images, got 'ttt" in text for text in told)
+    assert any("expected a readable image, got File name too long" in text for text in told)
+
+
+def test_ultralytics_finds_what_is_written(tmp_path: Path) -> None:
+    """The rules of its documentation: names from 0 without gaps, ./images in lists, labels mirror the last /images/."""
+    source = {
+        "images/images/a.png": None,
+        "labels/images/a.txt": "-3 60 25 40 50\n40 1 2 3 4\n",
+        "splits/train.txt": "images/a.png",
+    }
+    run(write_files(tmp_path / "source", source), "anomdet", "yolo", tmp_path / "out")
+    assert (tmp_path / "out/train.txt").read_text() == "./images/images/a.png\n"
+    assert (tmp_path / "out/images/labels/a.txt").read_text().split("\n")[0] == "0 0.5 0.5 0.25 0.5"
+    assert (tmp_path / "out/data.yaml").read_text() == 'train: train.txt\nnames:\n  0: "-3"\n  1: "40"\n'

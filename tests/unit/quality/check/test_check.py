@@ -1,0 +1,200 @@
+"""The check of a whole folder: files without partners, bad images, and that it agrees with what training accepts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from anomdet.data.index.scan import scan
+from anomdet.errors import UserError
+from anomdet.quality.check.check import Checked, Rules, check_data
+from anomdet.quality.check.findings import ERROR, count_severities, make_strict
+from anomdet.quality.check.fix import write_mended
+from anomdet.quality.check.machine_formats import show_json, show_sarif
+from anomdet.quality.check.text_format import show_text, verdict
+
+TEXTS = {f"{stem}.png": "1 5 6 20 10\n2 30 20 12 13\n" for stem in "abcdef"}
+
+
+def found_in(checked: Checked) -> set[tuple[str, str]]:
+    return {(found.code, found.where) for found in checked.findings}
+
+
+def refused(data_dir: Path, rules: Rules) -> bool:
+    """Whether training would refuse the folder."""
+    verify = "decode" if rules.decode else "header"
+    try:
+        scan(data_dir, missing_labels=rules.missing_labels, classes=rules.classes, verify_images=verify)
+    except UserError:
+        return True
+    return False
+
+
+def image(folder: Path, name: str, pixels: np.ndarray) -> None:
+    (folder / "images" / name).write_bytes(cv2.imencode(Path(name).suffix, pixels)[1].tobytes())
+
+
+def cut(folder: Path, name: str) -> None:
+    path = folder / "images" / name
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def spoil_pixels(folder: Path, name: str) -> None:
+    path = folder / "images" / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    path.write_bytes(bytes(data))
+
+
+GREY16 = np.zeros((40, 60), np.uint16)
+CASES: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]], Rules]] = {
+    "good": (lambda d: None, set(), Rules()),
+    "missing label": (lambda d: (d / "labels/a.txt").unlink(), {("image-without-label", "images/a.png")}, Rules()),
+    "missing label is normal": (
+        lambda d: (d / "labels/a.txt").unlink(),
+        {("image-without-label", "images/a.png")},
+        Rules(missing_labels="normal"),
+    ),
+    "missing label is left out": (
+        lambda d: (d / "labels/a.txt").unlink(),
+        {("image-without-label", "images/a.png")},
+        Rules(missing_labels="skip"),
+    ),
+    "missing image": (lambda d: (d / "images/a.png").unlink(), {("label-without-image", "labels/a.txt")}, Rules()),
+    "list of classes": (
+        lambda d: (d / "labels/classes.txt").write_text("dent\n"),
+        {("label-without-image", "labels/classes.txt"), ("label-field-count", "labels/classes.txt:1")},
+        Rules(),
+    ),
+    "twins": (lambda d: image(d, "a.jpg", np.zeros((40, 60, 3), np.uint8)), {("image-twins", "images/a.png")}, Rules()),
+    "truncated image": (lambda d: cut(d, "a.png"), {("image-truncated", "images/a.png")}, Rules()),
+    "empty image": (lambda d: (d / "images/a.png").write_bytes(b""), {("image-empty", "images/a.png")}, Rules()),
+    "no image": (
+        lambda d: (d / "images/a.png").write_bytes(b"<html>"),
+        {("image-unreadable", "images/a.png")},
+        Rules(),
+    ),
+    "pixels unseen": (lambda d: spoil_pixels(d, "a.png"), set(), Rules()),
+    "pixels seen": (lambda d: spoil_pixels(d, "a.png"), {("image-unreadable", "images/a.png")}, Rules(decode=True)),
+    "depth": (
+        lambda d: image(d, "a.png", GREY16),
+        {("images-mixed-depth", "images/a.png"), ("images-mixed-channels", "images/a.png")},
+        Rules(),
+    ),
+    "size": (
+        lambda d: image(d, "a.png", np.zeros((50, 70, 3), np.uint8)),
+        {("images-mixed-size", "images/a.png")},
+        Rules(),
+    ),
+    "another file": (lambda d: (d / "images/notes.md").write_text(""), {("file-ignored", "images/notes.md")}, Rules()),
+    "suffix": (lambda d: (d / "images/a.png").rename(d / "images/a.bmp"), {("image-suffix", "images/a.bmp")}, Rules()),
+    "case": (
+        lambda d: (d / "labels/a.txt").rename(d / "labels/A.txt"),
+        {("image-without-label", "images/a.png"), ("label-without-image", "labels/A.txt")},
+        Rules(),
+    ),
+    "blank": (lambda d: (d / "labels/a.txt").write_text("\n\n"), {("label-blank", "labels/a.txt")}, Rules()),
+    "dangling label": (
+        lambda d: [(d / "labels/a.txt").unlink(), (d / "labels/a.txt").symlink_to(d / "none")],
+        {("label-unreadable", "labels/a.txt")},
+        Rules(),
+    ),
+    "outside": (
+        lambda d: (d / "labels/a.txt").write_text("1 60 5 5 5\n"),
+        {("box-outside", "labels/a.txt:1")},
+        Rules(),
+    ),
+    "reaching out": (
+        lambda d: (d / "labels/a.txt").write_text("1 50 5 15 5\n"),
+        {("box-reaches-out", "labels/a.txt:1")},
+        Rules(),
+    ),
+    "unknown class": (
+        lambda d: (d / "labels/a.txt").write_text("7 5 5 5 5\n7 9 9 9 9\n"),
+        {("class-unknown", "labels/a.txt:1"), ("class-unknown", "labels/a.txt:2")},
+        Rules(classes={1: "x", 2: "y"}),
+    ),
+    "class once": (
+        lambda d: (d / "labels/a.txt").write_text("7 5 5 5 5\n"),
+        {("class-once", "labels/a.txt:1")},
+        Rules(),
+    ),
+    "no objects": (
+        lambda d: [path.write_text("") for path in (d / "labels").iterdir()],
+        {("no-objects", "labels")},
+        Rules(),
+    ),
+    "no images": (
+        lambda d: [path.unlink() for folder in ("images", "labels") for path in (d / folder).iterdir()],
+        {("no-images", "images")},
+        Rules(),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_fault_is_found_alone_and_training_agrees(make_data, case):
+    spoil, expected, rules = CASES[case]
+    data_dir = make_data(TEXTS)
+    spoil(data_dir)
+    checked = check_data(data_dir, rules)
+    assert found_in(checked) == expected
+    assert refused(data_dir, rules) == any(found.severity == ERROR for found in checked.findings)
+    assert verdict(checked, checked.findings) == show_text(checked, checked.findings).splitlines()[-1]
+
+
+def test_case_is_hinted(make_data):
+    data_dir = make_data(TEXTS)
+    (data_dir / "labels/a.txt").rename(data_dir / "labels/A.txt")
+    hints = {found.code: found.hint for found in check_data(data_dir, Rules()).findings}
+    assert hints["image-without-label"] == "labels/A.txt differs only in upper and lower case"
+    assert hints["label-without-image"] == "images/a.* differs only in upper and lower case"
+
+
+def test_missing_labels_are_told_from_empty_ones(make_data):
+    data_dir = make_data({**TEXTS, "empty.png": "", "missing.png": None})
+    (found,) = check_data(data_dir, Rules()).findings
+    assert found.where == "images/missing.png" and "empty file for a normal image (there are 1)" in found.hint
+
+
+def test_a_missing_folder_is_bad_input(tmp_path):
+    with pytest.raises(UserError, match="images: expected a folder, got nothing"):
+        check_data(tmp_path, Rules())
+
+
+def test_names_that_no_text_can_hold(make_data, tmp_path):
+    """A name on a disk is bytes; findings of it are still shown and written in every format."""
+    data_dir = make_data(TEXTS)
+    for name in (b"\xff.txt", b"a\nb.txt", b"\x1b[2J.txt"):
+        (data_dir / "labels" / os.fsdecode(name)).write_text("1 2 3\n")
+    checked = check_data(data_dir, Rules())
+    text = show_text(checked, checked.findings)
+    assert "labels/\\udcff.txt:1" in text and "labels/a\\nb.txt:1" in text and "\x1b" not in text
+    assert "%FF.txt" in show_sarif(checked, checked.findings) and "udcff" in show_json(checked, checked.findings)
+    assert "udcff" in (write_mended(checked, tmp_path / "out").out_dir / "changes.csv").read_text(encoding="utf-8")
+
+
+def test_strict(make_data):
+    data_dir = make_data({**TEXTS, "g.png": "1 50 5 15 5\n"})
+    findings = check_data(data_dir, Rules()).findings
+    assert count_severities(findings) == {"error": 0, "warning": 1, "note": 0}
+    assert count_severities(make_strict(findings)) == {"error": 1, "warning": 0, "note": 0}
+
+
+def test_text_shows_twenty_of_a_kind(make_data):
+    data_dir = make_data({"a.png": "1 2 3\n" * 25, "b.png": "1 2 3 4 5\n"})
+    checked = check_data(data_dir, Rules())
+    text = show_text(checked, checked.findings)
+    assert text.startswith(
+        "error label-field-count: lines with a wrong count of fields (25)\n  labels/a.txt:1: expected"
+    )
+    assert text.count("labels/a.txt:") == 20 and "and 5 more; --all shows them" in text
+    assert show_text(checked, checked.findings, everything=True).count("labels/a.txt:") == 25
+    assert "26" not in text and text.splitlines()[-1].startswith(
+        "2 images (0 normal), 2 label files, 1 object: 25 errors"
+    )

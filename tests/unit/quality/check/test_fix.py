@@ -1,0 +1,122 @@
+"""A mended copy: nothing in place, every change listed, and nothing left for a second check."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from anomdet.data.index.scan import scan
+from anomdet.errors import UserError
+from anomdet.quality.check.check import Rules, check_data
+from anomdet.quality.check.findings import ERROR
+from anomdet.quality.check.fix import write_mended
+from tests.unit.quality.check.plant import plant
+
+GOOD = "1 5 6 20 10\n2 30 20 12 13\n"
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "changes.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_what_happens_to_each_fault(make_data, tmp_path):
+    texts = {
+        "good.png": GOOD,
+        "comma.png": "1,5,6,20,10\n2 30 20 12 13\n",
+        "decimal.png": "1 5,5 6 20 10\n",
+        "name.png": "dent 5 6 20 10\n",
+        "twice.png": "1 5 6 20 10\n1 5 6 20 10\n",
+        "out.png": "1 50 6 20 10\n2 30 20 12 13\n",
+        "outside.png": "1 70 6 20 10\n2 30 20 12 13\n",
+        "broken.png": "1 5 6 20\n2 30 20 12 13\n",
+        "near.png": "1 5 6 20 10\n1 5 6 20.5 10\n",
+        "lost.png": None,
+    }
+    data_dir = make_data(texts)
+    (data_dir / "labels/crlf.txt").write_bytes(GOOD.replace("\n", "\r\n").encode())
+    (data_dir / "images/crlf.png").write_bytes((data_dir / "images/good.png").read_bytes())
+    (data_dir / "labels/orphan.txt").write_text(GOOD)
+    before = fingerprint(data_dir)
+    mended = write_mended(check_data(data_dir, Rules(classes={1: "dent", 2: "hole"})), tmp_path / "out")
+
+    assert fingerprint(data_dir) == before, "never in place"
+    labels = {path.name: path.read_text() for path in (tmp_path / "out/labels").iterdir()}
+    assert labels == {
+        "good.txt": GOOD,
+        "comma.txt": GOOD,
+        "decimal.txt": "1 5.5 6 20 10\n",
+        "name.txt": "1 5 6 20 10\n",
+        "twice.txt": "1 5 6 20 10\n",
+        "out.txt": "1 50 6 10 10\n2 30 20 12 13\n",
+        "near.txt": texts["near.png"],
+        "crlf.txt": GOOD,
+    }
+    assert {path.stem for path in (tmp_path / "out/images").iterdir()} == {name[:-4] for name in labels}
+    assert mended.num_images == 8
+    listed = {(row["file"], row["line"], row["action"], row["code"]) for row in rows(tmp_path / "out")}
+    assert listed == {
+        ("labels/comma.txt", "1", "rewritten", "label-separator"),
+        ("labels/decimal.txt", "1", "rewritten", "label-separator"),
+        ("labels/name.txt", "1", "rewritten", "label-class-not-integer"),
+        ("labels/twice.txt", "2", "removed", "box-exact-duplicate"),
+        ("labels/out.txt", "1", "clipped", "box-reaches-out"),
+        ("labels/outside.txt", "", "left out", "box-outside"),
+        ("images/outside.png", "", "left out", "box-outside"),
+        ("labels/broken.txt", "", "left out", "label-field-count"),
+        ("images/broken.png", "", "left out", "label-field-count"),
+        ("labels/near.txt", "2", "kept", "box-near-duplicate"),
+        ("images/lost.png", "", "left out", "image-without-label"),
+        ("labels/crlf.txt", "", "rewritten", "label-crlf"),
+        ("labels/orphan.txt", "", "left out", "label-without-image"),
+    }
+    changed = next(row for row in rows(tmp_path / "out") if row["action"] == "clipped")
+    assert (changed["before"], changed["after"]) == ("1 50 6 20 10", "1 50 6 10 10")
+    scan(tmp_path / "out", classes={1: "dent", 2: "hole"})
+
+
+def test_a_missing_label_that_means_normal_becomes_an_empty_file(make_data, tmp_path):
+    data_dir = make_data({"a.png": "1 5 6 20 10\n1 30 20 12 13\n", "b.png": None})
+    write_mended(check_data(data_dir, Rules(missing_labels="normal")), tmp_path / "out")
+    assert (tmp_path / "out/labels/b.txt").read_bytes() == b""
+    assert [row["action"] for row in rows(tmp_path / "out")] == ["added"]
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_second_check_finds_no_errors(any_dir, tmp_path, seed):
+    plant(any_dir, tmp_path / "data", seed)
+    checked = check_data(tmp_path / "data", Rules())
+    mended = write_mended(checked, tmp_path / "out")
+    again = check_data(tmp_path / "out", Rules())
+    assert not [str(found) for found in again.findings if found.severity == ERROR]
+    scan(tmp_path / "out")
+    listed = {(change.file, change.line) for change in mended.changes} | {(change.file, 0) for change in mended.changes}
+    serious = [found for found in checked.findings if found.severity != "note"]
+    assert all((found.file, found.line) in listed or (found.file, 0) in listed for found in serious)
+
+
+def test_the_folder_must_be_empty_and_outside(make_data, tmp_path):
+    checked = check_data(make_data({"a.png": GOOD}), Rules())
+    with pytest.raises(UserError, match="an empty or new folder"):
+        write_mended(checked, checked.data_dir)
+    with pytest.raises(UserError, match="outside of the data"):
+        write_mended(checked, checked.data_dir / "labels" / "mended")
+    (tmp_path / "empty").mkdir()
+    assert write_mended(checked, tmp_path / "empty").num_images == 1
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="--fix"):
+        write_mended(checked, tmp_path / "file")
+    with pytest.raises(UserError, match="can be written"):
+        write_mended(checked, tmp_path / "file" / "below")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "empty", "file"], "nothing half done is left"

@@ -1,0 +1,91 @@
+"""Names of classes from the files that other tools leave."""
+
+from __future__ import annotations
+
+import pytest
+
+from anomdet.quality.propose.class_names import names_beside
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("classes.yaml", "data:\n  classes:\n    1: dent\n    2: hole\n"),
+        ("data.yaml", "names: {0: background, 1: dent, 2: hole}\n"),
+        ("data.yaml", "names: [background, dent, hole]\n"),
+        ("classes.txt", "background\r\ndent\r\nhole\r\n"),
+        ("obj.names", "background\ndent\nhole\n"),
+        ("notes.json", '{"categories": [{"id": 1, "name": "dent"}, {"id": 2, "name": "hole"}]}'),
+    ],
+)
+def test_each_file_is_read(tmp_path, name, text):
+    (tmp_path / name).write_bytes(text.encode())
+    found = names_beside(tmp_path, [2, 1])
+    assert found.names == {1: "dent", 2: "hole"}
+    assert found.source == name
+
+
+def test_names_of_classes_without_labels_are_left_out_and_told(tmp_path):
+    (tmp_path / "classes.txt").write_text("dent\nhole\ncrack\n")
+    found = names_beside(tmp_path, [0, 1])
+    assert found.names == {0: "dent", 1: "hole"}
+    assert found.notes == ("classes.txt: left out, as no label has them: 2 (crack)",)
+
+
+def test_a_list_that_starts_at_another_number_is_not_guessed_at(tmp_path):
+    (tmp_path / "classes.txt").write_text("dent\nhole\n")
+    found = names_beside(tmp_path, [1, 2])
+    assert found.names == {1: "1", 2: "2"}
+    assert found.source == ""
+    assert found.notes == ("classes.txt not used: it has no name for 2, only for 0 to 1",)
+
+
+def test_the_next_file_is_taken_where_one_does_not_fit(tmp_path):
+    (tmp_path / "data.yaml").write_text("names: [dent]\n")
+    (tmp_path / "classes.txt").write_text("background\ndent\n")
+    found = names_beside(tmp_path, [1])
+    assert (found.names, found.source) == ({1: "dent"}, "classes.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("classes.txt", b"\xff\xfe\x00"),
+        ("data.yaml", b"names: ["),
+        ("data.yaml", b"path: x\n"),
+        ("notes.json", b"{}"),
+        ("notes.json", b"["),
+        ("classes.yaml", b"data: {classes: {x: 1}}\n"),
+    ],
+)
+def test_files_that_say_nothing_are_passed_over(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    assert names_beside(tmp_path, [5]).names == {5: "5"}
+
+
+def test_a_name_that_is_there_twice_is_no_name(tmp_path):
+    (tmp_path / "classes.txt").write_text("dent\ndent\n")
+    assert names_beside(tmp_path, [0, 1]).names == {0: "0", 1: "1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("notes.json", '{"categories": [{"id": 1e400, "name": "dent"}]}'),
+        ("notes.json", "[]"),
+        ("data.yaml", "names: dent\n"),
+        ("data.yaml", "names: {0: null, 1: [a]}\n"),
+        ("data.yaml", "names: [null, true]\n"),
+        ("notes.json", '{"categories": [{"id": 0, "name": null}, {"id": 1, "name": ["a"]}]}'),
+    ],
+)
+def test_what_is_no_name_is_not_used_and_told(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    found = names_beside(tmp_path, [0, 1])
+    assert found.names == {0: "0", 1: "1"} and found.source == ""
+    assert len(found.notes) == 1 and found.notes[0].startswith(f"{name} not used: ")
+
+
+def test_classes_yaml_that_cannot_be_used_is_told(tmp_path):
+    (tmp_path / "classes.yaml").write_text("data:\n  classes:\n    0: [a]\n")
+    assert names_beside(tmp_path, [0]).notes == ("classes.yaml not used: no names of classes can be read from it",)

@@ -1,0 +1,190 @@
+"""The rules of ``anomdet init`` on data sets of a few numbers, worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
+from anomdet.quality.propose.facts import DataFacts
+from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
+from anomdet.quality.propose.network import CPU, GPU, choose_batch, choose_size, choose_workers
+from anomdet.quality.propose.rules import choose, nested
+
+LAPTOP = Machine(cores=8, memory_gb=16.0)
+SERVER = Machine(cores=32, memory_gb=200.0, gpu="NVIDIA A100", gpu_memory_gb=42.9)
+PRESET = Preset(
+    "x", batch_size=4, smallest_px=320, largest_px=640, fixed_gb=1, gb_per_megapixel=1, steps=0, min_epochs=0
+)
+
+
+def facts(sizes_hw=((640, 640),), bboxes_wh=((100, 100),), images=None, num_normal=0, num_images=None, **more):
+    """A box in each image, in turn."""
+    sizes = np.array(sizes_hw)
+    boxes = np.array(bboxes_wh, dtype=float)
+    images = images or {1: 1}
+    num_images = num_images or len(sizes)
+    image_at = np.arange(len(boxes)) % len(sizes)
+    return DataFacts(num_images, num_normal, dict(images), dict(images), sizes, boxes, image_at, **more)
+
+
+@pytest.mark.parametrize(
+    ("short_px", "expected"),
+    [
+        (16, 320),  # 8 px at 320 of 640
+        (15.9, 352),  # 7.95 px at 320, 8.7 at 352
+        (12.8, 416),  # 8 px at 400: the next multiple of 32
+        (8, 640),  # the images' own size
+        (5, 640),  # and no more than that
+    ],
+)
+def test_size_follows_the_boxes_up_to_the_images_own(short_px, expected):
+    choice, size_hw = choose_size(facts(bboxes_wh=[(short_px, 50)]), PRESET)
+    assert choice.value == expected
+    assert size_hw == (expected, expected)
+    assert choice.warning == (short_px < 8)
+
+
+def test_one_box_of_ten_may_be_small_and_two_may_not():
+    small, large = (4, 9), (100, 100)
+    assert choose_size(facts(bboxes_wh=[small] + [large] * 9), PRESET)[0].value == 320
+    choice, _ = choose_size(facts(bboxes_wh=[small] * 2 + [large] * 8), PRESET)
+    assert choice.value == 640
+    assert "2 of 10 boxes have a side below 8 px" in choice.reason
+
+
+def test_small_images_are_not_blown_up_and_large_ones_are_bounded():
+    assert choose_size(facts([(100, 90)]), PRESET)[0].value == 128
+    choice, _ = choose_size(facts([(4000, 4000)], [(30, 30)]), PRESET)  # 4.8 px at 640
+    assert choice.value == 640
+    assert choice.warning
+    assert "tiles" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("sizes_hw", "expected"),
+    [
+        ([(200, 400)] * 10, [160, 320]),
+        ([(400, 200)] * 10, [320, 160]),
+        ([(300, 400)] * 10, [256, 320]),  # 240 rounded up
+        ([(340, 400)] * 10, 320),  # 0.85: nearly a square
+        ([(200, 400)] * 5 + [(400, 200)] * 5, 320),  # both ways
+    ],
+)
+def test_long_images_have_a_long_input(sizes_hw, expected):
+    choice, size_hw = choose_size(facts(sizes_hw), PRESET)
+    assert choice.value == expected
+    assert list(size_hw) == (expected if isinstance(expected, list) else [expected] * 2)
+
+
+def batch_of(num_train=1000, size_hw=(1000, 1000), machine=LAPTOP, loading_gb=0.0):
+    chosen = choose_batch(num_train, size_hw, machine, loading_gb)
+    return [chosen[f"training.{key}"].value for key in ("batch_size", "accumulation_steps")]
+
+
+def test_batch_is_halved_until_it_fits_and_gradients_make_up_for_it():
+    megapixel, fixed = CPU.gb_per_megapixel, CPU.fixed_gb
+    just = (4 * megapixel + fixed) / 0.8
+    assert batch_of(machine=Machine(8, just + 0.01)) == [4, 1]
+    assert batch_of(machine=Machine(8, just - 0.01)) == [2, 2]
+    assert batch_of(machine=Machine(8, just + 0.01), loading_gb=0.1) == [2, 2]
+    assert batch_of(machine=Machine(8, 0.5)) == [1, 4]
+    assert choose_batch(1000, (1000, 1000), Machine(8, 0.5), 0)["training.batch_size"].warning
+    assert batch_of(machine=SERVER, size_hw=(320, 320), loading_gb=1e9) == [16, 1]  # loading is not on the GPU
+
+
+def test_few_images_make_a_small_batch():
+    assert batch_of(num_train=32) == [4, 1]
+    assert batch_of(num_train=31) == [2, 1]
+    assert batch_of(num_train=1) == [1, 1]
+
+
+def test_unknown_memory_is_said():
+    reason = choose_batch(1000, (320, 320), Machine(8, None), 0)["training.batch_size"].reason
+    assert "memory unknown, 8 GB assumed" in reason
+
+
+def test_workers_by_cores_and_memory():
+    assert choose_workers(facts(), Machine(1, 16)).value == 1
+    assert choose_workers(facts(), Machine(6, 16)).value == 3
+    assert choose_workers(facts(), SERVER).value == 8
+    large = facts([(10_000, 10_000)])  # 0.3 + 7 * 0.3 = 2.4 GB each, of 16 / 4
+    assert choose_workers(large, SERVER).value == 8
+    assert choose_workers(large, Machine(8, 16)).value == 1
+    assert "2.4 GB" in choose_workers(large, Machine(8, 16)).reason
+
+
+def test_splits_by_the_number_of_images():
+    def ratios(count, **more):
+        return [choice.value for choice in choose_splits(facts(num_images=count, **more)).values()]
+
+    assert ratios(299, images={1: 9}) == [0.6, 0.2, 0.2]
+    assert ratios(300, images={1: 9}) == [0.7, 0.15, 0.15]
+    assert ratios(20_000, images={1: 9}) == [0.8, 0.1, 0.1]
+    choice = choose_splits(facts(num_images=500, images={1: 400, 8: 2}))["data.train_split"]
+    assert choice.warning
+    assert "class 8 is in fewer than three images" in choice.reason
+
+
+def test_schedule_aims_at_the_presets_steps():
+    chosen = choose_schedule(875, 4, CPU)  # 219 steps; 2500 / 219 = 11.4
+    assert chosen["training.epochs"].value == 11
+    assert chosen["training.val_interval"].value == 1
+    assert chosen["training.early_stopping.patience"].value == 5
+    assert chosen["training.scheduler.warmup_iterations"].value == 100
+    tiny = choose_schedule(5, 1, CPU)
+    assert tiny["training.epochs"].value == 100
+    assert tiny["training.val_interval"].value == 5  # 20 validations
+    assert tiny["training.early_stopping.patience"].value == 7
+    assert tiny["training.scheduler.warmup_iterations"].value == 50
+    assert choose_schedule(10**6, 4, CPU)["training.epochs"].value == CPU.min_epochs
+    assert choose_schedule(10**6, 16, GPU)["training.epochs"].value == GPU.min_epochs
+
+
+def sampling(images, num_normal, num_images):
+    chosen = choose_sampling(facts(images=images, num_normal=num_normal, num_images=num_images))
+    return [choice.value for choice in chosen.values()]
+
+
+def test_sampling_by_imbalance_and_normal_share():
+    assert sampling({1: 100, 2: 51}, 20, 170) == ["none", None]
+    assert sampling({1: 100}, 20, 120) == ["none", None]
+    assert sampling({1: 100, 2: 50}, 20, 170) == ["balanced_sampler", None]
+    assert sampling({1: 100, 2: 50}, 80, 230) == ["balanced_sampler", 0.25]
+    assert sampling({1: 100}, 100, 200) == ["balanced_sampler", 0.25]
+    # 1,000 images with objects, two classes: 500 draws of the rare class over its images
+    assert sampling({1: 950, 2: 50}, 0, 1000) == ["balanced_sampler", None]  # 10 times each
+    assert sampling({1: 951, 2: 49}, 0, 1000) == ["repeat_factor", None]
+
+
+def test_augmentations_by_colour_and_shape():
+    assert set(choose_augmentations(facts())) == {"data.augmentations.horizontal_flip"}
+    grey = choose_augmentations(facts(grey=True))
+    assert [grey[f"data.augmentations.{key}"].value for key in ("saturation", "hue")] == [0, 0]
+    thin = [(30, 10), (10, 10), (10, 10)]
+    assert choose_augmentations(facts(bboxes_wh=thin))["data.augmentations.rotation_degrees"].value == 5
+    assert "data.augmentations.rotation_degrees" not in choose_augmentations(facts(bboxes_wh=[*thin, (10, 29)]))
+
+
+def test_all_of_it_for_both_devices():
+    some = facts(images={1: 100, 2: 90}, num_images=190)
+    assert choose(some, LAPTOP)["model.name"].value == "rtmdet_tiny"
+    on_gpu = choose(some, SERVER)
+    assert on_gpu["model.name"].value == "fasterrcnn_resnet50_fpn"
+    assert "NVIDIA A100" in on_gpu["model.name"].reason
+    assert all(choice.reason for choice in on_gpu.values())
+
+
+def test_nested():
+    assert nested({"a.b.c": Choice(1, ""), "a.d": Choice(2, "")}) == {"a": {"b": {"c": 1}, "d": 2}}
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(1, 4), (2, 2), (3, 1), (16, 1)])
+def test_accumulation_follows_a_batch_that_is_given(batch, steps):
+    chosen = choose_batch(1000, (320, 320), LAPTOP, 0, Given(batch_size=batch))  # a step is meant for 4
+    assert chosen["training.accumulation_steps"].value == steps
+
+
+def test_the_batch_follows_accumulation_that_is_given():
+    chosen = choose_batch(1000, (320, 320), LAPTOP, 0, Given(accumulation_steps=2))
+    assert chosen["training.batch_size"].value == 2

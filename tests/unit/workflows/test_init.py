@@ -1,0 +1,208 @@
+"""``anomdet init``: complete settings that load, or a refusal that leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from anomdet.config.describe import flat_keys
+from anomdet.config.load import load_settings
+from anomdet.data.synth.generate import generate
+from anomdet.errors import UserError
+from anomdet.quality.propose import machine
+from anomdet.workflows.init import init
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate(tmp_path_factory.mktemp("init") / "data", num_images=40, size_hw=(96, 128)).data_dir
+
+
+def draw(folder: Path, labels: dict[str, str], size_hw: tuple[int, int] = (64, 64)) -> Path:
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    for stem, text in labels.items():
+        cv2.imwrite(str(folder / f"images/{stem}.png"), np.zeros((*size_hw, 3), np.uint8))
+        (folder / f"labels/{stem}.txt").write_text(text)
+    return folder
+
+
+def test_every_key_is_written_and_the_choices_say_why(data_dir, tmp_path):
+    out = tmp_path / "run.yaml"
+    done = init(data_dir, out=out, device="cpu")
+    text = out.read_text()
+    settings = load_settings(out)
+    branches = ("data.classes.", "data.split_files.", "model.overrides.", "training.scale_lr.")
+    values = yaml.safe_load(text)
+    for key in (key for key in flat_keys() if not key.startswith(branches)):
+        node = values
+        for name in key.split("."):
+            assert name in node, key
+            node = node[name]
+    assert settings.data.classes == {1: "1", 2: "2", 3: "3", 4: "4"}
+    assert settings.data.image_size == (96, 128)
+    assert settings.model.backbone == "efficientnet_lite0"
+    assert settings.data.train_split == 0.6
+    assert re.search(r"# Chosen: no GPU here.*\n  name: rtmdet_tiny\n", text)
+    assert "# 40 images, 13 of them normal" in text
+    assert done.text.startswith("40 images, 13 of them normal; objects by class: 1: ")
+    assert f"anomdet train --config {out}" in done.next_steps
+
+
+def test_names_from_beside_the_data(tmp_path):
+    folder = draw(tmp_path / "data", {str(i): f"{i % 2} 3 3 20 20\n" for i in range(6)})
+    (folder / "classes.txt").write_text("dent\nhole: deep\n")
+    done = init(folder, out=tmp_path / "run.yaml", device="cpu")
+    assert load_settings(tmp_path / "run.yaml").data.classes == {0: "dent", 1: "hole: deep"}
+    assert "0 (dent): 3, 1 (hole: deep): 3" in done.text
+
+
+def test_what_the_user_says_is_not_chosen_again(data_dir, tmp_path):
+    out = tmp_path / "run.yaml"
+    given = ["training.epochs=7", "data.image_size=[64, 96]", "data.train_split=0.8", "data.val_split=0.1"]
+    init(
+        data_dir,
+        [*given, "data.test_split=0.1", "data.augmentations=[]", "data.classes={1: a, 2: b, 3: c, 4: d}"],
+        out=out,
+    )
+    settings = load_settings(out)
+    assert settings.training.epochs == 7
+    assert settings.data.image_size == (64, 96)
+    assert settings.data.train_split == 0.8
+    assert settings.data.augmentations == []
+    assert settings.data.classes == {1: "a", 2: "b", 3: "c", 4: "d"}
+    assert "  # Chosen: given on the command line\n  epochs: 7\n" in out.read_text()
+
+
+def test_the_rest_is_chosen_around_what_the_user_says(data_dir, tmp_path):
+    """40 images, 24 of them to train by the rule; a step of 1, as there are so few."""
+
+    def chosen(name, *given):
+        init(data_dir, given, out=tmp_path / f"{name}.yaml", device="cpu")
+        return load_settings(tmp_path / f"{name}.yaml").training, (tmp_path / f"{name}.yaml").read_text()
+
+    training, text = chosen("epochs", "training.epochs=30")
+    assert training.val_interval == 2 and training.early_stopping.patience == 5
+    assert "15 validations in all" in text and "of 15 validations" in text
+    training, text = chosen("short", "training.epochs=3")
+    assert training.early_stopping.patience == 3
+    training, text = chosen("batch", "training.batch_size=16")
+    assert training.accumulation_steps == 1 and "2 steps each, 200 in all" in text
+    training, text = chosen("share", *(f"data.{key}_split={share}" for key, share in SHARES.items()))
+    assert "8 steps each, 800 in all" in text  # of one image each
+    training, text = chosen("method", "training.class_imbalance_handling.method=repeat_factor")
+    assert training.class_imbalance_handling.normal_ratio is None and "not used by repeat_factor" in text
+
+
+SHARES = {"train": 0.2, "val": 0.4, "test": 0.4}
+
+
+def test_settings_that_say_how_the_data_is_read(tmp_path):
+    folder = draw(tmp_path / "data", {str(i): "1 3 3 20 20\n" for i in range(4)})
+    (folder / "labels/0.txt").unlink()
+    with pytest.raises(UserError, match="missing_labels"):
+        init(folder, out=tmp_path / "run.yaml", device="cpu")
+    done = init(folder, ["data.missing_labels=normal"], out=tmp_path / "run.yaml", device="cpu")
+    assert load_settings(tmp_path / "run.yaml").data.missing_labels == "normal"
+    assert "4 images, 1 of them normal" in done.text
+    with pytest.raises(UserError, match=r"more than the limit of 0\.001 megapixels"):
+        init(folder, ["data.missing_labels=skip", "data.max_image_megapixels=0.001"], out=tmp_path / "b.yaml")
+    with pytest.raises(UserError, match=r"training\.epoch"):
+        init(folder, ["training.epoch=3"], out=tmp_path / "b.yaml")
+    with pytest.raises(UserError, match="DATA_DIR alone"):
+        init(folder, ["data.data_dir=x"], out=tmp_path / "b.yaml")
+
+
+def test_a_gpu_gets_the_larger_network(data_dir, tmp_path, monkeypatch):
+    out = tmp_path / "run.yaml"
+    monkeypatch.setattr(machine, "_gpu", lambda: ("NVIDIA T4", 15.8))
+    init(data_dir, out=out)
+    settings = load_settings(out)
+    assert settings.model.name == "fasterrcnn_resnet50_fpn"
+    assert settings.training.use_amp
+    assert "16 GB on the GPU" in out.read_text()
+
+
+def test_device_gpu_is_believed(data_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_gpu", lambda: (None, None))
+    init(data_dir, out=tmp_path / "run.yaml", device="gpu")
+    text = (tmp_path / "run.yaml").read_text()
+    assert load_settings(tmp_path / "run.yaml").model.name == "fasterrcnn_resnet50_fpn"
+    assert "memory unknown, 8 GB assumed" in text
+
+
+BAD = {
+    "no folders": ({}, r"images: expected a folder, got nothing"),
+    "only normal": ({"a": "", "b": "", "c": ""}, "expected at least one object, got only empty files"),
+    "one image": ({"a": "1 3 3 20 20\n"}, "expected at least 3 images, one each to train, validate and test, got 1"),
+    "a bad line": ({"a": "1 3 x 20 20\n", "b": "", "c": ""}, r"labels/a\.txt:1: expected a finite number"),
+    "two corners": (
+        {str(i): f"1 {20 + i} {25 + i} {40 + i} {41 + i}\n1 5 6 {20 + i} {30 + i}\n" for i in range(20)},
+        "two corners",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_data_with_problems_is_refused_and_nothing_written(tmp_path, case):
+    labels, said = BAD[case]
+    folder = draw(tmp_path / "data", labels) if labels else tmp_path / "data"
+    with pytest.raises(UserError, match=said) as caught:
+        init(folder, out=tmp_path / "run.yaml", device="cpu")
+    assert "nothing was written" in str(caught.value)
+    assert not (tmp_path / "run.yaml").exists()
+
+
+def test_a_file_that_exists_is_left_alone(data_dir, tmp_path):
+    out = tmp_path / "run.yaml"
+    out.write_text("mine: 1\n")
+    with pytest.raises(UserError, match="expected a new file, got one that exists; name another file with --out"):
+        init(data_dir, out=out)
+    assert out.read_text() == "mine: 1\n"
+
+
+def test_all_wrong_arguments_at_once(data_dir, tmp_path):
+    with pytest.raises(UserError) as caught:
+        init(data_dir, out=tmp_path / "none" / "run.yaml", device="tpu")
+    assert len(caught.value.problems) == 2
+    with pytest.raises(UserError, match=r"a name that ends with \.yaml"):
+        init(data_dir, out=tmp_path / "run.py")
+
+
+def test_no_torch_is_imported(data_dir, tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom anomdet.workflows.init import init\n"
+        "init(Path(sys.argv[1]), out=Path(sys.argv[2]))\n"
+        "print([name for name in ('torch', 'mmengine', 'mmcv', 'mmdet', 'albumentations') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(data_dir), str(tmp_path / "run.yaml")]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "[]\n"
+
+
+def test_the_machine_is_seen():
+    found = machine.look()
+    assert found.cores >= 1
+    if sys.platform.startswith("linux"):
+        assert found.memory_gb is not None
+        assert 0.05 < found.memory_gb < 100_000
+
+
+def test_nvidia_smi_is_read(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA A100, PCIe, 40960'\n")
+    tool.chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert machine._gpu() == ("NVIDIA A100, PCIe", pytest.approx(42.95, abs=0.01))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert machine._gpu() == (None, None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    tool.write_text("#!/bin/sh\necho 'No devices were found'\nexit 6\n")
+    assert machine._gpu()[1] is None
