@@ -8,38 +8,41 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, SPLITS
 from anomdet.workflows.run_config import load_run
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluation:
     """What an evaluation found; empty on all processes but the first.
 
     Args:
         table: for the console.
         metrics: the content of metrics.json.
+        predictions: the content of predictions.json: COCO results, a dict a box, in the images' own pixels.
         written: the files.
     """
 
     table: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
+    predictions: list[dict[str, Any]] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
 
 
 def evaluate(
-    config_path: str | Path,
+    settings: SettingsSource,
     overrides: Sequence[str] = (),
     *,
     split: str = "test",
     checkpoint: str | Path | None = None,
     out: str | Path | None = None,
-) -> Evaluated:
+) -> Evaluation:
     """Evaluate a checkpoint on a split.
 
     Args:
-        config_path: YAML or Python config.
+        settings: a YAML file, a Python config, a dict or :class:`anomdet.Settings`.
         overrides: ``key=value`` each.
         split: train, val or test.
         checkpoint: default: ``<checkpoint_dir>/best_model.pth``.
@@ -47,8 +50,10 @@ def evaluate(
 
     Raises:
         UserError: anything wrong with what the user gave.
+
+    >>> anomdet.evaluate("configs/default.yaml", split="val").metrics["mAP_50"]  # doctest: +SKIP
     """
-    run = load_run(config_path, overrides)
+    run = load_run(settings, overrides)
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
@@ -72,14 +77,16 @@ def evaluate(
         runner.logger.info(f"{key} {found[key]:.4f}")
     measured = runner.test_evaluator.metrics[0].last
     if measured is None:
-        return Evaluated()
+        return Evaluation()
     _tell(runner.logger, measured)
     measured.metrics["about"] = about(run, loaded.path, split, dataset)
     read_picture = picture_reader(Path(dataset.data_root) / "images", None)  # the data set has checked their sizes
     written = write_all(measured, folder, options(run.config), read_picture, runner.logger.info)
+    from anomdet.evaluation.coco_json import to_coco
     from anomdet.evaluation.tables import format_table
 
-    return Evaluated(format_table(measured.metrics), measured.metrics, written)
+    predictions = to_coco(measured.results)[1]
+    return Evaluation(format_table(measured.metrics), measured.metrics, predictions, written)
 
 
 def _tell(logger: Any, measured: Any) -> None:

@@ -36,6 +36,23 @@ _SHOWN = {
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """Settings that fit a data folder.
+
+    Args:
+        settings: complete.
+        reasons: key to why its value was chosen.
+        notes: lines about the data and the choices, for a reader.
+        base: the preset that the settings start from, by the name of its file in configs/.
+    """
+
+    settings: Settings
+    reasons: dict[str, str]
+    notes: list[str]
+    base: str
+
+
+@dataclass(frozen=True)
 class Written:
     """What ``init`` did.
 
@@ -62,11 +79,36 @@ def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: st
     Raises:
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
+    _check(out)
+    from anomdet.outputs import write_text
+
+    found = propose_settings(data_dir, overrides, device=device)
+    title = (
+        f"Settings for {data_dir}, written by `anomdet init`, from configs/{found.base}.\n{found.notes[0]}\n"
+        '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.'
+    )
+    write_text(out, _yaml(found.settings, title, found.reasons))
+    return Written(out, "\n".join(found.notes), _next_steps(out))
+
+
+def propose_settings(data_dir: str | Path, overrides: Sequence[str] = (), *, device: str = "auto") -> Proposal:
+    """Look at a data folder and this machine, and choose settings; nothing is written.
+
+    Args:
+        data_dir: holds images/ and labels/; it is not changed.
+        overrides: ``key=value`` each: what the user has chosen, in place of a rule.
+        device: ``auto`` looks for a GPU; ``cpu`` and ``gpu`` say what the run will use.
+
+    Raises:
+        UserError: an override is wrong, or the data has problems.
+
+    >>> anomdet.propose_settings("data").settings.training.epochs  # doctest: +SKIP
+    """
+    data_dir = Path(data_dir)
     given = {override.partition("=")[0].strip() for override in overrides}
-    _check(out, device, given)
+    _check_choice(device, given)
     from anomdet.config.load import load_settings
     from anomdet.config.shipped import configs_dir
-    from anomdet.outputs import write_text
     from anomdet.quality.propose.facts import facts_of
     from anomdet.quality.propose.machine import look
     from anomdet.quality.propose.network import preset_of
@@ -79,26 +121,27 @@ def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: st
     facts = facts_of(index)
     names = _names(data_dir, facts, settings)
     choices = _without(choose(facts, machine, _given(settings, given, facts.num_images)), given)
-    summary = _summary(facts, names, choices)
-    title = (
-        f"Settings for {data_dir}, written by `anomdet init`, from configs/{base.name}.\n{summary[0]}\n"
-        '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.'
-    )
     reasons = {
         "data.classes": f"names from {names.source}" if names.source else "no names found beside the data",
         **{key: choice.reason for key, choice in choices.items()},
         **dict.fromkeys(given, "given on the command line"),
     }
-    write_text(out, _yaml(_chosen(settings, data_dir, names, choices), title, reasons))
-    return Written(out, "\n".join([*summary, *index.notes, *names.notes]), _next_steps(out))
+    notes = [*_summary(facts, names, choices), *index.notes, *names.notes]
+    return Proposal(_chosen(settings, data_dir, names, choices), reasons, notes, base.name)
 
 
-def _check(out: Path, device: str, given: set[str]) -> None:
+def _check_choice(device: str, given: set[str]) -> None:
     problems = []
     if "data.data_dir" in given:
         problems.append(Problem("data.data_dir", "the folder as DATA_DIR alone", "another"))
     if device not in DEVICES:
         problems.append(Problem("--device", f"one of {', '.join(DEVICES)}", repr(device)))
+    if problems:
+        raise UserError(problems)
+
+
+def _check(out: Path) -> None:
+    problems = []
     if out.exists():
         hint = "name another file with --out, or move this one away first"
         problems.append(Problem(f"--out {out}", "a new file", "a folder" if out.is_dir() else "one that exists", hint))
