@@ -20,9 +20,9 @@ OUTSIDE = sorted([*ROOT.glob("*.py"), *(ROOT / "tools").rglob("*.py"), *(ROOT / 
 # and in files. A place that may import another of its own level stands in SAME_LEVEL, with the reason.
 LEVELS = (
     {"", "errors", "layout", "ranks", "boxes", "outputs"},
-    {"config", "ops"},
+    {"config", "ops", "visualization"},
     {"registry"},
-    {"data", "models", "engine", "evaluation", "inference", "anomaly", "visualization", "report"},
+    {"data", "models", "engine", "evaluation", "inference", "anomaly", "report"},
     {"formats"},
     {"quality", "export", "serving"},
     {"workflows"},
