@@ -123,7 +123,7 @@ def test_files_have_boxes_both_ways() -> None:
     ],
 )
 def test_from_dict_refuses_what_it_did_not_write(change: Any, got: str) -> None:
-    with pytest.raises(UserError, match="results.jsonl:3: expected .*") as refused:
+    with pytest.raises(UserError, match=r"results\.jsonl:3: expected") as refused:
         outcome_from_dict(change(result().to_dict()), where="results.jsonl:3")
     assert got in str(refused.value)
 
