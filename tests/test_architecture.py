@@ -79,6 +79,8 @@ def edges() -> dict[tuple[str, str], list[str]]:
     """Which place imports which other, and where."""
     found: dict[tuple[str, str], list[str]] = {}
     for path in FILES:
+        if place(path) == "":
+            continue  # the public names: they name every level, and import it at their first use
         for module, line in imported(path):
             other = target(module)
             if other is not None and other != place(path):
