@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from anomdet.evaluation.coco import CocoNumbers, Ranking, coco_numbers, rank, threshold_key
+from anomdet.defaults import MATCHING_IOU_THR
+from anomdet.evaluation.coco import CocoNumbers, Ranking, coco_numbers, rank
 from anomdet.evaluation.counts import Matches, confusion_matrix, count, find_matches, kept
 from anomdet.evaluation.curves import froc
 from anomdet.evaluation.error_breakdown import BACKGROUND_IOU, breakdown, diagnose
@@ -16,11 +17,8 @@ from anomdet.evaluation.image_level import Parts, auroc, average_precision, numb
 from anomdet.evaluation.operating_point import Criterion, OperatingPoint, choose
 from anomdet.evaluation.pairs import Pairs, overlapping_pairs
 from anomdet.evaluation.results import Bools, Floats, Results
+from anomdet.metric_catalogue import COCO_KEYS, MATCHING_KEYS, threshold_key
 
-COCO_KEYS: tuple[str, ...] = ("mAP", "mAP_50", "mAP_75", "mAP_small", "mAP_medium", "mAP_large")
-COCO_KEYS += ("AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large")
-# The name in `metrics.include_metrics` to the key in metrics.json.
-MATCHING_KEYS = {"precision": "precision", "recall": "recall", "f1_score": "f1_score", "iou": "mean_iou"}
 SIZES_PX = {"tiny": (0, 16), "small": (16, 32), "medium": (32, 96), "large": (96, None)}
 
 
@@ -64,7 +62,7 @@ def measure(
     point: OperatingPoint | Criterion,
     *,
     iou_thresholds: Sequence[float] = (),
-    matching_iou_threshold: float = 0.5,
+    matching_iou_threshold: float = MATCHING_IOU_THR,
     include_metrics: Collection[str] = tuple(MATCHING_KEYS),
     complete: bool = True,
 ) -> Measured:

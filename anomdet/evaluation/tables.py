@@ -15,12 +15,13 @@ from rich.text import Text
 
 from anomdet.evaluation.counts import count
 from anomdet.evaluation.image_level import rejected
-from anomdet.evaluation.summary import MATCHING_KEYS, Measured
+from anomdet.evaluation.summary import Measured
+from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
 
-HEADS = {"precision": "precision", "recall": "recall", "f1_score": "F1", "mean_iou": "mean IoU"}
+HEADS = {metric.key: metric.of_class.label for metric in METRICS if metric.of_class}
 _FORMULA = re.compile(r"[=+@\t\r\n]|-(?!\d+(\.\d+)?$)")  # what a cell may not begin with; -7 is a number
 _IMAGE_HEADS: tuple[str, ...] = ("file_name", "part", "width", "height", "num_gt", "num_predictions", "num_matched")
-_IMAGE_HEADS += ("num_missed", "num_false", "precision", "recall", "f1_score", "mean_iou", "anomaly_score", "verdict")
+_IMAGE_HEADS += ("num_missed", "num_false", *MATCHING_KEYS.values(), "anomaly_score", "verdict")
 
 
 def format_table(metrics: dict[str, Any]) -> str:

@@ -148,12 +148,13 @@ def set_operating_point(loaded: Loaded) -> None:
     One that was chosen in the training by the same criterion is taken as it is; else the validation split is predicted
     first. The split that is tested never chooses, unless it is the validation split.
     """
+    from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
     from anomdet.evaluation.operating_point import Criterion, fixed
 
     metric = own_metric(loaded.config)
     if metric.get("score_threshold") is not None:
         return
-    iou_thr = metric.get("matching_iou_threshold", 0.5)
+    iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
     criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
     kept = loaded.meta.get("operating_point") or {}
     if kept.get("criterion") == criterion.as_dict():
@@ -166,7 +167,8 @@ def set_operating_point(loaded: Loaded) -> None:
     try:
         runner = build_tester(config)
     except UserError as error:
-        metric.point = asdict(fixed(0.3, "default", f"no validation split to choose on ({error}): 0.3 taken"))
+        note = f"no validation split to choose on ({error}): {FALLBACK_SCORE} taken"
+        metric.point = asdict(fixed(FALLBACK_SCORE, "default", note))
         return
     runner.logger.info("choosing the operating point on the validation split: the checkpoint has none of this kind")
     runner.test()

@@ -96,8 +96,9 @@ def _check(files: Files) -> None:
 
 def _point(files: Files, settings: Any) -> Any:
     """The settings' threshold, or one chosen on the validation files; never on the test's."""
+    from anomdet.defaults import FALLBACK_SCORE
     from anomdet.evaluation.files import read_results
-    from anomdet.evaluation.operating_point import FALLBACK_SCORE, Criterion, fixed
+    from anomdet.evaluation.operating_point import Criterion, fixed
     from anomdet.evaluation.summary import measure
 
     metrics = settings.metrics
