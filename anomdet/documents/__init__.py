@@ -1,7 +1,13 @@
 """The JSON files between the rooms, typed and versioned, and how one from a stranger is read."""
 
-from anomdet.documents.kinds import VERSION, Details, Metrics, SplitRecord
-from anomdet.documents.read import read_details, read_json, read_metrics, read_split_record
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anomdet.documents.read import VERSION, read_details, read_json, read_metrics, read_split_record
+
+if TYPE_CHECKING:  # their types cost pydantic
+    from anomdet.documents.kinds import Details, Metrics, SplitRecord
 
 __all__ = [
     "VERSION",

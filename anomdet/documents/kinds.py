@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from typing_extensions import NotRequired, TypedDict  # typing's own cannot be validated before Python 3.12
 
-VERSION = 1
-"""Of all these files; a file without one was written before there were versions, and is read as 1."""
-
-Number = float | None  # whole numbers, too; null: it could not be measured
+Finite = Annotated[float, Field(ge=-1e100, le=1e100)]  # whole numbers, too
+Count = Annotated[int, Field(ge=0, le=2**63)]
+Pixels = Annotated[float, Field(ge=-(2**31), le=2**31)]
+Box4 = Annotated[list[Pixels], Field(min_length=4, max_length=4)]
+"""x, y, width, height"""
+Number = Finite | None
+"""Null: it could not be measured."""
 
 
 class Point(TypedDict):
@@ -22,7 +26,7 @@ class Point(TypedDict):
     by: str
     chosen_on: str
     score_threshold: Number
-    per_class: dict[str, float] | None
+    per_class: dict[str, Finite] | None
     note: str
 
 
@@ -30,10 +34,10 @@ class Parts(TypedDict):
     """The verdict on parts; its numbers stand in the catalogue of metrics."""
 
     unit: str
-    num_good: int
-    num_defective: int
-    escapes: int
-    overkill: int
+    num_good: Count
+    num_defective: Count
+    escapes: Count
+    overkill: Count
     escape_rate: Number
     overkill_rate: Number
 
@@ -42,33 +46,33 @@ class Confusion(TypedDict):
     """``counts[i][j]``: objects of class i reported as class j; the last of both is the background."""
 
     classes: list[str]
-    counts: list[list[int]]
+    counts: list[list[Count]]
 
 
 class Error(TypedDict):
     """One kind of error."""
 
-    count: int
+    count: Count
     mAP_cost: Number
 
 
 class Size(TypedDict):
     """Objects and boxes of one range of sizes."""
 
-    range_px: list[Number]
-    num_gt: int
+    range_px: Annotated[list[Number], Field(min_length=2, max_length=2)]
+    num_gt: Count
     recall: Number
-    num_predictions: int
+    num_predictions: Count
     precision: Number
 
 
 class Split(TypedDict):
     """One split of the data."""
 
-    num_images: int
-    num_normal: int
+    num_images: Count
+    num_normal: Count
     hash: str
-    num_gt: dict[str, int]
+    num_gt: dict[str, Count]
 
 
 class About(TypedDict):
@@ -85,14 +89,24 @@ class About(TypedDict):
     splits: NotRequired[dict[str, Split]]
 
 
+class Intervals(TypedDict):
+    """Beside these keys the low and high end of each number that has an interval, or null."""
+
+    confidence: Finite
+    num_resamples: Count
+    unit: str
+    per_class: dict[str, dict[str, Annotated[list[Finite], Field(min_length=2, max_length=2)] | None]]
+    null_reasons: NotRequired[dict[str, str]]
+
+
 class Metrics(TypedDict):
     """metrics.json; beside these keys the numbers of the catalogue, as mAP and recall, each a number or null."""
 
     version: NotRequired[int]
-    num_images: int
-    num_gt: int
-    num_predictions: int
-    matching_iou_threshold: float
+    num_images: Count
+    num_gt: Count
+    num_predictions: Count
+    matching_iou_threshold: Finite
     score_threshold: Number
     operating_point: Point
     per_class: dict[str, dict[str, Number]]
@@ -100,14 +114,14 @@ class Metrics(TypedDict):
     confusion_matrix: NotRequired[Confusion]
     errors: NotRequired[dict[str, Error]]
     sizes: NotRequired[dict[str, Size]]
-    intervals: NotRequired[dict[str, Any]]
+    intervals: NotRequired[Intervals]
     about: NotRequired[About]
 
 
 class Curve(TypedDict):
     """Lists of one length, by falling score."""
 
-    score: list[float]
+    score: list[Finite]
     precision: list[Number]
     recall: list[Number]
     f1_score: list[Number]
@@ -123,38 +137,38 @@ class Curves(TypedDict):
 class Froc(TypedDict):
     """Lists of one length."""
 
-    false_boxes_per_image: list[float]
-    recall: list[float]
-    score: list[float]
+    false_boxes_per_image: list[Finite]
+    recall: list[Finite]
+    score: list[Finite]
 
 
 class Roc(TypedDict):
     """Lists of one length."""
 
-    overkill_rate: list[float]
-    detection_rate: list[float]
-    score: list[float]
+    overkill_rate: list[Finite]
+    detection_rate: list[Finite]
+    score: list[Finite]
 
 
 class Scores(TypedDict):
     """Anomaly scores of the parts."""
 
-    good: list[float]
-    defective: list[float]
+    good: list[Finite]
+    defective: list[Finite]
 
 
-Box = TypedDict("Box", {"class": str, "bbox_xywh": list[float], "score": NotRequired[Number]})
+Box = TypedDict("Box", {"class": str, "bbox_xywh": Box4, "score": NotRequired[Number]})
 Case = TypedDict(
     "Case",
     {
         "kind": str,
         "file_name": str,
-        "size_hw": list[int],
+        "size_hw": Annotated[list[Count], Field(min_length=2, max_length=2)],
         "class": str | None,
         "predicted": str | None,
         "score": Number,
         "iou": Number,
-        "bbox_xywh": list[float],
+        "bbox_xywh": Box4,
         "truth": list[Box],
         "predictions": list[Box],
     },
@@ -176,7 +190,7 @@ class SplitFile(TypedDict):
     """The list of one split, beside splits.json."""
 
     file: str
-    num_images: int
+    num_images: Count
     hash: str
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from anomdet.documents.kinds import VERSION, Details, Metrics, SplitRecord
 from anomdet.errors import Problem, UserError
 from anomdet.layout import DETAILS, METRICS, SPLIT_RECORD, SPLITS_DIR
-from anomdet.metric_catalogue import of_key
+from anomdet.metric_catalogue import METRIC, of_key
 
+if TYPE_CHECKING:
+    from anomdet.documents.kinds import Details, Metrics, SplitRecord
+
+VERSION = 1
+"""Of all these files; a file without one was written before there were versions, and is read as 1."""
 _MOST_PROBLEMS = 20
 
 
@@ -22,9 +26,9 @@ def read_metrics(folder: Path) -> Metrics:
         UserError: it is missing, or it is not what :class:`Metrics` says; all that is wrong at once.
     """
     path = folder / METRICS
-    document = _read(path, Metrics, "anomdet evaluate writes it")
+    document = _read(path, "Metrics", "anomdet evaluate writes it")
     _refuse(path, _wrong_metrics(document))
-    return cast(Metrics, document)
+    return cast("Metrics", document)
 
 
 def read_details(folder: Path) -> Details:
@@ -34,9 +38,9 @@ def read_details(folder: Path) -> Details:
         UserError: as :func:`read_metrics`.
     """
     path = folder / DETAILS
-    document = _read(path, Details, "anomdet evaluate writes it")
+    document = _read(path, "Details", "anomdet evaluate writes it")
     _refuse(path, _wrong_details(document))
-    return cast(Details, document)
+    return cast("Details", document)
 
 
 def read_split_record(log_dir: Path) -> SplitRecord:
@@ -45,7 +49,7 @@ def read_split_record(log_dir: Path) -> SplitRecord:
     Raises:
         UserError: as :func:`read_metrics`.
     """
-    return cast(SplitRecord, _read(log_dir / SPLITS_DIR / SPLIT_RECORD, SplitRecord, "anomdet train writes it"))
+    return cast("SplitRecord", _read(log_dir / SPLITS_DIR / SPLIT_RECORD, "SplitRecord", "anomdet train writes it"))
 
 
 def read_json(path: Path, hint: str = "") -> Any:
@@ -69,8 +73,10 @@ def _not_finite(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
 
 
-def _read(path: Path, kind: Any, hint: str) -> dict[str, Any]:
+def _read(path: Path, kind: str, hint: str) -> dict[str, Any]:
     from pydantic import TypeAdapter, ValidationError
+
+    from anomdet.documents import kinds
 
     content = read_json(path, hint)
     version = content.get("version", VERSION) if isinstance(content, dict) else VERSION
@@ -79,13 +85,14 @@ def _read(path: Path, kind: Any, hint: str) -> dict[str, Any]:
         hint = "update AnomDet, or evaluate again" if newer else ""
         raise UserError(Problem(f"{path}: version", f"an integer from 1 to {VERSION}", repr(version), hint))
     try:
-        return dict(TypeAdapter(kind).validate_python(content, strict=True))
+        TypeAdapter(getattr(kinds, kind)).validate_python(content, strict=True)
     except ValidationError as error:
         found = [
             Problem(f"{path}: {_place(one['loc'])}" if one["loc"] else str(path), *_words(dict(one)))
             for one in error.errors(include_url=False)[:_MOST_PROBLEMS]
         ]
-    raise UserError(found)
+        raise UserError(found) from None
+    return dict(content)
 
 
 def _place(keys: tuple[int | str, ...]) -> str:
@@ -117,28 +124,24 @@ def _wrong_metrics(document: Mapping[str, Any]) -> Wrong:
         for key, value in values.items():
             if of_key(key) is not None and value is not None and type(value) not in (int, float):
                 yield f"{scope}{key}", "a number or null", type(value).__name__
+    for name, row in document["per_class"].items():
+        if type(row.get("class_num")) is not int:
+            yield f"per_class.{name}.class_num", "an integer", repr(row.get("class_num"))
+    for name in document["operating_point"]["per_class"] or {}:
+        if name not in document["per_class"]:
+            yield f"operating_point.per_class.{name}", "a class of per_class", "another"
+    yield from _wrong_tables(document)
+
+
+def _wrong_tables(document: Mapping[str, Any]) -> Wrong:
     table = document.get("confusion_matrix")
     sizes = {len(row) for row in table["counts"]} | {len(table["counts"])} if table else set()
     if table and sizes != {len(table["classes"])}:
         yield "confusion_matrix.counts", f"{len(table['classes'])} rows of as many counts", f"{sorted(sizes)}"
-    for name, size in document.get("sizes", {}).items():
-        if len(size["range_px"]) != 2:
-            yield f"sizes.{name}.range_px", "two numbers", str(len(size["range_px"]))
-    yield from _wrong_intervals(document.get("intervals") or {}, "intervals")
-
-
-def _wrong_intervals(table: Mapping[str, Any], where: str) -> Wrong:
-    for key, value in table.items():
-        if key in ("unit", "num_resamples", "confidence", "null_reasons") and not isinstance(value, list):
-            continue
-        if isinstance(value, dict):
-            yield from _wrong_intervals(value, f"{where}.{key}")
-        elif value is not None and not (_is_list(value, 2) and all(type(end) in (int, float) for end in value)):
-            yield f"{where}.{key}", "two numbers or null", repr(value)[:60]
-
-
-def _is_list(value: Any, length: int) -> bool:
-    return isinstance(value, list) and len(value) == length
+    for key, value in (document.get("intervals") or {}).items():
+        ends = value if isinstance(value, list) and len(value) == 2 else [""]
+        if key in METRIC and value is not None and not all(type(end) in (int, float) for end in ends):
+            yield f"intervals.{key}", "two numbers or null", repr(value)[:60]
 
 
 def _wrong_details(document: Mapping[str, Any]) -> Wrong:
@@ -150,8 +153,6 @@ def _wrong_details(document: Mapping[str, Any]) -> Wrong:
         if len(lengths) > 1:
             yield name, "lists of one length", f"lengths {sorted(lengths)}"
     for i, case in enumerate(document["cases"]):
-        if len(case["size_hw"]) != 2 or min(case["size_hw"]) < 0:
-            yield f"cases[{i}].size_hw", "height and width in pixels", repr(case["size_hw"])[:60]
         for box in (case, *case["truth"], *case["predictions"]):
-            if len(box["bbox_xywh"]) != 4 or min(box["bbox_xywh"][2:]) < 0:
+            if min(box["bbox_xywh"][2:]) < 0:
                 yield f"cases[{i}]", "boxes as [x, y, width, height], no size negative", repr(box["bbox_xywh"])[:60]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from anomdet.defaults import MATCHING_IOU_THR
+from anomdet.documents import VERSION
 from anomdet.evaluation.coco import CocoNumbers, Ranking, coco_numbers, rank
 from anomdet.evaluation.counts import Matches, confusion_matrix, count, find_matches, kept
 from anomdet.evaluation.curves import froc
@@ -34,7 +35,7 @@ class Measured:
         parts: scores and truth of the parts.
         iou_thresholds: the further ones of mAP.
         point: the operating point.
-        metrics: the content of metrics.json.
+        metrics: the content of metrics.json; read only.
     """
 
     results: Results
@@ -44,7 +45,11 @@ class Measured:
     parts: Parts
     iou_thresholds: tuple[float, ...]
     point: OperatingPoint
-    metrics: dict[str, Any]
+    metrics: Mapping[str, Any]
+
+    def with_metrics(self, **more: Any) -> Measured:
+        """The same with more in metrics.json, as ``about`` or ``intervals``."""
+        return replace(self, metrics={**self.metrics, **more})
 
     @property
     def score_thrs(self) -> Floats:
@@ -89,12 +94,13 @@ def measure(
     included = [key for name, key in MATCHING_KEYS.items() if name in include_metrics]
     measured = Measured(results, pairs, ranking, matches, parts, iou_thresholds, chosen, {})
     coco = coco_numbers(results, pairs, iou_thresholds, ranking)
-    measured.metrics.update(_headline(measured, included, coco))
-    measured.metrics["per_class"] = _per_class(measured, included, coco)
-    measured.metrics["part_level"] = _part_level(measured)
-    if complete:
-        measured.metrics.update(_tables(measured))
-    return measured
+    return measured.with_metrics(
+        version=VERSION,
+        **_headline(measured, included, coco),
+        per_class=_per_class(measured, included, coco),
+        part_level=_part_level(measured),
+        **(_tables(measured) if complete else {}),
+    )
 
 
 def _headline(measured: Measured, included: list[str], coco: CocoNumbers) -> dict[str, Any]:

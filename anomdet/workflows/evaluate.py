@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, SPLITS
+from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
 from anomdet.workflows.run_config import load_run
 
 
@@ -24,7 +24,7 @@ class Evaluated:
     """
 
     table: str = ""
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
 
 
@@ -54,7 +54,7 @@ def evaluate(
     load_libraries()
     from anomdet.engine.hooks.progress import foreign_keys
     from anomdet.outputs import make_folder
-    from anomdet.workflows.evaluation_files import picture_reader, write_all
+    from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
     from anomdet.workflows.provenance import about
 
     with run.blamed():
@@ -74,9 +74,10 @@ def evaluate(
     if measured is None:
         return Evaluated()
     _tell(runner.logger, measured)
-    measured.metrics["about"] = about(run, loaded.path, split, dataset)
-    read_picture = picture_reader(Path(dataset.data_root) / "images", None)  # the data set has checked their sizes
-    written = write_all(measured, folder, options(run.config), read_picture, runner.logger.info)
+    wanted = options(run.config)
+    measured = with_context(measured, about(run, loaded.path, split, dataset), wanted)
+    read_picture = picture_reader(Path(dataset.data_root) / IMAGES_DIR, None)  # the data set has checked their sizes
+    written = write_all(measured, folder, wanted, read_picture, runner.logger.info)
     from anomdet.evaluation.tables import format_table
 
     return Evaluated(format_table(measured.metrics), measured.metrics, written)

@@ -51,7 +51,7 @@ def test_table_holds_what_was_included_only():
 def test_table_of_other_points_and_with_intervals():
     results = results_of(Case(0, per_part=2))
     measured = measure(results, Criterion())
-    measured.metrics["intervals"] = intervals(measured, num_resamples=20)
+    measured = measured.with_metrics(intervals=intervals(measured, num_resamples=20))
     lines = format_table(measured.metrics).splitlines()
     assert any("(by max_f1 on the validation split)" in line for line in lines)
     assert any(line.startswith("defective parts: ") for line in lines)
