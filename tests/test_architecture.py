@@ -21,9 +21,9 @@ OUTSIDE = sorted([*ROOT.glob("*.py"), *(ROOT / "tools").rglob("*.py"), *(ROOT / 
 LEVELS = (
     # The catalogue of metrics, the defaults and the palette are shared by schema, engine, evaluation and report.
     {"", "errors", "layout", "ranks", "boxes", "outputs", "metric_catalogue", "defaults", "palette", "documents"},
-    {"config", "ops"},
+    {"config", "ops", "images", "visualization"},
     {"registry"},
-    {"data", "models", "engine", "evaluation", "inference", "anomaly", "visualization", "report"},
+    {"data", "models", "engine", "evaluation", "inference", "anomaly", "report"},
     {"formats"},
     {"quality", "export", "serving"},
     {"workflows"},
@@ -33,7 +33,7 @@ LEVEL = {place: level for level, places in enumerate(LEVELS) for place in places
 SAME_LEVEL = {("outputs", "errors"), ("outputs", "layout")}  # an error names the folder; the names are layout's
 SAME_LEVEL |= {("documents", "layout"), ("documents", "metric_catalogue")}  # which file, and which numbers it may hold
 # Rooms of models and data know the settings by the Config alone, not by the schema.
-NO_CONFIG = {"data", "models", "engine", "evaluation", "visualization", "report", "formats"}
+NO_CONFIG = {"images", "data", "models", "engine", "evaluation", "visualization", "report", "formats"}
 MAX_CLI_LINES = 900
 MAX_ROOM_SHARE = 0.2
 

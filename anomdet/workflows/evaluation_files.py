@@ -58,7 +58,7 @@ def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] 
 
 def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[str], Any]:
     """File name below a folder to RGB pixels ``(H, W, 3)``; a name that leads out of the folder is refused."""
-    from anomdet.data.images.decode import read_image
+    from anomdet.images.decode import read_image
 
     def read(file_name: str) -> Any:
         path = PurePath(file_name)
