@@ -10,6 +10,7 @@ from typing import Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
+from anomdet.outputs import make_folder
 from anomdet.workflows.run_config import load_run
 
 
@@ -53,7 +54,6 @@ def evaluate(
 
     load_libraries()
     from anomdet.engine.hooks.progress import foreign_keys
-    from anomdet.outputs import make_folder
     from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
     from anomdet.workflows.provenance import about
 
