@@ -79,7 +79,7 @@ def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: st
     Raises:
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
-    _check(out)
+    _raise_any([*_out_problems(out), *_choice_problems(device, overrides)])
     from anomdet.outputs import write_text
 
     found = propose_settings(data_dir, overrides, device=device)
@@ -105,8 +105,8 @@ def propose_settings(data_dir: str | Path, overrides: Sequence[str] = (), *, dev
     >>> anomdet.propose_settings("data").settings.training.epochs  # doctest: +SKIP
     """
     data_dir = Path(data_dir)
-    given = {override.partition("=")[0].strip() for override in overrides}
-    _check_choice(device, given)
+    _raise_any(_choice_problems(device, overrides))
+    given = _keys(overrides)
     from anomdet.config.load import load_settings
     from anomdet.config.shipped import configs_dir
     from anomdet.quality.propose.facts import facts_of
@@ -130,17 +130,25 @@ def propose_settings(data_dir: str | Path, overrides: Sequence[str] = (), *, dev
     return Proposal(_chosen(settings, data_dir, names, choices), reasons, notes, base.name)
 
 
-def _check_choice(device: str, given: set[str]) -> None:
-    problems = []
-    if "data.data_dir" in given:
-        problems.append(Problem("data.data_dir", "the folder as DATA_DIR alone", "another"))
-    if device not in DEVICES:
-        problems.append(Problem("--device", f"one of {', '.join(DEVICES)}", repr(device)))
+def _keys(overrides: Sequence[str]) -> set[str]:
+    return {override.partition("=")[0].strip() for override in overrides}
+
+
+def _raise_any(problems: list[Problem]) -> None:
     if problems:
         raise UserError(problems)
 
 
-def _check(out: Path) -> None:
+def _choice_problems(device: str, overrides: Sequence[str]) -> list[Problem]:
+    problems = []
+    if "data.data_dir" in _keys(overrides):
+        problems.append(Problem("data.data_dir", "the folder as DATA_DIR alone", "another"))
+    if device not in DEVICES:
+        problems.append(Problem("--device", f"one of {', '.join(DEVICES)}", repr(device)))
+    return problems
+
+
+def _out_problems(out: Path) -> list[Problem]:
     problems = []
     if out.exists():
         hint = "name another file with --out, or move this one away first"
@@ -149,8 +157,7 @@ def _check(out: Path) -> None:
         problems.append(Problem(f"--out {out}", "a name that ends with .yaml", repr(out.name)))
     elif not out.parent.is_dir():
         problems.append(Problem(f"--out {out}", "a file in a folder that is there", f"no folder {out.parent}"))
-    if problems:
-        raise UserError(problems)
+    return problems
 
 
 def _scan(data_dir: Path, settings: Settings) -> DataIndex:
