@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from anomdet.workflows.compare import compare as compare
     from anomdet.workflows.evaluate import evaluate as evaluate
     from anomdet.workflows.evaluate_files import evaluate_files as evaluate_files
-    from anomdet.workflows.init import propose_settings as propose_settings
+    from anomdet.workflows.propose import propose_settings as propose_settings
     from anomdet.workflows.train import train as train
 
 __version__ = "0.1.0"
@@ -28,7 +28,7 @@ _WHERE = {
     "evaluate": "anomdet.workflows.evaluate",
     "evaluate_files": "anomdet.workflows.evaluate_files",
     "load_settings": "anomdet.config.load",
-    "propose_settings": "anomdet.workflows.init",
+    "propose_settings": "anomdet.workflows.propose",
     "train": "anomdet.workflows.train",
 }
 __all__ = ["__version__", *sorted(_WHERE)]
