@@ -1,1 +1,1 @@
-"""The detector at work: what it knows of itself, and how an image becomes a result."""
+"""The detector at work: images in, one verdict each out."""
