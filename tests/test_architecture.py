@@ -278,6 +278,7 @@ HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "numpy", "cv2", "a
         ("anomdet", HEAVY),
         ("anomdet.errors", HEAVY),
         ("anomdet.outputs", HEAVY),
+        ("anomdet.inference.artifact", HEAVY),
         ("anomdet.cli.main", HEAVY),
         ("anomdet.config.preset_names", HEAVY),
         ("anomdet.config.load", ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "cv2", "albumentations", "timm")),
