@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
 
 _CHUNK_BYTES = 2**20
+_COMPILER = "torch._dynamo"  # torchvision's operators import it; half a second of processor time
 BACKENDS = ("auto", "torch")
 
 
@@ -153,13 +154,13 @@ def _sha256(path: Path) -> str:
 def _load_libraries() -> None:
     """Import what a network needs, and neither data sets nor a Runner, which are a second of every start."""
     import anomdet.registry  # noqa: F401 - supplies mmcv's operators, so it comes first
-    from anomdet.workflows.lazy_imports import put_off
+    from anomdet.workflows.lazy_imports import UNUSED, put_off
     from anomdet.workflows.libraries import keep_freed_memory
 
     keep_freed_memory()
     if "mmdet.models" in sys.modules:
         return
-    with contextlib.redirect_stdout(io.StringIO()), put_off():
+    with contextlib.redirect_stdout(io.StringIO()), put_off((*UNUSED, _COMPILER)):
         import mmdet.models  # noqa: F401
 
         from anomdet.engine.registered_names import only_registered_names
