@@ -15,6 +15,7 @@ from anomdet.errors import interruption
 from anomdet.layout import BEST, CHECKPOINTS, CONFIG, LAST, RUN_FILES, SETTINGS, TRAINING_LOG
 from anomdet.outputs import make_folder, move_aside, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
+from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.training_log import hook_with, log_best, log_data
@@ -89,6 +90,7 @@ def train(
     if resume and (finished := agree_on_resume(runner, last, continues)):
         return replace(result, nothing_to_do=finished)
     looked = look_at_splits(runner)
+    notes += let_stand_alone(runner, config, run.settings)
     with run.blamed():
         runner.begin_tracking(trackers)
     if is_main_process():
