@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from anomdet.data.images.decode import decode_image
-from anomdet.data.images.headers import BadImageError, read_header
-from tests.unit.data.images.image_variants import Variant, all_variants
+from anomdet.images.decode import decode_image
+from anomdet.images.headers import BadImageError, read_header
+from tests.unit.images.image_variants import Variant, all_variants
 
 VARIANTS = all_variants()
 REFUSED = {

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.images import tiff
-from anomdet.data.images.tiff import Layout, tiff_layout
+from anomdet.images import tiff
+from anomdet.images.tiff import Layout, tiff_layout
 
 Bytes = NDArray[np.uint8]
 _FLAGS = cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from anomdet.data.images.header import MAX_PIECES, BadImageError, Header, Read
-from anomdet.data.images.tiff_directory import MAX_EXIF_BYTES, exif_orientation
+from anomdet.images.header import MAX_PIECES, BadImageError, Header, Read
+from anomdet.images.tiff_directory import MAX_EXIF_BYTES, exif_orientation
 
 
 def webp_header(read: Read, size: int) -> Header:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from anomdet.data.images.header import MAX_PIECES, BadImageError, Header, Read, is_near_end
-from anomdet.data.images.tiff_directory import exif_orientation
+from anomdet.images.header import MAX_PIECES, BadImageError, Header, Read, is_near_end
+from anomdet.images.tiff_directory import exif_orientation
 
 _HUFFMAN, _PROGRESSIVE, _ARITHMETIC = (0xC0, 0xC1), 0xC2, (0xC9, 0xCA)
 _FRAMES = {at: "lossless" for at in (0xC3, 0xC7, 0xCB, 0xCF)} | {at: "hierarchical" for at in (0xC5, 0xC6, 0xCD, 0xCE)}

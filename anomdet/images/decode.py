@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.images.decode_tiff import decode_tiff
-from anomdet.data.images.header import Read
-from anomdet.data.images.headers import BadImageError, Header, read_header
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
-from anomdet.data.images.png import check_chunks
-from anomdet.data.images.tiff import Layout, tiff_layout
 from anomdet.errors import Problem, UserError
+from anomdet.images.decode_tiff import decode_tiff
+from anomdet.images.header import Read
+from anomdet.images.headers import BadImageError, Header, read_header
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
+from anomdet.images.png import check_chunks
+from anomdet.images.tiff import Layout, tiff_layout
 
 _LOG = logging.getLogger("anomdet")
 _LARGE_FILE_BYTES = 2**24

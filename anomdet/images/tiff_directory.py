@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from anomdet.data.images.header import BadImageError, Read
+from anomdet.images.header import BadImageError, Read
 
 MAX_EXIF_BYTES = 2**20
 _MAX_TAGS = 4096

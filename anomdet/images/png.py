@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 
-from anomdet.data.images.header import MAX_PIECES, BadImageError, Header, Read, is_near_end
-from anomdet.data.images.tiff_directory import MAX_EXIF_BYTES, tiff_orientation
+from anomdet.images.header import MAX_PIECES, BadImageError, Header, Read, is_near_end
+from anomdet.images.tiff_directory import MAX_EXIF_BYTES, tiff_orientation
 
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}

@@ -8,13 +8,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from anomdet.data.images.header import BadImageError as BadImageError
-from anomdet.data.images.header import Header as Header
-from anomdet.data.images.header import Read
-from anomdet.data.images.jpeg import jpeg_header
-from anomdet.data.images.png import png_header
-from anomdet.data.images.tiff import tiff_header
-from anomdet.data.images.webp_bmp import bmp_header, webp_header
+from anomdet.images.header import BadImageError as BadImageError
+from anomdet.images.header import Header as Header
+from anomdet.images.header import Read
+from anomdet.images.jpeg import jpeg_header
+from anomdet.images.png import png_header
+from anomdet.images.tiff import tiff_header
+from anomdet.images.webp_bmp import bmp_header, webp_header
 
 
 def read_header(read: Read, size: int) -> Header:

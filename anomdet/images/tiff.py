@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from anomdet.data.images.header import MAX_PIECES, BadImageError, Header, Read
-from anomdet.data.images.tiff_directory import Directory, orientation_of, read_directory
+from anomdet.images.header import MAX_PIECES, BadImageError, Header, Read
+from anomdet.images.tiff_directory import Directory, orientation_of, read_directory
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 259, 262, 274
 STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR = 273, 277, 278, 279, 284, 317
