@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,16 +22,13 @@ from anomdet.errors import Problem, UserError
 from anomdet.images.decode_tiff import decode_tiff
 from anomdet.images.header import Read
 from anomdet.images.headers import BadImageError, Header, read_header
+from anomdet.images.jpeg_end import ends_blank, is_whole
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.images.png import check_chunks
 from anomdet.images.tiff import Layout, tiff_layout
 
 _LOG = logging.getLogger("anomdet")
 _LARGE_FILE_BYTES = 2**24
-_MCU_PX = 16
-_MORE_PIXELS = np.frombuffer(bytes(range(1, 255)) * 4, np.uint8)
-_FOUND_WHOLE: set[tuple[int, int]] = set()
-_MAX_REMEMBERED = 2**16
 _WARNED_DEPTHS: set[int] = set()
 
 
@@ -94,6 +90,19 @@ def largest_value(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX
     return int(_decode(data, header).max()) >> _empty_bits(header)
 
 
+def check_pixels(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> Header:
+    """Header of a file whose pixels can all be decoded; of a JPEG, whether they are all there, by decoding it twice.
+
+    Raises:
+        BadImageError: not decodable, too large, or cut.
+    """
+    header = _checked_header(data, max_megapixels)
+    _decode(data, header)
+    if header.kind == "jpeg":
+        _check_end(data)
+    return header
+
+
 def _decode_image(
     data: NDArray[np.uint8], max_megapixels: float | None, bit_depth: int
 ) -> tuple[NDArray[np.uint8], int]:
@@ -153,9 +162,14 @@ def _decode_jpeg(data: NDArray[np.uint8], header: Header) -> NDArray | None:
     # A grey JPEG decoded as grey and spread afterwards takes half the time of letting the decoder spread it.
     colour = cv2.IMREAD_GRAYSCALE if header.num_channels == 1 else cv2.IMREAD_COLOR
     pixels = cv2.imdecode(data, cv2.IMREAD_IGNORE_ORIENTATION | colour)
-    if pixels is not None and _ends_blank(pixels):
-        check_jpeg_end(data, pixels)
+    if pixels is not None and ends_blank(pixels):
+        _check_end(data)
     return pixels
+
+
+def _check_end(data: NDArray[np.uint8]) -> None:
+    if not is_whole(data):
+        raise BadImageError("a truncated JPEG (its pixels end early, though the end marker is there)")
 
 
 def _decode_other(data: NDArray[np.uint8], header: Header) -> NDArray | None:
@@ -168,36 +182,6 @@ _DECODERS: dict[str, Callable[[NDArray[np.uint8], Header], NDArray | None]] = {
     "png": _decode_png,
     "jpeg": _decode_jpeg,
 }
-
-
-def _ends_blank(pixels: NDArray[np.uint8]) -> bool:
-    """Whether the last rows are of one colour: so a decoder fills what is missing, and so are some whole images."""
-    last = pixels[-1, -1]
-    return bool((pixels[-1, 0] == last).all() and (pixels[-_MCU_PX // 2 :] == last).all())
-
-
-def check_jpeg_end(data: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
-    """Whether the pixels of a JPEG with an end marker are all there; what is missing, decoders fill in silence.
-
-    More pixels are put before the end marker: of a whole file they change nothing, a cut one takes them for its own.
-
-    Args:
-        data: the file.
-        pixels: decoded from it, not turned.
-
-    Raises:
-        BadImageError: they end early.
-    """
-    key = len(data), zlib.crc32(data)
-    if key in _FOUND_WHOLE:
-        return
-    end = data.tobytes().rfind(b"\xff\xd9")
-    longer = np.concatenate([data[:end], _MORE_PIXELS, data[end:]])
-    colour = cv2.IMREAD_GRAYSCALE if pixels.ndim == 2 else cv2.IMREAD_COLOR
-    if not np.array_equal(cv2.imdecode(longer, cv2.IMREAD_IGNORE_ORIENTATION | colour), pixels):
-        raise BadImageError("a truncated JPEG (its pixels end early, though the end marker is there)")
-    if len(_FOUND_WHOLE) < _MAX_REMEMBERED:
-        _FOUND_WHOLE.add(key)
 
 
 def _empty_bits(header: Header) -> int:

@@ -233,7 +233,8 @@ def _check_pages(read: Read, size: int, directory: Directory) -> None:
     """One image, and at most thumbnails of it: labels do not say which page they belong to."""
     if directory.first(SUBFILE, 0) & 1:
         raise BadImageError("a TIFF whose first image is a thumbnail; save the full image by itself")
-    num_pages, seen, at = 1, set(), directory.next_at
+    num_pages, at = 1, directory.next_at
+    seen: set[int] = set()
     while at and at not in seen and len(seen) < MAX_PIECES:
         seen.add(at)
         page = read_directory(read, frozenset({SUBFILE}), size, at)

@@ -145,9 +145,12 @@ def _tifffile_rgb(buffer: io.BytesIO) -> NDArray | None:
     return samples[..., :3]
 
 
-def tiff_of(entries: dict[int, tuple[int, list[int]]], pixels: bytes) -> bytes:
+Tags = dict[int, tuple[int, list[int]]]
+
+
+def tiff_of(entries: Tags, pixels: bytes, changes: Tags | None = None) -> bytes:
     """A little-endian TIFF of one strip; tag to its type (3: SHORT, 4: LONG) and values."""
-    tags = {**entries, 273: (4, [8]), 279: (4, [len(pixels)])}
+    tags = {**entries, 273: (4, [8]), 279: (4, [len(pixels)]), **(changes or {})}
     at = 8 + len(pixels) + len(pixels) % 2
     values_at = at + 2 + 12 * len(tags) + 4
     text, behind = struct.pack("<H", len(tags)), b""
