@@ -52,7 +52,7 @@ def _planes(data: Bytes, layout: Layout) -> NDArray | None:
     where, lengths = (tiff.TILES, tiff.TILE_BYTES) if layout.is_tiled else (tiff.STRIPS, tiff.STRIP_BYTES)
     values = layout.directory.values
     num_each = len(values[where]) // layout.num_samples
-    planes = []
+    planes: list[NDArray] = []
     for plane in range(layout.num_samples if layout.alpha == "premultiplied" else layout.num_colours):
         part = slice(plane * num_each, (plane + 1) * num_each)
         changes = {where: values[where][part], lengths: values[lengths][part], tiff.PHOTOMETRIC: [1]}
@@ -63,7 +63,7 @@ def _planes(data: Bytes, layout: Layout) -> NDArray | None:
         planes.append(pixels)
     if len(planes) == 1:
         return planes[0]
-    merged = cv2.merge([*planes[2::-1], *planes[3:]])
+    merged: NDArray = cv2.merge([*planes[2::-1], *planes[3:]])
     return _without_alpha(merged) if len(planes) == 4 else merged
 
 
@@ -101,7 +101,8 @@ def _without_alpha(bgra: Bytes) -> Bytes:
     if not ((alpha > 0) & (alpha < 255)).any():
         return np.ascontiguousarray(colours)
     alpha[alpha == 0] = 255
-    return np.minimum((colours.astype(np.uint32) * 255 + alpha // 2) // alpha, 255).astype(np.uint8)
+    divided: Bytes = np.minimum((colours.astype(np.uint32) * 255 + alpha // 2) // alpha, 255).astype(np.uint8)
+    return divided
 
 
 def _rewritten(data: Bytes, layout: Layout, changes: Mapping[int, Sequence[int] | None]) -> Bytes:
