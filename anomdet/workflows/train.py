@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,11 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
     load_libraries()
     from anomdet.outputs import make_folder
 
+    run, plan_notes = _with_plan(run, resume, started)
     with run.blamed():
         config = complete(run.config)
         fitted, notes = for_machine(config)
+    notes += plan_notes
     log_dir = make_folder(config.work_dir, "logging.log_dir")
     checkpoint_dir = make_folder(config.default_hooks.checkpoint.out_dir, "logging.checkpoint_dir")
     asked, last = resume, checkpoint_dir / LAST
@@ -72,6 +75,35 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
         _run(runner, _resume_command(config_path, overrides))
     log_best(runner)
     return [checkpoint_dir / BEST, checkpoint_dir / LAST, log_dir / TRAINING_LOG]
+
+
+def _with_plan(run: Run, resume: bool, started: float) -> tuple[Run, list[str]]:
+    """The run with fixed epochs in place of ``training.minutes``, and notes for the log.
+
+    Args:
+        run: of the command.
+        resume: go on with the plan that an earlier start wrote.
+        started: of the command, by the monotonic clock.
+    """
+    minutes = run.settings.training.minutes if run.settings is not None else None
+    if run.settings is None or minutes is None:
+        return run, []
+    from anomdet.config.translate import to_mmengine
+    from anomdet.outputs import make_folder
+    from anomdet.workflows import time_budget
+
+    logging_ = run.settings.logging
+    if resume:
+        settings = time_budget.as_planned(run.settings, Path(logging_.log_dir))
+        notes = [f"plan: as the run began, {settings.training.epochs} epochs; it is not timed again"]
+        return replace(run, settings=settings, config=to_mmengine(settings)), notes
+    scratch = make_folder(logging_.checkpoint_dir, "logging.checkpoint_dir")
+    with run.blamed():
+        costs, sizes = time_budget.time_here(run.config, time_budget.timing_seconds(minutes), scratch)
+    elapsed_s, warmup = time.monotonic() - started, run.settings.training.scheduler.warmup_iterations
+    plan = time_budget.plan(minutes * 60, costs, sizes, elapsed_s=elapsed_s, warmup=warmup)
+    settings = time_budget.planned(run.settings, plan)
+    return replace(run, settings=settings, config=to_mmengine(settings)), time_budget.notes_of(run.settings, plan)
 
 
 def _resume_command(config_path: str | Path, overrides: Sequence[str]) -> str:
