@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -95,13 +95,22 @@ class Run:
         return {key: value for key, value in foreign.items() if value}
 
 
-def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
-    """Read a YAML or Python config, with ``key=value`` overrides.
+SettingsSource: TypeAlias = "str | Path | Mapping[str, Any] | Settings"
+
+
+def load_run(source: SettingsSource, overrides: Sequence[str] = ()) -> Run:
+    """Read settings, with ``key=value`` overrides.
+
+    Args:
+        source: a YAML file, a Python config, a dict of settings, or settings.
+        overrides: ``training.epochs=3`` each.
 
     Raises:
         UserError: anything wrong with the file or an override, all at once.
     """
-    path = Path(path)
+    if not isinstance(source, (str, Path)):
+        return _translated(Path("settings"), load_settings(source, overrides))
+    path = Path(source)
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # for plug-ins; last, so that a user's file hides no package
@@ -111,7 +120,10 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
         raise UserError(Problem("--config", "a file that ends in .yaml, .yml or .py", str(path)))
     if not path.exists():
         raise UserError(_no_such_file(path))
-    settings = load_settings(path, overrides)
+    return _translated(path, load_settings(path, overrides))
+
+
+def _translated(path: Path, settings: Settings) -> Run:
     from anomdet.config.translate import to_mmengine
 
     return Run(path=path, config=to_mmengine(settings), settings=settings)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import SETTINGS
+from anomdet.outputs import make_folder
 from anomdet.ranks import num_processes
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
     from anomdet.engine.timing import Costs
+    from anomdet.workflows.run_config import Run
 
 MAX_EPOCHS, MAX_VALIDATIONS = 60, 10
 VALIDATION_SHARE = 0.06  # of the budget
@@ -200,3 +202,33 @@ def notes_of(before: Settings, plan: Plan) -> list[str]:
     if before.training.early_stopping.enabled:
         notes.append("plan: early_stopping off: the schedule ends where the budget does")
     return notes
+
+
+def with_plan(run: Run, *, resume: bool, started: float) -> tuple[Run, list[str]]:
+    """The run with fixed epochs in place of ``training.minutes``, and notes for the log.
+
+    Args:
+        run: of the command; without minutes it stays as it is.
+        resume: continue with the plan that an earlier start wrote.
+        started: of the command, by the monotonic clock.
+
+    Raises:
+        UserError: see :func:`plan`, :func:`time_here` and :func:`as_planned`.
+    """
+    minutes = run.settings.training.minutes if run.settings is not None else None
+    if run.settings is None or minutes is None:
+        return run, []
+    from anomdet.config.translate import to_mmengine
+
+    logs, training = run.settings.logging, run.settings.training
+    if resume:
+        settings = as_planned(run.settings, Path(logs.log_dir))
+        notes = [f"plan: as the run began, {settings.training.epochs} epochs; it is not timed again"]
+    else:
+        scratch = make_folder(logs.checkpoint_dir, "logging.checkpoint_dir")
+        with run.blamed():
+            costs, sizes = time_here(run.config, timing_seconds(minutes), scratch)
+        warmup, elapsed_s = training.scheduler.warmup_iterations, time.monotonic() - started
+        found = plan(minutes * 60, costs, sizes, elapsed_s=elapsed_s, warmup=warmup)
+        settings, notes = planned(run.settings, found), notes_of(run.settings, found)
+    return replace(run, settings=settings, config=to_mmengine(settings)), notes
