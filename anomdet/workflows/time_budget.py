@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from anomdet.workflows.run_config import Run
 
 MAX_EPOCHS, MAX_VALIDATIONS = 60, 10
-VALIDATION_SHARE = 0.06  # of the budget
+MIN_STEPS_AN_EPOCH = (
+    25  # an epoch has whole steps: with fewer, the end of the run would miss the budget by more than 4 %
+)
+VALIDATION_SHARE, SAVING_SHARE = 0.06, 0.04  # of the budget
 WARMUP_SHARE, WARMUP_STEPS = 0.1, 100
 SHORTEST_TIMING_S, LONGEST_TIMING_S, TIMING_SHARE = 2.0, 20.0, 0.02
 PLANNED = ("epochs", "epoch_images", "val_interval", "scheduler", "early_stopping")
@@ -93,7 +96,8 @@ def plan(seconds: float, costs: Costs, sizes: Sizes, *, elapsed_s: float = 0.0, 
     val_s = costs.val_image_s * sizes.val_images + costs.save_s  # best_model.pth
     left_s = seconds - elapsed_s - costs.setup_s
     pass_steps = math.ceil(sizes.pass_images / sizes.batch_size)
-    epochs = min(max(round(left_s / (pass_steps * costs.step_s)), 1), MAX_EPOCHS)
+    most = min(MAX_EPOCHS, int(left_s / costs.step_s / MIN_STEPS_AN_EPOCH), int(SAVING_SHARE * left_s / costs.save_s))
+    epochs = max(min(round(left_s / (pass_steps * costs.step_s)), most), 1)
     while True:
         wanted = min(epochs, MAX_VALIDATIONS, max(int(VALIDATION_SHARE * seconds / val_s), 1))
         interval = math.ceil(epochs / wanted)
@@ -106,7 +110,8 @@ def plan(seconds: float, costs: Costs, sizes: Sizes, *, elapsed_s: float = 0.0, 
         epochs += 1
     if steps < 1:
         need_s = elapsed_s + costs.setup_s + val_s + 2 * costs.save_s + costs.step_s
-        expected = f"at least {need_s / 60:.1f}: start, one step, a validation and its checkpoints take as long here"
+        least = math.ceil(need_s / 6) / 10
+        expected = f"at least {least}: the start, one step, a validation and its checkpoints take as long here"
         raise UserError(Problem("training.minutes", expected, f"{seconds / 60:g}"))
     total_s = seconds - steps_s + epochs * steps * costs.step_s
     return Plan(
