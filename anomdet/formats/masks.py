@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.images.headers import BadImageError
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.data.index.files import check_image
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.pictures import images_below
+from anomdet.images.headers import BadImageError
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 
 _MAX_VALUES = 32  # classes in one mask; a mask with soft edges has far more
 _MAX_COMPONENTS = 1000
@@ -105,12 +105,14 @@ def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
         findings.problem(where, "a readable mask of 8 or 16 bit", Phrase("something else"))
         return None
     if mask.ndim == 2:
-        return mask
+        grey: NDArray = mask
+        return grey
     if (mask[..., :1] != mask[..., :3]).any():
         hint = "save the class of each pixel as a grey value"
         findings.problem(where, "a grey mask", Phrase("one with colours"), hint)
         return None
-    return mask[..., 0]
+    first: NDArray = mask[..., 0]
+    return first
 
 
 def _components(pixels: NDArray, label: int | str, where: str, picture: Picture, findings: Findings) -> None:

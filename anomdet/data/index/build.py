@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from anomdet.data.images.read_header import IMAGE_SUFFIXES
 from anomdet.data.index.columns import Columns, join_names
 from anomdet.data.index.image_batches import ImageCheck
 from anomdet.data.index.listing import Listing
@@ -15,6 +14,7 @@ from anomdet.data.index.pairs import Part, read_pairs
 from anomdet.data.index.parallel import in_parallel, num_cores, share_out
 from anomdet.data.labels import parse_label_file
 from anomdet.errors import Problem
+from anomdet.images.read_header import IMAGE_SUFFIXES
 
 LABELS_HINT = "each images/x.png has its labels/x.txt, empty for a normal image"
 _MIN_SHARE = 4000  # images for which another process is worth its start

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anomdet.data.images.headers import BadImageError, read_header
 from anomdet.data.near_duplicates.residual import NUM_CELLS, cells_of
+from anomdet.images.headers import BadImageError, read_header
 
 HASH_SIZE = 16
 HASH_BYTES = HASH_SIZE * HASH_SIZE // 8
@@ -113,4 +113,5 @@ def read_thumbnail(path: str | Path, side_px: int) -> NDArray[np.uint8] | None:
         return None
     if pixels is None:
         return None
-    return cv2.resize(pixels, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    result: NDArray[np.uint8] | None = cv2.resize(pixels, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return result

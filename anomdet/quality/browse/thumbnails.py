@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.images.decode import read_image
-from anomdet.data.images.headers import Header
 from anomdet.data.index.files import FoundFile, list_files
 from anomdet.errors import UserError
+from anomdet.images.decode import read_image
+from anomdet.images.headers import Header
 from anomdet.quality.check.check import CheckedFile
 
 THUMB_PX = 256  # longest side
@@ -168,7 +168,8 @@ def shrink(pixels: NDArray[np.uint8], longest_px: int, size_hw: tuple[int, int] 
     size_wh = max(1, round(width * factor)), max(1, round(height * factor))
     if size_wh == pixels.shape[1::-1]:
         return pixels
-    return cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA)
+    result: NDArray[np.uint8] = cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA)
+    return result
 
 
 def _write(path: Path, pixels: NDArray[np.uint8], longest_px: int) -> None:
