@@ -101,7 +101,8 @@ class DrawSampler(_EpochSampler):
             return np.arange(0)
         first, count = epoch * self.num_draws, len(self.dataset)
         passes = range(first // count, (first + self.num_draws - 1) // count + 1)
-        return np.concatenate([self._pass(number) for number in passes])[first % count :][: self.num_draws]
+        order: NDArray[np.integer] = np.concatenate([self._pass(number) for number in passes])
+        return order[first % count :][: self.num_draws]
 
     def _pass(self, number: int) -> NDArray[np.integer]:
         count = len(self.dataset)
