@@ -93,37 +93,49 @@ def plan(seconds: float, costs: Costs, sizes: Sizes, *, elapsed_s: float = 0.0, 
     Raises:
         UserError: the seconds do not suffice for one step and one validation.
     """
-    val_s = costs.val_image_s * sizes.val_images + costs.save_s  # best_model.pth
     left_s = seconds - elapsed_s - costs.setup_s
-    pass_steps = math.ceil(sizes.pass_images / sizes.batch_size)
-    most = min(MAX_EPOCHS, int(left_s / costs.step_s / MIN_STEPS_AN_EPOCH), int(SAVING_SHARE * left_s / costs.save_s))
-    epochs = max(min(round(left_s / (pass_steps * costs.step_s)), most), 1)
-    while True:
-        wanted = min(epochs, MAX_VALIDATIONS, max(int(VALIDATION_SHARE * seconds / val_s), 1))
-        interval = math.ceil(epochs / wanted)
-        validations = math.ceil(epochs / interval)
-        # last.pth is written after each epoch, before and after its validation.
-        steps_s = left_s - validations * (val_s + costs.save_s) - epochs * costs.save_s
-        steps = int(steps_s / epochs / costs.step_s)
-        if sizes.can_repeat or steps <= pass_steps:
-            break
-        epochs += 1
+    epochs, interval, steps = _divided(left_s, costs, sizes)
+    validations = math.ceil(epochs / interval)
+    fixed_s = seconds - left_s + _besides_steps(epochs, validations, costs, sizes)
     if steps < 1:
-        need_s = elapsed_s + costs.setup_s + val_s + 2 * costs.save_s + costs.step_s
-        least = math.ceil(need_s / 6) / 10
+        least = math.ceil((seconds - left_s + _besides_steps(1, 1, costs, sizes) + costs.step_s) / 6) / 10
         expected = f"at least {least}: the start, one step, a validation and its checkpoints take as long here"
         raise UserError(Problem("training.minutes", expected, f"{seconds / 60:g}"))
-    total_s = seconds - steps_s + epochs * steps * costs.step_s
     return Plan(
         epochs=epochs,
         epoch_images=steps * sizes.batch_size,
         val_interval=interval,
         warmup_iterations=min(warmup, int(WARMUP_SHARE * epochs * steps)),
-        minutes=total_s / 60,
+        minutes=(fixed_s + epochs * steps * costs.step_s) / 60,
         costs=costs,
         num_steps=epochs * steps,
         num_validations=validations,
     )
+
+
+def _divided(left_s: float, costs: Costs, sizes: Sizes) -> tuple[int, int, int]:
+    """Epochs, epochs between two validations, and steps of an epoch that fill the seconds."""
+    pass_steps = math.ceil(sizes.pass_images / sizes.batch_size)
+    most = min(MAX_EPOCHS, int(left_s / costs.step_s / MIN_STEPS_AN_EPOCH), int(SAVING_SHARE * left_s / costs.save_s))
+    epochs = max(min(round(left_s / (pass_steps * costs.step_s)), most), 1)
+    affordable = max(int(VALIDATION_SHARE * left_s / _validation_s(costs, sizes)), 1)
+    while True:
+        interval = math.ceil(epochs / min(epochs, MAX_VALIDATIONS, affordable))
+        steps_s = left_s - _besides_steps(epochs, math.ceil(epochs / interval), costs, sizes)
+        steps = int(steps_s / epochs / costs.step_s)
+        if sizes.can_repeat or steps <= pass_steps:
+            return epochs, interval, steps
+        epochs += 1
+
+
+def _validation_s(costs: Costs, sizes: Sizes) -> float:
+    """With best_model.pth, and last.pth once more."""
+    return costs.val_image_s * sizes.val_images + 2 * costs.save_s
+
+
+def _besides_steps(epochs: int, validations: int, costs: Costs, sizes: Sizes) -> float:
+    """Seconds of validating and saving; last.pth is written after each epoch."""
+    return validations * _validation_s(costs, sizes) + epochs * costs.save_s
 
 
 def planned(settings: Settings, plan: Plan) -> Settings:

@@ -77,11 +77,9 @@ def train(
     with run.blamed():
         config = complete(run.config)
         fitted, notes = for_machine(config)
-    notes += plan_notes
     log_dir = make_folder(config.work_dir, "logging.log_dir")
     checkpoint_dir = make_folder(config.default_hooks.checkpoint.out_dir, "logging.checkpoint_dir")
-    result = TrainResult(checkpoint_dir / BEST, checkpoint_dir / LAST, log_dir)
-    last = result.last_checkpoint
+    result = TrainResult(checkpoint_dir / BEST, last := checkpoint_dir / LAST, log_dir)
     if continues := resume and not _is_first_start(last, notes):
         fitted.resume, fitted.load_from = True, str(last)
     trackers, fitted.visualizer = fitted.get("visualizer"), None
@@ -100,7 +98,7 @@ def train(
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():
-        log_data(runner, notes)
+        log_data(runner, [*plan_notes, *notes])
         log_splits(runner, looked)
         runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
         _run(runner, resume_hint or "anomdet.train(..., resume=True)")
