@@ -91,7 +91,6 @@ def train(
     if resume and (finished := agree_on_resume(runner, last, continues)):
         return replace(result, nothing_to_do=finished)
     looked = look_at_splits(runner)
-    notes += let_stand_alone(runner, config, run.settings)
     with run.blamed():
         runner.begin_tracking(trackers)
     if is_main_process():
