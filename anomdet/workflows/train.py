@@ -99,7 +99,7 @@ def train(
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():
-        log_data(runner, [*plan_notes, *notes])
+        log_data(runner, [*plan_notes, *notes, *let_stand_alone(runner, config, run.settings)])
         log_splits(runner, looked)
         runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
         _run(runner, resume_hint or "anomdet.train(..., resume=True)")
