@@ -1,0 +1,234 @@
+"""What predict is asked to do, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anomdet.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from anomdet.inference.arrivals import Patience
+    from anomdet.inference.sources import Sources
+
+SAVE = ("json", "csv", "coco", "labels", "crops", "pictures")
+LEAST_SCORE = 0.05  # of a detection that is looked at: lower ones cost time and say little
+_SHOWN_NAMES = 5
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """What to predict, with what, and what to write.
+
+    Args:
+        model: the model file, or a detector.
+        sources: see :func:`anomdet.inference.sources.open_sources`; with ``watch`` one folder.
+        out: folder of the outputs; None: none, each line goes to ``emit``.
+        save: of :data:`SAVE`; the JSON lines are always written, since a job continues from them.
+        threshold: in place of the operating point in the model.
+        min_score: write all detections from this score on; None: those from the threshold on.
+        group_by: regular expression that finds the part in an image's name, relative to its source.
+        every: take each so many-th frame of videos and cameras.
+        batch_size: None: 8 on a CPU, 32 on a GPU.
+        device, backend: see :func:`anomdet.load`.
+        skip_done: continue the job in ``out``.
+        watch: judge files as they arrive in the folder, and how long to wait for them.
+    """
+
+    model: Any
+    sources: tuple[Any, ...]
+    out: Path | None = Path("predictions")
+    save: tuple[str, ...] = ("json", "csv")
+    threshold: float | None = None
+    min_score: float | None = None
+    group_by: str | None = None
+    every: int = 1
+    batch_size: int | None = None
+    device: str = "auto"
+    backend: str = "auto"
+    skip_done: bool = False
+    watch: Patience | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the model is still to be loaded."""
+        return isinstance(self.model, (str, os.PathLike))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Args:
+        num_images: judged by this process so far.
+        total: that it will judge; None: nobody knows.
+        num_rejected, num_failed: of them.
+        seconds: since the first image was asked for.
+    """
+
+    num_images: int
+    total: int | None
+    num_rejected: int
+    num_failed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a job came to.
+
+    Args:
+        verdicts: ``accept``, ``reject`` and ``failed`` to images; with those of the job that was continued.
+        classes: class name to detections from the threshold on.
+        rejected_by: class name to images with such a detection.
+        part_verdicts: ``accept``, ``reject`` and ``undecided`` to parts; empty: images were not grouped.
+        failures: (image, why) of the first images that could not be read.
+        num_images: judged now.
+        seconds: that took.
+        written: files and folders worth opening.
+        is_whole: whether this is the whole job's; False: a part of it, of one process of several.
+    """
+
+    verdicts: Mapping[str, int]
+    classes: Mapping[str, int]
+    rejected_by: Mapping[str, int]
+    part_verdicts: Mapping[str, int]
+    failures: Sequence[tuple[str, str]]
+    num_images: int
+    seconds: float
+    written: Sequence[Path] = ()
+    is_whole: bool = True
+
+    def exit_code(self, *, fail_on_reject: bool = False) -> int:
+        """3: images could not be read; 1: a reject, if asked for; else 0. One process of several has 0."""
+        if not self.is_whole:
+            return 0  # torchrun would end the others
+        if self.verdicts.get("failed"):
+            return 3
+        return int(fail_on_reject and bool(self.verdicts.get("reject")))
+
+
+def check_job(job: PredictJob, stdin: Iterable[str] | None) -> Sources:
+    """The sources, opened.
+
+    Raises:
+        UserError: all that is wrong with the options and the sources.
+    """
+    from anomdet.inference.sources import open_sources
+
+    problems: list[Problem | str] = list(_problems(job))
+    sources = None
+    try:
+        sources = open_sources(list(job.sources), every=job.every, stdin=stdin)
+    except UserError as error:
+        if job.watch is None or not _is_folder(job):  # a folder that is watched may still be empty
+            problems += error.problems
+    if sources is not None and not problems:
+        problems += _name_problems(job, sources)
+    if problems:
+        raise UserError(problems)
+    if sources is None:
+        from anomdet.inference.sources import Sources
+
+        sources = Sources((), live=True, places=(Path(job.sources[0]),), countable=False)
+    return sources
+
+
+def _is_folder(job: PredictJob) -> bool:
+    return len(job.sources) == 1 and isinstance(job.sources[0], (str, os.PathLike)) and Path(job.sources[0]).is_dir()
+
+
+def _problems(job: PredictJob) -> Iterable[Problem]:
+    if job.is_file and not Path(job.model).is_file():
+        what = "which is a folder" if Path(job.model).is_dir() else "which is not there"
+        yield Problem("MODEL", "a model file, best_model.pth", f"{str(job.model)!r}, {what}")
+    unknown = [name for name in job.save if name not in SAVE]
+    if unknown:
+        yield Problem("--save", f"some of {', '.join(SAVE)}", ", ".join(map(repr, unknown)))
+    if job.out is None and (more := [name for name in job.save if name != "json" and name in SAVE]):
+        yield Problem("--save", "json alone with --out -", ", ".join(more), "name a folder with --out")
+    for name, score in (("--threshold", job.threshold), ("--min-score", job.min_score)):
+        if score is not None and not 0 <= score <= 1:
+            yield Problem(name, "a score from 0 to 1", f"{score:g}")
+    if job.batch_size is not None and job.batch_size < 1:
+        yield Problem("--batch", "auto or an integer >= 1", str(job.batch_size))
+    if job.out is None and job.skip_done:
+        yield Problem("--skip-done", "a folder to continue in, --out DIR", "--out -")
+    yield from _watch_problems(job)
+    if job.group_by is not None:
+        from anomdet.inference.parts import compile_group
+
+        try:
+            compile_group(job.group_by, where="--group-by")
+        except UserError as error:
+            yield from (problem for problem in error.problems if isinstance(problem, Problem))
+
+
+def _watch_problems(job: PredictJob) -> Iterable[Problem]:
+    if job.watch is None:
+        return
+    from anomdet.ranks import num_processes
+
+    if not _is_folder(job):
+        yield Problem("--watch", "one folder as the source", " ".join(map(str, job.sources)) or "nothing")
+    if job.out is None:
+        yield Problem("--watch", "a folder for the journal, --out DIR", "--out -")
+    if num_processes() > 1:
+        yield Problem("--watch", "one process", f"{num_processes()}", "start it without torchrun")
+    for name, value in (("--poll", job.watch.poll_s), ("--settle", job.watch.settle_s)):
+        if not 0 < value < float("inf"):
+            yield Problem(name, "seconds, a number > 0", f"{value:g}")
+
+
+def _name_problems(job: PredictJob, sources: Sources) -> Iterable[Problem]:
+    """Names that must say something, or differ, looked through where they are known beforehand."""
+    if not sources.countable or sources.live or job.watch is not None:
+        return
+    if job.group_by is not None:
+        yield from _without_part(job.group_by, sources)
+    if {"labels", "crops", "pictures"} & set(job.save):
+        yield from _twins(sources)
+
+
+def _without_part(group_by: str, sources: Sources) -> Iterable[Problem]:
+    from anomdet.inference.parts import compile_group, part_of
+
+    pattern, shown, count, total = compile_group(group_by), [], 0, 0
+    for item in sources:
+        total += 1
+        if part_of(pattern, item.key) is None:
+            count += 1
+            if count <= _SHOWN_NAMES:
+                shown.append(item.key)
+    if count:
+        got = f"{count} of {total} names that {group_by!r} does not match: {', '.join(shown)}"
+        hint = "if each of these is a part of its own, add |^(.+)$ to the pattern"
+        yield Problem(
+            "--group-by", "a part in the name of each image", f"{got}{', ...' if count > len(shown) else ''}", hint
+        )
+
+
+def _twins(sources: Sources) -> Iterable[Problem]:
+    """Two images that differ by their suffix only would share their label file."""
+    import numpy as np
+
+    from anomdet.workflows.predict_files import output_stem
+
+    hashes = np.fromiter((hash(output_stem(item.key)) for item in sources), dtype=np.int64)
+    values, counts = np.unique(hashes, return_counts=True)
+    double = set(values[counts > 1].tolist())
+    if double:
+        names = [item.key for item in sources if hash(output_stem(item.key)) in double]
+        more = ", ..." if len(names) > _SHOWN_NAMES else ""
+        got = f"{len(names)} that share one: {', '.join(names[:_SHOWN_NAMES])}{more}"
+        yield Problem(
+            "--save", "a name of its own for each image's files", got, "predict them into folders of their own"
+        )
+
+
+def default_batch_size(device: str) -> int:
+    """Images that the network sees at once, where nobody says."""
+    return 8 if device == "cpu" else 32
