@@ -102,6 +102,20 @@ def compare(
         name_files(result.written)
 
 
+@app.command(epilog="Example: anomdet report logs/evaluation")
+def report(
+    folder: Annotated[Path, typer.Argument(help="A folder that `anomdet evaluate` wrote.", metavar="FOLDER")],
+    images: Annotated[Optional[Path], typer.Option(help="Folder of the images; default: as metrics.json says.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], typer.Option(help="HTML file; default: FOLDER/report.html.")] = None,  # noqa: UP045
+    debug: Debug = False,
+) -> None:
+    """Write an evaluation's report again, from its files alone."""
+    from anomdet.workflows.report import report as run
+
+    show_log()
+    name_files([run(folder, images=images, out=out).path])
+
+
 @app.command(epilog="Example: anomdet visualize -c configs/default.yaml --limit 20")
 def visualize(
     config: Config,

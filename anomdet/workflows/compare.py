@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import COMPARISON
+from anomdet.layout import COMPARISON, GROUND_TRUTH, PREDICTIONS
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def compare(first: Path, second: Path, *, num_resamples: int, confidence: float,
 
 def _measured(folder: Path) -> Any:
     """An evaluation again, from its files."""
-    from anomdet.evaluation.files import GROUND_TRUTH, PREDICTIONS, read_metrics, read_results
+    from anomdet.documents import read_metrics
+    from anomdet.evaluation.files import read_results
     from anomdet.evaluation.operating_point import OperatingPoint
     from anomdet.evaluation.summary import measure
 
@@ -63,15 +64,9 @@ def _measured(folder: Path) -> Any:
         raise UserError(Problem("compare", "a folder that anomdet evaluate wrote", got))
     metrics = read_metrics(folder)
     results = read_results(folder / GROUND_TRUTH, folder / PREDICTIONS)
-    try:
-        point = dict(metrics["operating_point"])
-        if point["per_class"] is not None:
-            nums = {name: row["class_num"] for name, row in metrics["per_class"].items()}
-            point["per_class"] = {nums[name]: value for name, value in point["per_class"].items()}
-        iou_thr = float(metrics["matching_iou_threshold"])
-        return measure(results, OperatingPoint(**point), matching_iou_threshold=iou_thr, complete=False)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        got = f"another ({type(error).__name__}: {error})"
-        raise UserError(
-            Problem(str(folder / "metrics.json"), "one that this version wrote", got, "evaluate again")
-        ) from error
+    point = dict(metrics["operating_point"])
+    if metrics["operating_point"]["per_class"] is not None:
+        nums = {name: row["class_num"] for name, row in metrics["per_class"].items()}
+        point["per_class"] = {nums[name]: value for name, value in metrics["operating_point"]["per_class"].items()}
+    iou_thr = metrics["matching_iou_threshold"]
+    return measure(results, OperatingPoint(**cast(Any, point)), matching_iou_threshold=iou_thr, complete=False)

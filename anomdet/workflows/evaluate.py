@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, SPLITS
+from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
+from anomdet.outputs import make_folder
 from anomdet.workflows.run_config import load_run
 
 
@@ -24,7 +25,7 @@ class Evaluated:
     """
 
     table: str = ""
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
 
 
@@ -53,8 +54,7 @@ def evaluate(
 
     load_libraries()
     from anomdet.engine.hooks.progress import foreign_keys
-    from anomdet.outputs import make_folder
-    from anomdet.workflows.evaluation_files import picture_reader, write_all
+    from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
     from anomdet.workflows.provenance import about
 
     with run.blamed():
@@ -74,9 +74,10 @@ def evaluate(
     if measured is None:
         return Evaluated()
     _tell(runner.logger, measured)
-    measured.metrics["about"] = about(run, loaded.path, split, dataset)
-    read_picture = picture_reader(Path(dataset.data_root) / "images", None)  # the data set has checked their sizes
-    written = write_all(measured, folder, options(run.config), read_picture, runner.logger.info)
+    wanted = options(run.config)
+    measured = with_context(measured, about(run, loaded.path, split, dataset), wanted)
+    read_picture = picture_reader(Path(dataset.data_root) / IMAGES_DIR, None)  # the data set has checked their sizes
+    written = write_all(measured, folder, wanted, read_picture, runner.logger.info)
     from anomdet.evaluation.tables import format_table
 
     return Evaluated(format_table(measured.metrics), measured.metrics, written)
@@ -148,12 +149,13 @@ def set_operating_point(loaded: Loaded) -> None:
     One that was chosen in the training by the same criterion is taken as it is; else the validation split is predicted
     first. The split that is tested never chooses, unless it is the validation split.
     """
+    from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
     from anomdet.evaluation.operating_point import Criterion, fixed
 
     metric = own_metric(loaded.config)
     if metric.get("score_threshold") is not None:
         return
-    iou_thr = metric.get("matching_iou_threshold", 0.5)
+    iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
     criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
     kept = loaded.meta.get("operating_point") or {}
     if kept.get("criterion") == criterion.as_dict():
@@ -166,7 +168,8 @@ def set_operating_point(loaded: Loaded) -> None:
     try:
         runner = build_tester(config)
     except UserError as error:
-        metric.point = asdict(fixed(0.3, "default", f"no validation split to choose on ({error}): 0.3 taken"))
+        note = f"no validation split to choose on ({error}): {FALLBACK_SCORE} taken"
+        metric.point = asdict(fixed(FALLBACK_SCORE, "default", note))
         return
     runner.logger.info("choosing the operating point on the validation split: the checkpoint has none of this kind")
     runner.test()

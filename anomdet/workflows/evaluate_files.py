@@ -55,7 +55,7 @@ def evaluate_files(
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
     from anomdet.outputs import make_folder
-    from anomdet.workflows.evaluation_files import picture_reader, write_all
+    from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
 
     _check(files)
     assert files.ground_truth is not None and files.predictions is not None
@@ -72,7 +72,7 @@ def evaluate_files(
     )
     if not len(results.pred):
         _log.warning(f"{files.predictions} holds no predictions at all")
-    measured.metrics["about"] = _about(files, settings)
+    measured = with_context(measured, _about(files, settings), settings.evaluation)
     read_picture = picture_reader(files.images, settings.data.max_image_megapixels) if files.images else None
     written = write_all(measured, folder, settings.evaluation, read_picture, _log.info)
     return Evaluated(format_table(measured.metrics), measured.metrics, written)
@@ -97,8 +97,9 @@ def _check(files: Files) -> None:
 
 def _point(files: Files, settings: Any) -> Any:
     """The settings' threshold, or one chosen on the validation files; never on the test's."""
+    from anomdet.defaults import FALLBACK_SCORE
     from anomdet.evaluation.files import read_results
-    from anomdet.evaluation.operating_point import FALLBACK_SCORE, Criterion, fixed
+    from anomdet.evaluation.operating_point import Criterion, fixed
     from anomdet.evaluation.summary import measure
 
     metrics = settings.metrics
@@ -126,5 +127,6 @@ def _about(files: Files, settings: Any) -> dict[str, Any]:
         "title": str(files.predictions),
         "created": now(),
         "versions": versions(("numpy",)),
+        "images": str(files.images.absolute()) if files.images else None,
         "settings": dump_yaml(settings),
     }

@@ -6,10 +6,7 @@ import math
 
 from mmengine.runner import Runner
 
-
-def lower_is_better(monitor: str) -> bool:
-    """Losses fall, all else rises."""
-    return "loss" in monitor
+from anomdet.metric_catalogue import lower_is_better
 
 
 def worst(monitor: str) -> float:
