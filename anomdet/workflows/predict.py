@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.ranks import is_main_process
-from anomdet.workflows.predict_job import Predicted, PredictJob, Progress, check_job
+from anomdet.workflows.predict_job import PredictJob, check_job
+from anomdet.workflows.predict_result import Predicted, Progress
 
 
 def predict(
@@ -16,7 +17,7 @@ def predict(
     stdin: Iterable[str] | None = None,
     emit: Callable[[str], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-    continue_hint: str = "skip_done=True",
+    same_command: str = "the same call",
 ) -> Predicted:
     """Judge images; what is finished is on the disk at once and stays whole, whatever ends the process.
 
@@ -25,7 +26,7 @@ def predict(
         stdin: names of images, for the source ``-``.
         emit: takes each JSON line where ``job.out`` is None.
         on_progress: is called after each batch.
-        continue_hint: how to continue, for the message of an interrupted job.
+        same_command: what to repeat, for the message of an interrupted job.
 
     Raises:
         UserError: anything wrong with what the user gave.
@@ -46,7 +47,10 @@ def predict(
     try:
         run.all(on_progress)
     except KeyboardInterrupt as interrupted:
-        where = f" in {job.out}; continue with {continue_hint}" if job.out else ""
+        if job.watch:
+            run.finish()
+        again = same_command if job.watch else f"{same_command} and --skip-done (skip_done=True)"
+        where = f" in {job.out}; continue with {again}" if job.out else ""
         raise type(interrupted)(f"interrupted; {run.num_images} images are done{where}") from None
     return run.finish()
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.inference.arrivals import Patience
 
 if TYPE_CHECKING:
-    from anomdet.inference.arrivals import Patience
     from anomdet.inference.sources import Sources
 
 SAVE = ("json", "csv", "coco", "labels", "crops", "pictures")
@@ -27,88 +27,52 @@ class PredictJob:
         model: the model file, or a detector.
         sources: see :func:`anomdet.inference.sources.open_sources`; with ``watch`` one folder.
         out: folder of the outputs; None: none, each line goes to ``emit``.
-        save: of :data:`SAVE`; the JSON lines are always written, since a job continues from them.
+        save: of :data:`SAVE`; the JSON lines are always written, since a job continues from them; None: json and csv.
         threshold: in place of the operating point in the model.
         min_score: write all detections from this score on; None: those from the threshold on.
         group_by: regular expression that finds the part in an image's name, relative to its source.
         every: take each so many-th frame of videos and cameras.
-        batch_size: None: 8 on a CPU, 32 on a GPU.
+        batch_size: images that the network sees at once; ``auto``: 8 on a CPU, 32 on a GPU.
         device, backend: see :func:`anomdet.load`.
         skip_done: continue the job in ``out``.
-        watch: judge files as they arrive in the folder, and how long to wait for them.
+        fail_on: ``reject``: the exit code tells of rejects; or ``never``.
+        watch: judge files as they arrive in the folder.
+        patience: how long to wait for them.
     """
 
     model: Any
     sources: tuple[Any, ...]
     out: Path | None = Path("predictions")
-    save: tuple[str, ...] = ("json", "csv")
+    save: tuple[str, ...] | None = None
     threshold: float | None = None
     min_score: float | None = None
     group_by: str | None = None
     every: int = 1
-    batch_size: int | None = None
+    batch_size: int | str = "auto"
     device: str = "auto"
     backend: str = "auto"
     skip_done: bool = False
-    watch: Patience | None = None
+    fail_on: str = "never"
+    watch: bool = False
+    patience: Patience = field(default_factory=Patience)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What is written."""
+        if self.save is None:
+            return ("json",) if self.out is None else ("json", "csv")
+        return tuple(name.strip() for name in self.save)
 
     @property
     def is_file(self) -> bool:
         """Whether the model is still to be loaded."""
         return isinstance(self.model, (str, os.PathLike))
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is.
-
-    Args:
-        num_images: judged by this process so far.
-        total: that it will judge; None: nobody knows.
-        num_rejected, num_failed: of them.
-        seconds: since the first image was asked for.
-    """
-
-    num_images: int
-    total: int | None
-    num_rejected: int
-    num_failed: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What a job came to.
-
-    Args:
-        verdicts: ``accept``, ``reject`` and ``failed`` to images; with those of the job that was continued.
-        classes: class name to detections from the threshold on.
-        rejected_by: class name to images with such a detection.
-        part_verdicts: ``accept``, ``reject`` and ``undecided`` to parts; empty: images were not grouped.
-        failures: (image, why) of the first images that could not be read.
-        num_images: judged now.
-        seconds: that took.
-        written: files and folders worth opening.
-        is_whole: whether this is the whole job's; False: a part of it, of one process of several.
-    """
-
-    verdicts: Mapping[str, int]
-    classes: Mapping[str, int]
-    rejected_by: Mapping[str, int]
-    part_verdicts: Mapping[str, int]
-    failures: Sequence[tuple[str, str]]
-    num_images: int
-    seconds: float
-    written: Sequence[Path] = ()
-    is_whole: bool = True
-
-    def exit_code(self, *, fail_on_reject: bool = False) -> int:
-        """3: images could not be read; 1: a reject, if asked for; else 0. One process of several has 0."""
-        if not self.is_whole:
-            return 0  # torchrun would end the others
-        if self.verdicts.get("failed"):
-            return 3
-        return int(fail_on_reject and bool(self.verdicts.get("reject")))
+    def images_at_once(self, device: str) -> int:
+        """The batch size on a device."""
+        if isinstance(self.batch_size, int):
+            return self.batch_size
+        return 8 if device == "cpu" else 32
 
 
 def check_job(job: PredictJob, stdin: Iterable[str] | None) -> Sources:
@@ -124,7 +88,7 @@ def check_job(job: PredictJob, stdin: Iterable[str] | None) -> Sources:
     try:
         sources = open_sources(list(job.sources), every=job.every, stdin=stdin)
     except UserError as error:
-        if job.watch is None or not _is_folder(job):  # a folder that is watched may still be empty
+        if not job.watch or not _is_folder(job):  # a folder that is watched may still be empty
             problems += error.problems
     if sources is not None and not problems:
         problems += _name_problems(job, sources)
@@ -145,18 +109,14 @@ def _problems(job: PredictJob) -> Iterable[Problem]:
     if job.is_file and not Path(job.model).is_file():
         what = "which is a folder" if Path(job.model).is_dir() else "which is not there"
         yield Problem("MODEL", "a model file, best_model.pth", f"{str(job.model)!r}, {what}")
-    unknown = [name for name in job.save if name not in SAVE]
-    if unknown:
-        yield Problem("--save", f"some of {', '.join(SAVE)}", ", ".join(map(repr, unknown)))
-    if job.out is None and (more := [name for name in job.save if name != "json" and name in SAVE]):
-        yield Problem("--save", "json alone with --out -", ", ".join(more), "name a folder with --out")
     for name, score in (("--threshold", job.threshold), ("--min-score", job.min_score)):
         if score is not None and not 0 <= score <= 1:
             yield Problem(name, "a score from 0 to 1", f"{score:g}")
-    if job.batch_size is not None and job.batch_size < 1:
-        yield Problem("--batch", "auto or an integer >= 1", str(job.batch_size))
-    if job.out is None and job.skip_done:
-        yield Problem("--skip-done", "a folder to continue in, --out DIR", "--out -")
+    if job.batch_size != "auto" and not (isinstance(job.batch_size, int) and job.batch_size >= 1):
+        yield Problem("--batch", "auto or an integer >= 1", repr(job.batch_size))
+    if job.fail_on not in ("never", "reject"):
+        yield Problem("--fail-on", "never or reject", repr(job.fail_on))
+    yield from _output_problems(job)
     yield from _watch_problems(job)
     if job.group_by is not None:
         from anomdet.inference.parts import compile_group
@@ -167,8 +127,21 @@ def _problems(job: PredictJob) -> Iterable[Problem]:
             yield from (problem for problem in error.problems if isinstance(problem, Problem))
 
 
+def _output_problems(job: PredictJob) -> Iterable[Problem]:
+    unknown = [name for name in job.kinds if name not in SAVE]
+    if unknown:
+        yield Problem("--save", f"some of {', '.join(SAVE)}", ", ".join(map(repr, unknown)))
+    if job.out is None and (more := [name for name in job.kinds if name != "json" and name in SAVE]):
+        yield Problem("--save", "json alone with --out -", ", ".join(more), "name a folder with --out")
+    if job.out is None and job.skip_done:
+        yield Problem("--skip-done", "a folder to continue in, --out DIR", "--out -")
+
+
 def _watch_problems(job: PredictJob) -> Iterable[Problem]:
-    if job.watch is None:
+    idle_s = job.patience.idle_s
+    if idle_s is not None and not (job.watch and 0 < idle_s < float("inf")):
+        yield Problem("--idle", "seconds, a number > 0, with --watch", f"{idle_s:g}{'' if job.watch else ' alone'}")
+    if not job.watch:
         return
     from anomdet.ranks import num_processes
 
@@ -178,18 +151,15 @@ def _watch_problems(job: PredictJob) -> Iterable[Problem]:
         yield Problem("--watch", "a folder for the journal, --out DIR", "--out -")
     if num_processes() > 1:
         yield Problem("--watch", "one process", f"{num_processes()}", "start it without torchrun")
-    for name, value in (("--poll", job.watch.poll_s), ("--settle", job.watch.settle_s)):
-        if not 0 < value < float("inf"):
-            yield Problem(name, "seconds, a number > 0", f"{value:g}")
 
 
 def _name_problems(job: PredictJob, sources: Sources) -> Iterable[Problem]:
     """Names that must say something, or differ, looked through where they are known beforehand."""
-    if not sources.countable or sources.live or job.watch is not None:
+    if not sources.countable or sources.live or job.watch:
         return
     if job.group_by is not None:
         yield from _without_part(job.group_by, sources)
-    if {"labels", "crops", "pictures"} & set(job.save):
+    if {"labels", "crops", "pictures"} & set(job.kinds):
         yield from _twins(sources)
 
 
@@ -227,8 +197,3 @@ def _twins(sources: Sources) -> Iterable[Problem]:
         yield Problem(
             "--save", "a name of its own for each image's files", got, "predict them into folders of their own"
         )
-
-
-def default_batch_size(device: str) -> int:
-    """Images that the network sees at once, where nobody says."""
-    return 8 if device == "cpu" else 32

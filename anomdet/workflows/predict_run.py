@@ -20,8 +20,9 @@ from anomdet.layout import CROPS_DIR, JOB, LABELS_DIR, PICTURES_DIR, RESULTS
 from anomdet.ranks import after_main, is_last, num_processes, rank
 from anomdet.workflows.predict_files import NEED_PIXELS, PER_IMAGE, ImageFiles
 from anomdet.workflows.predict_folder import OutFolder, write_job
-from anomdet.workflows.predict_job import LEAST_SCORE, Predicted, PredictJob, Progress, default_batch_size
+from anomdet.workflows.predict_job import LEAST_SCORE, PredictJob
 from anomdet.workflows.predict_journal import Journal, Order, finished, merge, own_file
+from anomdet.workflows.predict_result import Predicted, Progress, exit_code
 from anomdet.workflows.predict_tables import Counts, write_tables
 
 _log = logging.getLogger("anomdet")
@@ -46,8 +47,8 @@ class Run:
         self._pattern = None if job.group_by is None else compile_group(job.group_by)
         self._counts, self._order = Counts(), Order()
         self._done: dict[str, Any] = {}
-        self._goes_on = (job.skip_done or job.watch is not None) and folder is not None and folder.earlier is not None
-        self._must_merge = (self._goes_on and job.watch is None) or num_processes() > 1
+        self._goes_on = (job.skip_done or job.watch) and folder is not None and folder.earlier is not None
+        self._must_merge = (self._goes_on and not job.watch) or num_processes() > 1
         self._seconds, self.num_images = 0.0, 0
         self._arrivals: Arrivals | None = None
 
@@ -58,14 +59,14 @@ class Run:
         files = (
             None
             if journal is None
-            else ImageFiles(journal.path.parent, job.save, list(self._detector.classes.values()))
+            else ImageFiles(journal.path.parent, job.kinds, list(self._detector.classes.values()))
         )
         batches = judge_all(
             self._detector,
             self._items(),
-            batch_size=job.batch_size or default_batch_size(self._detector.info["device"]),
-            live=self._sources.live or job.watch is not None,
-            keep_pixels=bool(NEED_PIXELS & set(job.save)),
+            batch_size=job.images_at_once(self._detector.info["device"]),
+            live=self._sources.live or job.watch,
+            keep_pixels=bool(NEED_PIXELS & set(job.kinds)),
             min_score=LEAST_SCORE if job.min_score is None else job.min_score,
             max_megapixels=self._detector.artifact.preprocessing.max_megapixels,
         )
@@ -97,12 +98,12 @@ class Run:
 
         after_main("predict/begin", begin)
         if self._goes_on:
-            for document in finished(folder.path, with_failed=self._job.watch is not None):
+            for document in finished(folder.path, with_failed=self._job.watch):
                 self._done[document["key"]] = tuple(document.get("stamp") or ())
                 if not self._must_merge:
                     self._counts.add(document)
             _log.info(f"{len(self._done)} images are done already")
-        return Journal(folder.path, sync=self._job.watch is not None)
+        return Journal(folder.path, sync=self._job.watch)
 
     def _about(self, state: str) -> dict[str, Any]:
         """predict.json."""
@@ -115,7 +116,7 @@ class Run:
             "threshold": {str(k): v for k, v in thresholds.items()} if isinstance(thresholds, dict) else thresholds,
             "min_score": job.min_score,
             "every": job.every,
-            "save": list(job.save),
+            "save": list(job.kinds),
             "group_by": job.group_by,
             "sources": [
                 without_password(str(source)) if isinstance(source, (str, Path)) else "array" for source in job.sources
@@ -123,8 +124,8 @@ class Run:
         }
 
     def _items(self) -> Iterator[Item]:
-        if self._job.watch is not None:
-            self._arrivals = Arrivals(str(self._job.sources[0]), self._done, self._job.watch)
+        if self._job.watch:
+            self._arrivals = Arrivals(str(self._job.sources[0]), self._done, self._job.patience)
             yield from self._arrivals
             return
         world, own = num_processes(), rank()
@@ -135,7 +136,7 @@ class Run:
                 yield item
 
     def _total(self) -> int | None:
-        count = None if self._job.watch is not None else self._sources.count()
+        count = None if self._job.watch else self._sources.count()
         return None if count is None else max(0, -(-(count - rank()) // num_processes()) - len(self._done))
 
     def _write(self, batch: list[Judged], journal: Journal | None, files: ImageFiles | None) -> None:
@@ -175,7 +176,7 @@ class Run:
             _log.info(f"left out, by their names no images: {found}")
         written, is_whole = self._tables() if self._folder is not None else ([], True)
         counts = self._counts
-        if is_whole and not counts.num_images and self._job.watch is None:
+        if is_whole and not counts.num_images and not self._job.watch:
             raise UserError(Problem("SOURCE", "at least one image", "none"))
         return Predicted(
             verdicts=dict(counts.verdicts),
@@ -187,6 +188,7 @@ class Run:
             seconds=self._seconds,
             written=written,
             is_whole=is_whole,
+            exit_code=exit_code(self._job.fail_on, counts.verdicts, is_whole=is_whole),
         )
 
     def _tables(self) -> tuple[list[Path], bool]:
@@ -198,8 +200,8 @@ class Run:
                 return [], False
             self._counts = Counts()
             merge(folder, self._order, self._counts.add)
-        written = [folder / RESULTS, *write_tables(folder, self._job.save, self._detector.classes, self._counts.parts)]
-        written += [folder / _FOLDERS[name] for name in self._job.save if name in PER_IMAGE]
+        written = [folder / RESULTS, *write_tables(folder, self._job.kinds, self._detector.classes, self._counts.parts)]
+        written += [folder / _FOLDERS[name] for name in self._job.kinds if name in PER_IMAGE]
         summary = {"verdicts": self._counts.verdicts, "classes": self._counts.classes}
         write_job(folder, {**self._about("done"), **{key: dict(value) for key, value in summary.items()}})
         return [*written, folder / JOB], True
