@@ -63,11 +63,19 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     Or any detector's results, from COCO files: --predictions and --ground-truth, with --val-predictions and
     --val-ground-truth to choose the score threshold on.
     """
-    from anomdet.workflows.evaluate_files import Files, evaluate_files
+    if any((predictions, ground_truth, val_predictions, val_ground_truth, images)):
+        from anomdet.workflows.evaluate_files import evaluate_files
 
-    files = Files(ground_truth, predictions, val_ground_truth, val_predictions, images)
-    if files.given:
-        result = evaluate_files(files, config, overrides or (), out=out)
+        result = evaluate_files(
+            predictions,
+            ground_truth,
+            val_predictions=val_predictions,
+            val_ground_truth=val_ground_truth,
+            images=images,
+            settings=config,
+            overrides=overrides or (),
+            out=out,
+        )
     else:
         from anomdet.errors import Problem, UserError
         from anomdet.workflows.evaluate import evaluate as run

@@ -169,7 +169,8 @@ class TextLabelDataset(BaseDetDataset):
         if not self._fully_initialized:
             self.full_init()
         if self._rows is None:
-            return super().get_data_info(idx)
+            result: dict = super().get_data_info(idx)
+            return result
         info = self._data_info(int(self._rows[idx]))
         info["sample_idx"] = idx if idx >= 0 else len(self._rows) + idx
         return info

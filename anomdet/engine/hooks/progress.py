@@ -175,7 +175,7 @@ class ProgressHook(Hook):
 
 def _memory_mib() -> int:
     if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() // 2**20
+        return int(torch.cuda.max_memory_allocated() // 2**20)
     if sys.platform == "win32":
         return 0
     import resource  # not on Windows
