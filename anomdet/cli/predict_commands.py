@@ -12,7 +12,7 @@ import typer
 from anomdet.cli.app import Debug, app, log_to_stderr, name_files
 
 if TYPE_CHECKING:
-    from anomdet.workflows.predict_job import Progress
+    from anomdet.workflows.predict_result import Progress
 
 
 @app.command(epilog="Example: anomdet predict checkpoints/best_model.pth data/images --save json,csv,pictures")

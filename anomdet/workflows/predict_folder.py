@@ -51,7 +51,8 @@ class OutFolder:
         make_folder(self.path, "--out")
         moved = None
         if not goes_on or self.earlier is None:
-            moved = move_aside(self.path, [*_NAMES, *(path.name for path in result_files(self.path))])
+            names = {*_NAMES, *(path.name for path in result_files(self.path))}
+            moved = move_aside(self.path, sorted(names))
         write_job(self.path, job)
         return moved
 
