@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: anomdet predict checkpoints/best_model.pth data/images --save json,csv,pictures")
 def predict(  # noqa: PLR0913 (its arguments are the command's options)
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="best_model.pth.", metavar="MODEL")],
     source: Annotated[
         list[str],
@@ -42,33 +42,15 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     Ends with 0 when done, 1 if a part was rejected and --fail-on reject is given, 2 if it could not run, 3 if some
     images could not be read (the others are done).
     """
-    from anomdet.inference.arrivals import Patience
     from anomdet.inference.lists import lines_of
     from anomdet.workflows.predict import predict as run
     from anomdet.workflows.predict_job import PredictJob
 
-    is_stdout = out == "-"
-    log_to_stderr(is_stdout)
-    job = PredictJob(
-        model,
-        tuple(source),
-        out=None if is_stdout else Path(out),
-        save=tuple(save.split(",")) if save else None,
-        threshold=threshold,
-        min_score=min_score,
-        group_by=group_by,
-        every=every,
-        batch_size=int(batch) if batch.isdecimal() else batch,
-        device=device,
-        backend=backend,
-        skip_done=skip_done,
-        fail_on=fail_on,
-        watch=watch,
-        patience=Patience(idle_s=idle),
-    )
+    job = PredictJob.from_options(context.params)
+    log_to_stderr(job.out is None)
     done = run(job, stdin=lines_of(0), emit=typer.echo, on_progress=_Bar(), same_command="the same command")
-    typer.echo(done.table, err=is_stdout)
-    name_files([] if is_stdout else list(done.written))
+    typer.echo(done.table, err=job.out is None)
+    name_files(list(done.written))
     raise typer.Exit(done.exit_code)
 
 

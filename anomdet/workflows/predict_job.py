@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,24 @@ class PredictJob:
     fail_on: str = "never"
     watch: bool = False
     patience: Patience = field(default_factory=Patience)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> PredictJob:
+        """From the options of the command line, which have the names of the fields where they mean the same.
+
+        Args:
+            options: also ``source``; ``out``, where ``-`` means none; ``save``, joined by commas; ``batch``; ``idle``.
+        """
+        same = {key: value for key, value in options.items() if key in cls.__dataclass_fields__}
+        batch = str(options["batch"])
+        own = {
+            "sources": tuple(options["source"]),
+            "out": None if options["out"] == "-" else Path(options["out"]),
+            "save": tuple(options["save"].split(",")) if options["save"] else None,
+            "batch_size": int(batch) if batch.isdecimal() else batch,
+            "patience": Patience(idle_s=options["idle"]),
+        }
+        return cls(**{**same, **own})
 
     @property
     def kinds(self) -> tuple[str, ...]:

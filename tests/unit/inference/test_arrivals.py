@@ -70,7 +70,7 @@ def test_half_a_file_that_nobody_completes_fails_in_the_end(tmp_path: Path, cloc
     watched = Arrivals(str(tmp_path), {}, Patience(give_up_s=10))
     found = [item for look in looks(watched, clock, 30) for item in look]
     assert keys(found) == ["x.png"]
-    with pytest.raises(UnreadableImageError, match="no end chunk.*, and it has not changed for 10 s"):
+    with pytest.raises(UnreadableImageError, match=r"no end chunk.*, and it has not changed for 10 s"):
         found[0].read(None)
 
 

@@ -89,7 +89,7 @@ class FakeCamera:
             def __init__(self) -> None:
                 self.left = left
 
-            def isOpened(self) -> bool:  # noqa: N802 (OpenCV's name)
+            def isOpened(self) -> bool:
                 return self.left > 0
 
             def read(self) -> tuple[bool, Any]:
