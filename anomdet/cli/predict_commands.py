@@ -20,7 +20,10 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     model: Annotated[str, typer.Argument(help="best_model.pth.", metavar="MODEL")],
     source: Annotated[
         list[str],
-        typer.Argument(help="Images, folders, globs, lists (.txt, .csv), videos, cameras; - reads names from stdin."),
+        typer.Argument(
+            help="Images, folders, globs, lists (.txt, .csv), videos, cameras; - reads names from stdin.",
+            metavar="SOURCE...",
+        ),
     ],
     out: Annotated[str, typer.Option(help="A folder; - prints JSON lines.")] = "predictions",
     save: Annotated[str, typer.Option(help="Some of json,csv,coco,labels,crops,pictures.")] = "",
