@@ -34,6 +34,14 @@ def find_image(names: Iterable[str], roots: Sequence[Path]) -> Path | None:
     return next((path for root in roots for name in names if name and is_file(path := root / name)), None)
 
 
+def child_of(folder: Path, name: str) -> Path | None:
+    """A folder in a folder, in any letter case; None if there is none."""
+    if (folder / name).is_dir():
+        return folder / name
+    found = [child for child in folder.iterdir() if child.name.lower() == name.lower() and child.is_dir()]
+    return found[0] if found else None
+
+
 def base_name(path: str) -> str:
     """The last part of a path of any system."""
     return path.replace("\\", "/").rsplit("/", 1)[-1]
