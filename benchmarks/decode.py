@@ -24,7 +24,7 @@ import torch
 import torchvision
 from PIL import Image
 
-from anomdet.data.images.decode import decode_image
+from anomdet.images.decode import decode_image
 
 DEEPPCB = Path(__file__).parents[2] / "shared" / "data" / "deeppcb" / "images"
 Decode = Callable[[bytes], np.ndarray]

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from anomdet.config.schema import Settings
-from anomdet.data.images.decode import read_image
+from anomdet.images.decode import read_image
 from anomdet.quality.check.check import Rules, check_data
 from anomdet.quality.health.report import measure_health
 from anomdet.report.health_page import write_health_page

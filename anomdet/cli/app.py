@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from anomdet.ranks import is_main_process
+from anomdet.ranks import is_main_process, num_processes
+
+if TYPE_CHECKING:
+    from anomdet.workflows.train import TrainResult
 
 app = typer.Typer(
     name="anomdet",
@@ -26,6 +33,41 @@ Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_di
 Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
+
+
+def resume_command(config: Path | str, overrides: Sequence[str]) -> str:
+    """What resumes a run, by the script that it was started with; torchrun does not pass on its own arguments."""
+    script = Path(sys.argv[0])
+    if num_processes() > 1:
+        return "the same command, with --resume"
+    if script.name != "train.py":
+        return shlex.join(["anomdet", "train", "--config", str(config), *overrides, "--resume"])
+    if script.parent.name != "tools":
+        return shlex.join(["python", str(script), "--config", str(config), *overrides, "--resume"])
+    options = ["--cfg-options", *overrides] if overrides else []
+    return shlex.join(["python", str(script), str(config), "--resume", *options])
+
+
+def name_run(result: TrainResult) -> None:
+    """End ``train``."""
+    if result.nothing_to_do and is_main_process():
+        typer.echo(result.nothing_to_do)
+    name_files(result.written)
+
+
+def show_log() -> None:
+    """Show what the workflows report: plain lines on stdout, warnings on stderr."""
+    log = logging.getLogger("anomdet")
+    if not any(isinstance(handler, _Echo) for handler in log.handlers):
+        log.addHandler(_Echo())
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+class _Echo(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        is_warning = record.levelno >= logging.WARNING
+        typer.echo(f"warning: {record.getMessage()}" if is_warning else record.getMessage(), err=is_warning)
 
 
 def name_files(paths: list[Path]) -> None:

@@ -10,7 +10,20 @@ from typing import Annotated, Optional
 import typer
 
 from anomdet.cli import data_commands  # noqa: F401 - adds its commands to the application
-from anomdet.cli.app import Checkpoint, Config, Debug, Limit, Out, Overrides, Split, app, name_files
+from anomdet.cli.app import (
+    Checkpoint,
+    Config,
+    Debug,
+    Limit,
+    Out,
+    Overrides,
+    Split,
+    app,
+    name_files,
+    name_run,
+    resume_command,
+    show_log,
+)
 from anomdet.cli.failures import run_command
 from anomdet.ranks import without_local_rank
 
@@ -25,7 +38,8 @@ def train(
     """Train a detector."""
     from anomdet.workflows.train import train as run
 
-    name_files(run(config, overrides or (), resume=resume))
+    result = run(config, overrides or (), resume=resume, resume_hint=resume_command(config, overrides or ()))
+    name_run(result)
 
 
 @app.command(epilog="Example: anomdet evaluate -c configs/default.yaml --split val")
@@ -148,6 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
     0 done, 2 bad input, 130 interrupted, 143 terminated, 1 findings of `check` or anything unforeseen.
     """
     given = without_local_rank(sys.argv[1:] if arguments is None else arguments)
+    show_log()
     debug = "--debug" in given or os.environ.get("ANOMDET_DEBUG") == "1"
     sys.exit(run_command(lambda: _invoke(given or ["--help"]), given, debug=debug))
 

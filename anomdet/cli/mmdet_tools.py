@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from anomdet.cli.app import name_files, name_run, resume_command, show_log
 from anomdet.cli.failures import run_command
 from anomdet.errors import Problem, UserError
 
@@ -71,11 +72,10 @@ def _parser(prog: str, description: str, example: str) -> _Parser:
 
 
 def _main(parser: _Parser, work: Callable[[argparse.Namespace], list[Path]], arguments: Sequence[str] | None) -> None:
+    show_log()
     given = list(sys.argv[1:] if arguments is None else arguments)
 
     def run() -> None:
-        from anomdet.cli.main import name_files
-
         name_files(work(parser.parse_args(_one_each(given))))
 
     sys.exit(run_command(run, given, debug="--debug" in given))
@@ -136,7 +136,11 @@ def _train(args: argparse.Namespace) -> list[Path]:
         raise UserError(Problem("--launcher pytorch", "to be started by torchrun", "no WORLD_SIZE", hint))
     from anomdet.workflows.train import train as run
 
-    return run(args.config, _overrides(args), resume=args.resume)
+    overrides = _overrides(args)
+    hint = resume_command(args.config, overrides)
+    result = run(args.config, overrides, resume=args.resume, resume_hint=hint)
+    name_run(result)
+    return []
 
 
 def _test(args: argparse.Namespace) -> list[Path]:

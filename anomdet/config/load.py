@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,25 @@ from anomdet.config.yaml_lines import read_yaml
 TRANSFORMS: KeyPath = ("data", "augmentations")
 
 
-def load_settings(path: str | Path | None, overrides: Sequence[str] = ()) -> Settings:
+def load_settings(
+    source: str | Path | Mapping[str, Any] | Settings | None = None, overrides: Sequence[str] = ()
+) -> Settings:
     """The settings of a run.
 
     Args:
-        path: a YAML file; an empty one, or None, means all defaults.
+        source: a YAML file, a dict of the same keys, or settings; an empty one, or None, means all defaults.
         overrides: ``training.epochs=3`` each, the value in YAML; they win over the file, later ones over earlier.
 
     Raises:
         UserError: with every problem of the file and the overrides, by line:
             ``run.yaml:3: training.epochs: expected an integer >= 1, got 'ten'``.
+
+    >>> load_settings({"training": {"epochs": 3}}, ["training.batch_size=2"]).training.batch_size
+    2
     """
-    report = Report(Place(str(path) if path is not None else "settings"))
-    values = {} if path is None else _read(Path(path), report)
+    is_file = isinstance(source, (str, Path))
+    report = Report(Place(str(source) if is_file else "settings"))
+    values = _read(Path(source), report) if isinstance(source, (str, Path)) else _plain(source)
     apply_overrides(values, overrides, report)
     fitting, bad = check(values, report)
     facts = Facts(fitting, bad, report)
@@ -39,6 +46,13 @@ def load_settings(path: str | Path | None, overrides: Sequence[str] = ()) -> Set
     _check_transforms(facts)
     report.raise_any()
     return _build(fitting, report)
+
+
+def _plain(source: Mapping[str, Any] | Settings | None) -> dict[Any, Any]:
+    """A copy of what was given in Python, as a file would say it."""
+    if isinstance(source, Settings):
+        return source.model_dump(mode="json")
+    return copy.deepcopy(dict(source or {}))
 
 
 def _read(path: Path, report: Report) -> dict[Any, Any]:

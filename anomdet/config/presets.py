@@ -51,7 +51,9 @@ def config_path(name: str) -> str:
         return PRESETS[name]
     relative = name[len(MMDET_PREFIX) :]
     folder = mmdet_configs_dir()
-    if relative.endswith(".py") and ".." not in Path(relative).parts and (folder / relative).is_file():
+    # The file is run as Python: an absolute path, or one that leads out of the folder, would be anybody's.
+    is_inside = not Path(relative).is_absolute() and ".." not in Path(relative).parts
+    if relative.endswith(".py") and is_inside and (folder / relative).is_file():
         return relative
     known = [path.relative_to(folder).as_posix() for path in folder.rglob("*.py")]
     near = difflib.get_close_matches(relative, known, n=1, cutoff=0.5)

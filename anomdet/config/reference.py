@@ -28,6 +28,9 @@ Paths start from the folder that the command is run in.
 - `1e-3` is a number; `yes`, `no`, `on`, `off` are true and false, but a key that takes text keeps them as written.
 - The same model has two names: `detection_model` alone means the same as `name` alone. With `detection_model: null`
   and another backbone, `fasterrcnn_resnet50_fpn` becomes `faster_rcnn`, which takes any.
+- Settings name what is registered and run no code, except what these keys name, which is Python and must come from
+  someone you trust: `plugins`, `model.custom_backbone_file`, `model.custom_model_file`. A Python config is code itself.
+  [SECURITY.md](../SECURITY.md) says what may come from a stranger.
 """
 
 

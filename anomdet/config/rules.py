@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
 SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
 POINT = ("evaluation", "operating_point")
 STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
+
+# What is written in the language of MMDetection or Albumentations, of any keys.
+FOREIGN: tuple[KeyPath, ...] = (
+    ("model", "overrides"),
+    ("training", "hooks"),
+    ("data", "dataset"),
+    ("data", "transforms"),
+    ("data", "augmentations"),
+    ("metrics", "extra"),
+)
 
 
 def _one_name(facts: Facts) -> None:
@@ -175,6 +186,29 @@ def _operating_point(facts: Facts) -> None:
             facts.report.add((*POINT, "by"), f"{user}, since {name} is given", repr(by), hint)
 
 
+def _names_and_no_code(facts: Facts) -> None:
+    """Keys become the source of ``config.py`` as they are, where one with a quote in it would be code."""
+    for path in FOREIGN:
+        for inner, value in _inside(facts.value(path), path):
+            key = str(inner[-1])
+            if not _PLAIN_NAME.fullmatch(key):
+                facts.report.add(inner, "a name of letters, digits, spaces and . _ - / * :", repr(key))
+            elif key == "type" and (named := _PYTHON_FILES.get(str(value).rpartition(".")[2])):
+                facts.report.add(inner, "a type that runs no Python file", repr(value), f"write model.{named}")
+
+
+def _inside(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield (*path, key), child
+            yield from _inside(child, (*path, key))
+    elif isinstance(value, list):
+        for position, child in enumerate(value):
+            yield from _inside(child, (*path, f"[{position}]"))
+
+
+_PYTHON_FILES = {"FileBackbone": "custom_backbone_file", "FileModel": "custom_model_file"}
+_PLAIN_NAME = re.compile(r"[\w .\-/*:]+")
 _DEMANDS = {
     "min_recall": "min_recall",
     "max_false_alarms": "max_false_alarms",
@@ -193,4 +227,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((BACKBONE_FILE, MODEL_FILE, SPLIT_FILES), _files),
     ((POINT,), _operating_point),
     ((STATIC_GRAPH, ACCUMULATION), _static_graph),
+    (FOREIGN, _names_and_no_code),
 )

@@ -11,13 +11,13 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.pipeline.mmdet_bases import BaseDetDataset
 from anomdet.data.sampling.draw import Draw, global_streams
 from anomdet.data.splits.lists import split_hash
 from anomdet.data.splits.make import as_split_rule, make_splits
 from anomdet.errors import Problem, UserError
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.layout import SPLITS
 from anomdet.registry import DATASETS
 

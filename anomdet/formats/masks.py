@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.images.headers import BadImageError
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.data.index.files import check_image
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.pictures import images_below
+from anomdet.images.headers import BadImageError
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 
 _MAX_VALUES = 32  # classes in one mask; a mask with soft edges has far more
 _MAX_COMPONENTS = 1000

@@ -8,9 +8,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from anomdet.data.images.headers import BadImageError
 from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
 from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture
+from anomdet.images.headers import BadImageError
 
 
 def is_image(name: str) -> bool:

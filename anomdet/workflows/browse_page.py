@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -9,8 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 from anomdet.errors import Problem, UserError
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from anomdet.quality.browse.thumbnails import Pictures
     from anomdet.report.browse import BrowsePage
 
+_log = logging.getLogger("anomdet")
 FOLDER = "browse_page"
 _TELL_SECONDS, _STATE_SECONDS = 5.0, 2.0
 
@@ -82,9 +82,9 @@ def browse_page(
     page = _write(folder, source, columns, pictures, notes)
     boxes, found = len(columns.labels), sum(map(len, columns.findings.values())) + len(columns.general)
     told = f"{found:,} finding{'' if found == 1 else 's'}"
-    typer.echo(f"{len(columns):,} images, {boxes:,} boxes, {told}; page of {page.num_bytes / 1e6:.1f} MB")
+    _log.info(f"{len(columns):,} images, {boxes:,} boxes, {told}; page of {page.num_bytes / 1e6:.1f} MB")
     for note in notes:
-        typer.echo(f"note: {note}")
+        _log.info(f"note: {note}")
     _make_thumbnails(source.data_dir / "images", page, columns, pictures, limit)
     return [page.path]
 
@@ -226,7 +226,7 @@ def _make_thumbnails(
     todo = wanted[:limit]
     none = len(there) - len(wanted) - kept
     own = f"; {none:,} images need none" if none else ""
-    typer.echo(f"open {page.path} now; {len(todo):,} thumbnails to make, {kept:,} kept{own}")
+    _log.info(f"open {page.path} now; {len(todo):,} thumbnails to make, {kept:,} kept{own}")
     state = _State(page, there, {})
     state.write(done=not todo)
     try:
@@ -234,7 +234,7 @@ def _make_thumbnails(
     finally:  # interrupted or not, nothing more comes
         state.write(done=True)
     if state.failed:
-        typer.echo(f"{len(state.failed):,} images cannot be shown; `anomdet check --decode` tells why")
+        _log.info(f"{len(state.failed):,} images cannot be shown; `anomdet check --decode` tells why")
 
 
 @dataclass
@@ -260,7 +260,7 @@ class _State:
             now = time.monotonic()
             if now - told >= _TELL_SECONDS:
                 told = now
-                typer.echo(f"  {count:,} of {total:,}, {count / (now - started):.0f} a second")
+                _log.info(f"  {count:,} of {total:,}, {count / (now - started):.0f} a second")
             if now - stated >= _STATE_SECONDS:
                 stated = now
                 self.write(done=False)

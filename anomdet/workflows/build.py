@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import importlib
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.workflows.plugins import import_plugins
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -28,29 +26,12 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
     config.setdefault("runner_type", "anomdet.InspectionRunner")
     config.setdefault("default_scope", "mmdet")
     with _scope():
-        _import_plugins(config.get("custom_imports", {}).get("imports", ()))
+        import_plugins(config.get("custom_imports", {}).get("imports", ()))
         if _is_ours(config.train_dataloader.dataset):
             _fill_classes(config, class_names)
         if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
             _fit_backbone(config)
     return config
-
-
-def _import_plugins(names: Iterable[str]) -> None:
-    """Import the modules that the settings name; what they register can be built from then on."""
-    problems = []
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except Exception as error:  # noqa: BLE001 - the user's code: anything may come out of it
-            lost = isinstance(error, ModuleNotFoundError) and name.startswith(str(error.name))
-            got = "no such module" if lost else f"{type(error).__name__}: {error}"
-            hint = f"it is looked for among the installed packages and in the folder of the command, {Path.cwd()}"
-            problems.append(
-                Problem(f"plugins: {name}", "a Python module that can be imported", got, hint if lost else "")
-            )
-    if problems:
-        raise UserError(problems)
 
 
 def _is_ours(dataset: Any) -> bool:
@@ -60,6 +41,8 @@ def _is_ours(dataset: Any) -> bool:
     from anomdet.data.dataset import TextLabelDataset
 
     kind = DATASETS.get(str(dataset.get("type")))
+    if kind is None:  # said by MMEngine only after the model, which needs the classes
+        raise KeyError(f"{dataset.get('type')} is not in the mmdet::dataset registry")
     return isinstance(kind, type) and issubclass(kind, TextLabelDataset)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from pathlib import Path
-
-import typer
 
 from anomdet.errors import Problem, UserError
 from anomdet.outputs import make_folder
@@ -15,6 +14,7 @@ from anomdet.workflows.train import train
 from anomdet.workflows.visualize import visualize
 
 NUM_IMAGES = 600
+_log = logging.getLogger("anomdet")
 
 
 def demo(out: Path | None = None) -> list[Path]:
@@ -35,17 +35,17 @@ def demo(out: Path | None = None) -> list[Path]:
     from anomdet.data.synth.generate import generate
     from anomdet.outputs import write_text
 
-    typer.echo(f"drawing {NUM_IMAGES} images of parts into {out / 'data'}")
+    _log.info(f"drawing {NUM_IMAGES} images of parts into {out / 'data'}")
     summary = generate(out / "data", num_images=NUM_IMAGES)
-    typer.echo(f"{summary.num_images} images, {summary.num_normal} of them normal; objects by class {summary.objects}")
+    _log.info(f"{summary.num_images} images, {summary.num_normal} of them normal; objects by class {summary.objects}")
     config = write_text(out / "demo.yaml", _settings(configs_dir() / "demo.yaml", out))
     train(config)
     result = evaluate(config)
-    typer.echo(result.table)
+    _log.info(result.table)
     pictures = visualize(config)
     minutes = (time.monotonic() - started) / 60
-    typer.echo(f"\ndone in {minutes:.1f} minutes: mAP_50 {result.metrics['mAP_50']:.3f} on the test split\n")
-    typer.echo(_next_steps(out))
+    _log.info(f"\ndone in {minutes:.1f} minutes: mAP_50 {result.metrics['mAP_50']:.3f} on the test split\n")
+    _log.info(_next_steps(out))
     return [config, out / "checkpoints" / "best_model.pth", result.written[-1], pictures[0]]
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from anomdet.errors import Problem, UserError
 from anomdet.workflows.evaluate import Evaluated
+
+_log = logging.getLogger("anomdet")
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ def evaluate_files(
         include_metrics=metrics.include_metrics,
     )
     if not len(results.pred):
-        typer.echo(f"warning: {files.predictions} holds no predictions at all", err=True)
+        _log.warning(f"{files.predictions} holds no predictions at all")
     measured.metrics["about"] = _about(files, settings)
     read_picture = picture_reader(files.images, settings.data.max_image_megapixels) if files.images else None
-    written = write_all(measured, folder, settings.evaluation, read_picture, typer.echo)
+    written = write_all(measured, folder, settings.evaluation, read_picture, _log.info)
     return Evaluated(format_table(measured.metrics), measured.metrics, written)
 
 

@@ -52,6 +52,6 @@ def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] 
 
 def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[str], Any]:
     """File name below a folder to RGB pixels ``(H, W, 3)``."""
-    from anomdet.data.images.decode import read_image
+    from anomdet.images.decode import read_image
 
     return lambda file_name: read_image(images_dir / file_name, max_megapixels=max_megapixels)[..., ::-1]

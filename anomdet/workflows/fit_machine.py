@@ -13,6 +13,7 @@ from anomdet.config.schema import DistributedSettings
 from anomdet.errors import Problem, UserError
 from anomdet.ranks import num_processes
 from anomdet.workflows.build import LOADERS
+from anomdet.workflows.plugins import in_folder_only
 
 
 def for_machine(config: Any) -> tuple[Any, list[str]]:
@@ -41,10 +42,20 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
     notes += _scale_learning_rate(config)
     if sys.platform == "darwin":  # forking after Metal has started crashes
         config.env_cfg.mp_cfg.mp_start_method = "spawn"
+        notes += _without_workers(config, in_folder_only(config.get("custom_imports", {}).get("imports", ())))
     _set_processes(config, torch.cuda.is_available())
     resolve_weights(config)
     config.experiment_name = f"anomdet_{uuid.uuid4().hex[:8]}"
     return config, notes
+
+
+def _without_workers(config: Any, plugins: list[str]) -> list[str]:
+    """A spawned worker imports what it is sent by name, and looks in no folder of the command."""
+    if not plugins:
+        return []
+    for name in LOADERS:
+        config[name].num_workers, config[name].persistent_workers = 0, False
+    return [f"data.num_workers: 0 used: here workers cannot import {', '.join(plugins)}; install it as a package"]
 
 
 def _side_px(config: Any) -> int | None:

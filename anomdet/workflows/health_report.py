@@ -75,7 +75,7 @@ def write_page(
         The two files, and a sentence on what was moved, or an empty one.
     """
     from anomdet.config.schema import Settings
-    from anomdet.data.images.decode import read_image
+    from anomdet.images.decode import read_image
     from anomdet.outputs import move_aside, write_text
     from anomdet.quality.health.report import measure_health
     from anomdet.report.health_page import write_health_page

@@ -26,6 +26,10 @@ def load_libraries() -> None:
         import mmdet.datasets
         import mmdet.models  # noqa: F401
 
+        from anomdet.engine.registered_names import only_registered_names
+
+        only_registered_names()
+
 
 def keep_freed_memory() -> bool:
     """Tell glibc not to give large blocks back to the kernel as soon as they are freed; returns whether it agreed.

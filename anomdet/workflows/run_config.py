@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -19,6 +18,7 @@ from anomdet.config.schema import Settings, effective_model_name
 from anomdet.engine.distributed.last_words import lost_another
 from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.workflows.config_errors import blame, blame_user_file
+from anomdet.workflows.plugins import importing_from
 
 _YAML = (".yaml", ".yml")
 # What the commands read of a Python config; whatever else it holds is MMEngine's business.
@@ -52,11 +52,14 @@ class Run:
     def blamed(self) -> Iterator[None]:
         """Within, what MMDetection refuses is an error of the user's, where the user wrote in MMDetection's language.
 
+        Only a Python config may name things by dotted paths; settings name what is registered.
+
         Raises:
             UserError: with MMDetection's words, for a Python config, ``model.overrides`` or a model ``mmdet::...``.
         """
         try:
-            yield
+            with self._language():
+                yield
         except (UserError, OSError):
             raise
         except Exception as error:
@@ -68,6 +71,13 @@ class Run:
             if not foreign:
                 raise
             raise blame(error, str(self.path), foreign) from error
+
+    def _language(self) -> contextlib.AbstractContextManager[None]:
+        if self.settings is not None:
+            return contextlib.nullcontext()
+        from anomdet.engine.registered_names import as_python
+
+        return as_python()
 
     def _user_files(self) -> dict[str, str]:
         """The user's Python files, by key."""
@@ -95,23 +105,32 @@ class Run:
         return {key: value for key, value in foreign.items() if value}
 
 
-def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
-    """Read a YAML or Python config, with ``key=value`` overrides.
+SettingsSource: TypeAlias = "str | Path | Mapping[str, Any] | Settings"
+
+
+def load_run(source: SettingsSource, overrides: Sequence[str] = ()) -> Run:
+    """Read settings, with ``key=value`` overrides.
+
+    Args:
+        source: a YAML file, a Python config, a dict of settings, or settings.
+        overrides: ``training.epochs=3`` each.
 
     Raises:
         UserError: anything wrong with the file or an override, all at once.
     """
-    path = Path(path)
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # for plug-ins; last, so that a user's file hides no package
+    if not isinstance(source, (str, Path)):
+        return _translated(Path("settings"), load_settings(source, overrides))
+    path = Path(source)
     if path.suffix == ".py" and path.is_file():
         return Run(path=path, config=_python_config(path, overrides), settings=None)
     if path.suffix.lower() not in _YAML and path.is_file():
         raise UserError(Problem("--config", "a file that ends in .yaml, .yml or .py", str(path)))
     if not path.exists():
         raise UserError(_no_such_file(path))
-    settings = load_settings(path, overrides)
+    return _translated(path, load_settings(path, overrides))
+
+
+def _translated(path: Path, settings: Settings) -> Run:
     from anomdet.config.translate import to_mmengine
 
     return Run(path=path, config=to_mmengine(settings), settings=settings)
@@ -128,7 +147,8 @@ def _python_config(path: Path, overrides: Sequence[str]) -> Any:
     from mmengine.config import Config
 
     try:
-        config = Config.fromfile(path)
+        with importing_from(Path.cwd()):
+            config = Config.fromfile(path, import_custom_modules=False)  # imported by workflows.build.complete
     except SyntaxError as error:
         raise UserError(Problem(f"{path}:{error.lineno}", "Python", error.msg)) from error
     except Exception as error:  # a config is the user's code: anything may come out of it

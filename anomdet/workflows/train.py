@@ -2,66 +2,96 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
+import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from anomdet.engine.resume import agree_on_resume, must_exist
 from anomdet.errors import interruption
 from anomdet.layout import BEST, CHECKPOINTS, CONFIG, LAST, RUN_FILES, SETTINGS, TRAINING_LOG
+from anomdet.outputs import make_folder, move_aside, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
-from anomdet.workflows.run_config import Run, load_run
+from anomdet.workflows.run_config import Run, SettingsSource, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.training_log import hook_with, log_best, log_data
 
 
-def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: bool = False) -> list[Path]:
-    """Train, and return the files written: none if a resumed training had come to its end already.
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run left.
 
     Args:
-        config_path: YAML or Python config.
+        best_checkpoint, last_checkpoint: files; ``best_model.pth`` is missing where no validation gave a number.
+        log_dir: folder of the log, the settings and the splits.
+        best_epoch: counted from 1; None: no epoch was measured.
+        best_score: of ``monitor`` at that epoch.
+        monitor: the metric that chooses the best epoch.
+        nothing_to_do: why a resumed run had come to its end already; empty otherwise.
+    """
+
+    best_checkpoint: Path
+    last_checkpoint: Path
+    log_dir: Path
+    best_epoch: int | None = None
+    best_score: float | None = None
+    monitor: str = ""
+    nothing_to_do: str = ""
+
+    @property
+    def written(self) -> list[Path]:
+        """The files worth opening."""
+        if self.nothing_to_do:
+            return []
+        return [self.best_checkpoint, self.last_checkpoint, self.log_dir / TRAINING_LOG]
+
+
+def train(
+    settings: SettingsSource, overrides: Sequence[str] = (), *, resume: bool = False, resume_hint: str = ""
+) -> TrainResult:
+    """Train a detector.
+
+    Args:
+        settings: a YAML file, a Python config, a dict or :class:`anomdet.Settings`.
         overrides: ``key=value`` each.
-        resume: go on from ``last.pth``.
+        resume: continue from ``last.pth``.
+        resume_hint: how to resume, for the message of an interrupted run; empty: in Python.
 
     Raises:
         UserError: anything wrong with what the user gave.
+
+    >>> anomdet.train("configs/default.yaml", overrides=["training.epochs=3"])  # doctest: +SKIP
     """
     started = time.monotonic()
-    run = load_run(config_path, overrides)
+    run = load_run(settings, overrides)
     from anomdet.workflows.build import build_runner, complete
     from anomdet.workflows.fit_machine import for_machine
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    from anomdet.outputs import make_folder
-
     with run.blamed():
         config = complete(run.config)
         fitted, notes = for_machine(config)
     log_dir = make_folder(config.work_dir, "logging.log_dir")
     checkpoint_dir = make_folder(config.default_hooks.checkpoint.out_dir, "logging.checkpoint_dir")
-    asked, last = resume, checkpoint_dir / LAST
-    if resume := resume and not _is_first_start(last, notes):
+    result = TrainResult(checkpoint_dir / BEST, checkpoint_dir / LAST, log_dir)
+    last = result.last_checkpoint
+    if continues := resume and not _is_first_start(last, notes):
         fitted.resume, fitted.load_from = True, str(last)
     trackers, fitted.visualizer = fitted.get("visualizer"), None
     with run.blamed():
         # Nothing of an earlier run is touched before everything is known to be sound.
         runner = build_runner(fitted, log_name=None)
         _ = runner.train_loop, runner.val_loop
-    if asked and (finished := agree_on_resume(runner, last, resume)):
-        if is_main_process():
-            typer.echo(finished)
-        return []
+    if resume and (finished := agree_on_resume(runner, last, continues)):
+        return replace(result, nothing_to_do=finished)
     looked = look_at_splits(runner)
     with run.blamed():
         runner.begin_tracking(trackers)
     if is_main_process():
-        notes += [] if resume else _make_room(log_dir, checkpoint_dir)
+        notes += [] if continues else _make_room(log_dir, checkpoint_dir)
         _write_inputs(run, config, log_dir)
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
@@ -69,22 +99,15 @@ def train(config_path: str | Path, overrides: Sequence[str] = (), *, resume: boo
         log_data(runner, notes)
         log_splits(runner, looked)
         runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
-        _run(runner, _resume_command(config_path, overrides))
+        _run(runner, resume_hint or "anomdet.train(..., resume=True)")
+    return _with_best(result, runner)
+
+
+def _with_best(result: TrainResult, runner: Any) -> TrainResult:
     log_best(runner)
-    return [checkpoint_dir / BEST, checkpoint_dir / LAST, log_dir / TRAINING_LOG]
-
-
-def _resume_command(config_path: str | Path, overrides: Sequence[str]) -> str:
-    """What resumes this training, by the script that it was started with; torchrun does not tell its own arguments."""
-    script = Path(sys.argv[0])
-    if num_processes() > 1:
-        return "the same command, with --resume"
-    if script.name != "train.py":
-        return shlex.join(["anomdet", "train", "--config", str(config_path), *overrides, "--resume"])
-    if script.parent.name != "tools":
-        return shlex.join(["python", str(script), "--config", str(config_path), *overrides, "--resume"])
-    options = ["--cfg-options", *overrides] if overrides else []
-    return shlex.join(["python", str(script), str(config_path), "--resume", *options])
+    best = hook_with(runner, "best_epoch")
+    score = float(best.best_score) if math.isfinite(best.best_score) else None
+    return replace(result, best_epoch=best.best_epoch or None, best_score=score, monitor=best.monitor)
 
 
 def _run(runner: Any, again: str) -> None:
@@ -130,16 +153,12 @@ def _is_first_start(last: Path, notes: list[str]) -> bool:
 
 
 def _make_room(log_dir: Path, checkpoint_dir: Path) -> list[str]:
-    from anomdet.outputs import move_aside
-
     moved = (move_aside(log_dir, RUN_FILES), move_aside(checkpoint_dir, CHECKPOINTS))
     return [f"results of an earlier run were moved to {place}" for place in moved if place]
 
 
 def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     """Leave the settings and the complete config beside the outputs: either repeats the run."""
-    from anomdet.outputs import write_text
-
     write_text(log_dir / CONFIG, config.pretty_text)
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml

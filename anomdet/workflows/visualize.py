@@ -78,8 +78,8 @@ def _thin_out(dataset: Any, limit: int) -> None:
 
 
 def _draw_all(measured: Any, images_dir: Path, folder: Path) -> list[Path]:
-    from anomdet.data.images.decode import read_image
     from anomdet.evaluation.counts import kept
+    from anomdet.images.decode import read_image
     from anomdet.visualization.color import class_colors
     from anomdet.visualization.sheets import comparison, contact_sheet
     from anomdet.visualization.write import write_image

@@ -13,10 +13,10 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
+from anomdet.cli.app import resume_command
 from anomdet.config.load import load_settings
 from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
-from anomdet.workflows.train import _resume_command
 from tests.integration.conftest import (
     ROOT,
     Trained,
@@ -274,7 +274,7 @@ def test_an_evaluation_on_other_splits_is_warned_of(trained: Trained, tmp_path: 
 )
 def test_the_way_on_is_by_the_same_script(monkeypatch: pytest.MonkeyPatch, script: str, command: str) -> None:
     monkeypatch.setattr(sys, "argv", [script, "whatever"])
-    assert _resume_command("run.yaml", ["a=1"]) == command
+    assert resume_command("run.yaml", ["a=1"]) == command
 
 
 def test_a_training_within_its_warm_up_is_warned_of(data_dir: Path, tmp_path: Path, capsys: Capture) -> None:

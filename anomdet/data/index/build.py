@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from anomdet.data.images.read_header import IMAGE_SUFFIXES
 from anomdet.data.index.columns import Columns, join_names
 from anomdet.data.index.image_batches import ImageCheck
 from anomdet.data.index.listing import Listing
@@ -16,6 +15,7 @@ from anomdet.data.index.parallel import in_parallel, num_cores, share_out
 from anomdet.data.index.spelling import by_spelling, hint_of_spelling
 from anomdet.data.labels import parse_label_file
 from anomdet.errors import Problem
+from anomdet.images.read_header import IMAGE_SUFFIXES
 
 LABELS_HINT = "each images/x.png has its labels/x.txt, empty for a normal image"
 _EMPTY_FILE = "write an empty file for a normal image, or set data.missing_labels"

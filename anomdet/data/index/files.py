@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from anomdet.data.images.decode import decode_image
-from anomdet.data.images.headers import BadImageError, Header, read_header
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
-from anomdet.data.images.read_header import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-from anomdet.data.images.read_header import header_of
 from anomdet.data.index.listing import Listing, list_folder
+from anomdet.images.decode import decode_image
+from anomdet.images.headers import BadImageError, Header, read_header
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
+from anomdet.images.read_header import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from anomdet.images.read_header import header_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from anomdet.data.images.headers import BadImageError, Header
-from anomdet.data.images.limits import check_size
-from anomdet.data.images.read_header import header_of
+from anomdet.images.headers import BadImageError, Header
+from anomdet.images.limits import check_size
+from anomdet.images.read_header import header_of
 
 _SPECIAL = "no regular file"
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.boxes import area_xyxy, clip_xyxy
-from anomdet.data.images.headers import BadImageError
 from anomdet.data.index.image_batches import ImageCheck, read_headers
 from anomdet.data.index.label_batches import Boxes, read_ordinary
 from anomdet.data.index.listing import open_folder
 from anomdet.data.labels import LabelFile, parse_label_file
 from anomdet.errors import Problem
+from anomdet.images.headers import BadImageError
 
 _BLOCK = 16_384  # images whose label texts are held at a time
 

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.index.build import LABELS_HINT, Built, build, first_line
 from anomdet.data.index.cache import (
     Stored,
@@ -29,6 +28,7 @@ from anomdet.data.index.image_batches import ImageCheck
 from anomdet.data.index.listing import Listing, list_folders
 from anomdet.data.index.scan_once import known
 from anomdet.errors import Problem, UserError
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anomdet.data.images.headers import BadImageError, read_header
 from anomdet.data.near_duplicates.residual import NUM_CELLS, cells_of
+from anomdet.images.headers import BadImageError, read_header
 
 HASH_SIZE = 16
 HASH_BYTES = HASH_SIZE * HASH_SIZE // 8

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from mmcv.transforms.base import BaseTransform
 
-from anomdet.data.images.decode import read_image
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.pipeline.mmdet_bases import PackDetInputs, Resize
+from anomdet.images.decode import read_image
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.registry import TRANSFORMS
 
 

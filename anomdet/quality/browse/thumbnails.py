@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.images.decode import read_image
-from anomdet.data.images.headers import Header
 from anomdet.data.index.files import FoundFile, list_files
 from anomdet.errors import UserError
+from anomdet.images.decode import read_image
+from anomdet.images.headers import Header
 from anomdet.quality.check.check import CheckedFile
 
 THUMB_PX = 256  # longest side

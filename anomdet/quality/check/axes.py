@@ -65,8 +65,8 @@ def _stands_out(measured: Floats) -> float:
 
 def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, reading: str) -> Floats:
     """Features ``(N, 8, F)`` under the boxes of a sample of images; the first four ways keep the axes."""
-    from anomdet.data.images.decode import read_image
     from anomdet.errors import UserError
+    from anomdet.images.decode import read_image
 
     usable = ~read_as(reading, boxes.values, boxes.size_wh).wrong
     with_boxes = np.unique(boxes.file_at[usable])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from anomdet.data.images.headers import BadImageError, Header
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.data.index.files import FoundFile
 from anomdet.data.index.image_batches import ImageCheck
+from anomdet.images.headers import BadImageError, Header
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.quality.check.axes import judge_axes
 from anomdet.quality.check.classes import check_classes
 from anomdet.quality.check.convention import Convention, find_convention

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
-from anomdet.data.images.headers import BadImageError, Header
-from anomdet.data.images.limits import TooLargeImageError
 from anomdet.data.index.files import FoundFile
+from anomdet.images.headers import BadImageError, Header
+from anomdet.images.limits import TooLargeImageError
 from anomdet.quality.check.findings import Finding
 
 _SUFFIX_KINDS = {"jpg": "jpeg", "tif": "tiff"}

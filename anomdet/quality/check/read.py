@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anomdet.data.images.headers import BadImageError, Header
 from anomdet.data.index.image_batches import ImageCheck, read_headers
 from anomdet.data.index.label_batches import parse_ordinary, read_bytes
 from anomdet.data.index.listing import open_folder
 from anomdet.data.index.parallel import in_parallel, num_cores, share_out
+from anomdet.images.headers import BadImageError, Header
 from anomdet.quality.check.findings import Finding
 from anomdet.quality.check.lines import LabelFacts, ReadLabels, read_labels
 from anomdet.quality.check.table import Rows, concatenate_rows

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from anomdet.data.images.headers import Header
+from anomdet.images.headers import Header
 from anomdet.layout import SPLITS
 from anomdet.quality.check.table import Floats, Ints
 from anomdet.quality.health.numbers import quantiles

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.images.headers import Header
 from anomdet.data.index.files import FoundFile
+from anomdet.images.headers import Header
 from anomdet.layout import SPLITS
 from anomdet.quality.check.check import Checked, CheckedFile
 from anomdet.quality.check.geometry import outside

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.boxes import xyxy_to_xywh
-from anomdet.data.images.headers import BadImageError
 from anomdet.data.index.files import check_image
 from anomdet.data.index.scan import DataIndex
+from anomdet.images.headers import BadImageError
 
 SMALL_PX = 8.0
 """A box whose shorter side is below so many pixels of what the network sees is hardly found: one cell of stride 8."""

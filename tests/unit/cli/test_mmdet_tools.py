@@ -27,7 +27,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return lambda *args, **kwargs: seen.append((*args, kwargs)) or result
 
     result = evaluate.Evaluated("table", {}, [Path("metrics.json")])
-    monkeypatch.setattr(train, "train", record([Path("last.pth")]))
+    monkeypatch.setattr(train, "train", record(train.TrainResult(Path("best_model.pth"), Path("last.pth"), Path("w"))))
     monkeypatch.setattr(evaluate, "evaluate", record(result))
     monkeypatch.setattr(visualize, "visualize", record([Path("sheet.jpg")]))
     monkeypatch.setattr(browse, "browse", record([Path("sheet.jpg")]))
@@ -56,8 +56,10 @@ def test_train_in_any_order(
     run(mmdet_manners.train, *arguments)
     overrides = ["training.epochs=3", "data.classes={1: a}"]
     overrides += ["logging.log_dir='w'", "logging.checkpoint_dir='w'", "training.use_amp=true"]
-    assert calls == [("run.yaml", overrides, {"resume": True})]
-    assert capsys.readouterr().out == "wrote:\n  last.pth\n"
+    assert calls[0][:2] == ("run.yaml", overrides)
+    assert calls[0][2]["resume"]
+    assert calls[0][2]["resume_hint"].startswith("anomdet train --config run.yaml")
+    assert capsys.readouterr().out == "wrote:\n  best_model.pth\n  last.pth\n  w/training.log\n"
 
 
 def test_a_python_config_has_its_own_keys(calls: list[tuple[Any, ...]]) -> None:

@@ -466,6 +466,19 @@ def test_an_override_names_the_line_that_it_contradicts() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("model: {overrides: {backbone: {type: anomdet.FileBackbone, file: a.py}}}", "model.overrides.backbone"),
+        ("model: {overrides: {neck: {_scope_: anomdet, type: FileModel}}}", "model.overrides.neck"),
+        ("metrics: {extra: [{type: anomdet.FileModel, file: a.py}]}", "metrics.extra[0]"),
+    ],
+)
+def test_a_python_file_is_named_by_its_own_key_alone(text: str, key: str) -> None:
+    (found,) = problems(text)
+    assert found.startswith(f"run.yaml:1: {key}.type: expected a type that runs no Python file, got ")
+
+
 def test_loading_is_light() -> None:
     Path("run.yaml").write_text("data: {augmentations: {rotation: false}}\n", encoding="utf-8")
     code = (

@@ -9,8 +9,8 @@ import pytest
 from anomdet.errors import UserError
 from anomdet.formats.dataset import rotated
 from anomdet.formats.pictures import is_text
-from tests.unit.data.images.image_samples import oriented
 from tests.unit.formats.cases import run, write_files
+from tests.unit.images.image_samples import oriented
 
 
 def coco(width: int, height: int) -> dict:

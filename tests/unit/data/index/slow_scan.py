@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from anomdet.boxes import area_xyxy, clip_xyxy
-from anomdet.data.images.headers import BadImageError
 from anomdet.data.index.columns import ImageRecord
 from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, check_image, list_files
 from anomdet.data.index.scan import DataIndex
 from anomdet.data.labels import NO_OBJECTS, LabelFile, Labels, parse_label_file
 from anomdet.errors import Problem, UserError
+from anomdet.images.headers import BadImageError
 
 _LABELS_HINT = "each images/x.png has its labels/x.txt, empty for a normal image"
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anomdet.data.images.headers import BadImageError, Header, read_header
 from anomdet.data.index.files import check_image, list_files
-from tests.unit.data.images.image_samples import ORIENTED_FORMATS, SUFFIXES, cv2_encoded, encoded, oriented
+from anomdet.images.headers import BadImageError, Header, read_header
+from tests.unit.images.image_samples import ORIENTED_FORMATS, SUFFIXES, cv2_encoded, encoded, oriented
 
 
 def header_of(data: bytes) -> Header:

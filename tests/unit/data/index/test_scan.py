@@ -10,7 +10,7 @@ from anomdet.data.index import cache as index_cache
 from anomdet.data.index.scan import scan
 from anomdet.errors import UserError
 from anomdet.quality.check.check import Rules, check_data
-from tests.unit.data.images.image_samples import oriented
+from tests.unit.images.image_samples import oriented
 
 
 def problems_of(data_dir, **options) -> dict[str, str]:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from anomdet.data.images.decode import read_image
 from anomdet.data.index.files import check_image
+from anomdet.images.decode import read_image
 from anomdet.quality.browse.thumbnails import (
     PREVIEW_PX,
     THUMB_PX,
@@ -22,7 +22,7 @@ from anomdet.quality.browse.thumbnails import (
     shrink,
 )
 from anomdet.quality.check.check import CheckedFile, Rules, check_data
-from tests.unit.data.images.image_samples import SUFFIXES, oriented
+from tests.unit.images.image_samples import SUFFIXES, oriented
 
 
 def smooth(size_hw: tuple[int, int], channels: int = 3) -> np.ndarray:

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from anomdet.data.images.headers import BadImageError
 from anomdet.data.index.files import check_image
 from anomdet.data.index.image_batches import ImageCheck
+from anomdet.images.headers import BadImageError
 from anomdet.quality.check import read
 from anomdet.quality.check.check import Checked, Rules, check_data
 from anomdet.quality.check.lines import read_labels

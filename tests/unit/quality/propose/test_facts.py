@@ -7,7 +7,7 @@ import pytest
 
 from anomdet.data.index.scan import scan
 from anomdet.quality.propose.facts import facts_of, find_groups
-from tests.unit.data.images.image_samples import cv2_encoded
+from tests.unit.images.image_samples import cv2_encoded
 
 
 def write(folder, name, image, text):

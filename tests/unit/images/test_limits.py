@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from anomdet.config.schema_data import DataSettings
-from anomdet.data.images.decode import decode_image, read_image
-from anomdet.data.images.headers import Header
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS, TooLargeImageError, check_size
 from anomdet.data.index.files import check_image
 from anomdet.data.index.scan import scan
 from anomdet.errors import UserError
 from anomdet.formats.dataset import Findings, Source
 from anomdet.formats.masks import read as read_masks
+from anomdet.images.decode import decode_image, read_image
+from anomdet.images.headers import Header
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, TooLargeImageError, check_size
 from anomdet.quality.check.check import Rules, check_data
-from tests.unit.data.images.image_bombs import BOMB_KINDS, bomb, png_with_side_bomb, tiff_of_two_sizes
-from tests.unit.data.images.image_samples import cv2_encoded, encoded
+from tests.unit.images.image_bombs import BOMB_KINDS, bomb, png_with_side_bomb, tiff_of_two_sizes
+from tests.unit.images.image_samples import cv2_encoded, encoded
 
 SAID = r"50,000 x 50,000 pixels \(2,500 megapixels, 7\.5 GB in memory\), more than the limit of 100 megapixels"
 
@@ -117,7 +117,7 @@ _MEASURE = r"""
 import json, re, sys
 from pathlib import Path
 import cv2, numpy as np
-from anomdet.data.images.decode import decode_image, read_image
+from anomdet.images.decode import decode_image, read_image
 from anomdet.errors import UserError
 
 def peak_mb():

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.images.headers import BadImageError, Header, read_header
-from anomdet.data.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.errors import Problem, UserError
+from anomdet.images.headers import BadImageError, Header, read_header
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 
 _LARGE_FILE_BYTES = 2**24
 

@@ -6,7 +6,7 @@ for. An honest image of that size does harm too: a process that augments images 
 
 from __future__ import annotations
 
-from anomdet.data.images.headers import BadImageError, Header
+from anomdet.images.headers import BadImageError, Header
 
 MAX_IMAGE_MEGAPIXELS = 100.0
 """Default of ``data.max_image_megapixels``: 10,000 x 10,000 pixels, 0.3 GB as 8 bit BGR; area cameras have less."""

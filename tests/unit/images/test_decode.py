@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from anomdet.data.images.decode import read_image
 from anomdet.data.pipeline.steps import LoadInspectionImage
 from anomdet.errors import UserError
-from tests.unit.data.images.image_samples import ORIENTED_FORMATS, QUARTERS, SUFFIXES, cv2_encoded, encoded, oriented
+from anomdet.images.decode import read_image
+from tests.unit.images.image_samples import ORIENTED_FORMATS, QUARTERS, SUFFIXES, cv2_encoded, encoded, oriented
 
 
 @pytest.mark.parametrize("kind", ORIENTED_FORMATS)

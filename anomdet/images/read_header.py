@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from anomdet.data.images.headers import BadImageError, Header, read_header
+from anomdet.images.headers import BadImageError, Header, read_header
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _FIRST_BYTES = 2048

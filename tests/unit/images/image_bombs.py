@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from tests.unit.data.images.image_samples import encoded
+from tests.unit.images.image_samples import encoded
 
 SIDE = 50_000
 BOMB_KINDS = ("png", "jpg", "webp", "tif", "bmp")

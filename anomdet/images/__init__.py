@@ -1,0 +1,1 @@
+"""Image files to pixels, and what their headers say; no torch, and for a header no decoder."""

@@ -1,0 +1,1 @@
+"""The detector at work: images in, one verdict each out."""

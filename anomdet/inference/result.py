@@ -1,0 +1,273 @@
+"""What a detector says about one image: detections, score, verdict; checks itself."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.boxes import xyxy_to_xywh
+from anomdet.errors import Problem, UserError
+
+VERSION = 1
+ACCEPT, REJECT = "accept", "reject"
+TIMES = ("read", "prepare", "network", "finish")  # seconds
+
+Threshold: TypeAlias = "float | Mapping[int, float]"
+Image: TypeAlias = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The detections of one image and the verdict on it. N detections, in the detector's order.
+
+    Args:
+        image: the path or address as it was given; None for pixels that came without a name.
+        size_hw: height and width of the image, pixels.
+        bboxes_xyxy: float32 ``(N, 4)``, in the image's own pixels.
+        scores: float32 ``(N,)``, 0 to 1.
+        class_nums: int64 ``(N,)``, the numbers of the data's owner.
+        class_names: N names.
+        part_score: how defective the image is; the highest score, or 0.
+        verdict: ``accept`` or ``reject``.
+        threshold: a detection counts from this score on; one for all, or class number to score.
+        times: seconds; keys of :data:`TIMES`.
+        model_sha256: of the model file, in hex digits.
+        warnings: a sentence each.
+        frame: number of the frame in a video, from 0 on.
+        time_s: of the frame, seconds after the beginning.
+
+    Raises:
+        ValueError: the values do not fit each other; among them an accept with a detection that counts.
+    """
+
+    image: str | None
+    size_hw: tuple[int, int]
+    bboxes_xyxy: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_nums: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    part_score: float
+    verdict: str
+    threshold: Threshold
+    times: Mapping[str, float]
+    model_sha256: str
+    warnings: tuple[str, ...] = ()
+    frame: int | None = None
+    time_s: float | None = None
+
+    def __post_init__(self) -> None:
+        wrong = [reason for reason, is_right in _checks(self) if not is_right]
+        if wrong:
+            raise ValueError(f"no valid result: {'; '.join(wrong)}")
+        if self.verdict == ACCEPT and self.counted.any():
+            raise ValueError("no valid result: an accept with a detection from the threshold on")
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __repr__(self) -> str:
+        shown = self.above_threshold()
+        found = ", ".join(f"{count} {name}" for name, count in Counter(shown.class_names).most_common())
+        where = "" if self.image is None else f" {self.image}"
+        return f"<Result{where}: {self.verdict} {self.part_score:.3f}{f', {found}' if found else ''}>"
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """``(N,)`` the detections from the threshold of their class on."""
+        scores = self.scores.astype(np.float64)  # as the evaluation compares them
+        if not isinstance(self.threshold, Mapping):
+            return scores >= self.threshold
+        return scores >= np.array([self.threshold[number] for number in self.class_nums.tolist()], dtype=np.float64)
+
+    def above_threshold(self) -> Result:
+        """The same result with the detections that count; the part score stays."""
+        rows = self.counted
+        if rows.all():
+            return self
+        names = tuple(name for name, kept in zip(self.class_names, rows.tolist(), strict=True) if kept)
+        boxes, scores, numbers = self.bboxes_xyxy[rows], self.scores[rows], self.class_nums[rows]
+        return replace(self, bboxes_xyxy=boxes, scores=scores, class_nums=numbers, class_names=names)
+
+    def with_threshold(self, threshold: Threshold) -> Result:
+        """The verdict from another threshold on."""
+        accepted = replace(self, threshold=threshold, verdict=REJECT)
+        return accepted if accepted.counted.any() else replace(accepted, verdict=ACCEPT)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, in what JSON can hold; boxes as two corners and as corner and size, in pixels."""
+        xyxy, xywh = _rows(self.bboxes_xyxy), _rows(xyxy_to_xywh(self.bboxes_xyxy))
+        columns = (self.class_nums.tolist(), self.class_names, _plain(self.scores), xyxy, xywh)
+        per_class = isinstance(self.threshold, Mapping)
+        return {
+            "version": VERSION,
+            "image": self.image,
+            "frame": self.frame,
+            "time_s": self.time_s,
+            "size_hw": list(self.size_hw),
+            "verdict": self.verdict,
+            "part_score": _shortest(self.part_score),
+            "threshold": {str(k): v for k, v in self.threshold.items()} if per_class else self.threshold,  # type: ignore[union-attr]
+            "detections": [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)],
+            "times": {key: round(value, 6) for key, value in self.times.items()},
+            "model_sha256": self.model_sha256,
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` on one line, ASCII only."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, document: Any, *, where: str = "result") -> Result:
+        """What :meth:`to_dict` returned; other keys are left out.
+
+        Args:
+            document: the dictionary.
+            where: names it in the error.
+
+        Raises:
+            UserError: something else, or of another version.
+        """
+        check_version(document, where)
+        try:
+            return cls(**_arguments(document))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
+            raise UserError(Problem(where, "a result that AnomDet wrote", f"something else ({reason})")) from None
+
+    def to_coco(self, image_id: int) -> list[dict[str, Any]]:
+        """Entries of a COCO results list; ``bbox`` is corner and size. Source: https://cocodataset.org/#format-results."""
+        rows = zip(self.class_nums.tolist(), _rows(xyxy_to_xywh(self.bboxes_xyxy)), _plain(self.scores), strict=True)
+        keys = ("image_id", "category_id", "bbox", "score")
+        return [dict(zip(keys, (image_id, *row), strict=True)) for row in rows]
+
+    def to_supervision(self) -> Any:
+        """``supervision.Detections``, with the names under ``data["class_name"]``.
+
+        Raises:
+            UserError: the package supervision is not installed.
+        """
+        try:
+            from supervision import Detections
+        except ImportError as error:
+            hint = "run: pip install supervision"
+            raise UserError(Problem("to_supervision", "the package supervision", str(error), hint)) from None
+        names = {"class_name": np.array(self.class_names, dtype=str)}
+        return Detections(xyxy=self.bboxes_xyxy, confidence=self.scores, class_id=self.class_nums, data=names)
+
+    def crop(self, image: Image, *, margin_px: int = 0) -> list[Image]:
+        """Copies of the pixels of each detection, whole pixels that it touches, at least one.
+
+        Args:
+            image: ``(H, W)`` or ``(H, W, 3)``, of ``size_hw``, any order of channels.
+            margin_px: more on each side, as far as the image goes.
+        """
+        self._check_size(image)
+        limit = np.array([self.size_hw[1], self.size_hw[0]])
+        first = np.clip(np.floor(self.bboxes_xyxy[:, :2]) - margin_px, 0, limit - 1).astype(int)
+        last = np.clip(np.ceil(self.bboxes_xyxy[:, 2:]) + margin_px, first + 1, limit).astype(int)
+        corners = zip(first.tolist(), last.tolist(), strict=True)
+        return [image[y1:y2, x1:x2].copy() for (x1, y1), (x2, y2) in corners]
+
+    def draw(self, image: Image, *, channels: str = "rgb", classes: Sequence[str] | None = None) -> Image:
+        """A copy of the image with its detections; a small image comes back enlarged by a whole factor.
+
+        Args:
+            image: ``(H, W, 3)`` uint8, of ``size_hw``.
+            channels: ``rgb`` or ``bgr``, of the image and of what is returned.
+            classes: all class names, in the detector's order, so that all images agree on the colours.
+        """
+        from anomdet.visualization.color import class_colors
+        from anomdet.visualization.draw import draw
+
+        self._check_size(image)
+        order = slice(None) if channels == "bgr" else slice(None, None, -1)
+        colors = None if classes is None else class_colors(classes)
+        bgr = np.ascontiguousarray(image[..., order])
+        drawn = draw(bgr, self.bboxes_xyxy, self.class_names, self.scores, colors=colors)
+        return np.ascontiguousarray(drawn[..., order])
+
+    def _check_size(self, image: Image) -> None:
+        if image.shape[:2] != tuple(self.size_hw):
+            got = f"{image.shape[1]} x {image.shape[0]}"
+            expected = f"the image of this result, {self.size_hw[1]} x {self.size_hw[0]} pixels"
+            raise UserError(Problem("image", expected, got))
+
+
+_COLUMNS = ("class_num", "class_name", "score", "bbox_xyxy", "bbox_xywh")
+
+
+def _checks(result: Result) -> list[tuple[str, bool]]:
+    count, boxes, scores = len(result.scores), result.bboxes_xyxy, result.scores
+    return [
+        ("a size of two positive numbers", len(result.size_hw) == 2 and min(result.size_hw) > 0),
+        ("float32 boxes (N, 4)", boxes.dtype == np.float32 and boxes.shape == (count, 4)),
+        ("finite boxes", bool(np.isfinite(boxes).all())),
+        ("boxes with x1 <= x2 and y1 <= y2", boxes.shape[-1] == 4 and bool((boxes[:, :2] <= boxes[:, 2:]).all())),
+        ("float32 scores (N,) of 0 to 1", scores.dtype == np.float32 and bool(((scores >= 0) & (scores <= 1)).all())),
+        ("int64 class numbers (N,)", result.class_nums.dtype == np.int64 and result.class_nums.shape == (count,)),
+        ("a class name each", len(result.class_names) == count),
+        ("a part score that is a number", math.isfinite(result.part_score)),
+        ("a verdict of accept or reject", result.verdict in (ACCEPT, REJECT)),
+        ("a threshold for each class", not isinstance(result.threshold, Mapping) or _covers(result)),
+    ]
+
+
+def _covers(result: Result) -> bool:
+    assert isinstance(result.threshold, Mapping)
+    return set(result.class_nums.tolist()) <= set(result.threshold)
+
+
+def check_version(document: Any, where: str) -> None:
+    """Refuse what is no result, or one of another version.
+
+    Raises:
+        UserError: it is.
+    """
+    version = document.get("version") if isinstance(document, dict) else None
+    if version != VERSION:
+        got = type(document).__name__ if not isinstance(document, dict) else f"version {version!r}"
+        raise UserError(Problem(where, f"a result of version {VERSION}", got, "predict again with this AnomDet"))
+
+
+def _arguments(document: dict[str, Any]) -> dict[str, Any]:
+    rows, threshold = document["detections"], document["threshold"]
+    boxes = np.array([row["bbox_xyxy"] for row in rows], dtype=np.float32).reshape(len(rows), 4)
+    optional = {key: document.get(key) for key in ("image", "frame", "time_s")}
+    return {
+        **optional,
+        "size_hw": (int(document["size_hw"][0]), int(document["size_hw"][1])),
+        "bboxes_xyxy": boxes,
+        "scores": np.array([row["score"] for row in rows], dtype=np.float32),
+        "class_nums": np.array([row["class_num"] for row in rows], dtype=np.int64),
+        "class_names": tuple(str(row["class_name"]) for row in rows),
+        "part_score": float(document["part_score"]),
+        "verdict": document["verdict"],
+        "threshold": {int(k): float(v) for k, v in threshold.items()}
+        if isinstance(threshold, dict)
+        else float(threshold),
+        "times": dict(document["times"]),
+        "model_sha256": str(document["model_sha256"]),
+        "warnings": tuple(map(str, document["warnings"])),
+    }
+
+
+def _shortest(value: float) -> float:
+    """The fewest digits that give the same float32 back, where it is one."""
+    single = np.float32(value)
+    return float(str(single)) if float(single) == value else float(value)
+
+
+def _plain(values: NDArray[np.float32]) -> list[float]:
+    return [float(str(value)) for value in values]
+
+
+def _rows(boxes: NDArray[np.float32]) -> list[list[float]]:
+    return [_plain(row) for row in boxes]

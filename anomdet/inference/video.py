@@ -1,0 +1,194 @@
+"""Frames of video files, and of cameras, which are connected to again when they go away."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from anomdet.errors import Problem
+from anomdet.inference.item import Item, failed_item
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".ts")
+_CAMERA = re.compile(r"camera:(\d{1,3})")
+_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")
+_LONGEST_PAUSE_S = 10.0
+log = logging.getLogger("anomdet")
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is a camera: ``rtsp://...`` and its like, or ``camera:0``, the first of this machine."""
+    return bool(_CAMERA.fullmatch(source)) or "://" in source
+
+
+def open_capture(address: str) -> Any:
+    """OpenCV's capture of a file, an address or a camera of this machine."""
+    import cv2
+
+    camera = _CAMERA.fullmatch(address)
+    return cv2.VideoCapture(int(camera[1])) if camera else cv2.VideoCapture(address, cv2.CAP_FFMPEG)
+
+
+def check_video(path: str, shown: str) -> Problem | None:
+    """Why a video cannot be opened; None if it can."""
+    if is_address(path) and not _CAMERA.fullmatch(path) and urlsplit(path).scheme.lower() not in _SCHEMES:
+        expected = f"an address that begins with camera:0, {', '.join(f'{scheme}://' for scheme in _SCHEMES)}"
+        return Problem("SOURCE", expected, repr(shown))
+    capture = open_capture(path)
+    opened = capture.isOpened()
+    capture.release()
+    if opened:
+        return None
+    what = "a camera that answers" if is_address(path) else "a video that OpenCV can decode"
+    return Problem("SOURCE", what, repr(shown), "check the address and the network" if is_address(path) else "")
+
+
+def video_items(path: str, key: str, every: int, capture_of: Callable[[str], Any] = open_capture) -> Iterator[Item]:
+    """Each ``every``-th frame of a file. One that ends before its header says so ends in a failed item.
+
+    Args:
+        path: the file.
+        key: of the file; the frames' keys lie below it.
+        every: 1 takes all frames.
+        capture_of: opens it.
+    """
+    import cv2
+
+    capture = capture_of(path)
+    stem = os.path.splitext(key)[0]  # noqa: PTH122
+    expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    frame = 0
+    try:
+        while capture.grab():
+            if frame % every == 0:
+                is_whole, pixels = capture.retrieve()
+                time_s = round(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, 6)
+                yield _frame_item(path, stem, frame, time_s, pixels if is_whole else None)
+            frame += 1
+    finally:
+        capture.release()
+    if frame < expected - 1 or not frame:  # containers count one frame too many now and then
+        reason = f"a video that ends after {frame} frames, where its header has {expected}"
+        yield failed_item(path, f"{stem}/frame_{frame:06d}", reason)
+
+
+def _frame_item(name: str, stem: str, frame: int, time_s: float, pixels: Any, warnings: tuple[str, ...] = ()) -> Item:
+    key = f"{stem}/frame_{frame:06d}"
+    if pixels is None:
+        failed = failed_item(name, key, "a frame that cannot be decoded")
+        return Item(name, key, failed.read, frame=frame, time_s=time_s)
+    return Item(name, key, partial(_given, pixels), frame=frame, time_s=time_s, warnings=warnings)
+
+
+def _given(pixels: Any) -> Any:
+    return pixels
+
+
+def without_password(address: str) -> str:
+    """The address without user and password, for results and logs.
+
+    >>> without_password("rtsp://admin:secret@10.0.0.7:554/live")
+    'rtsp://10.0.0.7:554/live'
+    """
+    return re.sub(r"(?<=://)[^/]*@", "", address)
+
+
+class Camera:
+    """The newest frames of a camera. A thread reads all of them, so that none is old when it is judged.
+
+    Args:
+        address: ``rtsp://...`` or ``camera:0``.
+        every: judge each ``every``-th frame at most.
+        capture_of: opens it.
+
+    Attributes:
+        dropped: frames that were read and not judged, since the network was busy; those between two taken ones that
+            ``every`` leaves out are not among them.
+        reconnects: how often it was connected to again.
+        lost_s: for how long there was no connection.
+    """
+
+    def __init__(self, address: str, every: int = 1, capture_of: Callable[[str], Any] = open_capture) -> None:
+        self.address, self.name, self.every = address, without_password(address), every
+        self.dropped, self.reconnects, self.lost_s = 0, 0, 0.0
+        self._capture_of = capture_of
+        self._newest: tuple[int, float, Any] | None = None
+        self._arrived = threading.Condition()
+        self._stop = threading.Event()
+
+    def items(self) -> Iterator[Item]:
+        """Frames for as long as anybody asks."""
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", self.name.split("://")[-1]).strip("._") or "camera"
+        thread = threading.Thread(target=self._read, name="camera", daemon=True)
+        thread.start()
+        reported = 0
+        try:
+            while True:
+                with self._arrived:
+                    while self._newest is None:
+                        assert thread.is_alive(), "the thread that reads the camera died"
+                        self._arrived.wait(0.2)
+                    (frame, time_s, pixels), self._newest = self._newest, None
+                    dropped, reported = self.dropped - reported, self.dropped
+                warnings = (f"{dropped} frames before this one were dropped: judging took too long",) if dropped else ()
+                yield _frame_item(self.name, stem, frame, time_s, pixels, warnings)
+        finally:
+            self._stop.set()
+            thread.join(1.0)
+            log.info(self.summary())
+
+    def summary(self) -> str:
+        """What was dropped and lost."""
+        again = f", connected again {self.reconnects} times, {self.lost_s:.1f} s without a connection"
+        return f"{self.name}: {self.dropped} frames dropped{again if self.reconnects else ''}"
+
+    def _read(self) -> None:
+        frame, start, pause_s = 0, time.monotonic(), 0.5
+        capture = self._capture_of(self.address)
+        while not self._stop.is_set():
+            is_whole, pixels = capture.read()
+            if is_whole:
+                pause_s = 0.5
+                if frame % self.every == 0:
+                    self._put((frame, round(time.monotonic() - start, 3), pixels))
+                frame += 1
+                continue
+            capture.release()
+            lost_at = time.monotonic()
+            log.warning(f"{self.name}: the connection is lost; connecting again")
+            while not self._stop.wait(pause_s):
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                capture = self._capture_of(self.address)
+                if capture.isOpened():
+                    break
+                capture.release()
+            self.reconnects += 1
+            self.lost_s += time.monotonic() - lost_at
+            log.warning(self.summary())
+        capture.release()
+
+    def _put(self, newest: tuple[int, float, Any]) -> None:
+        with self._arrived:
+            self.dropped += self._newest is not None
+            self._newest = newest
+            self._arrived.notify()
+
+
+def camera_items(address: str, every: int) -> Iterator[Item]:
+    """Frames of a camera, as :class:`Camera` gives them."""
+    return Camera(address, every).items()
+
+
+def check_every(every: int, *, has_video: bool) -> Problem | None:
+    """Why ``--every`` does not fit; None if it does."""
+    if every < 1:
+        return Problem("--every", "an integer >= 1", str(every))
+    if every > 1 and not has_video:
+        return Problem("--every", "a video or a camera among the sources", "images only", "leave it out")
+    return None
