@@ -87,17 +87,17 @@ def tell_apart(dataset: Dataset, source: Source, folder_of: Callable[[Picture], 
             source.findings.note("image name that repeats", "its folder put in front", picture.where)
 
 
-def splits_by_folder(dataset: Dataset, source: Source, folder_of: Callable[[Picture], str]) -> None:
+def splits_by_folder(dataset: Dataset, root: Path, folder_of: Callable[[Picture], str]) -> None:
     """Splits from folders that are called train, val and so on, in place, where there are at least two of them.
 
     A folder that an earlier conversion wrote has its splits in lists, and folders of any name.
 
     Args:
         dataset: as read; pictures that have a split stay as they are.
-        source: a folder.
-        folder_of: the folder of a picture's labels or image, relative to the source.
+        root: the folder of the source.
+        folder_of: the folder of a picture's labels or image, relative to the root.
     """
-    if any(picture.split for picture in dataset.pictures) or is_converted(source.path):
+    if any(picture.split for picture in dataset.pictures) or is_converted(root):
         return
     splits = [split_of_folder(folder_of(picture)) for picture in dataset.pictures]
     if len(set(splits) - {""}) > 1:

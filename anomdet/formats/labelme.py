@@ -47,7 +47,7 @@ def read(source: Source) -> Dataset:
         elif content is not None:
             source.findings.problem(file.name, "labelme's object with shapes", Phrase(type(content).__name__))
     take_unused(files, "image without a JSON file", dataset, source)
-    splits_by_folder(dataset, source, lambda picture: picture.where.rpartition("/")[0])
+    splits_by_folder(dataset, source.path, lambda picture: picture.where.rpartition("/")[0])
     tell_apart(dataset, source, lambda picture: picture.where.rpartition("/")[0])
     return dataset
 

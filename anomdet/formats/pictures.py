@@ -9,8 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
+from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture
 from anomdet.images.headers import BadImageError
+
+_OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".pgm", ".ppm", ".pnm", ".dng", ".psd", ".jfif")
 
 
 def is_image(name: str) -> bool:
@@ -70,6 +73,9 @@ def _measure(picture: Picture, path: Path, findings: Findings) -> bool:
             hint = "the boxes were drawn without the EXIF orientation; turn the image upright, then the boxes"
         findings.problem(picture.where, f"the image's size {width} x {height} (width x height)", got, hint)
         return False
+    if header.orientation > 1:
+        fate = "boxes taken as those of the upright image"
+        findings.note("image turned by its EXIF orientation", fate, picture.where)
     picture.width, picture.height = width, height
     return True
 
@@ -108,6 +114,13 @@ def _is_plain(name: str) -> bool:
     return name == name.strip() and is_text(name)
 
 
+def note_other_images(folder: Path, findings: Findings) -> None:
+    """Note the image files below a folder that are of no kind that is read."""
+    for file in list_files(folder):
+        if file.suffix in _OTHER_SUFFIXES:
+            findings.note(f"image of a kind that is not read ({file.suffix})", "left out", file.name)
+
+
 def is_text(text: str) -> bool:
     """Whether a text can stand on a line of a file in UTF-8."""
     if text.isprintable():
@@ -142,6 +155,9 @@ def place_images(dataset: Dataset, folder: Path) -> tuple[int, int]:
         try:
             os.link(os.path.realpath(picture.path), target)
             num_linked += 1
+        except FileExistsError:
+            expected = "image names that differ in more than letter case or Unicode form on this disk"
+            raise UserError(Problem("--out", expected, f"{picture.file_name} twice", "rename one")) from None
         except OSError:  # another disk, or one without links
             shutil.copy2(picture.path, target)
             num_copied += 1

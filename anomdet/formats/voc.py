@@ -52,7 +52,7 @@ def read(source: Source) -> Dataset:
                 dataset.pictures.append(_picture(root, file.stem, file.name, files, source.findings))
     _take_unused(files, dataset, source)
     _read_splits(dataset, source)
-    splits_by_folder(dataset, source, lambda picture: picture.where.rpartition("/")[0])
+    splits_by_folder(dataset, source.path, lambda picture: picture.where.rpartition("/")[0])
     tell_apart(dataset, source, lambda picture: _inner(picture.where.rpartition("/")[0]))
     return dataset
 
