@@ -195,7 +195,8 @@ def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
         findings.problem(where, "a readable mask of 8 or 16 bit", Phrase("something else"))
         return None
     if mask.ndim == 2:
-        return mask
+        grey: NDArray = mask
+        return grey
     opaque = is_opaque(mask, where, findings) if mask.shape[2] == 4 else None
     if opaque is not None:
         mask = np.where(opaque[..., None], mask[..., :3], 0)
@@ -209,7 +210,8 @@ def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
             where, "a mask whose shape is in its grey values", Phrase("one that is black where opaque"), hint
         )
         return None
-    return mask[..., 0]
+    first: NDArray = mask[..., 0]
+    return first
 
 
 def _components(pixels: NDArray, label: int | str, where: str, picture: Picture, findings: Findings) -> None:

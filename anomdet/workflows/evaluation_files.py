@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
+from anomdet.errors import Problem, UserError
 from anomdet.layout import REPORT, RESULT_FILES
+
+
+def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
+    """An evaluation with the intervals that the settings ask for, and with where its numbers come from."""
+    from anomdet.evaluation.intervals import intervals
+
+    facts: dict[str, Any] = {"about": about}
+    if options.resamples:
+        facts["intervals"] = intervals(measured, num_resamples=options.resamples, confidence=options.confidence)
+    return measured.with_metrics(**facts)
 
 
 def write_all(
     measured: Any, folder: Path, options: Any, read_picture: Callable[[str], Any] | None, say: Callable[[str], None]
 ) -> list[Path]:
-    """Add the intervals, then write every file of an evaluation; what was there is moved aside.
+    """Write every file of an evaluation; what was there is moved aside.
 
     Args:
         measured: an ``anomdet.evaluation.summary.Measured``.
@@ -25,14 +36,9 @@ def write_all(
         The files.
     """
     from anomdet.evaluation.files import write_measured, write_results
-    from anomdet.evaluation.intervals import intervals
     from anomdet.outputs import move_aside
 
     names = [*RESULT_FILES, *([REPORT] if options.report else [])]
-    if options.resamples:
-        measured.metrics["intervals"] = intervals(
-            measured, num_resamples=options.resamples, confidence=options.confidence
-        )
     moved = move_aside(folder, [*RESULT_FILES, REPORT])
     if moved:
         say(f"results of an earlier evaluation were moved to {moved}")
@@ -51,7 +57,13 @@ def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] 
 
 
 def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[str], Any]:
-    """File name below a folder to RGB pixels ``(H, W, 3)``."""
+    """File name below a folder to RGB pixels ``(H, W, 3)``; a name that leads out of the folder is refused."""
     from anomdet.images.decode import read_image
 
-    return lambda file_name: read_image(images_dir / file_name, max_megapixels=max_megapixels)[..., ::-1]
+    def read(file_name: str) -> Any:
+        path = PurePath(file_name)
+        if path.is_absolute() or path.drive or ".." in path.parts:
+            raise UserError(Problem(file_name, f"the name of an image below {images_dir}", "one that leads out of it"))
+        return read_image(images_dir / path, max_megapixels=max_megapixels)[..., ::-1]
+
+    return read

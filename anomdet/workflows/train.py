@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from anomdet.config.load import SettingsSource
 from anomdet.engine.resume import agree_on_resume, must_exist
 from anomdet.errors import interruption
 from anomdet.layout import BEST, CHECKPOINTS, CONFIG, LAST, RUN_FILES, SETTINGS, TRAINING_LOG
 from anomdet.outputs import make_folder, move_aside, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
-from anomdet.workflows.run_config import Run, SettingsSource, load_run
+from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.training_log import hook_with, log_best, log_data
 

@@ -106,7 +106,8 @@ class _WeightedSampler(_EpochSampler):
 
     def expected_draws(self) -> NDArray[np.float64]:
         """Of the plan; the draws of one epoch differ from it by less than one for each image."""
-        return self.expected * (self.num_draws / self.expected.sum())
+        result: NDArray[np.float64] = self.expected * (self.num_draws / self.expected.sum())
+        return result
 
     def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
         """Systematic sampling over a random order of the normal images and, behind them, of the others."""
@@ -123,7 +124,8 @@ class _WeightedSampler(_EpochSampler):
         order = images[np.minimum(at, len(images) - 1, out=at)]
         del at
         generator.shuffle(order)
-        return order
+        result: NDArray[np.integer] = order
+        return result
 
 
 @DATA_SAMPLERS.register_module()
@@ -202,7 +204,8 @@ def _class_counts(dataset: Any, sampler: str) -> NDArray[np.integer]:
         got = type(dataset).__name__
         raise UserError(Problem(sampler, "a data set with image_class_counts", got, "use DrawSampler"))
     assert len(counts) == len(dataset)
-    return counts
+    result: NDArray[np.integer] = counts
+    return result
 
 
 def repeat_factors(counts: NDArray[np.integer], threshold: float) -> NDArray[np.float64]:
