@@ -90,13 +90,16 @@ class Findings:
     Args:
         problems: what must be mended first.
         notes: (what, fate) to the files it was found in, with the count in each.
+        renamed: the beginning of paths that means nothing to the user (of an unpacked archive), and what to show.
     """
 
     problems: list[Problem] = field(default_factory=list)
     notes: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    renamed: tuple[str, str] = ("", "")
 
     def problem(self, where: str, expected: str, got: Any, hint: str = "") -> None:
         """Something that is wrong; ``got`` is shown shortened, a text as it is written."""
+        where = where.replace(*self.renamed) if self.renamed[0] else where
         self.problems.append(Problem(where, expected, shown(got), hint))
 
     def note(self, what: str, fate: str, where: str, count: int = 1) -> None:
@@ -128,7 +131,8 @@ class Findings:
         if more > 0:
             shown_problems.append(f"... and {more} more")
         count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
-        raise UserError(shown_problems, title=f"Nothing was written; the source has {count}:")
+        source = f"{self.renamed[1]} (unpacked)" if self.renamed[1] else "the source"
+        raise UserError(shown_problems, title=f"Nothing was written; {source} has {count}:")
 
 
 def shown(value: Any, limit: int = 60) -> str:

@@ -27,9 +27,10 @@ def two_levels(mask: NDArray, where: str, findings: Findings) -> NDArray[np.bool
     """
     values = np.unique(mask)
     if len(values) <= 2 or values[-1] <= _MAX_NUMBER:
-        return mask != 0
+        everything: NDArray[np.bool_] = mask != 0
+        return everything
     low, high = int(values[0]), int(values[-1])
-    marked = mask >= (low + high) / 2
+    marked: NDArray[np.bool_] = mask >= (low + high) / 2
     num, areas = cv2.connectedComponents((mask > low + _NOISE * (high - low)).astype(np.uint8), connectivity=8)
     shades = set(range(1, num)) - set(np.unique(areas[marked]).tolist())
     if shades:

@@ -34,7 +34,7 @@ def read(source: Source) -> Dataset:
     """A data.yaml or obj.data, its folder, or a folder of images and labels with classes.txt or obj.names."""
     dataset = Dataset()
     layout = read_layout(source)
-    if source.findings.problems:
+    if layout is None:
         return dataset
     _set_names(layout.names, dataset)
     unlisted = _unlisted(layout)
@@ -46,7 +46,7 @@ def read(source: Source) -> Dataset:
             source.findings.note("image in several splits", "put in none", picture.where)
         if path in pairs:
             _read_labels(picture, pairs[path], dataset, layout.keypoints, source)
-        else:
+        elif measure(picture, source.findings):
             take_unlabelled(picture, "image without a label file", dataset, source, default="normal")
     normal = [picture.where for picture in dataset.pictures if picture.path not in pairs]
     for path in unlisted:

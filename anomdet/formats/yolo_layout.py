@@ -39,12 +39,12 @@ class Layout:
     texts: set[Path] = field(default_factory=set)
 
 
-def read_layout(source: Source) -> Layout:
-    """The layout of a data.yaml, an obj.data or a folder."""
+def read_layout(source: Source) -> Layout | None:
+    """The layout of a data.yaml, an obj.data or a folder; None if its settings cannot be read, which is reported."""
     path, content = _settings(source)
     layout = Layout(source.path if source.path.is_dir() else source.path.parent)
     if source.findings.problems:
-        return layout
+        return None
     if path is not None and path.suffix != ".data":
         layout.root = _root(content, path)
         layout.names = _names(content, source.name(path), source.findings)
