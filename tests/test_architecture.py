@@ -45,8 +45,8 @@ FORBIDDEN_NAMES = {"utils", "misc", "common", "helpers", "util", "helper"}
 
 def place(path: Path) -> str:
     """The leaf, room or cli that a file of the package belongs to; the package's own ``__init__`` is ``""``."""
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py").replace("__init__", "")
+    first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return {"__init__": "", "__main__": "cli"}.get(first, first)
 
 
 @cache

@@ -229,7 +229,7 @@ class Artifact:
 
 
 def _three_or_none(value: Any) -> tuple[float, ...]:
-    numbers = several(number, most=3)(value)
+    numbers: tuple[float, ...] = several(number, most=3)(value)
     if len(numbers) not in (0, 3):
         raise ValueError(value)
     return numbers
