@@ -99,7 +99,8 @@ def _image_path(data: Any) -> str:
         path = unquote(parts.path)
         if not is_image(path) and "fileuri" in query:  # Label Studio's own address of a file in a bucket
             path = unquote(_split_address(_decoded(query["fileuri"][0])).path)
-        path = path if parts.scheme or value.startswith("/data/") else value
+        elif not parts.scheme and not value.startswith("/data/"):
+            path = value
         if is_image(path):
             return path.replace("\\", "/").strip("/")
     return ""

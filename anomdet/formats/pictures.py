@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture
 from anomdet.images.headers import BadImageError
 
+_DRIVE = re.compile(r"[A-Za-z]:")
 _OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".pgm", ".ppm", ".pnm", ".dng", ".psd", ".jfif")
 
 
@@ -109,7 +111,7 @@ def check_pictures(dataset: Dataset, findings: Findings, *, with_images: bool, i
 
 def _is_plain(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or _DRIVE.match(name):
         return False
     return name == name.strip() and is_text(name)
 

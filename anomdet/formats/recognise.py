@@ -10,6 +10,7 @@ from pathlib import Path
 
 from anomdet.data.index.files import list_files
 from anomdet.errors import Problem, UserError
+from anomdet.formats.accounting import is_converted
 from anomdet.formats.dataset import to_number
 from anomdet.formats.pictures import child_of
 from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR
@@ -81,10 +82,12 @@ def _of_texts(source: Path, names: list[str]) -> dict[str, str]:
             is_yolo = max(abs(value) for row in numbers for value in row[1:5]) <= _FRACTION
             fractions, pixels = (name, pixels) if is_yolo else (fractions, name)
     is_own = (source / IMAGES_DIR).is_dir() and (source / LABELS_DIR).is_dir()
+    if is_own and not yolo and is_converted(source):
+        return {"anomdet": f"{IMAGES_DIR}/, {LABELS_DIR}/"}
     if yolo or (fractions and not pixels):
         return {"yolo": yolo or fractions}
-    if is_own and (pixels or (empty and (source / CLASSES_FILE).is_file())):
-        return {"anomdet": pixels or empty}
+    if is_own and pixels:
+        return {"anomdet": pixels}
     return {"anomdet": empty, "yolo": empty} if is_own and empty else {}
 
 

@@ -151,11 +151,14 @@ def _is_list(path: Path) -> bool:
 
 
 def name_below(path: Path, root: Path) -> str:
-    """The name of an image below the root, without the last folder called ``images``."""
+    """The name of an image below the root, without a folder called ``images``: the first part, else the last."""
     path, root = (Path(os.path.abspath(part)) for part in (path, root))  # noqa: PTH100 (links stay)
     if not path.is_relative_to(root):
         return path.name
-    return without_folder(path.relative_to(root).as_posix(), "images", any_case=False)
+    name = path.relative_to(root).as_posix()
+    return (
+        name.removeprefix("images/") if name.startswith("images/") else without_folder(name, "images", any_case=False)
+    )
 
 
 def without_folder(name: str, folder: str, *, any_case: bool = True) -> str:
