@@ -47,3 +47,6 @@ CROPS_DIR, PICTURES_DIR = "crops", "pictures"
 
 # Results of an earlier run are moved to here, below their folder.
 PREVIOUS = "previous"
+
+# An exported detector.
+MANIFEST, EXPORT_REPORT = "manifest.json", "export.html"

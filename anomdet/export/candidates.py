@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from anomdet.errors import Problem, UserError
 from anomdet.export import decoding
 
+_ALL = 2**31 - 1
 _FEW = 5_000  # a head that keeps more candidates of a level keeps all that matter
 
 
@@ -55,9 +56,9 @@ class OneStage(nn.Module):
         cfg = self.head.test_cfg
         self.iou_threshold: float | None = float(cfg.nms["iou_threshold"])
         self.floor = float(cfg.get("score_thr", 0.0))
-        self.max_kept = int(cfg.get("max_per_img", 0)) or 2**31 - 1
         self._best = int(cfg.get("nms_pre", -1))
         self._is_yolox = hasattr(self.head, "multi_level_conv_obj")
+        self.max_kept = _ALL if self._is_yolox else int(cfg.get("max_per_img", 0)) or _ALL  # YOLOX keeps all
         self._by_distance = hasattr(self.head.prior_generator, "offset")
 
     def forward(self, inputs: Tensor, sizes_hw: Tensor) -> Candidates:
@@ -71,7 +72,9 @@ class OneStage(nn.Module):
         scores = scores * decoding.has_size(boxes)[..., None].to(scores.dtype)
         return Candidates(boxes, scores.transpose(1, 2))
 
-    def _level(self, at: int, logits: Tensor, regression: Tensor, factor: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _level(
+        self, at: int, logits: Tensor, regression: Tensor, factor: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         scores = decoding.flat(logits, self.head.cls_out_channels).sigmoid()
         values = decoding.flat(regression, 4)
         if self._is_yolox:
@@ -89,7 +92,9 @@ class OneStage(nn.Module):
     def _boxes(self, at: int, logits: Tensor, values: Tensor) -> Tensor:
         generator = self.head.prior_generator
         if not self._by_distance:
-            return decoding.from_deltas(decoding.anchors_xyxy(logits, generator, at)[None], values, self.head.bbox_coder)
+            return decoding.from_deltas(
+                decoding.anchors_xyxy(logits, generator, at)[None], values, self.head.bbox_coder
+            )
         points = decoding.grid_xy(logits, generator.strides[at], generator.offset)
         return decoding.from_distances(points, values)
 

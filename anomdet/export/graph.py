@@ -43,11 +43,17 @@ class Graph(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
 
-    def forward(self, images: Tensor, sizes: Tensor, threshold: Tensor) -> tuple[Tensor, ...]:
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is right at the traced size only."""
+        return self.finder.iou_threshold is None
+
+    def forward(self, images: Tensor, sizes: Tensor, threshold: Tensor | None = None) -> tuple[Tensor, ...]:
         """The rows of all images."""
-        boxes, scores = self.finder(self._normalised(images, sizes), sizes)
+        boxes, scores = self.finder(self.normalised(images, sizes), sizes)
         if not self.with_nms:
-            return self._as_one_set(boxes, scores)
+            return self.as_one_set(boxes, scores)
+        assert threshold is not None
         if self.finder.iou_threshold is None:
             return self._best_rows(Candidates(boxes, scores), threshold)
         found = suppress(boxes, scores, threshold, self.finder.iou_threshold, self.finder.max_kept)
@@ -59,7 +65,7 @@ class Graph(nn.Module):
             return boxes[image, row], values, label, image_of
         return boxes[image, row], values, label, image
 
-    def _normalised(self, images: Tensor, sizes: Tensor) -> Tensor:
+    def normalised(self, images: Tensor, sizes: Tensor) -> Tensor:
         """``(N, 3, H, W)`` float32; the padding is set after the normalisation, as in training."""
         inputs = images.permute(0, 3, 1, 2).to(torch.float32)
         if self.flip:
@@ -70,7 +76,7 @@ class Graph(nn.Module):
         inside = rows[:, None, :, None] & columns[:, None, None, :]
         return torch.where(inside, inputs, torch.full_like(inputs, self.pad_value))
 
-    def _as_one_set(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    def as_one_set(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Where each class has its own box, one row for each: a class scores only on its own rows."""
         classes = self.finder.per_class_boxes
         if classes == 1:

@@ -24,7 +24,9 @@ def is_two_stage(model: Any) -> bool:
     head = getattr(model, "roi_head", None)
     if type(head) not in (StandardRoIHead, CascadeRoIHead) or type(model.rpn_head) is not RPNHead:
         return False
-    extractors = head.bbox_roi_extractor if isinstance(head.bbox_roi_extractor, nn.ModuleList) else [head.bbox_roi_extractor]
+    extractors = (
+        head.bbox_roi_extractor if isinstance(head.bbox_roi_extractor, nn.ModuleList) else [head.bbox_roi_extractor]
+    )
     return all(type(one) is SingleRoIExtractor for one in extractors) and not head.with_mask
 
 
@@ -138,6 +140,10 @@ def _as_candidates(boxes: Tensor, scores: Tensor) -> Candidates:
         return Candidates(boxes, scores.transpose(1, 2))
     scores = scores * decoding.has_size(boxes).to(scores.dtype)
     classes = boxes.shape[2]
-    return Candidates(
-        boxes.transpose(1, 2).reshape(-1, boxes.shape[1], 4), scores.transpose(1, 2).reshape(-1, 1, scores.shape[1])
-    ) if classes > 1 else Candidates(boxes[:, :, 0], scores.transpose(1, 2))
+    return (
+        Candidates(
+            boxes.transpose(1, 2).reshape(-1, boxes.shape[1], 4), scores.transpose(1, 2).reshape(-1, 1, scores.shape[1])
+        )
+        if classes > 1
+        else Candidates(boxes[:, :, 0], scores.transpose(1, 2))
+    )
