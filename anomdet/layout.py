@@ -49,4 +49,4 @@ CROPS_DIR, PICTURES_DIR = "crops", "pictures"
 PREVIOUS = "previous"
 
 # An exported detector.
-MANIFEST, EXPORT_REPORT = "manifest.json", "export.html"
+MANIFEST, PARITY = "manifest.json", "parity.json"

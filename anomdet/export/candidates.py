@@ -123,7 +123,7 @@ def finder_of(model: Any, where: str) -> Finder:
         return TwoStage(model)
     if is_query_based(model):
         return Queries(model)
-    head = getattr(model, "bbox_head", None)
+    head: Any = getattr(model, "bbox_head", None)
     coder = getattr(head, "bbox_coder", None)
     plain = not getattr(getattr(head, "loss_cls", None), "custom_cls_channels", False)
     known = isinstance(head, YOLOXHead) or (

@@ -1,4 +1,4 @@
-"""The first stage at which an exported network and its checkpoint part: prepare, normalise, network, decode, suppress."""
+"""The first stage at which an exported network and its checkpoint part: prepare, network, decode or suppression."""
 
 from __future__ import annotations
 
@@ -41,12 +41,10 @@ def first_difference(reference: Detector, exported: Detector, graph: Graph, imag
     if reference.thresholds != exported.thresholds:
         return f"thresholds: {exported.thresholds}, of the checkpoint {reference.thresholds}"
     batch = stack([image], reference.artifact.preprocessing.pad_multiple)
-    if found := _normalisation(reference, graph, batch):
-        return found
-    return _rows(reference, exported, graph, batch)
+    with torch.no_grad():
+        return _normalisation(reference, graph, batch) or _rows(reference, exported, graph, batch)
 
 
-@torch.no_grad()
 def _normalisation(reference: Detector, graph: Graph, batch: Batch) -> str:
     backend: Any = reference.backend
     expected = backend.inputs(batch)
@@ -63,7 +61,6 @@ def _normalisation(reference: Detector, graph: Graph, batch: Batch) -> str:
     return "prepare: the normalisation (mean, std) is another than the checkpoint's"
 
 
-@torch.no_grad()
 def _rows(reference: Detector, exported: Detector, graph: Graph, batch: Batch) -> str:
     """After the same inputs: do the scores differ, the boxes, or only which rows are kept?"""
     images, sizes = torch.from_numpy(batch.images), torch.from_numpy(batch.sizes_hw)

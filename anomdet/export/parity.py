@@ -86,9 +86,7 @@ def compare(
     )
 
 
-def _reasons(
-    rows: int, unmatched: int, verdicts: Sequence[str], mean_ap: tuple[float, float] | None
-) -> list[str]:
+def _reasons(rows: int, unmatched: int, verdicts: Sequence[str], mean_ap: tuple[float, float] | None) -> list[str]:
     reasons = []
     if verdicts:
         reasons.append(f"the verdict differs on {len(verdicts)} images: {', '.join(verdicts[:5])}")

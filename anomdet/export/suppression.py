@@ -60,7 +60,9 @@ def register_symbolic() -> None:
 
 def translation_table() -> dict[Any, Any]:
     """For the dynamo exporter."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    op: Any = opset18
 
     def translate(boxes: Any, scores: Any, threshold: Any, iou_threshold: float, max_kept: int) -> Any:
         most = op.Constant(value_ints=[max_kept])

@@ -21,7 +21,7 @@ def is_two_stage(model: Any) -> bool:
     from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
-    head = getattr(model, "roi_head", None)
+    head: Any = getattr(model, "roi_head", None)
     if type(head) not in (StandardRoIHead, CascadeRoIHead) or type(model.rpn_head) is not RPNHead:
         return False
     extractors = (

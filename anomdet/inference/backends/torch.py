@@ -137,10 +137,14 @@ class TorchBackend:
             if self._postprocessing is not None:
                 self._postprocessing.set_floor(min_score)
             samples = _samples(batch)
-            inputs = self._inputs(batch, samples)
+            inputs = self._network_inputs(batch, samples)
             return [_detections(sample.pred_instances) for sample in self._model(inputs, samples, mode="predict")]
 
-    def _inputs(self, batch: Batch, samples: list[Any]) -> torch.Tensor:
+    def inputs(self, batch: Batch) -> torch.Tensor:
+        """What the network itself takes of a batch; for the comparison with an exported one."""
+        return self._network_inputs(batch, _samples(batch))
+
+    def _network_inputs(self, batch: Batch, samples: list[Any]) -> torch.Tensor:
         """``(N, 3, H, W)`` float32, normalised, by the model's own preprocessor."""
         planes = torch.from_numpy(batch.images).permute(0, 3, 1, 2)
         sizes = batch.sizes_hw.tolist()
