@@ -1,8 +1,8 @@
 """RTMDet with a quick start: a head whose first boxes have a size, and enough positives from the first step on.
 
-RTMDet predicts the distances from a cell to the sides of its box; they begin near zero. Its soft labels are the overlaps
-of these boxes with the objects, and the number of positive cells follows them: at first every object has one, with a
-label and a weight of its box loss near zero. That costs the first hundreds of steps; a run of minutes has few more.
+RTMDet predicts the distances from a cell to the sides of its box; they begin near zero. Its soft labels are the
+overlaps of these boxes with the objects, and the number of positive cells follows them: at first every object has one,
+with a label and a weight of its box loss near zero. That costs the first hundreds of steps; a short run has few more.
 """
 
 from __future__ import annotations
