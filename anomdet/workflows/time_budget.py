@@ -54,7 +54,7 @@ class Plan:
     def __str__(self) -> str:
         costs = self.costs
         return (
-            f"plan: {self.minutes:.1f} minutes: {self.epochs} epochs of {self.epoch_images:,} images, "
+            f"{self.minutes:.1f} minutes: {self.epochs} epochs of {self.epoch_images:,} images, "
             f"{self.num_steps:,} steps of {costs.step_s:.3f} s (mean of {costs.num_steps}), {self.num_validations} "
             f"validations, {costs.val_image_s * 1e3:.0f} ms an image"
         )
@@ -213,7 +213,7 @@ def timing_seconds(minutes: float) -> float:
 
 def notes_of(before: Settings, plan: Plan) -> list[str]:
     """What the log says about a plan."""
-    notes = [str(plan)]
+    notes = [f"plan: {plan}"]
     if before.training.scheduler.name == "cosine_annealing_warm_restarts":
         notes.append("plan: scheduler cosine_annealing in place of warm restarts: one fall that ends with the run")
     if before.training.early_stopping.enabled:
