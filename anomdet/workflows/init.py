@@ -96,7 +96,7 @@ def _with_minutes(found: Proposal, minutes: float) -> Proposal:
         found,
         settings=settings,
         reasons={**found.reasons, "training.minutes": reason, "training.epochs": "set by the plan of training.minutes"},
-        notes=[*notes, f"  minutes       {preview}"],
+        notes=[*notes, f"  plan          {preview}"],
     )
 
 

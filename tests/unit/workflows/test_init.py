@@ -206,3 +206,27 @@ def test_nvidia_smi_is_read(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     tool.write_text("#!/bin/sh\necho 'No devices were found'\nexit 6\n")
     assert machine._gpu()[1] is None
+
+
+def test_minutes_are_timed_here_and_written_with_their_plan(data_dir, tmp_path):
+    out = tmp_path / "run.yaml"
+    done = init(data_dir, ["data.num_workers=0", "data.image_size=64"], out=out, device="cpu", minutes=600)
+    training = load_settings(out).training
+    assert training.minutes == 600
+    (planned,) = re.findall(r"plan +([\d.]+) minutes: \d+ epochs of [\d,]+ images", done.text)
+    assert 570 < float(planned) <= 600
+    assert "epochs  " not in done.text, "the preset's epochs do not hold"
+    assert "Chosen: given by --minutes; timed here" in out.read_text()
+
+
+@pytest.mark.parametrize("key", ["training.minutes=3", "training.epochs=3", "training.val_interval=1"])
+def test_minutes_and_what_they_plan_are_not_given_both(data_dir, tmp_path, key):
+    with pytest.raises(UserError, match=f"{key.split('=')[0]}: expected no value beside --minutes"):
+        init(data_dir, [key], out=tmp_path / "run.yaml", minutes=5)
+    assert not (tmp_path / "run.yaml").exists()
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
+def test_minutes_are_a_number_above_zero(data_dir, tmp_path, minutes):
+    with pytest.raises(UserError, match="--minutes: expected a number above 0"):
+        init(data_dir, out=tmp_path / "run.yaml", minutes=minutes)
