@@ -82,21 +82,22 @@ def test_what_the_user_says_is_not_chosen_again(data_dir, tmp_path):
 
 
 def test_the_rest_is_chosen_around_what_the_user_says(data_dir, tmp_path):
-    """40 images, 24 of them to train by the rule; a step of 1, as there are so few."""
+    """40 images, 24 of them to train by the rule; a step of 8, as there are so few."""
 
     def chosen(name, *given):
         init(data_dir, given, out=tmp_path / f"{name}.yaml", device="cpu")
         return load_settings(tmp_path / f"{name}.yaml").training, (tmp_path / f"{name}.yaml").read_text()
 
     training, text = chosen("epochs", "training.epochs=30")
-    assert training.val_interval == 2 and training.early_stopping.patience == 5
-    assert "15 validations in all" in text and "of 15 validations" in text
+    assert training.val_interval == 3 and training.early_stopping.patience == 5
+    assert "10 validations in all" in text and "of 10 validations" in text
     training, text = chosen("short", "training.epochs=3")
     assert training.early_stopping.patience == 3
     training, text = chosen("batch", "training.batch_size=16")
-    assert training.accumulation_steps == 1 and "2 steps each, 200 in all" in text
+    assert training.accumulation_steps == 1 and training.epoch_images == 25 * 16
+    assert "25 steps each, 800 in all" in text
     training, text = chosen("share", *(f"data.{key}_split={share}" for key, share in SHARES.items()))
-    assert "8 steps each, 800 in all" in text  # of one image each
+    assert training.epoch_images == 25 * 4  # of 8 images
     training, text = chosen("method", "training.class_imbalance_handling.method=repeat_factor")
     assert training.class_imbalance_handling.normal_ratio is None and "not used by repeat_factor" in text
 
