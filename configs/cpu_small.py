@@ -116,7 +116,7 @@ optim_wrapper = dict(
     accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
-    optimizer=dict(lr=0.003, type='AdamW', weight_decay=0.05),
+    optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
@@ -138,7 +138,7 @@ runner_type = 'anomdet.InspectionRunner'
 scale_lr = None
 test_cfg = dict(type='TestLoop')
 test_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     dataset=dict(
         classes=None,
         data_root='data/',
@@ -210,7 +210,7 @@ test_evaluator = dict(
 train_cfg = dict(
     max_epochs=20, type='anomdet.InspectionTrainLoop', val_interval=1)
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     dataset=dict(
         classes=None,
         data_root='data/',
@@ -286,7 +286,7 @@ train_dataloader = dict(
         type='anomdet.BalancedSampler'))
 val_cfg = dict(type='anomdet.InspectionValLoop', with_loss=True)
 val_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     dataset=dict(
         classes=None,
         data_root='data/',

@@ -111,7 +111,7 @@ optim_wrapper = dict(
     accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
-    optimizer=dict(lr=0.003, type='AdamW', weight_decay=0.05),
+    optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
@@ -133,7 +133,7 @@ runner_type = 'anomdet.InspectionRunner'
 scale_lr = None
 test_cfg = dict(type='TestLoop')
 test_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     dataset=dict(
         classes=[
             [
@@ -222,7 +222,7 @@ test_evaluator = dict(
 train_cfg = dict(
     max_epochs=10, type='anomdet.InspectionTrainLoop', val_interval=2)
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     dataset=dict(
         classes=[
             [
@@ -293,7 +293,7 @@ train_dataloader = dict(
         type='anomdet.BalancedSampler'))
 val_cfg = dict(type='anomdet.InspectionValLoop', with_loss=True)
 val_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     dataset=dict(
         classes=[
             [
