@@ -126,7 +126,7 @@ randomness = dict(deterministic=False, seed=42)
 resume = False
 runner_type = 'anomdet.InspectionRunner'
 scale_lr = None
-test_cfg = dict(type='TestLoop')
+test_cfg = dict(type='anomdet.InspectionTestLoop')
 test_dataloader = dict(
     batch_size=4,
     dataset=dict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,9 +12,10 @@ import torch
 import torch.distributed as dist
 from mmengine.dist import all_gather_object
 from mmengine.model import is_model_wrapper
-from mmengine.runner import EpochBasedTrainLoop, ValLoop
+from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop, autocast
 from torch import nn
 
+from anomdet.engine.same_size import in_order, padding_multiple, parts_of_one_size
 from anomdet.registry import LOOPS
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
@@ -96,18 +97,50 @@ class InspectionValLoop(ValLoop):
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         """Predict one batch and compute its loss."""
         if not self.with_loss:
-            super().run_iter(idx, data_batch)
+            self._predict(idx, data_batch)
             return
         self.runner.call_hook("before_val_iter", batch_idx=idx, data_batch=data_batch)
         model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
-        data = model.data_preprocessor(data_batch, False)
-        samples = data["data_samples"]
-        outputs, losses = predict_with_loss(model, data["inputs"], samples)
-        for name, value in losses.items():
-            if "loss" in name:
-                self.totals.setdefault(name, []).append((_number(value) * len(samples), len(samples)))
+        parts = []
+        for positions, part in parts_of_one_size(data_batch, padding_multiple(model)):
+            data = model.data_preprocessor(part, False)
+            samples = data["data_samples"]
+            found, losses = predict_with_loss(model, data["inputs"], samples)
+            parts.append((positions, found))
+            for name, value in losses.items():
+                if "loss" in name:
+                    self.totals.setdefault(name, []).append((_number(value) * len(samples), len(samples)))
+        outputs = in_order(parts)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+
+    def _predict(self, idx: int, data_batch: Sequence[dict]) -> None:
+        """As :class:`InspectionTestLoop`, without a loss."""
+        self.runner.call_hook("before_val_iter", batch_idx=idx, data_batch=data_batch)
+        with autocast(enabled=self.fp16):
+            outputs = predict(self.runner.model.val_step, self.runner.model, data_batch)
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+
+
+@LOOPS.register_module()
+class InspectionTestLoop(TestLoop):
+    """MMEngine's loop; what is found on an image does not depend on the images of its batch."""
+
+    @torch.no_grad()
+    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
+        """Predict one batch, the images of each padded size together."""
+        self.runner.call_hook("before_test_iter", batch_idx=idx, data_batch=data_batch)
+        with autocast(enabled=self.fp16):
+            outputs = predict(self.runner.model.test_step, self.runner.model, data_batch)
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        self.runner.call_hook("after_test_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+
+
+def predict(step: Callable[[Any], list[Any]], model: Any, data_batch: Any) -> list[Any]:
+    """What ``step`` returns for a batch, one data sample for each image, in their order."""
+    parts = parts_of_one_size(data_batch, padding_multiple(model))
+    return in_order([(positions, step(part)) for positions, part in parts])
 
 
 def predict_with_loss(model: Any, inputs: Any, samples: Sequence[Any]) -> tuple[Any, dict[str, Any]]:

@@ -25,7 +25,7 @@ def make_model(preset, tmp_path):
     path = tmp_path / "run.yaml"
     backbone = "" if preset.startswith(("rtmdet", "yolox", "dino")) else ", backbone: resnet18"
     path.write_text(
-        f"model: {{name: {preset}, pretrained: false{backbone}}}\ndata: {{classes: {{1: a, 2: b, 5: c}}}}\n"
+        f"model: {{name: {preset}, pretrained: false{backbone}}}\ndata: {{image_size: [96, 128], classes: {{1: a, 2: b, 5: c}}}}\n"
     )
     config, _ = model_config(load_settings(path))
     torch.manual_seed(0)
