@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.workflows.provenance import sha256
+from anomdet.file_hash import sha256
 
 if TYPE_CHECKING:
     from anomdet.inference.artifact import Artifact
