@@ -29,6 +29,7 @@ from anomdet.formats.side_files import (
 
 NOTES_FILE = "conversion.csv"
 _MAX_REASONS = 5
+_MAX_NOTES = 20  # shown; all stand in the file
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,29 @@ class Converted:
     num_copied: int
     written: list[Path] = field(default_factory=list)
     recognised: str = ""
+
+    @property
+    def text(self) -> str:
+        """What was converted, what did not go along, and the settings that fit the output."""
+        names = {
+            number: f"{number}" if name == str(number) else f"{number} ({name})" for number, name in self.names.items()
+        }
+        objects = ", ".join(f"{names[number]}: {count}" for number, count in self.objects.items())
+        lines = [f"recognised as {self.recognised}"] if self.recognised else []
+        lines += [
+            f"{self.num_images} images, {self.num_normal} of them normal; {sum(self.objects.values())} objects"
+            + (f" by class: {objects}" if objects else "")
+        ]
+        if self.num_linked or self.num_copied:
+            lines.append(f"image files: {self.num_linked} hard-linked, {self.num_copied} copied")
+        if self.notes:
+            lines.append("not carried over as it was:")
+            lines += [f"  {note}" for note in self.notes[:_MAX_NOTES]]
+        if len(self.notes) > _MAX_NOTES:
+            lines.append(f"  and {len(self.notes) - _MAX_NOTES} more in {NOTES_FILE}")
+        if self.settings:
+            lines += ["for the settings:", *(f"  {line}" for line in self.settings.splitlines())]
+        return "\n".join(lines)
 
 
 def convert(job: Job) -> Converted:
