@@ -37,6 +37,7 @@ evaluation = dict(
     batch_size=None, confidence=0.95, report=True, resamples=1000)
 load_from = 'https://download.openmmlab.com/mmdetection/v2.0/faster_rcnn/faster_rcnn_r50_fpn_1x_coco/faster_rcnn_r50_fpn_1x_coco_20200130-047c8118.pth'
 log_level = 'INFO'
+minutes = None
 model = dict(
     backbone=dict(
         depth=50,
