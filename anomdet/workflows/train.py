@@ -70,8 +70,7 @@ def train(
     >>> anomdet.train("configs/default.yaml", overrides=["training.epochs=3"])  # doctest: +SKIP
     """
     started = time.monotonic()
-    run = load_run(settings, overrides)
-    _look_beside_data(run)
+    run = _looked_beside(load_run(settings, overrides))
     from anomdet.workflows.build import build_runner, complete
     from anomdet.workflows.fit_machine import for_machine
     from anomdet.workflows.libraries import load_libraries
@@ -109,14 +108,13 @@ def train(
     return _with_best(result, runner)
 
 
-def _look_beside_data(run: Run) -> None:
+def _looked_beside(run: Run) -> Run:
     """Refuse another tool's labels; name the lists and class names beside the data that the settings do not use."""
-    if run.settings is None:
-        return
-    refuse_raw_data(run.settings.data.data_dir)
-    if is_main_process():
-        for line in unused_files(run.settings.data):
+    if run.settings is not None:
+        refuse_raw_data(run.settings.data.data_dir)
+        for line in unused_files(run.settings.data) if is_main_process() else ():
             logging.getLogger("anomdet").warning(line)
+    return run
 
 
 def _with_best(result: TrainResult, runner: Any) -> TrainResult:
