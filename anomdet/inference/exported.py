@@ -6,7 +6,6 @@ the hash that stands in the manifest, and nothing in it is run.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from anomdet import file_hash
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.fields import (
@@ -32,7 +32,6 @@ from anomdet.layout import MANIFEST
 
 EXPORT_VERSION = 1
 _MAX_BYTES = 64 * 2**20
-_CHUNK_BYTES = 2**20
 _SIZE = "two integers, height and width, or null"
 
 
@@ -170,18 +169,9 @@ def read_manifest(folder: Path) -> Manifest:
 def _wrong(path: Path, sha256: str) -> Problem | None:
     if not path.is_file():
         return Problem(str(path), "a file of the exported network", "nothing there", "copy the whole folder")
-    found = sha256_of(path)
+    found = file_hash.sha256(path)
     hint = "the file was changed or cut; export again"
     return None if found == sha256 else Problem(str(path), f"the hash {sha256[:12]}", found[:12], hint)
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _file_name(value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anomdet.file_hash import sha256
 from anomdet.errors import Problem, UserError
 from anomdet.export.parity import Parity
 
@@ -70,15 +71,14 @@ def _rung(
     source: Source, manifest: Manifest, images: ParityImages, folder: Path, rung: int
 ) -> tuple[Manifest, Quality]:
     from anomdet.export import int8
-    from anomdet.inference.exported import sha256_of
-    from anomdet.workflows.export_parity import open_exported, results
+        from anomdet.workflows.export_parity import open_exported, results
 
     network, target = manifest.network, "model_int8.xml"
     detector = source.detector
     calibration = [detector.prepare(str(path)) for path in images.calibration]
     multiple = detector.artifact.preprocessing.pad_multiple
     int8.quantise(folder / network.file, folder / target, network, calibration, multiple, rung)
-    hashes = {name: sha256_of(folder / name) for name in (target, "model_int8.bin")}
+    hashes = {name: sha256(folder / name) for name in (target, "model_int8.bin")}
     made = replace(manifest, network=replace(network, precision="int8", file=target, sha256=hashes))
     assert images.truth is not None
     after = quality(source, images.truth, results(open_exported(source, made, folder), images.prepared), made)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.file_hash import sha256
 
 if TYPE_CHECKING:
     from anomdet.export.graph import Graph
@@ -40,7 +41,7 @@ class Source:
         Raises:
             UserError: the tracer refuses the network.
         """
-        from anomdet.inference.exported import Manifest, Network, sha256_of
+        from anomdet.inference.exported import Manifest, Network
 
         try:
             names = write(self.graph, folder, options.format, example, route=options.route)
@@ -54,7 +55,7 @@ class Source:
             format=options.format,  # type: ignore[arg-type]  # checked before
             precision="fp32",
             file=names[0],
-            sha256={name: sha256_of(folder / name) for name in names},
+            sha256={name: sha256(folder / name) for name in names},
             with_nms=self.graph.with_nms,
             iou_threshold=finder.iou_threshold,
             max_kept=finder.max_kept,

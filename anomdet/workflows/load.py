@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 import sys
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.file_hash import sha256
 
 if TYPE_CHECKING:
     from anomdet.inference.artifact import Artifact
     from anomdet.inference.detector import Detector
     from anomdet.inference.exported import Network
 
-_CHUNK_BYTES = 2**20
 _COMPILER = "torch._dynamo"  # torchvision's operators import it; half a second of processor time
 BACKENDS = ("auto", "torch", "onnx", "openvino")
 
@@ -72,8 +71,8 @@ def _open_folder(path: Path, device: str, backend: str, threshold: Any, threads:
     if backend not in ("auto", kind):
         raise UserError(Problem("backend", f"auto or {kind}, for which {path} was exported", repr(backend)))
     network = open_network(path, manifest.network, device, threads)
-    sha256 = manifest.network.sha256[manifest.network.file]
-    return Detector(manifest.artifact, network, file=str(path), sha256=sha256, threshold=threshold)
+    own = manifest.network.sha256[manifest.network.file]
+    return Detector(manifest.artifact, network, file=str(path), sha256=own, threshold=threshold)
 
 
 def open_network(folder: Path, network: Network, device: str, threads: int | None) -> Any:
@@ -104,7 +103,7 @@ def torch_detector(artifact: Artifact, network: Any, path: Path, device: str, th
     from anomdet.inference.detector import Detector
 
     backend = TorchBackend(network, _device(device), channels_last=artifact.model.channels_last)
-    return Detector(artifact, backend, file=str(path), sha256=_sha256(path), threshold=threshold)
+    return Detector(artifact, backend, file=str(path), sha256=sha256(path), threshold=threshold)
 
 
 def open_checkpoint(path: Path, custom_file: str | os.PathLike[str] | None = None) -> tuple[Artifact, Any]:
@@ -157,7 +156,7 @@ def _custom_file(artifact: Artifact, path: Path, given: str | os.PathLike[str] |
     file = Path(given).expanduser()
     if not file.is_file():
         raise UserError(Problem("custom_file", f"the Python file {needed.name}", f"{file}, which is no file"))
-    if (found := _sha256(file)) != needed.sha256:
+    if (found := sha256(file)) != needed.sha256:
         hint = "the network may differ from the trained one; give the file as it was in the training"
         expected = f"{needed.name} of the training (sha256 {needed.sha256[:12]})"
         raise UserError(Problem(str(file), expected, f"another content (sha256 {found[:12]})", hint))
@@ -192,14 +191,6 @@ def _device(wanted: str) -> str:
         got = f"{torch.cuda.device_count()} GPUs here"
         raise UserError(Problem(f"device {wanted}", "that GPU", got, "device='cpu' runs anywhere"))
     return str(device)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _load_libraries() -> None:
