@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anomdet.file_hash import sha256
 from anomdet.errors import Problem, UserError
 from anomdet.export.parity import Parity
+from anomdet.file_hash import sha256
 
 if TYPE_CHECKING:
     from anomdet.inference.exported import Manifest
@@ -71,7 +71,7 @@ def _rung(
     source: Source, manifest: Manifest, images: ParityImages, folder: Path, rung: int
 ) -> tuple[Manifest, Quality]:
     from anomdet.export import int8
-        from anomdet.workflows.export_parity import open_exported, results
+    from anomdet.workflows.export_parity import open_exported, results
 
     network, target = manifest.network, "model_int8.xml"
     detector = source.detector
