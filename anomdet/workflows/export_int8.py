@@ -97,7 +97,7 @@ def quality(source: Source, truth: Truth, found: Any, manifest: Manifest) -> Qua
         thresholds = source.detector.thresholds
         chosen = fixed(thresholds if isinstance(thresholds, float) else min(thresholds.values()))
     result = measured(truth, found, chosen)
-    verdict = result.metrics["image_level"]
+    verdict = result.metrics["part_level"]
     return Quality(
         float(result.metrics["mAP"] or 0.0), int(verdict["escapes"] or 0), int(verdict["overkill"] or 0), result.point
     )

@@ -70,6 +70,9 @@ def _spread_scores(model: nn.Module) -> None:
         for layer, out in seen.items():
             layer.weight.mul_(1.5 / out.std())  # type: ignore[operator, union-attr]
             layer.bias.fill_(-2.0 if not isinstance(layer, nn.Linear) else 0.0)  # type: ignore[operator, union-attr]
+        for name, layer in model.named_modules():
+            if "rtm_reg" in name.split(".") and isinstance(layer, nn.Conv2d):
+                layer.bias.fill_(1.0)  # type: ignore[union-attr]  # distances to the sides, in strides
     for hook in hooks:
         hook.remove()
 
