@@ -17,7 +17,7 @@ from anomdet.layout import MANIFEST, PARITY
 from anomdet.outputs import write_text
 
 if TYPE_CHECKING:
-    from anomdet.export.parity import Parity
+    from anomdet.exporting.parity import Parity
     from anomdet.inference.exported import Manifest
     from anomdet.workflows.export_images import ParityImages
     from anomdet.workflows.export_source import Source
@@ -150,7 +150,7 @@ def _check(options: ExportOptions, folder: Path, settings: Any, images: Any) -> 
 
 def _make(source: Source, compared: ParityImages, folder: Path, options: ExportOptions) -> tuple[Manifest, Parity]:
     """Write the network into a folder and compare it."""
-    from anomdet.export.writers import write
+    from anomdet.exporting.writers import write
     from anomdet.workflows.export_parity import check_parity
 
     manifest = source.write(write, folder, options, compared.example(source.detector))

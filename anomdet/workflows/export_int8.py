@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.export.parity import Parity
+from anomdet.exporting.parity import Parity
 from anomdet.file_hash import sha256
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def quantise(source: Source, manifest: Manifest, images: ParityImages, folder: P
     Raises:
         UserError: none does; with the figures of each.
     """
-    from anomdet.export.int8 import LADDER
+    from anomdet.exporting.int8 import LADDER
     from anomdet.workflows.export_parity import check_parity, results
 
     parity = check_parity(source, manifest, images, folder)
@@ -70,7 +70,7 @@ def quantise(source: Source, manifest: Manifest, images: ParityImages, folder: P
 def _rung(
     source: Source, manifest: Manifest, images: ParityImages, folder: Path, rung: int
 ) -> tuple[Manifest, Quality]:
-    from anomdet.export import int8
+    from anomdet.exporting import int8
     from anomdet.workflows.export_parity import open_exported, results
 
     network, target = manifest.network, "model_int8.xml"

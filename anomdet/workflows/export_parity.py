@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anomdet.export.parity import Parity, compare
+from anomdet.exporting.parity import Parity, compare
 
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
@@ -32,7 +32,7 @@ def check_parity(source: Source, manifest: Manifest, images: ParityImages, folde
     parity = compare(reference, others, mean_ap)
     if parity.passed:
         return parity
-    from anomdet.export.diagnosis import first_difference
+    from anomdet.exporting.diagnosis import first_difference
 
     wrong = {*parity.images, *parity.verdicts}
     worst = next((image for image in images.prepared if image.name in wrong), images.prepared[0])
@@ -44,7 +44,7 @@ def open_exported(source: Source, manifest: Manifest, folder: Path) -> Detector:
     from anomdet.inference.detector import Detector
 
     if manifest.network.format == "torchscript":
-        from anomdet.export.scripted import ScriptedBackend
+        from anomdet.exporting.scripted import ScriptedBackend
 
         backend: Any = ScriptedBackend(folder, manifest.network)
     else:

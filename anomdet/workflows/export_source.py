@@ -11,7 +11,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.file_hash import sha256
 
 if TYPE_CHECKING:
-    from anomdet.export.graph import Graph
+    from anomdet.exporting.graph import Graph
     from anomdet.inference.detector import Detector
     from anomdet.inference.exported import Manifest
     from anomdet.workflows.export import ExportOptions
@@ -75,7 +75,7 @@ def open_source(path: Path, options: ExportOptions) -> Source:
     from anomdet.workflows.load import open_checkpoint, torch_detector
 
     artifact, network = open_checkpoint(path, options.custom_file)
-    from anomdet.export.graph import Graph
+    from anomdet.exporting.graph import Graph
 
     # First: the backend takes the head's suppression over, of which the graph reads the settings.
     graph = Graph(network, artifact.preprocessing, str(path), with_nms=options.nms == "inside").eval()

@@ -101,7 +101,7 @@ def test_a_changed_folder_is_refused(exported: Path, tmp_path: Path, change: obj
 def test_a_network_that_decides_otherwise_is_not_written(
     trained: Trained, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from anomdet.export.graph import Graph
+    from anomdet.exporting.graph import Graph
 
     monkeypatch.setattr(Graph, "normalised", _without_normalisation(Graph.normalised))
     with pytest.raises(anomdet.UserError, match="first difference: prepare: the normalisation"):

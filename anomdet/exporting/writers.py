@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anomdet.export.graph import INPUTS, OUTPUTS, OUTPUTS_BEFORE_NMS, Graph
-from anomdet.export.suppression import OPSET, register_symbolic, translation_table
+from anomdet.exporting.graph import INPUTS, OUTPUTS, OUTPUTS_BEFORE_NMS, Graph
+from anomdet.exporting.suppression import OPSET, register_symbolic, translation_table
 
 ROUTES = ("torchscript", "dynamo")
 _FILES = {"onnx": "model.onnx", "openvino": "model.xml", "torchscript": "model.torchscript"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from anomdet.export import suppression  # noqa: F401 - registers the operator
+from anomdet.exporting import suppression  # noqa: F401 - registers the operator
 from anomdet.inference.backends.rows import check_size, detections, threshold_input
 from anomdet.inference.exported import Network
 from anomdet.inference.postprocess import Detections

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anomdet.errors import Problem, UserError
-from anomdet.export import decoding
+from anomdet.exporting import decoding
 
 _ALL = 2**31 - 1
 _FEW = 5_000  # a head that keeps more candidates of a level keeps all that matter
@@ -116,8 +116,8 @@ def finder_of(model: Any, where: str) -> Finder:
     from mmdet.models.dense_heads import AnchorHead, FCOSHead, RTMDetHead, YOLOXHead
     from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
 
-    from anomdet.export.queries import Queries, is_query_based
-    from anomdet.export.two_stage import TwoStage, is_two_stage
+    from anomdet.exporting.queries import Queries, is_query_based
+    from anomdet.exporting.two_stage import TwoStage, is_two_stage
 
     if is_two_stage(model):
         return TwoStage(model)

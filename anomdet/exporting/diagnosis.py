@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from anomdet.export.graph import Graph
+from anomdet.exporting.graph import Graph
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.detector import Detector
 from anomdet.inference.preprocess import Batch, Prepared, stack

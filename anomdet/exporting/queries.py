@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anomdet.export.candidates import Candidates
+from anomdet.exporting.candidates import Candidates
 
 
 def is_query_based(model: Any) -> bool:
@@ -31,7 +31,7 @@ class Queries(nn.Module):
         self.max_kept = int(model.test_cfg.get("max_per_img", model.num_queries))
 
     def forward(self, inputs: Tensor, sizes_hw: Tensor) -> Candidates:
-        """See :class:`anomdet.export.candidates.Finder`."""
+        """See :class:`anomdet.exporting.candidates.Finder`."""
         from mmdet.structures import DetDataSample
 
         height, width = int(inputs.shape[2]), int(inputs.shape[3])

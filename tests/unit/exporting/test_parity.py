@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from anomdet.export.diagnosis import first_difference
-from anomdet.export.graph import Graph
-from anomdet.export.parity import compare
+from anomdet.exporting.diagnosis import first_difference
+from anomdet.exporting.graph import Graph
+from anomdet.exporting.parity import compare
 from anomdet.inference.backends.torch import TorchBackend
 from anomdet.inference.detector import Detector
 from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import Prepared
 from anomdet.inference.result import Result
-from tests.unit.export.networks import make_artifact, make_batch, make_network
+from tests.unit.exporting.networks import make_artifact, make_batch, make_network
 
 
 def result(boxes: list[list[float]], scores: list[float], verdict: str = "reject") -> Result:

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anomdet.export.candidates import Candidates, finder_of
-from anomdet.export.suppression import suppress
+from anomdet.exporting.candidates import Candidates, finder_of
+from anomdet.exporting.suppression import suppress
 from anomdet.inference.artifact import Preprocessing
 
 INPUTS = ("images", "sizes", "threshold")

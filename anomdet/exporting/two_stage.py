@@ -8,9 +8,9 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from anomdet.export import decoding
-from anomdet.export.candidates import Candidates
-from anomdet.export.suppression import suppress
+from anomdet.exporting import decoding
+from anomdet.exporting.candidates import Candidates
+from anomdet.exporting.suppression import suppress
 
 _ALL = 2**31 - 1
 
@@ -47,7 +47,7 @@ class TwoStage(nn.Module):
         self.per_class_boxes = 1 if last.reg_class_agnostic else int(last.num_classes)
 
     def forward(self, inputs: Tensor, sizes_hw: Tensor) -> Candidates:
-        """See :class:`anomdet.export.candidates.Finder`."""
+        """See :class:`anomdet.exporting.candidates.Finder`."""
         features = self.model.extract_feat(inputs)
         rois, is_real = self._proposals(features, sizes_hw)
         logits: list[Tensor] = []

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from anomdet.errors import UserError
-from anomdet.export.candidates import finder_of
-from anomdet.export.graph import Graph
-from anomdet.export.suppression import suppress
+from anomdet.exporting.candidates import finder_of
+from anomdet.exporting.graph import Graph
+from anomdet.exporting.suppression import suppress
 from anomdet.inference.backends.rows import detections, threshold_input
 from anomdet.inference.backends.torch import TorchBackend
 from anomdet.inference.exported import Network
 from anomdet.inference.postprocess import Detections
-from tests.unit.export.networks import PRESETS, make_artifact, make_batch, make_network
+from tests.unit.exporting.networks import PRESETS, make_artifact, make_batch, make_network
 
 MIN_SCORE = 0.06
 SHAPES = (((96, 128), 2), ((128, 128), 1), ((100, 70), 2))
