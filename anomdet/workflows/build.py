@@ -6,7 +6,9 @@ import contextlib
 import copy
 from typing import Any
 
+from anomdet.data.index.scan import DataIndex
 from anomdet.errors import Problem, UserError
+from anomdet.workflows.bit_depth import resolve_bit_depth
 from anomdet.workflows.plugins import import_plugins
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -27,8 +29,8 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
     config.setdefault("default_scope", "mmdet")
     with _scope():
         import_plugins(config.get("custom_imports", {}).get("imports", ()))
-        if _is_ours(config.train_dataloader.dataset):
-            _fill_classes(config, class_names)
+        index = _fill_classes(config, class_names) if _is_ours(config.train_dataloader.dataset) else None
+        resolve_bit_depth(config, index)
         if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
             _fit_backbone(config)
     return config
@@ -55,7 +57,8 @@ def _scope() -> Any:
         yield
 
 
-def _fill_classes(config: Any, class_names: dict[int, str] | None) -> None:
+def _fill_classes(config: Any, class_names: dict[int, str] | None) -> DataIndex:
+    """Of all loaders and of the model; returns the index of the data."""
     from mmdet.registry import DATASETS
 
     if class_names is not None:
@@ -69,6 +72,8 @@ def _fill_classes(config: Any, class_names: dict[int, str] | None) -> None:
     for name in LOADERS:
         config[name].dataset.classes = pairs
     _set_num_classes(config.model, len(pairs))
+    index: DataIndex = dataset.index
+    return index
 
 
 def _check_groups(config: Any, index: Any) -> None:

@@ -15,6 +15,7 @@ from anomdet.errors import interruption
 from anomdet.layout import BEST, CHECKPOINTS, CONFIG, LAST, RUN_FILES, SETTINGS, TRAINING_LOG
 from anomdet.outputs import make_folder, move_aside, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
+from anomdet.workflows.bit_depth import with_bit_depth
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.time_budget import with_plan
@@ -165,4 +166,4 @@ def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 
-        write_text(log_dir / SETTINGS, dump_yaml(run.settings))
+        write_text(log_dir / SETTINGS, dump_yaml(with_bit_depth(run.settings, config)))
