@@ -5,6 +5,16 @@ from __future__ import annotations
 # The splits, in the order in which they are shown.
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
+# What other tools call them: the whole name of a folder, a list or a subset, in lower case.
+SPLIT_OF = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VAL,
+    "valid": VAL,
+    "validation": VAL,
+    "test": TEST,
+    "testing": TEST,
+}
 
 # A data folder, in the owner's format.
 IMAGES_DIR, LABELS_DIR, SPLITS_DIR = "images", "labels", "splits"
@@ -29,6 +39,11 @@ REPORT, COMPARISON = "report.html", "comparison.json"
 
 # log_dir/visualization
 CONTACT_SHEET = "contact_sheet.jpg"
+
+# predict's output folder; LABELS_DIR in it mirrors the images
+JOB, RESULTS, RESULTS_CSV, COCO, PARTS_CSV = "predict.json", "results.jsonl", "results.csv", "coco.json", "parts.csv"
+RESULTS_OF_RANK = "results.rank{rank}of{world}.jsonl"  # of many processes, until they are merged
+CROPS_DIR, PICTURES_DIR = "crops", "pictures"
 
 # Results of an earlier run are moved to here, below their folder.
 PREVIOUS = "previous"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import PREVIOUS
+
+_FORMULA = re.compile(r"[=+@\t\r\n]|-(?!\d+(\.\d+)?$)")  # what a cell may not begin with; -7 is a number
 
 
 @contextmanager
@@ -89,3 +93,17 @@ def make_folder(path: str | Path, key: str) -> Path:
     except OSError as error:
         raise UserError(Problem(key, "a folder that can be written", f"{folder} ({error.strerror})")) from error
     return folder
+
+
+def csv_cell(value: Any) -> Any:
+    """What a CSV file may hold: empty for no value; a text that a spreadsheet would run as a formula is quoted.
+
+    >>> csv_cell("=1+1"), csv_cell("-7"), csv_cell(None)
+    ("'=1+1", '-7', '')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        # csv writes a carriage return without quotes, and what follows it would be a row of its own
+        return ("'" if _FORMULA.match(value) else "") + value.replace("\r", " ")
+    return value

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from anomdet.cli.app import Debug, Out, Overrides, app, name_files
 
-if TYPE_CHECKING:
-    from anomdet.formats.convert import Converted
-
-_MAX_NOTES = 20
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
 
 
@@ -93,49 +89,34 @@ def init(
 
 @app.command(epilog="Example: anomdet convert coco.json --from coco --to anomdet --out data --images pictures")
 def convert(  # noqa: PLR0913 (its arguments are the command's options)
-    src: Annotated[Path, typer.Argument(help="The labels: a folder, or COCO's, CVAT's... file.", metavar="SRC")],
-    from_format: Annotated[str, typer.Option("--from", help=f"{_FORMATS}, masks or deeppcb.")],
+    src: Annotated[
+        Path, typer.Argument(help="The labels: a folder, a zip archive, or COCO's, CVAT's... file.", metavar="SRC")
+    ],
     to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    from_format: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--from", help=f"{_FORMATS}, masks or deeppcb; default: recognised by the files."),
+    ] = None,
     images: Annotated[Optional[Path], typer.Option(help="Folder of the images, if not beside SRC.")] = None,  # noqa: UP045
     classes: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="YAML with data.classes: number and name of each class."),
     ] = None,
     no_images: Annotated[bool, typer.Option("--no-images", help="Write the labels only.")] = False,
+    unlabelled: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Images without labels are normal, skip (left out) or error; default: as the format has it."),
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Turn labels of one format into another.
+    """Convert labels from one format to another.
 
-    SRC is not changed; images are hard-linked or copied into OUT. What the other format cannot hold is told.
+    SRC is not changed; images are hard-linked or copied into OUT. All that the other format cannot hold is reported.
     """
     from anomdet.formats.convert import Job
     from anomdet.formats.convert import convert as run
 
-    done = run(Job(src, from_format, to_format, out, images, classes, not no_images))
-    typer.echo(_summary(done))
+    done = run(Job(src, from_format, to_format, out, images, classes, not no_images, unlabelled))
+    typer.echo(done.text)
     name_files(done.written)
-
-
-def _summary(done: Converted) -> str:
-    """What was converted, what did not go along, and the settings that fit the output."""
-    from anomdet.formats.convert import NOTES_FILE
-
-    names = {
-        number: f"{number}" if name == str(number) else f"{number} ({name})" for number, name in done.names.items()
-    }
-    objects = ", ".join(f"{names[number]}: {count}" for number, count in done.objects.items())
-    lines = [
-        f"{done.num_images} images, {done.num_normal} of them normal; {sum(done.objects.values())} objects"
-        + (f" by class: {objects}" if objects else "")
-    ]
-    if done.num_linked or done.num_copied:
-        lines.append(f"image files: {done.num_linked} hard-linked, {done.num_copied} copied")
-    if done.notes:
-        lines.append("not carried over as it was:")
-        lines += [f"  {note}" for note in done.notes[:_MAX_NOTES]]
-    if len(done.notes) > _MAX_NOTES:
-        lines.append(f"  and {len(done.notes) - _MAX_NOTES} more in {NOTES_FILE}")
-    if done.settings:
-        lines += ["for the settings:", *(f"  {line}" for line in done.settings.splitlines())]
-    return "\n".join(lines)

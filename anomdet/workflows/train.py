@@ -16,6 +16,7 @@ from anomdet.layout import BEST, CHECKPOINTS, CONFIG, LAST, RUN_FILES, SETTINGS,
 from anomdet.outputs import make_folder, move_aside, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.workflows.bit_depth import with_bit_depth
+from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.time_budget import with_plan
@@ -99,7 +100,7 @@ def train(
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():
-        log_data(runner, [*plan_notes, *notes])
+        log_data(runner, [*plan_notes, *notes, *let_stand_alone(runner, config, run.settings)])
         log_splits(runner, looked)
         runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
         _run(runner, resume_hint or "anomdet.train(..., resume=True)")
