@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anomdet.defaults import BIT_DEPTHS
+from anomdet.errors import Problem, UserError
 from anomdet.layout import IMAGES_DIR
 
 if TYPE_CHECKING:
@@ -35,6 +37,32 @@ def resolve_bit_depth(config: Any, index: DataIndex | None) -> None:
     for step in steps:
         step.bit_depth = used.bits
     config.bits_used = asdict(used)
+
+
+def take_bit_depth(config: Any, known: int | None, path: Path) -> None:
+    """Evaluate with the bits of the training, whatever the images of another data set use.
+
+    Args:
+        config: of the evaluation; ``auto`` gives way.
+        known: of the checkpoint; None: an older one, which does not say it.
+        path: of the checkpoint.
+
+    Raises:
+        UserError: the settings name another number.
+    """
+    for step in _load_steps(config) if known is not None else ():
+        if step.get("bit_depth", known) not in (AUTO, known):
+            hint = "leave it auto: the checkpoint knows it"
+            raise UserError(Problem("data.bit_depth", f"{known}, as {path} was trained", str(step.bit_depth), hint))
+        step.bit_depth = known
+
+
+def known_bits(meta: Mapping[str, Any]) -> int | None:
+    """Of a checkpoint's facts."""
+    document = meta.get("inference")
+    given = document.get("preprocessing") if isinstance(document, Mapping) else None
+    known = given.get("bit_depth") if isinstance(given, Mapping) else None
+    return known if known in BIT_DEPTHS else None
 
 
 def bits_of(index: DataIndex, max_megapixels: float | None) -> BitsUsed:

@@ -12,6 +12,7 @@ from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
 from anomdet.outputs import make_folder
+from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.run_config import Run, load_run
 
 
@@ -92,7 +93,8 @@ def _written(
 
     wanted = options(run.config)
     measured = with_context(measured, about(run, loaded.path, loaded.split, dataset), wanted)
-    read_picture = picture_reader(Path(dataset.data_root) / IMAGES_DIR, None)  # the data set has checked their sizes
+    images_dir, bit_depth = Path(dataset.data_root) / IMAGES_DIR, bit_depth_of(loaded.config)
+    read_picture = picture_reader(images_dir, None, bit_depth)  # the data set has checked their sizes
     written = write_all(measured, folder, wanted, read_picture, say)
     predictions = to_coco(measured.results)[1]
     return Evaluation(format_table(measured.metrics), measured.metrics, predictions, written)
@@ -143,6 +145,7 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> L
     config = copy.deepcopy(config)
     config.load_from = None
     forget_weights(config.model)
+    take_bit_depth(config, known_bits(meta), path)
     try:
         config = complete(config, names)
     except UserError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.layout import CONTACT_SHEET
+from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.run_config import load_run
 
 
@@ -52,7 +53,7 @@ def visualize(
     if moved:
         runner.logger.info(f"earlier pictures were moved to {moved}")
     images_dir = Path(config.test_dataloader.dataset.data_root) / "images"
-    pictures = _draw_all(measured, images_dir, folder)
+    pictures = _draw_all(measured, images_dir, folder, bit_depth_of(config))
     scores = ", ".join(dict.fromkeys(f"{score_thr:.3g}" for score_thr in measured.score_thrs.tolist()))
     runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder]
@@ -77,7 +78,7 @@ def _thin_out(dataset: Any, limit: int) -> None:
     dataset.indices = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(int)).tolist()
 
 
-def _draw_all(measured: Any, images_dir: Path, folder: Path) -> list[Path]:
+def _draw_all(measured: Any, images_dir: Path, folder: Path, bit_depth: int) -> list[Path]:
     from anomdet.evaluation.counts import kept
     from anomdet.images.decode import read_image
     from anomdet.visualization.color import class_colors
@@ -91,7 +92,8 @@ def _draw_all(measured: Any, images_dir: Path, folder: Path) -> list[Path]:
     for i, file_name in enumerate(results.file_names):
         left = _objects(results.gt, results.gt.image == i, results.unique_names)
         right = _objects(results.pred, (results.pred.image == i) & shown, results.unique_names)
-        image = read_image(images_dir / file_name, max_megapixels=None)  # the data set has checked its size
+        path = images_dir / file_name
+        image = read_image(path, max_megapixels=None, bit_depth=bit_depth)  # the data set has checked its size
         picture = comparison(image, left, right, title=file_name, colors=colors)
         path = folder / f"{Path(file_name).with_suffix('').as_posix().replace('/', '__')}.jpg"
         write_image(path, picture)
