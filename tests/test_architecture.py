@@ -24,6 +24,7 @@ LEVELS = (
         "",
         "addresses",
         "errors",
+        "file_hash",
         "layout",
         "ranks",
         "boxes",

@@ -347,6 +347,11 @@ ROWS: dict[str, Row] = {
             "gradient_compression": "bfloat16",
         }.items()
     },
+    "evaluation.batch_size": (
+        ("evaluation.batch_size=5", "training.batch_size=3"),
+        lambda c: [c[name].batch_size for name in LOADERS],
+        [3, 5, 5],
+    ),
     "evaluation.resamples": (("evaluation.resamples=7",), lambda c: c.evaluation.resamples, 7),
     "evaluation.confidence": (("evaluation.confidence=0.9",), lambda c: c.evaluation.confidence, 0.9),
     "evaluation.report": (("evaluation.report=false",), lambda c: c.evaluation.report, False),
