@@ -9,13 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 import yaml
 
-import anomdet
 from anomdet.config.load import load_settings
 from anomdet.data.synth.generate import generate
+from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.errors import UserError
+from anomdet.workflows.load import load
 
 RUN = """\
 model: {name: rtmdet_tiny, pretrained: false}
@@ -51,12 +51,12 @@ def test_the_log_the_settings_the_config_and_the_checkpoint_say_it(trained):
     assert yaml.safe_load((trained / "logs/settings.yaml").read_text(encoding="utf-8"))["data"]["bit_depth"] == 12
     assert load_settings(trained / "logs/settings.yaml").data.bit_depth == 12
     assert (trained / "logs/config.py").read_text(encoding="utf-8").count("bit_depth=12") == 3
-    meta = torch.load(trained / "checkpoints/last.pth", weights_only=True)["meta"]
+    meta = load_checkpoint(trained / "checkpoints/last.pth")["meta"]
     assert meta["inference"]["preprocessing"]["bit_depth"] == 12
 
 
 def test_a_detector_reads_an_image_as_the_training_did(trained):
-    detector = anomdet.load(trained / "checkpoints/best_model.pth", device="cpu")
+    detector = load(trained / "checkpoints/best_model.pth", device="cpu")
     path = next((trained / "data/images").iterdir())
     prepared = detector.prepare(path)
     eight_bit = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 16
