@@ -105,6 +105,8 @@ def spoil(folder: Path, trained: Path, case: dict[str, Any]) -> None:
     for name in CHECKPOINTS if case.get("trained") else ():
         shutil.copy(trained / name, folder / name)
     texts = {**case.get("write", {}), **({"run.yaml": case["run"]} if "run" in case else {})}
+    for name in (*texts, *case.get("copy", {}).values()):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     for name, digits in case.get("bytes", {}).items():
