@@ -32,3 +32,6 @@ CONTACT_SHEET = "contact_sheet.jpg"
 
 # Results of an earlier run are moved to here, below their folder.
 PREVIOUS = "previous"
+
+# In each folder of outputs: the names that AnomDet wrote there.
+MANIFEST = ".anomdet.json"

@@ -23,6 +23,7 @@ from anomdet.formats.side_files import (
     settle_classes,
     write_side_files,
 )
+from anomdet.outputs import check_apart, check_new_folder
 
 NOTES_FILE = "conversion.csv"
 
@@ -99,7 +100,7 @@ def convert(job: Job) -> Converted:
 
 
 def _check_job(job: Job) -> tuple[Format, Format]:
-    problems = []
+    problems: list[Problem | str] = []
     known = ", ".join(FORMATS)
     writable = ", ".join(name for name, one in FORMATS.items() if one.write is not None)
     if job.from_format not in FORMATS:
@@ -112,10 +113,11 @@ def _check_job(job: Job) -> tuple[Format, Format]:
     elif job.images is not None and job.from_format in FORMATS and not FORMATS[job.from_format].images_apart:
         hint = f"{job.from_format} has its images inside SRC"
         problems.append(Problem("--images", "nothing", str(job.images), hint))
-    if job.out.exists() and (not job.out.is_dir() or any(job.out.iterdir())):
-        got = "one that holds something" if job.out.is_dir() else "a file"
-        hint = "nothing was overwritten; name another folder or move this one away"
-        problems.append(Problem("--out", "an empty or new folder", f"{job.out}, {got}", hint))
+    try:
+        check_new_folder(job.out, "--out")
+        check_apart(job.out, [job.source, *([job.images] if job.images else [])], "--out")
+    except UserError as error:
+        problems += error.problems
     if problems:
         raise UserError(problems)
     check_source(job.source)

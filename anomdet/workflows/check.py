@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from anomdet.quality.check.fix import Mended
 
 FORMATS = ("text", "json", "sarif")
+# What findings begin with, in each format: any other file of that name is the user's.
+_FINDINGS = re.compile(
+    rb"\A(?:(?:error|warning|note) [a-z-]+: |boxes are corner and size|cannot tell |[\d,]+ images? \()"
+    rb'|\A\{\s*"version": \d+,\s*"data_dir": |\A\{\s*"\$schema": "[^"]*/sarif-schema-'
+)
 
 
 @dataclass(frozen=True)
@@ -80,17 +86,17 @@ def check(
     Raises:
         UserError: neither settings nor a folder, or what is wrong with them, with ``fix`` or with ``out``.
     """
-    from anomdet.outputs import write_text
+    from anomdet.outputs import make_room, write_text
     from anomdet.quality.check.check import check_data
     from anomdet.quality.check.findings import ERROR, make_strict
     from anomdet.quality.check.fix import write_mended
     from anomdet.quality.check.text_format import verdict
-    from anomdet.workflows.health_report import page_path, write_page
+    from anomdet.workflows.health_report import write_page
 
     _check_options(manner, out)
     settings = _settings(config, overrides, data, manner.leaks)
     data_dir, rules = _rules(settings, data, manner)
-    page = page_path(manner.report, data_dir) if manner.report is not None else None
+    page = _check_places(data_dir, manner.report, fix, out)
     checked = check_data(data_dir, rules)
     if settings is not None:
         checked = _with_splits(checked, rules, settings.data, manner)
@@ -99,6 +105,7 @@ def check(
     mended = write_mended(checked, fix) if fix is not None else None
     written = [fix] if fix is not None else []
     if out is not None:
+        make_room(out.parent, [out.name], "--out", marks={out.name: _FINDINGS})
         written.append(write_text(out, f"{text}\n"))
     shown = out is None and manner.style == "text"  # the verdict, as the last line of the text
     summary = [*([] if shown else [verdict(checked, findings)]), *_mended_summary(mended)]
@@ -119,6 +126,20 @@ def _check_options(manner: Manner, out: Path | None) -> None:
         problems.append(Problem(f"--out {out}", "a file to write", got))
     if problems:
         raise UserError(problems)
+
+
+def _check_places(data_dir: Path, report: Path | None, fix: Path | None, out: Path | None) -> Path | None:
+    """Before the data is looked at, whether what is asked for may be written; returns where the page goes."""
+    from anomdet.outputs import check_apart, check_names, check_new_folder, data_folders
+    from anomdet.workflows.health_report import page_path
+
+    if fix is not None:
+        check_new_folder(fix, "--fix")
+        check_apart(fix, data_folders(data_dir), "--fix")
+    if out is not None:
+        check_apart(out, data_folders(data_dir), "--out")
+        check_names(out.parent, [out.name], "--out", marks={out.name: _FINDINGS})
+    return page_path(report, data_dir) if report is not None else None
 
 
 def _settings(config: Path | None, overrides: Sequence[str], data: Path | None, leaks: bool) -> Settings | None:

@@ -37,17 +37,20 @@ def compare(first: Path, second: Path, *, num_resamples: int, confidence: float,
     """
     from anomdet.evaluation.comparison import compared, comparison_text
     from anomdet.evaluation.files import write_json
-    from anomdet.outputs import make_folder
+    from anomdet.outputs import check_names, make_folder, make_room
 
     if num_resamples < 1:
         raise UserError(Problem("--resamples", "an integer >= 1", str(num_resamples)))
     if not 0 < confidence < 1:
         raise UserError(Problem("--confidence", "a share above 0 and below 1", f"{confidence:g}"))
+    if out is not None:
+        check_names(out, [COMPARISON], "--out")
     table = compared(_measured(first), _measured(second), num_resamples=num_resamples, confidence=confidence)
     text = comparison_text(table, str(first), str(second))
     if out is None:
         return Compared(text, [])
     path = make_folder(out, "--out") / COMPARISON
+    make_room(out, [COMPARISON], "--out")
     write_json(path, {"first": str(first), "second": str(second), **table}, indent=2)
     return Compared(text, [path])
 

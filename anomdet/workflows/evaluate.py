@@ -10,6 +10,8 @@ from typing import Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, SPLITS
+from anomdet.outputs import claim
+from anomdet.ranks import is_main_process
 from anomdet.workflows.run_config import load_run
 
 
@@ -53,14 +55,12 @@ def evaluate(
 
     load_libraries()
     from anomdet.engine.hooks.progress import foreign_keys
-    from anomdet.outputs import make_folder
-    from anomdet.workflows.evaluation_files import picture_reader, write_all
+    from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, write_all
     from anomdet.workflows.provenance import about
 
     with run.blamed():
         loaded = with_checkpoint(run.config, split, checkpoint)
-        make_folder(loaded.config.work_dir, "logging.log_dir")
-        folder = make_folder(out or Path(loaded.config.work_dir) / EVALUATION_DIR, "--out")
+        folder = output_folder(loaded.config, out or Path(loaded.config.work_dir) / EVALUATION_DIR, ALL_FILES)
         set_operating_point(loaded)
         runner = build_tester(loaded.config)
     dataset = runner.test_dataloader.dataset
@@ -80,6 +80,24 @@ def evaluate(
     from anomdet.evaluation.tables import format_table
 
     return Evaluated(format_table(measured.metrics), measured.metrics, written)
+
+
+def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
+    """A folder for results, apart from the data, where these names are free; log_dir is made too, for the log.
+
+    Raises:
+        UserError: it is neither.
+    """
+    from anomdet.outputs import check_apart, check_names, make_folder
+    from anomdet.workflows.build import data_sources
+
+    folders = {"logging.log_dir": Path(config.work_dir), "--out": Path(out)}
+    for option, folder in folders.items():
+        check_apart(folder, data_sources(config), option)
+    check_names(folders["logging.log_dir"], [EVALUATION_LOG], "logging.log_dir")
+    check_names(folders["--out"], names, "--out")
+    made = {option: make_folder(folder, option) for option, folder in folders.items()}
+    return made["--out"]
 
 
 def _tell(logger: Any, measured: Any) -> None:
@@ -218,5 +236,7 @@ def build_tester(config: Any) -> Any:
     runner = build_runner(fitted, log_name=None)
     runner.load_or_resume()
     _ = runner.test_loop  # builds the data loader: what can be wrong is found before anything is written
+    if is_main_process():
+        claim(Path(config.work_dir), [EVALUATION_LOG], "logging.log_dir")
     runner.open_log(EVALUATION_LOG)
     return runner

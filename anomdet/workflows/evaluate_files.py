@@ -54,14 +54,17 @@ def evaluate_files(
     from anomdet.evaluation.files import read_results
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
-    from anomdet.outputs import make_folder
-    from anomdet.workflows.evaluation_files import picture_reader, write_all
+    from anomdet.outputs import check_apart, check_names, make_folder
+    from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, write_all
 
     _check(files)
     assert files.ground_truth is not None and files.predictions is not None
     settings = load_settings(config_path, overrides)
     results = _grouped(read_results(files.ground_truth, files.predictions), settings.data.group_by)
-    folder = make_folder(out or files.predictions.parent / "evaluation", "--out")
+    folder = out or files.predictions.parent / "evaluation"
+    check_apart(folder, [files.images] if files.images else [], "--out")
+    check_names(folder, ALL_FILES, "--out")
+    make_folder(folder, "--out")
     metrics = settings.metrics
     measured = measure(
         results,

@@ -8,6 +8,8 @@ from typing import Any
 
 from anomdet.layout import REPORT, RESULT_FILES
 
+ALL_FILES = (*RESULT_FILES, REPORT)
+
 
 def write_all(
     measured: Any, folder: Path, options: Any, read_picture: Callable[[str], Any] | None, say: Callable[[str], None]
@@ -26,14 +28,14 @@ def write_all(
     """
     from anomdet.evaluation.files import write_measured, write_results
     from anomdet.evaluation.intervals import intervals
-    from anomdet.outputs import move_aside
+    from anomdet.outputs import make_room
 
     names = [*RESULT_FILES, *([REPORT] if options.report else [])]
     if options.resamples:
         measured.metrics["intervals"] = intervals(
             measured, num_resamples=options.resamples, confidence=options.confidence
         )
-    moved = move_aside(folder, [*RESULT_FILES, REPORT])
+    moved = make_room(folder, ALL_FILES, "--out")
     if moved:
         say(f"results of an earlier evaluation were moved to {moved}")
     write_results(folder, measured.results)

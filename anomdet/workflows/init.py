@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.outputs import check_apart, data_folders
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -63,6 +64,7 @@ def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: st
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
     given = {override.partition("=")[0].strip() for override in overrides}
+    check_apart(out, data_folders(data_dir), "--out")
     _check(out, device, given)
     from anomdet.config.load import load_settings
     from anomdet.config.shipped import configs_dir

@@ -12,11 +12,14 @@ from typing import Any
 from anomdet.engine.resume import agree_on_resume, must_exist
 from anomdet.errors import interruption
 from anomdet.layout import BEST, CHECKPOINTS, CONFIG, LAST, RUN_FILES, SETTINGS, TRAINING_LOG
-from anomdet.outputs import make_folder, move_aside, write_text
+from anomdet.outputs import check_apart, check_names, claim, make_folder, make_room, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
+from anomdet.workflows.build import data_sources
 from anomdet.workflows.run_config import Run, SettingsSource, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.training_log import hook_with, log_best, log_data
+
+LOG_DIR, CHECKPOINT_DIR = "logging.log_dir", "logging.checkpoint_dir"
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ def train(
     with run.blamed():
         config = complete(run.config)
         fitted, notes = for_machine(config)
-    log_dir = make_folder(config.work_dir, "logging.log_dir")
-    checkpoint_dir = make_folder(config.default_hooks.checkpoint.out_dir, "logging.checkpoint_dir")
+    log_dir, checkpoint_dir = _output_folders(config, resume=resume)
     result = TrainResult(checkpoint_dir / BEST, checkpoint_dir / LAST, log_dir)
     last = result.last_checkpoint
     if continues := resume and not _is_first_start(last, notes):
@@ -91,7 +93,7 @@ def train(
     with run.blamed():
         runner.begin_tracking(trackers)
     if is_main_process():
-        notes += [] if continues else _make_room(log_dir, checkpoint_dir)
+        notes += _make_room(log_dir, checkpoint_dir, continues=continues)
         _write_inputs(run, config, log_dir)
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
@@ -152,8 +154,21 @@ def _is_first_start(last: Path, notes: list[str]) -> bool:
     return True
 
 
-def _make_room(log_dir: Path, checkpoint_dir: Path) -> list[str]:
-    moved = (move_aside(log_dir, RUN_FILES), move_aside(checkpoint_dir, CHECKPOINTS))
+def _output_folders(config: Any, *, resume: bool) -> tuple[Path, Path]:
+    """The folders of the log and the checkpoints, apart from the data and free of files of the user's."""
+    log_dir, checkpoint_dir = Path(config.work_dir), Path(config.default_hooks.checkpoint.out_dir)
+    for folder, option in ((log_dir, LOG_DIR), (checkpoint_dir, CHECKPOINT_DIR)):
+        check_apart(folder, data_sources(config), option)
+    check_names(log_dir, RUN_FILES, LOG_DIR)
+    check_names(checkpoint_dir, () if resume else CHECKPOINTS, CHECKPOINT_DIR)
+    return make_folder(log_dir, LOG_DIR), make_folder(checkpoint_dir, CHECKPOINT_DIR)
+
+
+def _make_room(log_dir: Path, checkpoint_dir: Path, *, continues: bool) -> list[str]:
+    if continues:
+        claim(log_dir, RUN_FILES, LOG_DIR)
+        return []
+    moved = (make_room(log_dir, RUN_FILES, LOG_DIR), make_room(checkpoint_dir, CHECKPOINTS, CHECKPOINT_DIR))
     return [f"results of an earlier run were moved to {place}" for place in moved if place]
 
 
