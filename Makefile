@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-RUNTIME := requirements.txt constraints.txt setup.py requirements/runtime.txt requirements/optional.txt
+RUNTIME := requirements.txt constraints.txt setup.py pyproject.toml requirements/runtime.txt requirements/optional.txt
 
-.PHONY: demo test lint format install clean
+.PHONY: demo test test-fast lint format install clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/anomdet demo
@@ -15,6 +15,10 @@ test: $(VENV)/.tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+# Unit and architecture tests only: while you work.
+test-fast: $(VENV)/.tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/unit tests/test_architecture.py
 
 install: $(VENV)/.runtime
 

@@ -1,3 +1,46 @@
 """AnomDet: train, evaluate and ship detectors of visual anomalies. Importing it costs nothing."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anomdet.config.load import load_settings as load_settings
+    from anomdet.config.schema import Settings as Settings
+    from anomdet.errors import Problem as Problem
+    from anomdet.errors import UserError as UserError
+    from anomdet.workflows.check import check as check
+    from anomdet.workflows.compare import compare as compare
+    from anomdet.workflows.evaluate import evaluate as evaluate
+    from anomdet.workflows.evaluate_files import evaluate_files as evaluate_files
+    from anomdet.workflows.propose import propose_settings as propose_settings
+    from anomdet.workflows.train import train as train
+
 __version__ = "0.1.0"
+
+# Public name to where it stands; imported at its first use (PEP 562).
+_WHERE = {
+    "Problem": "anomdet.errors",
+    "Settings": "anomdet.config.schema",
+    "UserError": "anomdet.errors",
+    "check": "anomdet.workflows.check",
+    "compare": "anomdet.workflows.compare",
+    "evaluate": "anomdet.workflows.evaluate",
+    "evaluate_files": "anomdet.workflows.evaluate_files",
+    "load_settings": "anomdet.config.load",
+    "propose_settings": "anomdet.workflows.propose",
+    "train": "anomdet.workflows.train",
+}
+__all__ = ["__version__", *sorted(_WHERE)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'anomdet' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

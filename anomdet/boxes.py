@@ -33,7 +33,8 @@ def clip_xyxy(bboxes_xyxy: Array, height: int, width: int) -> Array:
 def area_xyxy(bboxes_xyxy: Array) -> Array:
     """Areas ``(N,)`` in square pixels; 0 where a box is turned inside out."""
     size_wh = np.maximum(bboxes_xyxy[:, 2:] - bboxes_xyxy[:, :2], 0)
-    return size_wh[:, 0] * size_wh[:, 1]
+    result: Array = size_wh[:, 0] * size_wh[:, 1]
+    return result
 
 
 def pairwise_iou(a_xyxy: Array, b_xyxy: Array) -> Array:
@@ -44,4 +45,5 @@ def pairwise_iou(a_xyxy: Array, b_xyxy: Array) -> Array:
     intersection = size_wh[..., 0] * size_wh[..., 1]
     union = area_xyxy(a_xyxy)[:, None] + area_xyxy(b_xyxy)[None, :] - intersection
     iou = np.zeros(union.shape, dtype=np.result_type(union, np.float32))
-    return np.divide(intersection, union, out=iou, where=union > 0)
+    result: Array = np.divide(intersection, union, out=iou, where=union > 0)
+    return result

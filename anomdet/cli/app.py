@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+import anomdet
 from anomdet.ranks import is_main_process, num_processes
 
 if TYPE_CHECKING:
@@ -23,6 +25,23 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text: rich's markup costs a fifth of a second at each --help
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _all_commands(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=lambda asked: _show_version(asked), help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"anomdet {anomdet.__version__}, Python {platform.python_version()}")
+        raise typer.Exit
+
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="YAML settings, or a Python config.")]
 Overrides = Annotated[

@@ -38,4 +38,4 @@ def show(path: str | Path | None, overrides: Sequence[str] = (), to: str = "yaml
         return dump_yaml(settings)
     from anomdet.config.translate import to_mmengine
 
-    return to_mmengine(settings).pretty_text
+    return str(to_mmengine(settings).pretty_text)

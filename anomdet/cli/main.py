@@ -63,11 +63,19 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     Or any detector's results, from COCO files: --predictions and --ground-truth, with --val-predictions and
     --val-ground-truth to choose the score threshold on.
     """
-    from anomdet.workflows.evaluate_files import Files, evaluate_files
+    if any((predictions, ground_truth, val_predictions, val_ground_truth, images)):
+        from anomdet.workflows.evaluate_files import evaluate_files
 
-    files = Files(ground_truth, predictions, val_ground_truth, val_predictions, images)
-    if files.given:
-        result = evaluate_files(files, config, overrides or (), out=out)
+        result = evaluate_files(
+            predictions,
+            ground_truth,
+            val_predictions=val_predictions,
+            val_ground_truth=val_ground_truth,
+            images=images,
+            settings=config,
+            overrides=overrides or (),
+            out=out,
+        )
     else:
         from anomdet.errors import Problem, UserError
         from anomdet.workflows.evaluate import evaluate as run
@@ -100,6 +108,20 @@ def compare(
     typer.echo(result.text)
     if result.written:
         name_files(result.written)
+
+
+@app.command(epilog="Example: anomdet report logs/evaluation")
+def report(
+    folder: Annotated[Path, typer.Argument(help="A folder that `anomdet evaluate` wrote.", metavar="FOLDER")],
+    images: Annotated[Optional[Path], typer.Option(help="Folder of the images; default: as metrics.json says.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], typer.Option(help="HTML file; default: FOLDER/report.html.")] = None,  # noqa: UP045
+    debug: Debug = False,
+) -> None:
+    """Write an evaluation's report again, from its files alone."""
+    from anomdet.workflows.report import report as run
+
+    show_log()
+    name_files([run(folder, images=images, out=out).path])
 
 
 @app.command(epilog="Example: anomdet visualize -c configs/default.yaml --limit 20")

@@ -55,11 +55,11 @@ def expected_text(schema: JsonSchema) -> str:
     schema = resolve(schema)
     if "anyOf" in schema:
         if "$comment" in schema:
-            return schema["$comment"]
+            return str(schema["$comment"])
         texts = [expected_text(branch) for branch in branches(schema)]
         return " or ".join(sorted(texts, key=lambda text: text == "null"))
     if "$comment" in schema:
-        return schema["$comment"]
+        return str(schema["$comment"])
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
     kind = schema.get("type")

@@ -6,9 +6,17 @@ In the JSON schema of a type ``$comment`` is what an error message calls it; ``d
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, WithJsonSchema
+
+from anomdet.metric_catalogue import MATCHING_KEYS, MONITORS
+
+if TYPE_CHECKING:
+    MetricName: TypeAlias = str
+    MonitorName: TypeAlias = str
+else:
+    MetricName, MonitorName = Literal[tuple(MATCHING_KEYS)], Literal[MONITORS]
 
 
 class Section(BaseModel):
@@ -21,9 +29,7 @@ class Section(BaseModel):
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 OpenFraction = Annotated[float, Field(gt=0, le=1)]
-MetricName = Literal["iou", "precision", "recall", "f1_score"]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy takes
-MonitorName = Literal["mAP", "mAP_50", "mAP_75", "val_loss"]
 TrackerName = Literal["tensorboard", "mlflow", "wandb"]
 Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 Scales = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]

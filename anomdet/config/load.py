@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pydantic
 
@@ -18,11 +18,10 @@ from anomdet.config.schema import Settings
 from anomdet.config.yaml_lines import read_yaml
 
 TRANSFORMS: KeyPath = ("data", "augmentations")
+SettingsSource: TypeAlias = str | Path | Mapping[str, Any] | Settings
 
 
-def load_settings(
-    source: str | Path | Mapping[str, Any] | Settings | None = None, overrides: Sequence[str] = ()
-) -> Settings:
+def load_settings(source: SettingsSource | None = None, overrides: Sequence[str] = ()) -> Settings:
     """The settings of a run.
 
     Args:

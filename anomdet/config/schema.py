@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -23,6 +23,8 @@ from anomdet.config.key_types import (
 )
 from anomdet.config.schema_data import DataSettings
 from anomdet.config.schema_training import TrainingSettings
+from anomdet.defaults import MATCHING_IOU_THR
+from anomdet.metric_catalogue import MATCHING_KEYS
 
 
 class ModelSettings(Section):
@@ -61,11 +63,11 @@ class MetricsSettings(Section):
         default_factory=lambda: [0.5, 0.75, 0.95]
     )
     """One `mAP_<t>` each, beside COCO's."""
-    matching_iou_threshold: OpenFraction = 0.5
+    matching_iou_threshold: OpenFraction = MATCHING_IOU_THR
     """Precision, recall, F1 and mean IoU count a prediction as right from this overlap on."""
     score_threshold: Fraction | None = None
     """Predictions below this score do not count; null: `evaluation.operating_point` chooses on the validation split."""
-    include_metrics: list[MetricName] = Field(default_factory=lambda: list(get_args(MetricName)))
+    include_metrics: list[MetricName] = Field(default_factory=lambda: list(MATCHING_KEYS))
     """Which of these the table and metrics.json hold, beside COCO's."""
     extra: list[dict[str, Any]] = Field(default_factory=list)
     """Registered metrics of MMDetection's or a plug-in's, beside ours: `[{type: CountError}]`."""

@@ -18,6 +18,7 @@ from anomdet.config.key_types import (
     Transform,
     spell_out,
 )
+from anomdet.defaults import MAX_IMAGE_MEGAPIXELS, MISSING_LABELS
 
 
 class SplitFiles(Section):
@@ -96,11 +97,11 @@ class DataSettings(Section):
         default=640, json_schema_extra={"$comment": "an integer >= 1 or [height, width]"}
     )
     """Pixels that the network sees: one number for a square or [height, width]; the shape is kept, the rest padded."""
-    missing_labels: Literal["error", "normal", "skip"] = "error"
+    missing_labels: Literal["error", "normal", "skip"] = MISSING_LABELS
     """What an image without a label file is: an error, a normal part, or left out."""
     verify_images: Literal["header", "decode"] = "header"
     """How images are checked before training: `header` reads a few hundred bytes, `decode` every pixel."""
-    max_image_megapixels: PositiveFloat = 100.0
+    max_image_megapixels: PositiveFloat = MAX_IMAGE_MEGAPIXELS
     """Images of more millions of pixels are refused by their header, unread; 100: 10,000 x 10,000, 0.3 GB a copy."""
     num_workers: NonNegativeInt = 4
     """Processes that load images; never more than the machine has cores."""

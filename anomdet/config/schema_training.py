@@ -68,8 +68,12 @@ class ScaleLrSettings(Section):
 class TrainingSettings(Section):
     """How to train."""
 
+    minutes: PositiveFloat | None = None
+    """How long a run may take: it times its own steps, then sets `epochs`, `epoch_images` and `val_interval`."""
     epochs: PositiveInt = 10
     """How often the training split is gone through."""
+    epoch_images: PositiveInt | None = None
+    """Images drawn in an epoch, by all processes together; null: as many as the sampler draws for one pass."""
     batch_size: PositiveInt = 16
     """Images in a step, for each process."""
     learning_rate: PositiveFloat = 0.001

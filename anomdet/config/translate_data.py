@@ -70,6 +70,8 @@ def train_loader(settings: Settings) -> dict[str, Any]:
         "repeat_factor": dict(type="anomdet.RepeatFactorSampler", threshold=imbalance.repeat_threshold),
     }
     sampler = dict(**samplers[imbalance.method], seed=settings.training.seed)
+    if settings.training.epoch_images is not None:
+        sampler["num_samples"] = settings.training.epoch_images
     return _loader(settings, sampler=sampler, dataset=_dataset(settings, "train", pipeline))
 
 

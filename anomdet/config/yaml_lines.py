@@ -56,7 +56,9 @@ _Dumper.add_representer(tuple, _flow_for_short_lists)
 
 def to_yaml(value: Any) -> str:
     """Plain values as YAML that :func:`read_yaml` reads back to the same values; lists of scalars on one line."""
-    return yaml.dump(value, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=100)
+    return str(
+        yaml.dump(value, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=100)
+    )
 
 
 def read_yaml(text: str, locate: Callable[[int], Place], report: Report, path: KeyPath = ()) -> Any:

@@ -19,10 +19,10 @@ from anomdet.data.splits.make import as_split_rule, make_splits
 from anomdet.errors import Problem, UserError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.layout import SPLITS
+from anomdet.palette import CLASS_COLORS
 from anomdet.registry import DATASETS
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; RGB.
-_PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+_PALETTE = [tuple(bytes.fromhex(color[1:])) for color in CLASS_COLORS]  # RGB
 
 
 @DATASETS.register_module()
@@ -169,7 +169,8 @@ class TextLabelDataset(BaseDetDataset):
         if not self._fully_initialized:
             self.full_init()
         if self._rows is None:
-            return super().get_data_info(idx)
+            result: dict = super().get_data_info(idx)
+            return result
         info = self._data_info(int(self._rows[idx]))
         info["sample_idx"] = idx if idx >= 0 else len(self._rows) + idx
         return info

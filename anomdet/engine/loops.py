@@ -76,7 +76,8 @@ class InspectionValLoop(ValLoop):
     def run(self) -> dict:
         """One validation; returns the metrics."""
         if not self.with_loss:
-            return super().run()
+            result: dict = super().run()
+            return result
         self.runner.call_hook("before_val")
         self.runner.call_hook("before_val_epoch")
         self.runner.model.eval()
@@ -85,7 +86,7 @@ class InspectionValLoop(ValLoop):
             torch.manual_seed(0)
             for idx, data_batch in enumerate(self.dataloader):
                 self.run_iter(idx, data_batch)
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        metrics: dict = self.evaluator.evaluate(len(self.dataloader.dataset))
         metrics.update(_averages(self.totals))
         self.runner.call_hook("after_val_epoch", metrics=metrics)
         self.runner.call_hook("after_val")

@@ -36,7 +36,7 @@ class MixedPrecision(OptimWrapper):
 
 def computes_bfloat16() -> bool:
     """Whether this CPU computes in bfloat16 (AMX or AVX-512 BF16); others emulate it, several times slower."""
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 # At stride 64 such images are one pixel. There the weight gradient of oneDNN's bfloat16 convolution of stride 2 (torch

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anomdet.evaluation.matching import assign, least_iou
 from anomdet.evaluation.pairs import Pairs
 from anomdet.evaluation.results import Bools, Floats, Ints, Results
+from anomdet.metric_catalogue import threshold_key
 
 COCO_IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -46,11 +47,6 @@ class Ranking:
     rows: Ints
     class_starts: Ints
     place: Ints
-
-
-def threshold_key(iou_thr: float) -> str:
-    """``mAP_50`` for 0.5, ``mAP_33.3`` for 0.333."""
-    return f"mAP_{100 * iou_thr:g}"
 
 
 def all_thresholds(further: Sequence[float]) -> list[float]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from anomdet.documents import VERSION
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.results import Floats, Results, make_ground_truth, make_predictions
 
@@ -229,4 +230,8 @@ def to_coco(results: Results) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         for image, label, bbox, score in rows
     ]
     categories = [{"id": num, "name": name} for num, name in zip(nums, results.class_names, strict=True)]
-    return {"images": images, "annotations": annotations, "categories": categories}, predictions
+    info = {
+        "version": VERSION,
+        "description": "ground truth of an evaluation by AnomDet; predictions.json goes with it",
+    }
+    return {"info": info, "images": images, "annotations": annotations, "categories": categories}, predictions

@@ -10,9 +10,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.evaluation.intervals import bootstrap, bootstrap_interval
 from anomdet.evaluation.results import Results
 from anomdet.evaluation.summary import Measured
-
-HEADLINE = ("mAP", "mAP_50", "precision", "recall", "f1_score", "mean_iou", "auroc", "average_precision")
-LOWER_IS_BETTER = ("false_alarms_per_good",)
+from anomdet.metric_catalogue import COMPARED, lower_is_better
 
 
 def compared(first: Measured, second: Measured, *, num_resamples: int, confidence: float, seed: int = 0) -> dict:
@@ -31,7 +29,7 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
     samples = [bootstrap(measured, num_resamples, seed)[0] for measured in (first, second)]
     numbers = [{**one.metrics, **one.metrics["part_level"]} for one in (first, second)]
     out = {}
-    for name in (*HEADLINE, *LOWER_IS_BETTER):
+    for name in COMPARED:
         a, b = (one.get(name) for one in numbers)
         out[name] = {"first": a, "second": b, "difference": None, "interval": None}
         if a is not None and b is not None:
@@ -102,6 +100,6 @@ def sentence(name: str, table: dict[str, Any]) -> str:
         return f"{name}: cannot be measured on this test set."
     low, high = row["interval"]
     if low > 0 or high < 0:
-        better = "B" if (low > 0) != (name in LOWER_IS_BETTER) else "A"
+        better = "B" if (low > 0) != lower_is_better(name) else "A"
         return f"{name}: {better} is better, by {min(abs(low), abs(high)):.3f} to {max(abs(low), abs(high)):.3f}."
     return f"{name}: no difference is shown; it lies between {low:+.3f} and {high:+.3f}."

@@ -94,7 +94,8 @@ def ratio(numerator: Numbers, denominator: Numbers) -> Floats:
     """NaN where there is nothing to divide by."""
     numerator, denominator = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     out = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
-    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+    result: Floats = np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return result
 
 
 def kept(results: Results, matches: Matches, score_thrs: Floats) -> Bools:

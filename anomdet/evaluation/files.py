@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from anomdet.errors import Problem, UserError
+from anomdet.documents import VERSION, read_json
+from anomdet.errors import UserError
 from anomdet.evaluation.coco_json import results_from_coco, to_coco
 from anomdet.evaluation.details import details
 from anomdet.evaluation.results import Results
@@ -39,7 +40,7 @@ def write_measured(out_dir: Path, measured: Measured) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     write_text(out_dir / METRICS_CSV, metrics_csv(measured.metrics))
     write_text(out_dir / PER_IMAGE_CSV, per_image_csv(measured))
-    write_json(out_dir / DETAILS, details(measured))
+    write_json(out_dir / DETAILS, {"version": VERSION, **details(measured)})
     write_json(out_dir / METRICS, measured.metrics, indent=2)
 
 
@@ -53,38 +54,15 @@ def read_results(ground_truth_path: Path, predictions_path: Path) -> Results:
     Raises:
         UserError: a file is missing, is not JSON or not COCO's; everything that is wrong at once.
     """
-    problems: list[Problem | str] = []
-    ground_truth = _read(ground_truth_path, problems)
-    predictions = _read(predictions_path, problems)
+    contents, problems = [], []
+    for path in (ground_truth_path, predictions_path):
+        try:
+            contents.append(read_json(path, "anomdet evaluate writes such files"))
+        except UserError as error:
+            problems += error.problems
     if problems:
         raise UserError(problems)
+    ground_truth, predictions = contents
     return results_from_coco(
         ground_truth, predictions, gt_file=str(ground_truth_path), predictions_file=str(predictions_path)
     )
-
-
-def read_metrics(out_dir: Path) -> dict[str, Any]:
-    """Read metrics.json back.
-
-    Raises:
-        UserError: it is missing or is not a JSON object.
-    """
-    problems: list[Problem | str] = []
-    metrics = _read(out_dir / METRICS, problems)
-    if not problems and not isinstance(metrics, dict):
-        problems.append(Problem(str(out_dir / METRICS), "a JSON object", type(metrics).__name__))
-    if problems:
-        raise UserError(problems)
-    return dict(metrics)
-
-
-def _read(path: Path, problems: list[Problem | str]) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        problems.append(Problem(str(path), "a JSON file", "no such file", "anomdet evaluate writes such files"))
-    except OSError as error:
-        problems.append(Problem(str(path), "a JSON file", error.strerror or str(error)))
-    except (ValueError, RecursionError) as error:
-        problems.append(Problem(str(path), "a JSON file", f"text that is not JSON ({error})"))
-    return None

@@ -17,17 +17,16 @@ from anomdet.evaluation.coco import (
     all_thresholds,
     precision_at_recalls,
     ranked_hits,
-    threshold_key,
 )
 from anomdet.evaluation.counts import Counts, kept, ratio
 from anomdet.evaluation.image_level import Parts, auroc, average_precision, false_boxes_on_good, rejected
 from anomdet.evaluation.results import Bools, Floats, Ints
 from anomdet.evaluation.summary import Measured
+from anomdet.metric_catalogue import MATCHING_KEYS, threshold_key
 
 Samples: TypeAlias = dict[str, Floats]
 _CELLS = 4_000_000  # weights at a time: 32 MB
 _ROUNDING = 1e-9  # COCO's AP of a perfect detector is 1 - 2e-16 where a class has one object
-_COUNTED = ("precision", "recall", "f1_score", "mean_iou")
 
 
 def draws(num_parts: int, num_resamples: int, seed: int = 0) -> Iterator[Ints]:
@@ -63,13 +62,16 @@ def _resample(measured: Measured, precision: _PrecisionSamples, weights: Ints) -
     overall["mAP"] = _mean(coco.reshape(len(ap), -1))
     by_class = {"AP": _mean(coco, axis=1), "AP_50": coco[:, 0]}
     counts = _weighted(measured, of_image)
-    for name in _COUNTED:
+    for name in MATCHING_KEYS.values():
         overall[name] = getattr(Counts(*(column.sum(axis=1) for column in counts.columns())), name)
         by_class[name] = getattr(counts, name)
     overall["auroc"] = auroc(parts.score, parts.defective, weights)
     overall["average_precision"] = average_precision(parts.score, parts.defective, weights)
     alarms = false_boxes_on_good(results, measured.matches, parts, measured.score_thrs)
     overall["false_alarms_per_good"] = ratio(weights @ alarms, weights @ parts.good)
+    out = rejected(results, measured.matches, measured.score_thrs)
+    overall["escape_rate"] = ratio(weights @ (parts.defective & ~out), weights @ parts.defective)
+    overall["overkill_rate"] = ratio(weights @ (parts.good & out), weights @ parts.good)
     columns = [_class_scores(measured, k) for k in range(results.num_classes)]
     for name, measure in (("auroc", auroc), ("average_precision", average_precision)):
         values = [measure(score, positive, weights[:, rows]) for score, positive, rows in columns]
@@ -255,7 +257,7 @@ def intervals(measured: Measured, *, num_resamples: int = 1000, confidence: floa
     parts, out_of_line = measured.parts, rejected(measured.results, measured.matches, measured.score_thrs)
     rests_on = _parts_behind(parts, out_of_line)
     for name, samples in overall.items():
-        if name in known:
+        if name in known and not name.endswith("_rate"):  # Wilson's, below
             num_parts = rests_on["mAP" if name.startswith("mAP") else name] or measured.num_parts
             out[name] = _interval(known[name], samples, confidence, num_parts)
     passed = int((parts.defective & ~out_of_line).sum())

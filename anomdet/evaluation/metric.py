@@ -15,10 +15,11 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from anomdet.boxes import xyxy_to_xywh
-from anomdet.evaluation.coco import threshold_key
+from anomdet.defaults import MATCHING_IOU_THR
 from anomdet.evaluation.operating_point import Criterion, OperatingPoint, fixed
 from anomdet.evaluation.results import Results, make_ground_truth, make_predictions, part_names
-from anomdet.evaluation.summary import COCO_KEYS, MATCHING_KEYS, Measured, measure
+from anomdet.evaluation.summary import Measured, measure
+from anomdet.metric_catalogue import COCO_KEYS, MATCHING_KEYS, threshold_key
 from anomdet.registry import METRICS
 
 
@@ -72,7 +73,7 @@ class InspectionMetric(BaseMetric):
         self,
         *,
         iou_thresholds: Sequence[float] = (),
-        matching_iou_threshold: float = 0.5,
+        matching_iou_threshold: float = MATCHING_IOU_THR,
         include_metrics: Sequence[str] = tuple(MATCHING_KEYS),
         score_threshold: float | None = None,
         operating_point: Mapping[str, Any] | None = None,

@@ -8,13 +8,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
 from anomdet.evaluation.counts import Matches
 from anomdet.evaluation.curves import sweep
 from anomdet.evaluation.image_level import Parts, parts_of
 from anomdet.evaluation.results import Bools, Floats, Results
 
 By = Literal["max_f1", "min_recall", "max_false_alarms", "costs"]
-FALLBACK_SCORE = 0.3  # where nothing can be chosen on
 NOTHING_PASSES = 1.01  # over every score
 _NO_BOX = f"with the threshold {NOTHING_PASSES} no box counts"
 
@@ -39,7 +39,7 @@ class Criterion:
     max_false_alarms: float = 10.0
     escape_cost: float = 10.0
     overkill_cost: float = 1.0
-    iou_thr: float = 0.5
+    iou_thr: float = MATCHING_IOU_THR
 
     def __post_init__(self) -> None:
         assert self.by in get_args(By), self.by

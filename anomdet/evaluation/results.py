@@ -112,7 +112,8 @@ class Results:
         """``(I,)`` the number of the part that each image shows, from 0 on."""
         if self.parts is None:
             return np.arange(self.num_images)
-        return np.unique(np.asarray(self.parts), return_inverse=True)[1].astype(np.int64)
+        result: Ints = np.unique(np.asarray(self.parts), return_inverse=True)[1].astype(np.int64)
+        return result
 
     @property
     def num_parts(self) -> int:

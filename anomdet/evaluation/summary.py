@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from anomdet.evaluation.coco import CocoNumbers, Ranking, coco_numbers, rank, threshold_key
+from anomdet.defaults import MATCHING_IOU_THR
+from anomdet.documents import VERSION
+from anomdet.evaluation.coco import CocoNumbers, Ranking, coco_numbers, rank
 from anomdet.evaluation.counts import Matches, confusion_matrix, count, find_matches, kept
 from anomdet.evaluation.curves import froc
 from anomdet.evaluation.error_breakdown import BACKGROUND_IOU, breakdown, diagnose
@@ -16,11 +18,8 @@ from anomdet.evaluation.image_level import Parts, auroc, average_precision, numb
 from anomdet.evaluation.operating_point import Criterion, OperatingPoint, choose
 from anomdet.evaluation.pairs import Pairs, overlapping_pairs
 from anomdet.evaluation.results import Bools, Floats, Results
+from anomdet.metric_catalogue import COCO_KEYS, MATCHING_KEYS, threshold_key
 
-COCO_KEYS: tuple[str, ...] = ("mAP", "mAP_50", "mAP_75", "mAP_small", "mAP_medium", "mAP_large")
-COCO_KEYS += ("AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large")
-# The name in `metrics.include_metrics` to the key in metrics.json.
-MATCHING_KEYS = {"precision": "precision", "recall": "recall", "f1_score": "f1_score", "iou": "mean_iou"}
 SIZES_PX = {"tiny": (0, 16), "small": (16, 32), "medium": (32, 96), "large": (96, None)}
 
 
@@ -36,7 +35,7 @@ class Measured:
         parts: scores and truth of the parts.
         iou_thresholds: the further ones of mAP.
         point: the operating point.
-        metrics: the content of metrics.json.
+        metrics: the content of metrics.json; read only.
     """
 
     results: Results
@@ -46,7 +45,11 @@ class Measured:
     parts: Parts
     iou_thresholds: tuple[float, ...]
     point: OperatingPoint
-    metrics: dict[str, Any]
+    metrics: Mapping[str, Any]
+
+    def with_metrics(self, **more: Any) -> Measured:
+        """The same with more in metrics.json, as ``about`` or ``intervals``."""
+        return replace(self, metrics={**self.metrics, **more})
 
     @property
     def score_thrs(self) -> Floats:
@@ -64,7 +67,7 @@ def measure(
     point: OperatingPoint | Criterion,
     *,
     iou_thresholds: Sequence[float] = (),
-    matching_iou_threshold: float = 0.5,
+    matching_iou_threshold: float = MATCHING_IOU_THR,
     include_metrics: Collection[str] = tuple(MATCHING_KEYS),
     complete: bool = True,
 ) -> Measured:
@@ -91,12 +94,13 @@ def measure(
     included = [key for name, key in MATCHING_KEYS.items() if name in include_metrics]
     measured = Measured(results, pairs, ranking, matches, parts, iou_thresholds, chosen, {})
     coco = coco_numbers(results, pairs, iou_thresholds, ranking)
-    measured.metrics.update(_headline(measured, included, coco))
-    measured.metrics["per_class"] = _per_class(measured, included, coco)
-    measured.metrics["part_level"] = _part_level(measured)
-    if complete:
-        measured.metrics.update(_tables(measured))
-    return measured
+    return measured.with_metrics(
+        version=VERSION,
+        **_headline(measured, included, coco),
+        per_class=_per_class(measured, included, coco),
+        part_level=_part_level(measured),
+        **(_tables(measured) if complete else {}),
+    )
 
 
 def _headline(measured: Measured, included: list[str], coco: CocoNumbers) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -15,15 +15,16 @@ from rich.text import Text
 
 from anomdet.evaluation.counts import count
 from anomdet.evaluation.image_level import rejected
-from anomdet.evaluation.summary import MATCHING_KEYS, Measured
+from anomdet.evaluation.summary import Measured
+from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
 
-HEADS = {"precision": "precision", "recall": "recall", "f1_score": "F1", "mean_iou": "mean IoU"}
+HEADS = {metric.key: metric.of_class.label for metric in METRICS if metric.of_class}
 _FORMULA = re.compile(r"[=+@\t\r\n]|-(?!\d+(\.\d+)?$)")  # what a cell may not begin with; -7 is a number
 _IMAGE_HEADS: tuple[str, ...] = ("file_name", "part", "width", "height", "num_gt", "num_predictions", "num_matched")
-_IMAGE_HEADS += ("num_missed", "num_false", "precision", "recall", "f1_score", "mean_iou", "anomaly_score", "verdict")
+_IMAGE_HEADS += ("num_missed", "num_false", *MATCHING_KEYS.values(), "anomaly_score", "verdict")
 
 
-def format_table(metrics: dict[str, Any]) -> str:
+def format_table(metrics: Mapping[str, Any]) -> str:
     """``metrics.json`` for the console: a line for each class, one for all, then the other numbers. Plain text."""
     included = [key for key in MATCHING_KEYS.values() if key in metrics]
     table = Table(show_edge=False, pad_edge=False, box=None)
@@ -42,7 +43,7 @@ def format_table(metrics: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *_footnotes(metrics, included)])
 
 
-def _footnotes(metrics: dict[str, Any], included: list[str]) -> list[str]:
+def _footnotes(metrics: Mapping[str, Any], included: list[str]) -> list[str]:
     shown = {"mAP", "mAP_50"}
     others = [key for key in metrics if key.startswith(("mAP", "AR_")) and key not in shown]
     footnotes = [
@@ -61,7 +62,7 @@ def _footnotes(metrics: dict[str, Any], included: list[str]) -> list[str]:
     return footnotes
 
 
-def _point(metrics: dict[str, Any]) -> str:
+def _point(metrics: Mapping[str, Any]) -> str:
     point = metrics["operating_point"]
     how = {"val": "by {by} on the validation split", "settings": "set", "default": "not chosen"}
     origin = how.get(point["chosen_on"], "by {by} on {chosen_on}").format(**point)
@@ -81,7 +82,7 @@ def _part_lines(parts: dict[str, Any]) -> Iterator[str]:
         yield f"good against defective by the highest score: AUROC {_number(parts['auroc'])}"
 
 
-def _interval_line(metrics: dict[str, Any]) -> Iterator[str]:
+def _interval_line(metrics: Mapping[str, Any]) -> Iterator[str]:
     table = metrics.get("intervals", {})
     bounds = {key: table.get(key) for key in ("mAP", "mAP_50", "recall", "auroc")}
     known = [f"{key} {low:.3f} to {high:.3f}" for key, (low, high) in ((k, b) for k, b in bounds.items() if b)]
@@ -93,7 +94,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def metrics_csv(metrics: dict[str, Any]) -> str:
+def metrics_csv(metrics: Mapping[str, Any]) -> str:
     """The numbers of metrics.json, one a row: scope (all, part_level, a class, errors, sizes), metric, value, interval.
 
     The confusion matrix stands in metrics.json only.

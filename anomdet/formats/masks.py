@@ -105,12 +105,14 @@ def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
         findings.problem(where, "a readable mask of 8 or 16 bit", Phrase("something else"))
         return None
     if mask.ndim == 2:
-        return mask
+        grey: NDArray = mask
+        return grey
     if (mask[..., :1] != mask[..., :3]).any():
         hint = "save the class of each pixel as a grey value"
         findings.problem(where, "a grey mask", Phrase("one with colours"), hint)
         return None
-    return mask[..., 0]
+    first: NDArray = mask[..., 0]
+    return first
 
 
 def _components(pixels: NDArray, label: int | str, where: str, picture: Picture, findings: Findings) -> None:

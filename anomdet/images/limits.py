@@ -6,9 +6,10 @@ for. An honest image of that size does harm too: a process that augments images 
 
 from __future__ import annotations
 
+from anomdet import defaults
 from anomdet.images.headers import BadImageError, Header
 
-MAX_IMAGE_MEGAPIXELS = 100.0
+MAX_IMAGE_MEGAPIXELS = defaults.MAX_IMAGE_MEGAPIXELS
 """Default of ``data.max_image_megapixels``: 10,000 x 10,000 pixels, 0.3 GB as 8 bit BGR; area cameras have less."""
 
 RAISE_SETTING = "cut it into tiles, or raise data.max_image_megapixels if the memory is there"

@@ -78,7 +78,8 @@ class VGG16(nn.Module):
 def _read(checkpoint: str) -> dict[str, Tensor]:
     where = f"VGG16: {checkpoint}"
     try:
-        return torch.load(Path(checkpoint).expanduser(), map_location="cpu", weights_only=True)
+        result: dict[str, Tensor] = torch.load(Path(checkpoint).expanduser(), map_location="cpu", weights_only=True)
+        return result
     except OSError as error:
         hint = "give the path of torchvision's file, or set pretrained: false"
         raise UserError(Problem(where, "a file that can be read", str(error), hint)) from error

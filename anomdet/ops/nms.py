@@ -88,7 +88,8 @@ def bbox_overlaps(bboxes1: Tensor, bboxes2: Tensor, ious: Tensor, *, mode: int, 
 
 
 def _to_numpy(tensor: Tensor) -> NDArray[np.floating]:
-    return upcast(tensor.detach()).cpu().numpy()
+    result: NDArray[np.floating] = upcast(tensor.detach()).cpu().numpy()
+    return result
 
 
 def _areas(bboxes_xyxy: Tensor, offset: int) -> Tensor:
@@ -102,11 +103,13 @@ def _ious_with(box_xyxy: NDArray[np.floating], others_xyxy: NDArray[np.floating]
     overlaps = np.maximum(bottom_right - top_left + offset, 0).prod(axis=1)
     areas = (others_xyxy[:, 2:] - others_xyxy[:, :2] + offset).prod(axis=1)
     unions = (box_xyxy[2:] - box_xyxy[:2] + offset).prod() + areas - overlaps
-    return np.divide(overlaps, unions, out=np.zeros_like(overlaps), where=unions > 0)
+    result: NDArray[np.floating] = np.divide(overlaps, unions, out=np.zeros_like(overlaps), where=unions > 0)
+    return result
 
 
 def _decay(ious: NDArray[np.floating], *, method: int, iou_threshold: float, sigma: float) -> NDArray[np.floating]:
     if method == _GAUSSIAN:
-        return np.exp(-(ious**2) / sigma)
+        result: NDArray[np.floating] = np.exp(-(ious**2) / sigma)
+        return result
     assert method in (_NAIVE, _LINEAR), f"unknown soft-NMS method {method}"
     return np.where(ious >= iou_threshold, 0 if method == _NAIVE else 1 - ious, 1)

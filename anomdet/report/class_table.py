@@ -2,75 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anomdet.metric_catalogue import METRICS, Metric, OfClass
 from anomdet.report.cells import Cell, Column, Row, Table, count, interval_of, ratio, words
-
-NO_OBJECTS = "no objects of this class in the split"
-Make = Callable[[Any, Sequence[float] | None], Cell]
-
-
-def _ratio(why_none: str) -> Make:
-    return lambda value, interval: ratio(value, why_none, interval)
-
-
-def _count(why_none: str) -> Make:
-    return lambda value, _: count(value, why_none)
-
-
-# Key in per_class, key of the whole in metrics.json, label, meaning, how the value is shown.
-COLUMNS: tuple[tuple[str, str, str, str, Make], ...] = (
-    ("class_num", "", "No.", "the number of the class in the label files", _count("has none")),
-    ("num_gt", "num_gt", "Objects", "true objects of the split", _count("not counted")),
-    ("AP", "mAP", "AP", "mean over overlaps (IoU) from 0.50 to 0.95", _ratio(NO_OBJECTS)),
-    ("AP_50", "mAP_50", "AP_50", "at an overlap (IoU) of 0.50", _ratio(NO_OBJECTS)),
-    (
-        "precision",
-        "precision",
-        "Precision",
-        "of the reported boxes, the share that is right",
-        _ratio("nothing is reported at this threshold"),
-    ),
-    ("recall", "recall", "Recall", "of the objects, the share that is found", _ratio(NO_OBJECTS)),
-    ("f1_score", "f1_score", "F1", "balance of precision and recall", _ratio(NO_OBJECTS)),
-    ("mean_iou", "mean_iou", "Mean IoU", "overlap of the right boxes with their objects", _ratio("no box is right")),
-    (
-        "num_defective",
-        "part_level.num_defective",
-        "Defective",
-        "images or parts with an object of the class",
-        _count("not counted"),
-    ),
-    (
-        "auroc",
-        "part_level.auroc",
-        "AUROC",
-        "good parts against those with this class, by their highest score",
-        _ratio("needs parts with and without this class"),
-    ),
-    (
-        "average_precision",
-        "part_level.average_precision",
-        "Avg. precision",
-        "the same parts, sorted by score",
-        _ratio("needs parts with and without this class"),
-    ),
-    (
-        "escapes",
-        "part_level.escapes",
-        "Escapes",
-        "parts with this class that pass as good",
-        _count("no parts with this class"),
-    ),
-    (
-        "score_threshold",
-        "score_threshold",
-        "Threshold",
-        "a box counts from this score on",
-        lambda value, _: ratio(value, "each class has its own"),
-    ),
-)
+from anomdet.report.headline import unit
 
 
 def class_table(metrics: Mapping[str, Any]) -> Table | None:
@@ -78,21 +15,33 @@ def class_table(metrics: Mapping[str, Any]) -> Table | None:
     per_class = metrics.get("per_class")
     if not per_class:
         return None
-    specs = [spec for spec in COLUMNS if any(spec[0] in values for values in per_class.values())]
+    worded = [metric.worded(unit(metrics)) for metric in METRICS]
+    found = [(metric, metric.of_class) for metric in worded if metric.of_class]
+    columns = [(metric, own) for metric, own in found if any(own.key in values for values in per_class.values())]
     intervals = metrics.get("intervals") or {}
-    of_classes = intervals.get("per_class") or {}
+    bounds = intervals.get("per_class") or {}
     rows = [
-        Row(name, [make(values.get(key), interval_of(of_classes.get(name), key)) for key, _, _, _, make in specs])
+        Row(name, [_of_class(metric, own, values, bounds.get(name)) for metric, own in columns])
         for name, values in per_class.items()
     ]
-    foot = Row("all", [_whole(metrics, intervals, key, make) for _, key, _, _, make in specs])
-    columns = [Column("Class", numeric=False), *(Column(label, hint) for _, _, label, hint, _ in specs)]
-    return Table("Results of each class", columns, rows, [foot], sortable=True)
+    foot = Row("all", [_whole(metrics, intervals, metric) for metric, _ in columns])
+    heads = [Column("Class", numeric=False), *(Column(own.label, own.meaning) for _, own in columns)]
+    return Table("Results of each class", heads, rows, [foot], sortable=True)
 
 
-def _whole(metrics: Mapping[str, Any], intervals: Mapping[str, Any], key: str, make: Make) -> Cell:
-    room, _, name = key.rpartition(".")
-    values = metrics.get(room) or {} if room else metrics
-    if name not in values:
+def _of_class(metric: Metric, own: OfClass, values: Mapping[str, Any], bounds: Mapping[str, Any] | None) -> Cell:
+    return _cell(metric, values.get(own.key), own.null_reason, interval_of(bounds, own.key))
+
+
+def _whole(metrics: Mapping[str, Any], intervals: Mapping[str, Any], metric: Metric) -> Cell:
+    """Of all classes; the number of a class has no whole."""
+    level = metrics.get("part_level") or {}
+    values = level if metric.key in level else metrics
+    if metric.key not in values:
         return words("")
-    return make(values[name], interval_of(intervals, name))
+    return _cell(metric, values[metric.key], metric.null_reason, interval_of(intervals, metric.interval))
+
+
+def _cell(metric: Metric, value: Any, null_reason: str, interval: Sequence[float] | None) -> Cell:
+    """A share stands as its count: each class has another whole."""
+    return ratio(value, null_reason, interval) if metric.format == "ratio" else count(value, null_reason)

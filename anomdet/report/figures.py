@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from anomdet.palette import CURVE_COLORS
 from anomdet.report.traces import (
     ALL_STYLE,
     Chart,
@@ -18,9 +19,7 @@ from anomdet.report.traces import (
     threshold_line,
 )
 
-# At least 3:1 on the ground of both schemes, so that a class has one colour in either; then with other dashes.
-PALETTE = ("#0077b6", "#d1590a", "#0a8f68", "#b5559a", "#8f7a00", "#7a6bd6", "#c8434f", "#7c7c7c")
-DASHES = ("solid", "dash", "dot", "dashdot")
+DASHES = ("solid", "dash", "dot", "dashdot")  # of the classes beyond the colours of the palette
 NUM_BINS = 40
 MAX_FALSE_BOXES = 8  # an image; FROC curves are usually read up to there
 Point = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[float, float] | None]
@@ -44,8 +43,8 @@ def class_styles(metrics: Mapping[str, Any], curves: Mapping[str, Any]) -> list[
     of_classes = curves.get("per_class") or {}
     return [
         {
-            **{"index": i, "name": name, "color": PALETTE[i % len(PALETTE)]},
-            "dash": DASHES[i // len(PALETTE) % len(DASHES)],
+            **{"index": i, "name": name, "color": CURVE_COLORS[i % len(CURVE_COLORS)]},
+            "dash": DASHES[i // len(CURVE_COLORS) % len(DASHES)],
             "drawn": _measured(of_classes.get(name), "recall", "precision"),
             "shown": len(names) <= MANY_CLASSES,
         }

@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anomdet.palette import CURVE_COLORS
 from anomdet.report.cells import percent
-from anomdet.report.figures import DASHES, PALETTE
+from anomdet.report.figures import DASHES
 from anomdet.report.traces import ALL_STYLE, Chart, plain, rounded
 
 Health = Mapping[str, Any]
@@ -20,8 +21,8 @@ def styles(health: Health) -> list[dict[str, Any]]:
     """How each drawn class is drawn; see :func:`anomdet.report.figures.class_styles`."""
     return [
         {
-            **{"index": i, "name": entry["name"], "color": PALETTE[i % len(PALETTE)]},
-            "dash": DASHES[i // len(PALETTE) % len(DASHES)],
+            **{"index": i, "name": entry["name"], "color": CURVE_COLORS[i % len(CURVE_COLORS)]},
+            "dash": DASHES[i // len(CURVE_COLORS) % len(DASHES)],
             **{"drawn": True, "shown": i < SHOWN},
         }
         for i, entry in enumerate(health["drawn"])

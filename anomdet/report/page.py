@@ -13,6 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from anomdet.outputs import write_text
+from anomdet.palette import css_variables
 from anomdet.report.traces import Chart
 
 MAX_BYTES = 9_900_000  # a page stays below 10 MB
@@ -36,6 +37,7 @@ def shared_view(charts: Sequence[Chart]) -> dict[str, Any]:
     return {
         "figures": [chart.spec() for chart in charts],
         "asset": _asset,
+        "palette": Markup(css_variables()),
         "plotlyjs": Markup(get_plotlyjs().replace("</script", "<\\/script") if charts else ""),
     }
 

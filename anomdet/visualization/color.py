@@ -5,18 +5,18 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Iterable
 
+from anomdet.palette import CLASS_COLORS
+
 Color = tuple[int, int, int]
 
 WHITE: Color = (255, 255, 255)
 BLACK: Color = (0, 0, 0)
-# Okabe and Ito, "Color Universal Design", without black, in an order that keeps neighbours far apart.
-OKABE_ITO = ("E69F00", "56B4E9", "009E73", "F0E442", "CC79A7", "D55E00", "0072B2")
 GOLDEN_RATIO = 0.618034
 
 
 def palette(n: int) -> list[Color]:
-    """``n`` different colours: Okabe and Ito's seven, their light and dark shades, then hues by the golden ratio."""
-    pure = [_from_hex(code) for code in OKABE_ITO]
+    """``n`` different colours: those of the palette, their light and dark shades, then hues by the golden ratio."""
+    pure = [_from_hex(code) for code in CLASS_COLORS]
     light = [_mix(color, WHITE, 0.55) for color in pure]
     dark = [_mix(color, BLACK, 0.45) for color in pure]
     colors = [*pure, *light, *dark]
@@ -54,5 +54,5 @@ def _mix(a: Color, b: Color, share_of_b: float) -> Color:
 
 
 def _from_hex(code: str) -> Color:
-    red, green, blue = bytes.fromhex(code)
+    red, green, blue = bytes.fromhex(code[1:])
     return blue, green, red

@@ -107,7 +107,8 @@ def _outlines(bboxes_xyxy: NDArray[np.float64], canvas: Image, line_px: int) -> 
     outer = bboxes_xyxy + (line_px + _seam_px(line_px)) * np.array([-1, -1, 1, 1])
     outer[:, :2] = np.floor(np.clip(outer[:, :2], 0, [width - 1, height - 1]))
     outer[:, 2:] = np.ceil(np.clip(outer[:, 2:], outer[:, :2] + 1, [width, height]))
-    return outer
+    result: NDArray[np.float64] = outer
+    return result
 
 
 def _draw_outline(canvas: Image, outer_xyxy: NDArray[np.float64], color: Color, line_px: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from anomdet.errors import Problem, UserError
 
 if TYPE_CHECKING:
+    from anomdet.config.load import SettingsSource
     from anomdet.config.schema import Settings
     from anomdet.config.schema_data import DataSettings
     from anomdet.quality.check.check import Checked, Rules
@@ -26,8 +27,8 @@ _FINDINGS = re.compile(
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How a check is told.
+class CheckOptions:
+    """How thorough a check is, and how it is shown.
 
     Args:
         style: text, json or sarif.
@@ -47,16 +48,18 @@ class Manner:
 
 
 @dataclass(frozen=True)
-class Told:
+class CheckResult:
     """What a check found.
 
     Args:
+        findings: each with its code, severity, place, what was expected and found; the worst first.
         text: for the console or a file.
         summary: lines about what was written; for the console.
         written: files and folders.
         exit_code: 0 nothing wrong, 1 errors.
     """
 
+    findings: list[Finding]
     text: str
     summary: str
     written: list[Path]
@@ -64,27 +67,29 @@ class Told:
 
 
 def check(
-    config: Path | None,
-    overrides: Sequence[str] = (),
+    data: str | Path | None = None,
     *,
-    data: Path | None,
-    manner: Manner,
+    settings: SettingsSource | None = None,
+    overrides: Sequence[str] = (),
+    options: CheckOptions | None = None,
     fix: Path | None = None,
     out: Path | None = None,
-) -> Told:
+) -> CheckResult:
     """Check a data folder.
 
     Args:
-        config: YAML settings: data.data_dir, data.classes, data.missing_labels and data.verify_images count; for the
-            report also data.image_size, the splits, the model and the handling of imbalance.
+        data: holds images/ and labels/; in place of the settings' one.
+        settings: YAML file, dict or Settings; data.data_dir, data.classes, data.missing_labels, data.verify_images;
+            for the report also data.image_size, the splits, the model and the handling of imbalance.
         overrides: ``key=value`` each.
-        data: the folder, in place of the settings' one.
-        manner: what to show.
+        options: how thorough, and what to show.
         fix: an empty or new folder for a mended copy; None: none.
         out: a file for the text; None: it is left to the caller.
 
     Raises:
         UserError: neither settings nor a folder, or what is wrong with them, with ``fix`` or with ``out``.
+
+    >>> [finding.code for finding in anomdet.check("data").findings]  # doctest: +SKIP
     """
     from anomdet.outputs import make_room, write_text
     from anomdet.quality.check.check import check_data
@@ -93,34 +98,43 @@ def check(
     from anomdet.quality.check.text_format import verdict
     from anomdet.workflows.health_report import write_page
 
+<<<<<<< HEAD
     _check_options(manner, out)
     settings = _settings(config, overrides, data, manner.leaks)
     data_dir, rules = _rules(settings, data, manner)
     page = _check_places(data_dir, manner.report, fix, out)
+=======
+    options = options or CheckOptions()
+    _check_options(options, out)
+    used = _settings(settings, overrides, data, options.leaks)
+    data_dir, rules = _rules(used, Path(data) if data is not None else None, options)
+    page = page_path(options.report, data_dir) if options.report is not None else None
+>>>>>>> main
     checked = check_data(data_dir, rules)
-    if settings is not None:
-        checked = _with_splits(checked, rules, settings.data, manner)
-    findings = make_strict(checked.findings) if manner.strict else checked.findings
-    text = _show(checked, findings, manner)
+    if used is not None:
+        checked = _with_splits(checked, rules, used.data, options)
+    findings = make_strict(checked.findings) if options.strict else checked.findings
+    text = _show(checked, findings, options)
     mended = write_mended(checked, fix) if fix is not None else None
     written = [fix] if fix is not None else []
     if out is not None:
         make_room(out.parent, [out.name], "--out", marks={out.name: _FINDINGS})
         written.append(write_text(out, f"{text}\n"))
-    shown = out is None and manner.style == "text"  # the verdict, as the last line of the text
+    shown = out is None and options.style == "text"  # the verdict, as the last line of the text
     summary = [*([] if shown else [verdict(checked, findings)]), *_mended_summary(mended)]
     if page is not None:
-        paths, moved = write_page(checked, findings, config, settings, page)
+        config = Path(settings) if isinstance(settings, (str, Path)) else None
+        paths, moved = write_page(checked, findings, config, used, page)
         written += paths
         summary += [moved] if moved else []
     failed = any(found.severity == ERROR for found in findings)
-    return Told(text, "\n".join(summary), written, int(failed))
+    return CheckResult(findings, text, "\n".join(summary), written, int(failed))
 
 
-def _check_options(manner: Manner, out: Path | None) -> None:
+def _check_options(options: CheckOptions, out: Path | None) -> None:
     problems = []
-    if manner.style not in FORMATS:
-        problems.append(Problem("--format", f"one of {', '.join(FORMATS)}", repr(manner.style)))
+    if options.style not in FORMATS:
+        problems.append(Problem("--format", f"one of {', '.join(FORMATS)}", repr(options.style)))
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         got = "a folder" if out.is_dir() else "one in a folder that is not there"
         problems.append(Problem(f"--out {out}", "a file to write", got))
@@ -128,6 +142,7 @@ def _check_options(manner: Manner, out: Path | None) -> None:
         raise UserError(problems)
 
 
+<<<<<<< HEAD
 def _check_places(data_dir: Path, report: Path | None, fix: Path | None, out: Path | None) -> Path | None:
     """Before the data is looked at, whether what is asked for may be written; returns where the page goes."""
     from anomdet.outputs import check_apart, check_names, check_new_folder, data_folders
@@ -143,11 +158,16 @@ def _check_places(data_dir: Path, report: Path | None, fix: Path | None, out: Pa
 
 
 def _settings(config: Path | None, overrides: Sequence[str], data: Path | None, leaks: bool) -> Settings | None:
+=======
+def _settings(
+    source: SettingsSource | None, overrides: Sequence[str], data: str | Path | None, leaks: bool
+) -> Settings | None:
+>>>>>>> main
     """Of the file; None without one."""
-    if config is not None:
+    if source is not None:
         from anomdet.config.load import load_settings
 
-        return load_settings(config, overrides)
+        return load_settings(source, overrides)
     if data is None:
         raise UserError(Problem("--data", "a data folder, or --config", "nothing", "see: anomdet check --help"))
     if overrides:
@@ -157,18 +177,18 @@ def _settings(config: Path | None, overrides: Sequence[str], data: Path | None, 
     return None
 
 
-def _rules(settings: Settings | None, data: Path | None, manner: Manner) -> tuple[Path, Rules]:
+def _rules(settings: Settings | None, data: Path | None, options: CheckOptions) -> tuple[Path, Rules]:
     """The folder, and what the settings say about it."""
     from anomdet.quality.check.check import Rules
     from anomdet.workflows.planned_splits import rules_of
 
     if settings is None:
         assert data is not None
-        return data, Rules(decode=manner.decode)
-    return data or Path(settings.data.data_dir), rules_of(settings.data, decode=manner.decode)
+        return data, Rules(decode=options.decode)
+    return data or Path(settings.data.data_dir), rules_of(settings.data, decode=options.decode)
 
 
-def _with_splits(checked: Checked, rules: Rules, data: DataSettings, manner: Manner) -> Checked:
+def _with_splits(checked: Checked, rules: Rules, data: DataSettings, options: CheckOptions) -> Checked:
     """With findings about the splits, too."""
     from anomdet.config.translate_data import split_arguments
     from anomdet.data.splits.make import as_split_rule
@@ -176,19 +196,19 @@ def _with_splits(checked: Checked, rules: Rules, data: DataSettings, manner: Man
     from anomdet.quality.check.leaks import check_splits
 
     rule = as_split_rule(**split_arguments(data))
-    found = check_splits(checked.data_dir, rules, rule, group_by=data.group_by, read_all=manner.leaks)
+    found = check_splits(checked.data_dir, rules, rule, group_by=data.group_by, read_all=options.leaks)
     return replace(checked, findings=sort_findings([*checked.findings, *found]))
 
 
-def _show(checked: Checked, findings: list[Finding], manner: Manner) -> str:
+def _show(checked: Checked, findings: list[Finding], options: CheckOptions) -> str:
     from anomdet.quality.check.machine_formats import show_json, show_sarif
     from anomdet.quality.check.text_format import show_text
 
-    if manner.style == "json":
+    if options.style == "json":
         return show_json(checked, findings)
-    if manner.style == "sarif":
+    if options.style == "sarif":
         return show_sarif(checked, findings)
-    return show_text(checked, findings, everything=manner.everything)
+    return show_text(checked, findings, everything=options.everything)
 
 
 def _mended_summary(mended: Mended | None) -> list[str]:

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import COMPARISON
+from anomdet.layout import COMPARISON, GROUND_TRUTH, PREDICTIONS
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """What a comparison found.
 
     Args:
+        table: metric to its value for both, the difference and its interval; the content of comparison.json.
         text: for the console.
         written: comparison.json, if a folder was given.
     """
 
+    table: dict[str, Any]
     text: str
     written: list[Path]
 
 
-def compare(first: Path, second: Path, *, num_resamples: int, confidence: float, out: Path | None) -> Compared:
+def compare(
+    first: str | Path,
+    second: str | Path,
+    *,
+    num_resamples: int = 1000,
+    confidence: float = 0.95,
+    out: str | Path | None = None,
+) -> Comparison:
     """Compare two evaluations of one test set, each at its own operating point.
 
     Args:
@@ -34,6 +43,8 @@ def compare(first: Path, second: Path, *, num_resamples: int, confidence: float,
 
     Raises:
         UserError: a file is missing or wrong, the test sets or the matching thresholds differ.
+
+    >>> anomdet.compare("logs_a/evaluation", "logs_b/evaluation").table["numbers"]["mAP_50"]  # doctest: +SKIP
     """
     from anomdet.evaluation.comparison import compared, comparison_text
     from anomdet.evaluation.files import write_json
@@ -43,21 +54,28 @@ def compare(first: Path, second: Path, *, num_resamples: int, confidence: float,
         raise UserError(Problem("--resamples", "an integer >= 1", str(num_resamples)))
     if not 0 < confidence < 1:
         raise UserError(Problem("--confidence", "a share above 0 and below 1", f"{confidence:g}"))
+<<<<<<< HEAD
     if out is not None:
         check_names(out, [COMPARISON], "--out")
     table = compared(_measured(first), _measured(second), num_resamples=num_resamples, confidence=confidence)
+=======
+    table = compared(
+        _measured(Path(first)), _measured(Path(second)), num_resamples=num_resamples, confidence=confidence
+    )
+>>>>>>> main
     text = comparison_text(table, str(first), str(second))
     if out is None:
-        return Compared(text, [])
+        return Comparison(table, text, [])
     path = make_folder(out, "--out") / COMPARISON
     make_room(out, [COMPARISON], "--out")
     write_json(path, {"first": str(first), "second": str(second), **table}, indent=2)
-    return Compared(text, [path])
+    return Comparison(table, text, [path])
 
 
 def _measured(folder: Path) -> Any:
     """An evaluation again, from its files."""
-    from anomdet.evaluation.files import GROUND_TRUTH, PREDICTIONS, read_metrics, read_results
+    from anomdet.documents import read_metrics
+    from anomdet.evaluation.files import read_results
     from anomdet.evaluation.operating_point import OperatingPoint
     from anomdet.evaluation.summary import measure
 
@@ -66,15 +84,9 @@ def _measured(folder: Path) -> Any:
         raise UserError(Problem("compare", "a folder that anomdet evaluate wrote", got))
     metrics = read_metrics(folder)
     results = read_results(folder / GROUND_TRUTH, folder / PREDICTIONS)
-    try:
-        point = dict(metrics["operating_point"])
-        if point["per_class"] is not None:
-            nums = {name: row["class_num"] for name, row in metrics["per_class"].items()}
-            point["per_class"] = {nums[name]: value for name, value in point["per_class"].items()}
-        iou_thr = float(metrics["matching_iou_threshold"])
-        return measure(results, OperatingPoint(**point), matching_iou_threshold=iou_thr, complete=False)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        got = f"another ({type(error).__name__}: {error})"
-        raise UserError(
-            Problem(str(folder / "metrics.json"), "one that this version wrote", got, "evaluate again")
-        ) from error
+    point = dict(metrics["operating_point"])
+    if metrics["operating_point"]["per_class"] is not None:
+        nums = {name: row["class_num"] for name, row in metrics["per_class"].items()}
+        point["per_class"] = {nums[name]: value for name, value in metrics["operating_point"]["per_class"].items()}
+    iou_thr = metrics["matching_iou_threshold"]
+    return measure(results, OperatingPoint(**cast(Any, point)), matching_iou_threshold=iou_thr, complete=False)

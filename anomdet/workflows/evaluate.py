@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
+<<<<<<< HEAD
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, SPLITS
 from anomdet.outputs import claim
 from anomdet.ranks import is_main_process
 from anomdet.workflows.run_config import load_run
+=======
+from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
+from anomdet.outputs import make_folder
+from anomdet.workflows.run_config import Run, load_run
+>>>>>>> main
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluation:
     """What an evaluation found; empty on all processes but the first.
 
     Args:
         table: for the console.
         metrics: the content of metrics.json.
+        predictions: the content of predictions.json: COCO results, a dict a box, in the images' own pixels.
         written: the files.
     """
 
     table: str = ""
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    predictions: list[dict[str, Any]] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
 
 
 def evaluate(
-    config_path: str | Path,
+    settings: SettingsSource,
     overrides: Sequence[str] = (),
     *,
     split: str = "test",
     checkpoint: str | Path | None = None,
     out: str | Path | None = None,
-) -> Evaluated:
+) -> Evaluation:
     """Evaluate a checkpoint on a split.
 
     Args:
-        config_path: YAML or Python config.
+        settings: a YAML file, a Python config, a dict or :class:`anomdet.Settings`.
         overrides: ``key=value`` each.
         split: train, val or test.
         checkpoint: default: ``<checkpoint_dir>/best_model.pth``.
@@ -49,14 +58,19 @@ def evaluate(
 
     Raises:
         UserError: anything wrong with what the user gave.
+
+    >>> anomdet.evaluate("configs/default.yaml", split="val").metrics["mAP_50"]  # doctest: +SKIP
     """
-    run = load_run(config_path, overrides)
+    run = load_run(settings, overrides)
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
     from anomdet.engine.hooks.progress import foreign_keys
+<<<<<<< HEAD
     from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, write_all
     from anomdet.workflows.provenance import about
+=======
+>>>>>>> main
 
     with run.blamed():
         loaded = with_checkpoint(run.config, split, checkpoint)
@@ -72,6 +86,7 @@ def evaluate(
         runner.logger.info(f"{key} {found[key]:.4f}")
     measured = runner.test_evaluator.metrics[0].last
     if measured is None:
+<<<<<<< HEAD
         return Evaluated()
     _tell(runner.logger, measured)
     measured.metrics["about"] = about(run, loaded.path, split, dataset)
@@ -102,8 +117,29 @@ def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
 
 def _tell(logger: Any, measured: Any) -> None:
     """What the operating point could not be."""
+=======
+        return Evaluation()
+>>>>>>> main
     if measured.point.note:
-        logger.warning(f"operating point: {measured.point.note}")
+        runner.logger.warning(f"operating point: {measured.point.note}")
+    return _written(measured, run, loaded, dataset, folder, runner.logger.info)
+
+
+def _written(
+    measured: Any, run: Run, loaded: Loaded, dataset: Any, folder: Path, say: Callable[[str], None]
+) -> Evaluation:
+    """The files of what was measured."""
+    from anomdet.evaluation.coco_json import to_coco
+    from anomdet.evaluation.tables import format_table
+    from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
+    from anomdet.workflows.provenance import about
+
+    wanted = options(run.config)
+    measured = with_context(measured, about(run, loaded.path, loaded.split, dataset), wanted)
+    read_picture = picture_reader(Path(dataset.data_root) / IMAGES_DIR, None)  # the data set has checked their sizes
+    written = write_all(measured, folder, wanted, read_picture, say)
+    predictions = to_coco(measured.results)[1]
+    return Evaluation(format_table(measured.metrics), measured.metrics, predictions, written)
 
 
 def options(config: Any) -> Any:
@@ -166,12 +202,13 @@ def set_operating_point(loaded: Loaded) -> None:
     One that was chosen in the training by the same criterion is taken as it is; else the validation split is predicted
     first. The split that is tested never chooses, unless it is the validation split.
     """
+    from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
     from anomdet.evaluation.operating_point import Criterion, fixed
 
     metric = own_metric(loaded.config)
     if metric.get("score_threshold") is not None:
         return
-    iou_thr = metric.get("matching_iou_threshold", 0.5)
+    iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
     criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
     kept = loaded.meta.get("operating_point") or {}
     if kept.get("criterion") == criterion.as_dict():
@@ -184,7 +221,8 @@ def set_operating_point(loaded: Loaded) -> None:
     try:
         runner = build_tester(config)
     except UserError as error:
-        metric.point = asdict(fixed(0.3, "default", f"no validation split to choose on ({error}): 0.3 taken"))
+        note = f"no validation split to choose on ({error}): {FALLBACK_SCORE} taken"
+        metric.point = asdict(fixed(FALLBACK_SCORE, "default", note))
         return
     runner.logger.info("choosing the operating point on the validation split: the checkpoint has none of this kind")
     runner.test()

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from anomdet.config.load import SettingsSource, load_settings
+from anomdet.config.schema import Settings
 from anomdet.errors import Problem, UserError
-from anomdet.workflows.evaluate import Evaluated
+from anomdet.workflows.evaluate import Evaluation
 
 _log = logging.getLogger("anomdet")
 
@@ -36,30 +38,52 @@ class Files:
         return any((self.ground_truth, self.predictions, self.val_ground_truth, self.val_predictions, self.images))
 
 
-def evaluate_files(
-    files: Files, config_path: Path | None, overrides: Sequence[str] = (), *, out: Path | None = None
-) -> Evaluated:
-    """Measure the results of any detector.
+def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and where to write)
+    predictions: str | Path | None,
+    ground_truth: str | Path | None,
+    *,
+    val_predictions: str | Path | None = None,
+    val_ground_truth: str | Path | None = None,
+    images: str | Path | None = None,
+    settings: SettingsSource | None = None,
+    overrides: Sequence[str] = (),
+    out: str | Path | None = None,
+) -> Evaluation:
+    """Measure the results of any detector, without torch.
 
     Args:
-        files: what to measure.
-        config_path: YAML settings, of which ``metrics``, ``evaluation`` and ``data.group_by`` count; None: defaults.
+        predictions, ground_truth: COCO results and COCO data set of the test split.
+        val_predictions, val_ground_truth: of the validation split, to choose the threshold on; both or none.
+        images: the folder that the images' names start from, for the report; None: a report without images.
+        settings: of which ``metrics``, ``evaluation`` and ``data.group_by`` count; None: defaults.
         overrides: ``key=value`` each.
         out: the folder of the results; default: ``evaluation`` beside the predictions.
 
     Raises:
         UserError: anything wrong with the files or the settings.
+
+    >>> anomdet.evaluate_files("predictions.json", "ground_truth.json").metrics["mAP"]  # doctest: +SKIP
     """
-    from anomdet.config.load import load_settings
+    paths = (ground_truth, predictions, val_ground_truth, val_predictions, images)
+    files = Files(*(None if path is None else Path(path) for path in paths))
+    _check(files)
+    return _evaluate(files, load_settings(settings, overrides), out)
+
+
+def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evaluation:
+    from anomdet.evaluation.coco_json import to_coco
     from anomdet.evaluation.files import read_results
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
+<<<<<<< HEAD
     from anomdet.outputs import check_apart, check_names, make_folder
     from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, write_all
+=======
+    from anomdet.outputs import make_folder
+    from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
+>>>>>>> main
 
-    _check(files)
     assert files.ground_truth is not None and files.predictions is not None
-    settings = load_settings(config_path, overrides)
     results = _grouped(read_results(files.ground_truth, files.predictions), settings.data.group_by)
     folder = out or files.predictions.parent / "evaluation"
     check_apart(folder, [files.images] if files.images else [], "--out")
@@ -75,10 +99,10 @@ def evaluate_files(
     )
     if not len(results.pred):
         _log.warning(f"{files.predictions} holds no predictions at all")
-    measured.metrics["about"] = _about(files, settings)
+    measured = with_context(measured, _about(files, settings), settings.evaluation)
     read_picture = picture_reader(files.images, settings.data.max_image_megapixels) if files.images else None
     written = write_all(measured, folder, settings.evaluation, read_picture, _log.info)
-    return Evaluated(format_table(measured.metrics), measured.metrics, written)
+    return Evaluation(format_table(measured.metrics), measured.metrics, to_coco(results)[1], written)
 
 
 def _check(files: Files) -> None:
@@ -100,8 +124,9 @@ def _check(files: Files) -> None:
 
 def _point(files: Files, settings: Any) -> Any:
     """The settings' threshold, or one chosen on the validation files; never on the test's."""
+    from anomdet.defaults import FALLBACK_SCORE
     from anomdet.evaluation.files import read_results
-    from anomdet.evaluation.operating_point import FALLBACK_SCORE, Criterion, fixed
+    from anomdet.evaluation.operating_point import Criterion, fixed
     from anomdet.evaluation.summary import measure
 
     metrics = settings.metrics
@@ -129,5 +154,6 @@ def _about(files: Files, settings: Any) -> dict[str, Any]:
         "title": str(files.predictions),
         "created": now(),
         "versions": versions(("numpy",)),
+        "images": str(files.images.absolute()) if files.images else None,
         "settings": dump_yaml(settings),
     }

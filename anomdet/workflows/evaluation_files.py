@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
+from anomdet.errors import Problem, UserError
 from anomdet.layout import REPORT, RESULT_FILES
 
 ALL_FILES = (*RESULT_FILES, REPORT)
 
 
+def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
+    """An evaluation with the intervals that the settings ask for, and with where its numbers come from."""
+    from anomdet.evaluation.intervals import intervals
+
+    facts: dict[str, Any] = {"about": about}
+    if options.resamples:
+        facts["intervals"] = intervals(measured, num_resamples=options.resamples, confidence=options.confidence)
+    return measured.with_metrics(**facts)
+
+
 def write_all(
     measured: Any, folder: Path, options: Any, read_picture: Callable[[str], Any] | None, say: Callable[[str], None]
 ) -> list[Path]:
-    """Add the intervals, then write every file of an evaluation; what was there is moved aside.
+    """Write every file of an evaluation; what was there is moved aside.
 
     Args:
         measured: an ``anomdet.evaluation.summary.Measured``.
@@ -27,6 +38,7 @@ def write_all(
         The files.
     """
     from anomdet.evaluation.files import write_measured, write_results
+<<<<<<< HEAD
     from anomdet.evaluation.intervals import intervals
     from anomdet.outputs import make_room
 
@@ -36,6 +48,12 @@ def write_all(
             measured, num_resamples=options.resamples, confidence=options.confidence
         )
     moved = make_room(folder, ALL_FILES, "--out")
+=======
+    from anomdet.outputs import move_aside
+
+    names = [*RESULT_FILES, *([REPORT] if options.report else [])]
+    moved = move_aside(folder, [*RESULT_FILES, REPORT])
+>>>>>>> main
     if moved:
         say(f"results of an earlier evaluation were moved to {moved}")
     write_results(folder, measured.results)
@@ -53,7 +71,13 @@ def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] 
 
 
 def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[str], Any]:
-    """File name below a folder to RGB pixels ``(H, W, 3)``."""
+    """File name below a folder to RGB pixels ``(H, W, 3)``; a name that leads out of the folder is refused."""
     from anomdet.images.decode import read_image
 
-    return lambda file_name: read_image(images_dir / file_name, max_megapixels=max_megapixels)[..., ::-1]
+    def read(file_name: str) -> Any:
+        path = PurePath(file_name)
+        if path.is_absolute() or path.drive or ".." in path.parts:
+            raise UserError(Problem(file_name, f"the name of an image below {images_dir}", "one that leads out of it"))
+        return read_image(images_dir / path, max_megapixels=max_megapixels)[..., ::-1]
+
+    return read

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+<<<<<<< HEAD
 from anomdet.errors import Problem, UserError
 from anomdet.outputs import check_apart, data_folders
+=======
+from anomdet.errors import Problem
+from anomdet.workflows.propose import choice_problems, propose_settings, raise_any
+>>>>>>> main
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
-    from anomdet.data.index.scan import DataIndex
-    from anomdet.quality.propose.choices import Choice, Given, Machine
-    from anomdet.quality.propose.class_names import FoundNames
-    from anomdet.quality.propose.facts import DataFacts
-
-DEVICES = ("auto", "cpu", "gpu")
-_SPLITS = {"data.train_split", "data.val_split", "data.test_split"}
-_MIN_IMAGES = 3  # one for each split
-_SHOWN = {
-    "model.name": "network",
-    "data.image_size": "image size",
-    "training.batch_size": "batch",
-    "training.epochs": "epochs",
-    "training.class_imbalance_handling.method": "sampling",
-    "training.class_imbalance_handling.normal_ratio": "normal share",
-    "data.augmentations.rotation_degrees": "rotation",
-    "data.train_split": "train share",
-    "data.num_workers": "loading",
-    "data.group_by": "groups",
-}
 
 
 @dataclass(frozen=True)
@@ -63,44 +47,28 @@ def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: st
     Raises:
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
+<<<<<<< HEAD
     given = {override.partition("=")[0].strip() for override in overrides}
     check_apart(out, data_folders(data_dir), "--out")
     _check(out, device, given)
     from anomdet.config.load import load_settings
     from anomdet.config.shipped import configs_dir
+=======
+    raise_any([*_out_problems(out), *choice_problems(device, overrides)])
+>>>>>>> main
     from anomdet.outputs import write_text
-    from anomdet.quality.propose.facts import facts_of
-    from anomdet.quality.propose.machine import look
-    from anomdet.quality.propose.network import preset_of
-    from anomdet.quality.propose.rules import choose
 
-    machine = _for_device(look(), device)
-    base = configs_dir() / f"{preset_of(machine).config}.yaml"
-    settings = load_settings(base, overrides)
-    index = _scan(data_dir, settings)
-    facts = facts_of(index)
-    names = _names(data_dir, facts, settings)
-    choices = _without(choose(facts, machine, _given(settings, given, facts.num_images)), given)
-    summary = _summary(facts, names, choices)
+    found = propose_settings(data_dir, overrides, device=device)
     title = (
-        f"Settings for {data_dir}, written by `anomdet init`, from configs/{base.name}.\n{summary[0]}\n"
+        f"Settings for {data_dir}, written by `anomdet init`, from configs/{found.base}.\n{found.notes[0]}\n"
         '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.'
     )
-    reasons = {
-        "data.classes": f"names from {names.source}" if names.source else "no names found beside the data",
-        **{key: choice.reason for key, choice in choices.items()},
-        **dict.fromkeys(given, "given on the command line"),
-    }
-    write_text(out, _yaml(_chosen(settings, data_dir, names, choices), title, reasons))
-    return Written(out, "\n".join([*summary, *index.notes, *names.notes]), _next_steps(out))
+    write_text(out, _yaml(found.settings, title, found.reasons))
+    return Written(out, "\n".join(found.notes), _next_steps(out))
 
 
-def _check(out: Path, device: str, given: set[str]) -> None:
+def _out_problems(out: Path) -> list[Problem]:
     problems = []
-    if "data.data_dir" in given:
-        problems.append(Problem("data.data_dir", "the folder as DATA_DIR alone", "another"))
-    if device not in DEVICES:
-        problems.append(Problem("--device", f"one of {', '.join(DEVICES)}", repr(device)))
     if out.exists():
         hint = "name another file with --out, or move this one away first"
         problems.append(Problem(f"--out {out}", "a new file", "a folder" if out.is_dir() else "one that exists", hint))
@@ -108,107 +76,7 @@ def _check(out: Path, device: str, given: set[str]) -> None:
         problems.append(Problem(f"--out {out}", "a name that ends with .yaml", repr(out.name)))
     elif not out.parent.is_dir():
         problems.append(Problem(f"--out {out}", "a file in a folder that is there", f"no folder {out.parent}"))
-    if problems:
-        raise UserError(problems)
-
-
-def _scan(data_dir: Path, settings: Settings) -> DataIndex:
-    """The index of a folder without faults; what training would refuse is refused here."""
-    from anomdet.data.index.scan import scan
-
-    advice = f"nothing was written; anomdet check --data {shlex.quote(str(data_dir))} says more"
-    try:
-        index = scan(
-            data_dir,
-            missing_labels=settings.data.missing_labels,
-            verify_images=settings.data.verify_images,
-            classes=settings.data.classes,
-            max_image_megapixels=settings.data.max_image_megapixels,
-        )
-        _check_convention(data_dir, settings)
-    except UserError as error:
-        raise UserError([*error.problems, advice], error.title or "The data cannot be trained on as it is:") from None
-    if len(index.records) < _MIN_IMAGES:
-        expected = f"at least {_MIN_IMAGES} images, one each to train, validate and test"
-        raise UserError(Problem(str(data_dir), expected, str(len(index.records)), "nothing was written"))
-    return index
-
-
-def _check_convention(data_dir: Path, settings: Settings) -> None:
-    """Boxes that training would take without a word, and that mean something else."""
-    from anomdet.quality.check.check import Rules, check_data
-    from anomdet.quality.check.findings import ERROR
-
-    data = settings.data
-    rules = Rules(data.classes, data.missing_labels, max_image_megapixels=data.max_image_megapixels)
-    errors = [found for found in check_data(data_dir, rules).findings if found.severity == ERROR]
-    if errors:
-        raise UserError([Problem(found.where, found.expected, found.got, found.hint) for found in errors])
-
-
-def _for_device(machine: Machine, device: str) -> Machine:
-    if device == "cpu":
-        return replace(machine, gpu=None, gpu_memory_gb=None)
-    if device == "gpu" and machine.gpu is None:
-        return replace(machine, gpu="a GPU, as --device says,")
-    return machine
-
-
-def _names(data_dir: Path, facts: DataFacts, settings: Settings) -> FoundNames:
-    from anomdet.quality.propose.class_names import FoundNames, names_beside
-
-    if settings.data.classes:
-        return FoundNames(dict(settings.data.classes), "the command line")
-    return names_beside(data_dir, facts.objects)
-
-
-def _given(settings: Settings, given: set[str], num_images: int) -> Given:
-    """What the user has chosen and other choices follow."""
-    from anomdet.config.translate_data import size_hw
-    from anomdet.quality.propose.choices import Given
-
-    data, training = settings.data, settings.training
-    values = {
-        "size_hw": ("data.image_size", size_hw(data.image_size)),
-        "num_workers": ("data.num_workers", data.num_workers),
-        "batch_size": ("training.batch_size", training.batch_size),
-        "accumulation_steps": ("training.accumulation_steps", training.accumulation_steps),
-        "epochs": ("training.epochs", training.epochs),
-        "val_interval": ("training.val_interval", training.val_interval),
-        "imbalance": ("training.class_imbalance_handling.method", training.class_imbalance_handling.method),
-    }
-    found: dict[str, Any] = {name: value for name, (key, value) in values.items() if _is_given(key, given)}
-    return Given(**found, num_train=_num_train(settings, given, num_images))
-
-
-def _num_train(settings: Settings, given: set[str], num_images: int) -> int | None:
-    """Images to learn from, where the user has said which or how many."""
-    data = settings.data
-    if data.split_files is not None:
-        with suppress(OSError):  # the training says what is wrong with it
-            return max(sum(bool(line.strip()) for line in Path(data.split_files.train).read_bytes().splitlines()), 1)
-    split = any(_is_given(key, given) for key in _SPLITS)
-    return max(int(num_images * data.train_split), 1) if split else None
-
-
-def _is_given(key: str, given: set[str]) -> bool:
-    """Itself, or its whole section."""
-    return any(f"{key}.".startswith(f"{one}.") for one in given)
-
-
-def _without(choices: dict[str, Choice], given: set[str]) -> dict[str, Choice]:
-    """What the user has chosen, a whole section or one of its keys, is not chosen again; splits only together."""
-    taken = given | (_SPLITS if given & (_SPLITS | {"data.split_files"}) else set())
-    return {key: choice for key, choice in choices.items() if not _is_given(key, taken)}
-
-
-def _chosen(settings: Settings, data_dir: Path, names: FoundNames, choices: dict[str, Choice]) -> Settings:
-    from anomdet.quality.propose.rules import nested
-
-    values = settings.model_dump()
-    _merge(values, nested(choices))
-    values["data"].update(data_dir=str(data_dir), classes=names.names)
-    return type(settings).model_validate(values)
+    return problems
 
 
 def _yaml(settings: Settings, title: str, reasons: dict[str, str]) -> str:
@@ -216,30 +84,6 @@ def _yaml(settings: Settings, title: str, reasons: dict[str, str]) -> str:
     from anomdet.config.shipped import configs_dir
 
     return annotated_yaml(settings, title, reasons=reasons, schema=str(configs_dir() / "settings.schema.json"))
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> None:
-    for key, value in changes.items():
-        if isinstance(value, dict):
-            _merge(base[key], value)
-        else:
-            base[key] = value
-
-
-def _summary(facts: DataFacts, names: FoundNames, choices: dict[str, Choice]) -> list[str]:
-    """A line of facts, then a line for each choice that matters most or needs a look."""
-    named = [
-        f"{num}: {facts.objects[num]:,}" if name == str(num) else f"{num} ({name}): {facts.objects[num]:,}"
-        for num, name in names.names.items()
-    ]
-    first = f"{facts.num_images:,} images, {facts.num_normal:,} of them normal; objects by class: {', '.join(named)}"
-    lines = [first]
-    for key, choice in choices.items():
-        if key not in _SHOWN and not choice.warning:
-            continue
-        value = "" if choice.value is None else f"{choice.value}: "
-        lines.append(f"{'!' if choice.warning else ' '} {_SHOWN.get(key, key):13} {value}{choice.reason}")
-    return lines
 
 
 def _next_steps(out: Path) -> str:

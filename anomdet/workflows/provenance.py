@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anomdet
+from anomdet.layout import IMAGES_DIR
 from anomdet.workflows.run_config import Run
 
 _PACKAGES = ("torch", "torchvision", "numpy", "onedl-mmengine", "onedl-mmdetection", "onedl-mmcv", "albumentations")
@@ -25,6 +26,7 @@ def about(run: Run, checkpoint: Path, split: str, dataset: Any) -> dict[str, Any
         "created": now(),
         "versions": versions(_PACKAGES),
         "settings": _settings_text(run),
+        "images": str(Path(dataset.data_root, IMAGES_DIR).absolute()) if dataset.data_root else None,
         "splits": _splits(dataset),
     }
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
-from anomdet.config.load import load_settings
+from anomdet.config.load import SettingsSource, load_settings
 from anomdet.config.preset_names import MMDET_PREFIX
 from anomdet.config.problems import did_you_mean, nearest
 from anomdet.config.schema import Settings, effective_model_name
@@ -103,9 +103,6 @@ class Run:
         if name.startswith(MMDET_PREFIX):
             foreign["model.name"] = name
         return {key: value for key, value in foreign.items() if value}
-
-
-SettingsSource: TypeAlias = "str | Path | Mapping[str, Any] | Settings"
 
 
 def load_run(source: SettingsSource, overrides: Sequence[str] = ()) -> Run:

@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from anomdet.config.load import SettingsSource
 from anomdet.engine.resume import agree_on_resume, must_exist
 from anomdet.errors import interruption
 from anomdet.layout import BEST, CHECKPOINTS, CONFIG, LAST, RUN_FILES, SETTINGS, TRAINING_LOG
 from anomdet.outputs import check_apart, check_names, claim, make_folder, make_room, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
-from anomdet.workflows.build import data_sources
-from anomdet.workflows.run_config import Run, SettingsSource, load_run
+    log_dir, checkpoint_dir = _output_folders(config, resume=resume)
+    result = TrainResult(checkpoint_dir / BEST, last := checkpoint_dir / LAST, log_dir)
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
+from anomdet.workflows.time_budget import with_plan
 from anomdet.workflows.training_log import hook_with, log_best, log_data
 
 LOG_DIR, CHECKPOINT_DIR = "logging.log_dir", "logging.checkpoint_dir"
@@ -74,12 +76,19 @@ def train(
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
+    run, plan_notes = with_plan(run, resume=resume, started=started)
     with run.blamed():
         config = complete(run.config)
         fitted, notes = for_machine(config)
+<<<<<<< HEAD
     log_dir, checkpoint_dir = _output_folders(config, resume=resume)
     result = TrainResult(checkpoint_dir / BEST, checkpoint_dir / LAST, log_dir)
     last = result.last_checkpoint
+=======
+    log_dir = make_folder(config.work_dir, "logging.log_dir")
+    checkpoint_dir = make_folder(config.default_hooks.checkpoint.out_dir, "logging.checkpoint_dir")
+    result = TrainResult(checkpoint_dir / BEST, last := checkpoint_dir / LAST, log_dir)
+>>>>>>> main
     if continues := resume and not _is_first_start(last, notes):
         fitted.resume, fitted.load_from = True, str(last)
     trackers, fitted.visualizer = fitted.get("visualizer"), None
@@ -98,7 +107,7 @@ def train(
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():
-        log_data(runner, notes)
+        log_data(runner, [*plan_notes, *notes])
         log_splits(runner, looked)
         runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
         _run(runner, resume_hint or "anomdet.train(..., resume=True)")

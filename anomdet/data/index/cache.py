@@ -240,7 +240,8 @@ def remembered(columns: Columns, name: str, make: Callable[[], NDArray]) -> NDAr
     side = path.with_suffix(f".{hashlib.sha256(f'{index_id} {name}'.encode()).hexdigest()[:24]}.npy")
     with locked(path, f"what is made from {path.name}"):
         with contextlib.suppress(OSError, ValueError, EOFError):
-            return np.load(side, mmap_mode="r")
+            result: NDArray = np.load(side, mmap_mode="r")
+            return result
         made = make()
         with contextlib.suppress(OSError):
             others = sorted(path.parent.glob(f"{path.stem}.*.npy"), key=lambda one: one.stat().st_mtime)
@@ -276,7 +277,7 @@ def was_checked_by(run: str | None, stored: Stored) -> bool:
     if run is None:
         return False
     try:
-        return json.loads(stored.path.with_suffix(".run").read_bytes()) == [run, stored.header["id"]]
+        return bool(json.loads(stored.path.with_suffix(".run").read_bytes()) == [run, stored.header["id"]])
     except (OSError, ValueError):
         return False
 

@@ -15,8 +15,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anomdet.data.index.cache_folder import machine
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _POLL_S = 0.02
 _SAY_AFTER_S = 5.0
@@ -51,7 +55,7 @@ def locked(path: Path | None, what: str) -> Iterator[None]:
         lock.release()
 
 
-def _acquire(lock, path: Path, what: str) -> bool:
+def _acquire(lock: FileLock, path: Path, what: str) -> bool:
     """Whether this process has the lock now."""
     from filelock import Timeout
 

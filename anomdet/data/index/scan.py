@@ -114,7 +114,8 @@ def scan(
     key = _Key(os.path.realpath(data_dir), str(data_dir), missing_labels, check, names)
     seen = known()
     if seen is not None and key in seen:
-        return seen[key]
+        result: DataIndex = seen[key]
+        return result
     _check_folders(data_dir)
     index = _scan(data_dir, key, classes)
     if seen is not None:

@@ -113,4 +113,5 @@ def read_thumbnail(path: str | Path, side_px: int) -> NDArray[np.uint8] | None:
         return None
     if pixels is None:
         return None
-    return cv2.resize(pixels, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    result: NDArray[np.uint8] | None = cv2.resize(pixels, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return result

@@ -68,13 +68,17 @@ def near_pairs(
 
 def hamming(words: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.int64]:
     """``(N,)`` bits that differ in rows ``(N, 4)``, or from one ``(4,)``."""
-    return _count_bits(words ^ others).sum(axis=1, dtype=np.int64)
+    result: NDArray[np.int64] = _count_bits(words ^ others).sum(axis=1, dtype=np.int64)
+    return result
 
 
 def _count_bits(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
     if hasattr(np, "bitwise_count"):  # from NumPy 2 on
         return np.asarray(np.bitwise_count(words))
-    return _NUM_SET[np.ascontiguousarray(words).view(np.uint16)].reshape(*words.shape, 4).sum(axis=-1, dtype=np.uint8)
+    result: NDArray[np.uint8] = (
+        _NUM_SET[np.ascontiguousarray(words).view(np.uint16)].reshape(*words.shape, 4).sum(axis=-1, dtype=np.uint8)
+    )
+    return result
 
 
 def _near_in_low_bits(words: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:

@@ -35,7 +35,10 @@ def cells_of(thumbnail: NDArray[np.uint8]) -> NDArray[np.float16]:
     mean = cv2.blur(grey, _WINDOW)
     variance = np.maximum(cv2.blur(grey * grey, _WINDOW) - mean * mean, 0)
     detail = (grey - mean) / np.sqrt(variance + _NOISE)
-    return cv2.resize(detail, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).ravel().astype(np.float16)
+    result: NDArray[np.float16] = (
+        cv2.resize(detail, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).ravel().astype(np.float16)
+    )
+    return result
 
 
 def hash_residuals(cells: NDArray[np.float16]) -> NDArray[np.uint8]:

@@ -56,7 +56,8 @@ class FitInside(Resize):
         height, width = results["img"].shape[:2]
         factor = min(self.size_hw[0] / height, self.size_hw[1] / width)
         self.scale = (max(int(width * factor + 0.5), 1), max(int(height * factor + 0.5), 1))
-        return super().transform(results)
+        result: dict[str, Any] = super().transform(results)
+        return result
 
 
 @TRANSFORMS.register_module()
@@ -73,4 +74,5 @@ class PackInspectionInputs(PackDetInputs):
             cv2.split(image, [planes[0], planes[1], planes[2]])
             # The view is not contiguous, and so the base class makes ``planes`` contiguous again: no copy.
             results["img"] = planes.transpose(1, 2, 0)
-        return super().transform(results)
+        result: dict = super().transform(results)
+        return result

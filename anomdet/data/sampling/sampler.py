@@ -57,40 +57,60 @@ class _EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         epoch = self.epoch
-        generator = np.random.Generator(
-            np.random.PCG64(np.random.SeedSequence((self.seed, epoch), spawn_key=(_ORDER_STREAM,)))
-        )
         end = self.skipped + self._rounded(max(self.num_draws - self.skipped, 0))
         positions = range(self.skipped + self.rank, end, self.world_size)
-        order = np.resize(self._order(generator), end)[positions.start :: self.world_size]
+        order = np.resize(self._order(epoch), end)[positions.start :: self.world_size]
         for index, position in zip(order, positions, strict=True):
             yield Draw(index, self.seed, epoch, position)
 
-    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
+    def _generator(self, number: int) -> np.random.Generator:
+        """Of an epoch, or of a pass over the images."""
+        seeds = np.random.SeedSequence((self.seed, number), spawn_key=(_ORDER_STREAM,))
+        return np.random.Generator(np.random.PCG64(seeds))
+
+    def _order(self, epoch: int) -> NDArray[np.integer]:
         raise NotImplementedError
 
 
 @DATA_SAMPLERS.register_module()
 class DrawSampler(_EpochSampler):
-    """Every image once an epoch.
+    """Every image once in a pass; an epoch is one pass, or so many draws of a row of passes.
 
     Args:
         dataset: anything with a length.
-        shuffle: a new order each epoch.
+        shuffle: a new order each pass.
         seed: the same on all ranks; None: agreed between them.
         round_up: repeat the first images so that all ranks have equally many.
+        num_samples: draws in an epoch over all ranks; None: as many as images. An epoch begins in the pass where the
+            one before it ended: no image comes a second time before every other has come once.
     """
 
-    def __init__(self, dataset: Any, shuffle: bool = True, seed: int | None = 0, round_up: bool = True) -> None:
-        super().__init__(dataset, seed, len(dataset), round_up=round_up)
+    def __init__(
+        self,
+        dataset: Any,
+        shuffle: bool = True,
+        seed: int | None = 0,
+        round_up: bool = True,
+        num_samples: int | None = None,
+    ) -> None:
+        super().__init__(dataset, seed, num_samples or len(dataset), round_up=round_up)
         self.shuffle = shuffle
 
-    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
-        return generator.permutation(len(self.dataset)) if self.shuffle else np.arange(len(self.dataset))
+    def _order(self, epoch: int) -> NDArray[np.integer]:
+        if not self.num_draws:
+            return np.arange(0)
+        first, count = epoch * self.num_draws, len(self.dataset)
+        passes = range(first // count, (first + self.num_draws - 1) // count + 1)
+        order: NDArray[np.integer] = np.concatenate([self._pass(number) for number in passes])
+        return order[first % count :][: self.num_draws]
+
+    def _pass(self, number: int) -> NDArray[np.integer]:
+        count = len(self.dataset)
+        return self._generator(number).permutation(count) if self.shuffle else np.arange(count)
 
     def expected_draws(self) -> NDArray[np.float64]:
-        """Once each."""
-        return np.ones(len(self.dataset))
+        """The same of each image."""
+        return np.full(len(self.dataset), self.num_draws / len(self.dataset))
 
 
 class _WeightedSampler(_EpochSampler):
@@ -106,10 +126,12 @@ class _WeightedSampler(_EpochSampler):
 
     def expected_draws(self) -> NDArray[np.float64]:
         """Of the plan; the draws of one epoch differ from it by less than one for each image."""
-        return self.expected * (self.num_draws / self.expected.sum())
+        result: NDArray[np.float64] = self.expected * (self.num_draws / self.expected.sum())
+        return result
 
-    def _order(self, generator: np.random.Generator) -> NDArray[np.integer]:
+    def _order(self, epoch: int) -> NDArray[np.integer]:
         """Systematic sampling over a random order of the normal images and, behind them, of the others."""
+        generator = self._generator(epoch)
         shuffled = generator.permutation(len(self.expected)).astype(np.int32)
         normal = self.is_normal[shuffled]
         images = np.concatenate([shuffled[normal], shuffled[~normal]])
@@ -123,7 +145,8 @@ class _WeightedSampler(_EpochSampler):
         order = images[np.minimum(at, len(images) - 1, out=at)]
         del at
         generator.shuffle(order)
-        return order
+        result: NDArray[np.integer] = order
+        return result
 
 
 @DATA_SAMPLERS.register_module()
@@ -182,18 +205,19 @@ class RepeatFactorSampler(_WeightedSampler):
         dataset: has ``image_class_counts`` ``(N, C)``; no image is decoded.
         threshold: classes in a smaller share of the images than this are repeated.
         seed: the same on all ranks; None: agreed between them.
+        num_samples: draws in an epoch over all ranks; None: the sum of all images' factors.
 
     Raises:
         UserError: a data set without counts; a threshold outside 0 to 1.
     """
 
-    def __init__(self, dataset: Any, threshold: float, seed: int | None = 0) -> None:
+    def __init__(self, dataset: Any, threshold: float, seed: int | None = 0, num_samples: int | None = None) -> None:
         counts = _class_counts(dataset, "RepeatFactorSampler")
         if not 0 < threshold <= 1:
             raise UserError(Problem("repeat_threshold", "a share above 0, at most 1", f"{threshold:g}"))
         self.is_normal = counts.sum(axis=1) == 0
         self.expected = repeat_factors(counts, threshold)
-        super().__init__(dataset, seed, math.ceil(self.expected.sum()), round_up=True)
+        super().__init__(dataset, seed, num_samples or math.ceil(self.expected.sum()), round_up=True)
 
 
 def _class_counts(dataset: Any, sampler: str) -> NDArray[np.integer]:
@@ -202,7 +226,8 @@ def _class_counts(dataset: Any, sampler: str) -> NDArray[np.integer]:
         got = type(dataset).__name__
         raise UserError(Problem(sampler, "a data set with image_class_counts", got, "use DrawSampler"))
     assert len(counts) == len(dataset)
-    return counts
+    result: NDArray[np.integer] = counts
+    return result
 
 
 def repeat_factors(counts: NDArray[np.integer], threshold: float) -> NDArray[np.float64]:

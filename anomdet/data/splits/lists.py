@@ -12,11 +12,11 @@ from typing import Any
 
 from anomdet.data.index.scan import DataIndex
 from anomdet.data.splits.positions import Positions
+from anomdet.documents import VERSION
 from anomdet.errors import Problem, UserError
 from anomdet.layout import SPLIT_RECORD, SPLITS, SPLITS_DIR
 from anomdet.outputs import atomic_write, write_text
 
-FROZEN_VERSION = 1
 _MAX_HINTS = 20
 
 
@@ -99,7 +99,7 @@ def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int
         with atomic_write(folder / f"{name}.txt") as file:  # a name that is no UTF-8 as its own bytes
             file.write("".join(f"{file_name}\n" for file_name in names).encode("utf-8", "surrogateescape"))
         told[name] = {"file": f"{name}.txt", "num_images": len(names), "hash": split_hash(index, ats)}
-    about = {"version": FROZEN_VERSION, "data_dir": str(index.data_dir), "splits": told, "made_by": dict(made_by)}
+    about = {"version": VERSION, "data_dir": str(index.data_dir), "splits": told, "made_by": dict(made_by)}
     write_text(folder / SPLIT_RECORD, json.dumps(about, indent=2) + "\n")
     return folder
 

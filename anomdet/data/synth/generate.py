@@ -136,7 +136,10 @@ def _photograph(part: Part, rng: np.random.Generator) -> NDArray[np.uint8]:
     image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 0.7)))
     noise = cv2.merge([rng.standard_normal(shade.shape, dtype=np.float32)] * 3)
     # Rounds and saturates on the way to 8 bit.
-    return cv2.addWeighted(image, 255.0, noise, 255 * float(rng.uniform(0.006, 0.014)), 0.0, dtype=cv2.CV_8U)
+    result: NDArray[np.uint8] = cv2.addWeighted(
+        image, 255.0, noise, 255 * float(rng.uniform(0.006, 0.014)), 0.0, dtype=cv2.CV_8U
+    )
+    return result
 
 
 def _write_one(data_dir: Path, index: int, class_nums: list[int], size_hw: tuple[int, int], seed: int) -> list[int]:

@@ -67,7 +67,8 @@ def _smooth_noise(rng: np.random.Generator, size_hw: tuple[int, int], sigma_px: 
     noise = rng.standard_normal(small_wh[::-1], dtype=np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), max(sigma_px / shrink, 0.5))
     noise /= max(float(noise.std()), 1e-6)
-    return cv2.resize(noise, size_hw[::-1], interpolation=cv2.INTER_CUBIC)
+    result: Floats = cv2.resize(noise, size_hw[::-1], interpolation=cv2.INTER_CUBIC)
+    return result
 
 
 def _tinted(grey: Floats, tint_bgr: tuple[float, float, float]) -> Floats:
@@ -111,7 +112,8 @@ class _Axes:
 
     def to_image(self, points: NDArray[np.floating]) -> NDArray[np.floating]:
         """Points ``(N, 2)``, of which (1, 1) is the part's corner, to pixels."""
-        return np.asarray(points) * self.half_wh @ self.turn.T + self.centre_xy
+        result: NDArray[np.floating] = np.asarray(points) * self.half_wh @ self.turn.T + self.centre_xy
+        return result
 
 
 def _outline(rng: np.random.Generator, size_hw: tuple[int, int], angle_deg: float) -> tuple[Floats, _Axes]:
@@ -173,4 +175,5 @@ def _lamp(rng: np.random.Generator, size_hw: tuple[int, int], light_xy: tuple[fl
     slope = float(rng.uniform(0.08, 0.22)) * (light_xy[0] * x + light_xy[1] * y)
     spot_xy = rng.uniform(-0.8, 0.8, size=2)
     spot = float(rng.uniform(0, 0.3)) * np.exp(-((x - spot_xy[0]) ** 2) / 0.5) * np.exp(-((y - spot_xy[1]) ** 2) / 0.5)
-    return (float(rng.uniform(0.85, 1.05)) + slope + spot).astype(np.float32)
+    result: Floats = (float(rng.uniform(0.85, 1.05)) + slope + spot).astype(np.float32)
+    return result

@@ -150,7 +150,7 @@ class Guard:
     def _is_first(self, name: str) -> bool:
         """Also when the store is gone: told twice is better than by nobody."""
         try:
-            return self.watch.board.is_first(name)
+            return bool(self.watch.board.is_first(name))
         except STORE_ERRORS:
             return True
 

@@ -159,12 +159,13 @@ def _step(runner: Runner, batch_idx: int) -> int:
     """Counts the steps from 1 on, over all epochs; from the first batch of one that was entered in its middle."""
     first = runner.train_loop.first_batch
     before = 0 if first else int(runner.epoch) * len(runner.train_dataloader)
-    return before + batch_idx - first + 1
+    return int(before + batch_idx - first + 1)
 
 
 def _operating_point(runner: Runner) -> dict[str, Any] | None:
     """The score threshold that the validation chose, and by what criterion, if a metric of it chooses one."""
     for metric in getattr(runner.val_loop.evaluator, "metrics", ()):
         if hasattr(metric, "chosen_point"):
-            return metric.chosen_point()
+            result: dict[str, Any] | None = metric.chosen_point()
+            return result
     return None

@@ -6,10 +6,7 @@ import math
 
 from mmengine.runner import Runner
 
-
-def lower_is_better(monitor: str) -> bool:
-    """Losses fall, all else rises."""
-    return "loss" in monitor
+from anomdet.metric_catalogue import lower_is_better
 
 
 def worst(monitor: str) -> float:
@@ -25,4 +22,4 @@ def is_better(monitor: str, score: float, best: float, min_delta: float = 0.0) -
 def ends_with_validation(runner: Runner) -> bool:
     """Whether the epoch under way ends with a validation; the loop counts it up only after the hooks."""
     loop, done = runner.train_loop, runner.epoch + 1
-    return done >= loop.val_begin and (done % loop.val_interval == 0 or done == loop.max_epochs)
+    return bool(done >= loop.val_begin and (done % loop.val_interval == 0 or done == loop.max_epochs))

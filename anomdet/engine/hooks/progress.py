@@ -13,10 +13,8 @@ from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from anomdet.engine.hooks.monitor import ends_with_validation, is_better, worst
+from anomdet.metric_catalogue import LOGGED, of_key
 from anomdet.registry import HOOKS
-
-_OWN = ("mAP", "AR_", "val_", "mean_iou")
-_HEADLINE = ("val_loss", "mAP", "mAP_50", "precision", "recall", "f1_score", "auroc")
 
 
 def foreign_keys(metrics: dict[str, float]) -> list[str]:
@@ -24,7 +22,7 @@ def foreign_keys(metrics: dict[str, float]) -> list[str]:
     return [
         key
         for key, value in metrics.items()
-        if isinstance(value, float) and not key.startswith(_OWN) and key not in _HEADLINE
+        if isinstance(value, float) and of_key(key) is None and not key.startswith("val_")
     ]
 
 
@@ -156,7 +154,7 @@ class ProgressHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         metrics = metrics or {}
-        shown = [*(key for key in _HEADLINE if key in metrics), *foreign_keys(metrics)]
+        shown = [*(key for key in LOGGED if key in metrics), *foreign_keys(metrics)]
         numbers = "  ".join(f"{key} {metrics[key]:.4f}" for key in shown)
         score = metrics.get(self.monitor, float("nan"))
         better = is_better(self.monitor, score, self.best)
@@ -177,7 +175,7 @@ class ProgressHook(Hook):
 
 def _memory_mib() -> int:
     if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() // 2**20
+        return int(torch.cuda.max_memory_allocated() // 2**20)
     if sys.platform == "win32":
         return 0
     import resource  # not on Windows

@@ -168,7 +168,8 @@ def shrink(pixels: NDArray[np.uint8], longest_px: int, size_hw: tuple[int, int] 
     size_wh = max(1, round(width * factor)), max(1, round(height * factor))
     if size_wh == pixels.shape[1::-1]:
         return pixels
-    return cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA)
+    result: NDArray[np.uint8] = cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA)
+    return result
 
 
 def _write(path: Path, pixels: NDArray[np.uint8], longest_px: int) -> None:

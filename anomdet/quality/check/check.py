@@ -12,6 +12,7 @@ import numpy as np
 
 from anomdet.data.index.files import FoundFile
 from anomdet.data.index.image_batches import ImageCheck
+from anomdet.defaults import MISSING_LABELS
 from anomdet.images.headers import BadImageError, Header
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.quality.check.axes import judge_axes
@@ -41,7 +42,7 @@ class Rules:
     """
 
     classes: Mapping[int, str] | None = None
-    missing_labels: str = "error"
+    missing_labels: str = MISSING_LABELS
     decode: bool = False
     max_image_megapixels: float = MAX_IMAGE_MEGAPIXELS
 

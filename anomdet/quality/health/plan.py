@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from anomdet.defaults import MISSING_LABELS
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -29,7 +31,7 @@ class Plan:
     imbalance: str
     normal_ratio: float | None = None
     classes: Mapping[int, str] | None = None
-    missing_labels: str = "error"
+    missing_labels: str = MISSING_LABELS
     split_of: Mapping[str, str] | None = None
     ratios: tuple[float, float, float] | None = None
     splits_note: str = ""

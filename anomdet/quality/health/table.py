@@ -99,7 +99,8 @@ def scale_wh(size_hw: Floats, target_hw: tuple[int, int]) -> Floats:
 def seen_wh(size_hw: Floats, target_hw: tuple[int, int]) -> Floats:
     """Width and height ``(M, 2)`` in whole pixels of images ``(M, 2)`` that are fitted into the target."""
     factor = (np.asarray(target_hw) / size_hw).min(axis=1, keepdims=True)
-    return np.maximum(np.floor(size_hw[:, ::-1] * factor + 0.5), 1.0)
+    result: Floats = np.maximum(np.floor(size_hw[:, ::-1] * factor + 0.5), 1.0)
+    return result
 
 
 def _state(file: CheckedFile, missing_labels: str) -> int:

@@ -64,7 +64,8 @@ class DataFacts:
     def short_sides_px(self, size_hw: tuple[int, int]) -> NDArray[np.float64]:
         """The shorter side of each box ``(M,)`` when its image is fitted into ``size_hw``, as the network sees it."""
         scales = np.minimum(size_hw[0] / self.sizes_hw[:, 0], size_hw[1] / self.sizes_hw[:, 1])
-        return self.bboxes_wh.min(axis=1) * scales[self.image_at]
+        result: NDArray[np.float64] = self.bboxes_wh.min(axis=1) * scales[self.image_at]
+        return result
 
     def thin_share(self, ratio: float) -> float:
         """Share of the boxes whose longer side is at least ``ratio`` times the shorter one."""

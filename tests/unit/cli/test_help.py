@@ -10,7 +10,8 @@ import pytest
 
 from anomdet.cli.main import main
 
-COMMANDS = ("train", "evaluate", "compare", "visualize", "browse", "check", "init", "convert", "config", "demo")
+COMMANDS = ("train", "evaluate", "compare", "report", "visualize")
+COMMANDS += ("browse", "check", "init", "convert", "config", "demo")
 HEAVY = ("torch", "mmdet", "mmengine", "mmcv", "numpy", "cv2", "albumentations", "rich.markdown")
 
 

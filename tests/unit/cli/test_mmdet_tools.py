@@ -26,7 +26,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     def record(result: Any) -> Any:
         return lambda *args, **kwargs: seen.append((*args, kwargs)) or result
 
-    result = evaluate.Evaluated("table", {}, [Path("metrics.json")])
+    result = evaluate.Evaluation("table", {}, [], [Path("metrics.json")])
     monkeypatch.setattr(train, "train", record(train.TrainResult(Path("best_model.pth"), Path("last.pth"), Path("w"))))
     monkeypatch.setattr(evaluate, "evaluate", record(result))
     monkeypatch.setattr(visualize, "visualize", record([Path("sheet.jpg")]))

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from anomdet.defaults import FALLBACK_SCORE
 from anomdet.evaluation.coco_json import results_from_coco
 from anomdet.evaluation.counts import find_matches
 from anomdet.evaluation.operating_point import (
-    FALLBACK_SCORE,
     NOTHING_PASSES,
     Criterion,
     OperatingPoint,

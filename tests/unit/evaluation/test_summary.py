@@ -19,7 +19,7 @@ COCO = {"mAP", "mAP_50", "mAP_75", "mAP_small", "mAP_medium", "mAP_large"}
 COCO |= {"AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large"}
 MATCHING = {"precision", "recall", "f1_score", "mean_iou"}
 OTHERS = {"score_threshold", "matching_iou_threshold", "num_images", "num_gt", "num_predictions", "operating_point"}
-OTHERS |= {"per_class", "part_level"}
+OTHERS |= {"version", "per_class", "part_level"}
 TABLES = {"confusion_matrix", "errors", "sizes"}
 
 

@@ -30,13 +30,13 @@ def test_table():
     truth["categories"][0]["name"] = "[b]scratch[/b]"
     truth["categories"][1]["name"] = "凹み"
     lines = format_table(evaluate(truth, [pred(0, 1, [0, 0, 10, 6], 0.9)]).metrics).splitlines()
-    assert lines[0].split() == ["class", "objects", "AP", "AP_50", "precision", "recall", "F1", "mean", "IoU"]
+    assert lines[0].split() == ["class", "objects", "AP", "AP_50", "Precision", "Recall", "F1", "Mean", "IoU"]
     assert lines[1].split()[:2] == ["[b]scratch[/b]", "2"]
     assert lines[1].split()[-4:] == ["1.000", "0.500", "0.667", "0.600"]
     assert lines[2].split() == ["凹み", "0", "-", "-", "-", "-", "-", "-"]
     assert lines[3].split()[:2] == ["all", "2"]
     assert "3 images, 2 objects, 1 predictions" in lines
-    assert "precision, recall, F1, mean IoU: predictions with score >= 0.3 (set), right from IoU 0.5 on" in lines
+    assert "Precision, Recall, F1, Mean IoU: predictions with score >= 0.3 (set), right from IoU 0.5 on" in lines
     assert "defective images: 2, passed (escapes) 1" in lines
     assert "good images: 1, rejected (overkill) 0, 0.000 false boxes each" in lines
     assert lines[-1] == "good against defective by the highest score: AUROC 0.750"
@@ -51,7 +51,7 @@ def test_table_holds_what_was_included_only():
 def test_table_of_other_points_and_with_intervals():
     results = results_of(Case(0, per_part=2))
     measured = measure(results, Criterion())
-    measured.metrics["intervals"] = intervals(measured, num_resamples=20)
+    measured = measured.with_metrics(intervals=intervals(measured, num_resamples=20))
     lines = format_table(measured.metrics).splitlines()
     assert any("(by max_f1 on the validation split)" in line for line in lines)
     assert any(line.startswith("defective parts: ") for line in lines)

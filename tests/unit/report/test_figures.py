@@ -5,10 +5,15 @@ from importlib.resources import files
 
 import pytest
 
-from anomdet.report.figures import PALETTE, class_styles
+from anomdet.palette import CURVE_COLORS
+from anomdet.palette import SCHEMES as VERDICTS
+from anomdet.report.figures import class_styles
 
 CSS = (files("anomdet.report") / "assets" / "report.css").read_text(encoding="utf-8")
-SCHEMES = [dict(re.findall(r"(--[\w-]+): (#\w{6});", block)) for block in re.findall(r":root[^{]*{([^}]*)}", CSS)[:2]]
+SCHEMES = [
+    {**dict(re.findall(r"(--[\w-]+): (#\w{6});", block)), **VERDICTS[name]}
+    for name, block in zip(("light", "dark"), re.findall(r":root[^{]*{([^}]*)}", CSS), strict=False)
+]
 
 
 def contrast(first: str, second: str) -> float:
@@ -27,7 +32,7 @@ def test_text_and_curves_can_be_read(scheme):
     for ground in (scheme["--ground"], scheme["--panel"]):
         for ink in ("--text", "--muted", "--accent", "--warning"):
             assert contrast(scheme[ink], ground) >= 4.5, ink
-    for color in (*PALETTE, scheme["--good"], scheme["--bad"]):
+    for color in (*CURVE_COLORS, scheme["--good"], scheme["--bad"]):
         assert contrast(color, scheme["--panel"]) >= 3, color
 
 

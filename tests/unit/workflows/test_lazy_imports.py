@@ -55,7 +55,7 @@ def test_a_module_whose_class_is_derived_from_is_imported_at_once() -> None:
 @pytest.mark.slow
 def test_load_libraries_leaves_out_what_no_box_detector_uses() -> None:
     code = (
-        "import sys\nfrom anomdet.workflows.build import load_libraries\nload_libraries()\n"
+        "import sys\nfrom anomdet.workflows.libraries import load_libraries\nload_libraries()\n"
         "print([name for name in ('imgaug', 'numba', 'matplotlib', 'scipy.stats') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)

@@ -53,6 +53,8 @@ def on_ranks(monkeypatch, world_size: int, build, epoch: int = 0) -> list[list[D
 BUILDERS = {
     "plain": lambda: DrawSampler(range(103), seed=3),
     "in order": lambda: DrawSampler(range(103), shuffle=False, seed=3),
+    "part of a pass": lambda: DrawSampler(range(103), seed=3, num_samples=64),
+    "many passes": lambda: DrawSampler(range(103), seed=3, num_samples=250),
     "ragged": lambda: DrawSampler(range(103), seed=3, round_up=False),
     "balanced": lambda: BalancedSampler(UNEVEN, seed=3),
     "balanced once": lambda: BalancedSampler(UNEVEN, seed=3, replacement=False),
@@ -257,3 +259,28 @@ def test_a_million_images(build):
     tracemalloc.stop()
     assert len(sampler) >= 1_000_000
     assert peak < 100e6
+
+
+@pytest.mark.parametrize("num_samples", [1, 40, 103, 250])
+def test_shorter_and_longer_epochs_go_through_the_same_passes(num_samples):
+    """However an epoch is cut, the draws one after the other are the permutations of whole epochs."""
+    cut, whole = DrawSampler(range(103), seed=3, num_samples=num_samples), DrawSampler(range(103), seed=3)
+    drawn, passes = [], []
+    for epoch in range(math.ceil(309 / num_samples)):
+        cut.set_epoch(epoch)
+        assert len(cut) == num_samples
+        drawn += [int(draw) for draw in cut]
+    for number in range(3):
+        whole.set_epoch(number)
+        passes += [int(draw) for draw in whole]
+    assert drawn[:309] == passes
+
+
+@pytest.mark.parametrize("num_samples", [30, 1000])
+def test_repeat_factors_keep_their_proportions_in_an_epoch_of_another_length(num_samples):
+    sampler = RepeatFactorSampler(UNEVEN, threshold=0.5, seed=3, num_samples=num_samples)
+    expected = repeat_factors(UNEVEN.image_class_counts, 0.5)
+    drawn = np.bincount([int(draw) for draw in sampler], minlength=len(UNEVEN))
+    assert drawn.sum() == num_samples
+    assert np.abs(drawn - expected * num_samples / expected.sum()).max() < 1
+    assert sampler.expected_draws() == pytest.approx(expected * num_samples / expected.sum())

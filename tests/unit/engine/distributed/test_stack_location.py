@@ -55,7 +55,7 @@ def test_nothing_known() -> None:
 def test_a_real_stack_ends_where_it_was_taken() -> None:
     found = frames_of(sys._getframe())
     assert found[-1].function == "test_a_real_stack_ends_where_it_was_taken"
-    assert stand(found).words.startswith("test_place.py:")
+    assert stand(found).words.startswith("test_stack_location.py:")
 
 
 def test_points() -> None:

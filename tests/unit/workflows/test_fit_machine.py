@@ -10,7 +10,7 @@ import torch.distributed as dist
 from mmengine.config import Config
 
 from anomdet.errors import UserError
-from anomdet.workflows import build as prepare
+from anomdet.workflows import fit_machine
 
 
 def config(**distributed: Any) -> Config:
@@ -38,13 +38,13 @@ def hooks(found: Config) -> list[str]:
 
 def test_one_process_needs_nothing() -> None:
     alone = config()
-    prepare._set_processes(alone, on_gpu=True)
+    fit_machine._set_processes(alone, on_gpu=True)
     assert alone.launcher == "none" and "model_wrapper_cfg" not in alone
 
 
 def test_gpus_take_nccl_and_synchronised_batch_norm(two: pytest.MonkeyPatch) -> None:
     found = config(timeout_minutes=2, static_graph=True)
-    prepare._set_processes(found, on_gpu=True)
+    fit_machine._set_processes(found, on_gpu=True)
     assert found.env_cfg.dist_cfg == dict(backend="nccl", timeout=120.0)
     assert (found.launcher, found.sync_bn, hooks(found)) == ("pytorch", "torch", [])
     assert found.model_wrapper_cfg.static_graph and "device_ids" not in found.model_wrapper_cfg
@@ -53,13 +53,13 @@ def test_gpus_take_nccl_and_synchronised_batch_norm(two: pytest.MonkeyPatch) -> 
 
 def test_without_it_all_validate_with_the_same_statistics(two: pytest.MonkeyPatch) -> None:
     found = config(sync_bn=False)
-    prepare._set_processes(found, on_gpu=True)
+    fit_machine._set_processes(found, on_gpu=True)
     assert (found.sync_bn, hooks(found)) == (None, ["anomdet.SameBuffersHook"])
 
 
 def test_cpus_take_gloo(two: pytest.MonkeyPatch) -> None:
     found = config()
-    prepare._set_processes(found, on_gpu=False)
+    fit_machine._set_processes(found, on_gpu=False)
     assert found.env_cfg.dist_cfg == dict(backend="gloo", timeout=600.0)
     assert found.model_wrapper_cfg.device_ids is None
     assert (found.sync_bn, hooks(found)) == (None, ["anomdet.SameBuffersHook"])
@@ -67,14 +67,14 @@ def test_cpus_take_gloo(two: pytest.MonkeyPatch) -> None:
 
 def test_whole_batches_are_shared_for_a_validation(two: pytest.MonkeyPatch) -> None:
     found, before = config(), config()
-    prepare._set_processes(found, on_gpu=False)
+    fit_machine._set_processes(found, on_gpu=False)
     assert found.val_dataloader.sampler == dict(type="anomdet.WholeBatchSampler", batch_size=3, seed=5)
     assert found.train_dataloader == before.train_dataloader and found.test_dataloader == before.test_dataloader
 
 
 def test_what_the_machine_cannot_have(two: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="auto or gloo, as there is no GPU here, got 'nccl'"):
-        prepare._set_processes(config(backend="nccl"), on_gpu=False)
+        fit_machine._set_processes(config(backend="nccl"), on_gpu=False)
     two.setenv("LOCAL_RANK", "1")
     with pytest.raises(UserError, match="at most 1, one process a GPU, got process 1 of this machine"):
-        prepare._set_processes(config(), on_gpu=True)
+        fit_machine._set_processes(config(), on_gpu=True)

@@ -1,0 +1,14 @@
+"""Defaults that the settings and the rooms share, once: the schema takes them from here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MATCHING_IOU_THR = 0.5
+"""Least overlap (IoU) of a right box."""
+FALLBACK_SCORE = 0.3
+"""The score threshold where nothing can be chosen on."""
+MISSING_LABELS: Final = "error"
+"""What an image without a label file is."""
+MAX_IMAGE_MEGAPIXELS = 100.0
+"""Images of more are refused by their header."""

@@ -1,0 +1,21 @@
+"""The JSON files between the rooms, typed and versioned, and how one from a stranger is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anomdet.documents.read import VERSION, read_details, read_json, read_metrics, read_split_record
+
+if TYPE_CHECKING:  # their types cost pydantic
+    from anomdet.documents.kinds import Details, Metrics, SplitRecord
+
+__all__ = [
+    "VERSION",
+    "Details",
+    "Metrics",
+    "SplitRecord",
+    "read_details",
+    "read_json",
+    "read_metrics",
+    "read_split_record",
+]

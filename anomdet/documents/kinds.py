@@ -1,0 +1,203 @@
+"""The JSON files between the rooms, typed: what each holds, and its version.
+
+``metrics.json`` and ``details.json`` are an evaluation, ``ground_truth.json`` is the side file of ``predictions.json``
+(COCO's own formats, with a version in COCO's ``info``), ``splits.json`` says how the splits of a run were made.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict  # typing's own cannot be validated before Python 3.12
+
+Finite = Annotated[float, Field(ge=-1e100, le=1e100)]  # whole numbers, too
+Count = Annotated[int, Field(ge=0, le=2**63)]
+Pixels = Annotated[float, Field(ge=-(2**31), le=2**31)]
+Box4 = Annotated[list[Pixels], Field(min_length=4, max_length=4)]
+"""x, y, width, height"""
+Number = Finite | None
+"""Null: it could not be measured."""
+
+
+class Point(TypedDict):
+    """The operating point of metrics.json; ``per_class`` goes by the names of the classes."""
+
+    by: str
+    chosen_on: str
+    score_threshold: Number
+    per_class: dict[str, Finite] | None
+    note: str
+
+
+class Parts(TypedDict):
+    """The verdict on parts; its numbers stand in the catalogue of metrics."""
+
+    unit: str
+    num_good: Count
+    num_defective: Count
+    escapes: Count
+    overkill: Count
+    escape_rate: Number
+    overkill_rate: Number
+
+
+class Confusion(TypedDict):
+    """``counts[i][j]``: objects of class i reported as class j; the last of both is the background."""
+
+    classes: list[str]
+    counts: list[list[Count]]
+
+
+class Error(TypedDict):
+    """One kind of error."""
+
+    count: Count
+    mAP_cost: Number
+
+
+class Size(TypedDict):
+    """Objects and boxes of one range of sizes."""
+
+    range_px: Annotated[list[Number], Field(min_length=2, max_length=2)]
+    num_gt: Count
+    recall: Number
+    num_predictions: Count
+    precision: Number
+
+
+class Split(TypedDict):
+    """One split of the data."""
+
+    num_images: Count
+    num_normal: Count
+    hash: str
+    num_gt: dict[str, Count]
+
+
+class About(TypedDict):
+    """Where the numbers come from."""
+
+    title: str
+    created: str
+    versions: dict[str, str]
+    settings: str
+    split: NotRequired[str]
+    checkpoint: NotRequired[str]
+    checkpoint_sha256: NotRequired[str]
+    images: NotRequired[str | None]
+    splits: NotRequired[dict[str, Split]]
+
+
+class Intervals(TypedDict):
+    """Beside these keys the low and high end of each number that has an interval, or null."""
+
+    confidence: Finite
+    num_resamples: Count
+    unit: str
+    per_class: dict[str, dict[str, Annotated[list[Finite], Field(min_length=2, max_length=2)] | None]]
+    null_reasons: NotRequired[dict[str, str]]
+
+
+class Metrics(TypedDict):
+    """metrics.json; beside these keys the numbers of the catalogue, as mAP and recall, each a number or null."""
+
+    version: NotRequired[int]
+    num_images: Count
+    num_gt: Count
+    num_predictions: Count
+    matching_iou_threshold: Finite
+    score_threshold: Number
+    operating_point: Point
+    per_class: dict[str, dict[str, Number]]
+    part_level: Parts
+    confusion_matrix: NotRequired[Confusion]
+    errors: NotRequired[dict[str, Error]]
+    sizes: NotRequired[dict[str, Size]]
+    intervals: NotRequired[Intervals]
+    about: NotRequired[About]
+
+
+class Curve(TypedDict):
+    """Lists of one length, by falling score."""
+
+    score: list[Finite]
+    precision: list[Number]
+    recall: list[Number]
+    f1_score: list[Number]
+
+
+class Curves(TypedDict):
+    """Of all predictions together and of each class."""
+
+    all: Curve
+    per_class: dict[str, Curve]
+
+
+class Froc(TypedDict):
+    """Lists of one length."""
+
+    false_boxes_per_image: list[Finite]
+    recall: list[Finite]
+    score: list[Finite]
+
+
+class Roc(TypedDict):
+    """Lists of one length."""
+
+    overkill_rate: list[Finite]
+    detection_rate: list[Finite]
+    score: list[Finite]
+
+
+class Scores(TypedDict):
+    """Anomaly scores of the parts."""
+
+    good: list[Finite]
+    defective: list[Finite]
+
+
+Box = TypedDict("Box", {"class": str, "bbox_xywh": Box4, "score": NotRequired[Number]})
+Case = TypedDict(
+    "Case",
+    {
+        "kind": str,
+        "file_name": str,
+        "size_hw": Annotated[list[Count], Field(min_length=2, max_length=2)],
+        "class": str | None,
+        "predicted": str | None,
+        "score": Number,
+        "iou": Number,
+        "bbox_xywh": Box4,
+        "truth": list[Box],
+        "predictions": list[Box],
+    },
+)
+
+
+class Details(TypedDict):
+    """details.json: what the report shows beside the numbers."""
+
+    version: NotRequired[int]
+    curves: Curves
+    froc: Froc
+    roc: Roc
+    anomaly_scores: Scores
+    cases: list[Case]
+
+
+class SplitFile(TypedDict):
+    """The list of one split, beside splits.json."""
+
+    file: str
+    num_images: Count
+    hash: str
+
+
+class SplitRecord(TypedDict):
+    """splits.json: the lists of the splits and the settings that made them."""
+
+    version: NotRequired[int]
+    data_dir: str
+    splits: dict[str, SplitFile]
+    made_by: dict[str, Any]

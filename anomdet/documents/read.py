@@ -1,0 +1,158 @@
+"""Read the files of :mod:`anomdet.documents.kinds`; they may come from a stranger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from anomdet.errors import Problem, UserError
+from anomdet.layout import DETAILS, METRICS, SPLIT_RECORD, SPLITS_DIR
+from anomdet.metric_catalogue import METRIC, of_key
+
+if TYPE_CHECKING:
+    from anomdet.documents.kinds import Details, Metrics, SplitRecord
+
+VERSION = 1
+"""Of all these files; a file without one was written before there were versions, and is read as 1."""
+_MOST_PROBLEMS = 20
+
+
+def read_metrics(folder: Path) -> Metrics:
+    """metrics.json of an evaluation's folder.
+
+    Raises:
+        UserError: it is missing, or it is not what :class:`Metrics` says; all that is wrong at once.
+    """
+    path = folder / METRICS
+    document = _read(path, "Metrics", "anomdet evaluate writes it")
+    _refuse(path, _wrong_metrics(document))
+    return cast("Metrics", document)
+
+
+def read_details(folder: Path) -> Details:
+    """details.json of an evaluation's folder.
+
+    Raises:
+        UserError: as :func:`read_metrics`.
+    """
+    path = folder / DETAILS
+    document = _read(path, "Details", "anomdet evaluate writes it")
+    _refuse(path, _wrong_details(document))
+    return cast("Details", document)
+
+
+def read_split_record(log_dir: Path) -> SplitRecord:
+    """splits/splits.json of a run.
+
+    Raises:
+        UserError: as :func:`read_metrics`.
+    """
+    return cast("SplitRecord", _read(log_dir / SPLITS_DIR / SPLIT_RECORD, "SplitRecord", "anomdet train writes it"))
+
+
+def read_json(path: Path, hint: str = "") -> Any:
+    """Strict JSON in UTF-8, with or without a byte order mark.
+
+    Raises:
+        UserError: no such file, or something else.
+    """
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=_not_finite)
+    except FileNotFoundError:
+        problem = Problem(str(path), "a JSON file", "no such file", hint)
+    except OSError as error:
+        problem = Problem(str(path), "a JSON file", error.strerror or str(error))
+    except (ValueError, RecursionError) as error:
+        problem = Problem(str(path), "a JSON file", f"text that is not JSON ({error})")
+    raise UserError(problem)
+
+
+def _not_finite(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _read(path: Path, kind: str, hint: str) -> dict[str, Any]:
+    from pydantic import TypeAdapter, ValidationError
+
+    from anomdet.documents import kinds
+
+    content = read_json(path, hint)
+    version = content.get("version", VERSION) if isinstance(content, dict) else VERSION
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        hint = "update AnomDet, or evaluate again" if newer else ""
+        raise UserError(Problem(f"{path}: version", f"an integer from 1 to {VERSION}", repr(version), hint))
+    try:
+        TypeAdapter(getattr(kinds, kind)).validate_python(content, strict=True)
+    except ValidationError as error:
+        found = [
+            Problem(f"{path}: {_place(one['loc'])}" if one["loc"] else str(path), *_words(dict(one)))
+            for one in error.errors(include_url=False)[:_MOST_PROBLEMS]
+        ]
+        raise UserError(found) from None
+    return dict(content)
+
+
+def _place(keys: tuple[int | str, ...]) -> str:
+    """``cases[3].truth``."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
+
+
+def _words(error: dict[str, Any]) -> tuple[str, str]:
+    """What was expected, and what was got."""
+    if error["type"] == "missing":
+        return "a value", "none"
+    text = repr(error["input"])
+    got = text if len(text) <= 60 else f"{text[:57]}..."
+    return error["msg"].removeprefix("Input should be "), got
+
+
+def _refuse(path: Path, wrong: Iterator[tuple[str, str, str]]) -> None:
+    problems = [Problem(f"{path}: {where}", expected, got) for where, expected, got in wrong]
+    if problems:
+        raise UserError(problems[:_MOST_PROBLEMS])
+
+
+Wrong = Iterator[tuple[str, str, str]]  # where, expected, got
+
+
+def _wrong_metrics(document: Mapping[str, Any]) -> Wrong:
+    """What types alone do not say."""
+    for scope, values in (("", document), ("part_level.", document["part_level"])):
+        for key, value in values.items():
+            if of_key(key) is not None and value is not None and type(value) not in (int, float):
+                yield f"{scope}{key}", "a number or null", type(value).__name__
+    for name, row in document["per_class"].items():
+        if type(row.get("class_num")) is not int:
+            yield f"per_class.{name}.class_num", "an integer", repr(row.get("class_num"))
+    for name in document["operating_point"]["per_class"] or {}:
+        if name not in document["per_class"]:
+            yield f"operating_point.per_class.{name}", "a class of per_class", "another"
+    yield from _wrong_tables(document)
+
+
+def _wrong_tables(document: Mapping[str, Any]) -> Wrong:
+    table = document.get("confusion_matrix")
+    sizes = {len(row) for row in table["counts"]} | {len(table["counts"])} if table else set()
+    if table and sizes != {len(table["classes"])}:
+        yield "confusion_matrix.counts", f"{len(table['classes'])} rows of as many counts", f"{sorted(sizes)}"
+    for key, value in (document.get("intervals") or {}).items():
+        ends = value if isinstance(value, list) and len(value) == 2 else [""]
+        if key in METRIC and value is not None and not all(type(end) in (int, float) for end in ends):
+            yield f"intervals.{key}", "two numbers or null", repr(value)[:60]
+
+
+def _wrong_details(document: Mapping[str, Any]) -> Wrong:
+    curves = document["curves"]
+    named = {"froc": document["froc"], "roc": document["roc"], "curves.all": curves["all"]}
+    named |= {f"curves.per_class.{name}": curve for name, curve in curves["per_class"].items()}
+    for name, curve in named.items():
+        lengths = {len(values) for values in curve.values()}
+        if len(lengths) > 1:
+            yield name, "lists of one length", f"lengths {sorted(lengths)}"
+    for i, case in enumerate(document["cases"]):
+        for box in (case, *case["truth"], *case["predictions"]):
+            if min(box["bbox_xywh"][2:]) < 0:
+                yield f"cases[{i}]", "boxes as [x, y, width, height], no size negative", repr(box["bbox_xywh"])[:60]
