@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +27,10 @@ from typing import IO
 from anomdet.errors import Problem, UserError
 from anomdet.layout import IMAGES_DIR, LABELS_DIR, MANIFEST, PREVIOUS
 
+PAGE_MARK = re.compile(rb'<meta name="generator" content="AnomDet">')
+"""In the head of each HTML page that AnomDet writes."""
 _MARK_BYTES = 4096
+_SHOWN_CHARACTERS = 40  # of a name in that of its temporary file: a name has at most 255 bytes
 
 
 @contextmanager
@@ -38,7 +42,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: no room, no right to write, no such folder.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    prefix = f".{path.name[:_SHOWN_CHARACTERS]}.{_host()}-{os.getpid()}."
+    handle, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -50,6 +55,36 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _host() -> str:
+    """This machine, as temporary files are named after, besides their process."""
+    return re.sub(r"[^\w-]", "_", socket.gethostname())[:_SHOWN_CHARACTERS]
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Delete what a kill in the middle of :func:`atomic_write` left; not what a living process is writing.
+
+    Args:
+        folder: of the outputs.
+        names: of the files that were to be written.
+    """
+    for name in names:
+        pattern = re.compile(rf"\.{re.escape(name[:_SHOWN_CHARACTERS])}\.{_host()}-(\d+)\.[a-z0-9_]{{8}}")
+        for path in folder.iterdir():
+            found = pattern.fullmatch(path.name)
+            if found and not _is_alive(int(found[1])):
+                path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -15,7 +15,7 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from anomdet.errors import Problem, UserError
@@ -27,19 +27,19 @@ _HOLDER_WAIT_S = 1.0
 
 
 @contextlib.contextmanager
-def one_run_in(folders: Iterable[Path], option: str) -> Iterator[None]:
+def one_run_in(folders: Mapping[str, Path]) -> Iterator[None]:
     """Within, no other run writes into these folders.
 
     Args:
-        folders: exist and can be written; two names of one folder count once.
-        option: for the message, as ``logging.log_dir``.
+        folders: option for the message, as ``logging.log_dir``, to folder; it exists and can be written. Two names of
+            one folder count once.
 
     Raises:
         UserError: another run is at work in one of them; names its host, process and command.
     """
     with contextlib.ExitStack() as stack:
         seen = set()
-        for folder in folders if is_main_process() else ():
+        for option, folder in folders.items() if is_main_process() else ():
             stat = folder.stat()
             if (stat.st_dev, stat.st_ino) not in seen:
                 stack.enter_context(_locked(folder, option))
@@ -62,8 +62,9 @@ def _locked(folder: Path, option: str) -> Iterator[None]:
         holder.write_text(json.dumps(_own()), encoding="utf-8")
         yield
     finally:
-        with contextlib.suppress(OSError):
-            holder.unlink(missing_ok=True)
+        for path in (holder, folder / LOCK):  # in this order; whoever waits at the gone lock file opens a new one
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         lock.release()
 
 

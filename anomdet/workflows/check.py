@@ -98,18 +98,11 @@ def check(
     from anomdet.quality.check.text_format import verdict
     from anomdet.workflows.health_report import write_page
 
-<<<<<<< HEAD
-    _check_options(manner, out)
-    settings = _settings(config, overrides, data, manner.leaks)
-    data_dir, rules = _rules(settings, data, manner)
-    page = _check_places(data_dir, manner.report, fix, out)
-=======
     options = options or CheckOptions()
     _check_options(options, out)
     used = _settings(settings, overrides, data, options.leaks)
     data_dir, rules = _rules(used, Path(data) if data is not None else None, options)
-    page = page_path(options.report, data_dir) if options.report is not None else None
->>>>>>> main
+    page = _check_places(data_dir, options.report, fix, out)
     checked = check_data(data_dir, rules)
     if used is not None:
         checked = _with_splits(checked, rules, used.data, options)
@@ -142,7 +135,6 @@ def _check_options(options: CheckOptions, out: Path | None) -> None:
         raise UserError(problems)
 
 
-<<<<<<< HEAD
 def _check_places(data_dir: Path, report: Path | None, fix: Path | None, out: Path | None) -> Path | None:
     """Before the data is looked at, whether what is asked for may be written; returns where the page goes."""
     from anomdet.outputs import check_apart, check_names, check_new_folder, data_folders
@@ -157,12 +149,9 @@ def _check_places(data_dir: Path, report: Path | None, fix: Path | None, out: Pa
     return page_path(report, data_dir) if report is not None else None
 
 
-def _settings(config: Path | None, overrides: Sequence[str], data: Path | None, leaks: bool) -> Settings | None:
-=======
 def _settings(
     source: SettingsSource | None, overrides: Sequence[str], data: str | Path | None, leaks: bool
 ) -> Settings | None:
->>>>>>> main
     """Of the file; None without one."""
     if source is not None:
         from anomdet.config.load import load_settings

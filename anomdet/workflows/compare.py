@@ -54,20 +54,17 @@ def compare(
         raise UserError(Problem("--resamples", "an integer >= 1", str(num_resamples)))
     if not 0 < confidence < 1:
         raise UserError(Problem("--confidence", "a share above 0 and below 1", f"{confidence:g}"))
-<<<<<<< HEAD
     if out is not None:
-        check_names(out, [COMPARISON], "--out")
-    table = compared(_measured(first), _measured(second), num_resamples=num_resamples, confidence=confidence)
-=======
+        check_names(Path(out), [COMPARISON], "--out")
     table = compared(
         _measured(Path(first)), _measured(Path(second)), num_resamples=num_resamples, confidence=confidence
     )
->>>>>>> main
     text = comparison_text(table, str(first), str(second))
     if out is None:
         return Comparison(table, text, [])
-    path = make_folder(out, "--out") / COMPARISON
-    make_room(out, [COMPARISON], "--out")
+    folder = make_folder(out, "--out")
+    path = folder / COMPARISON
+    make_room(folder, [COMPARISON], "--out")
     write_json(path, {"first": str(first), "second": str(second), **table}, indent=2)
     return Comparison(table, text, [path])
 

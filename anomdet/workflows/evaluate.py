@@ -10,16 +10,11 @@ from typing import Any
 
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
-<<<<<<< HEAD
-from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, SPLITS
-from anomdet.outputs import claim
-from anomdet.ranks import is_main_process
-from anomdet.workflows.run_config import load_run
-=======
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
-from anomdet.outputs import make_folder
+from anomdet.outputs import check_apart, check_names, claim, make_folder
+from anomdet.ranks import is_main_process
+from anomdet.run_lock import one_run_in
 from anomdet.workflows.run_config import Run, load_run
->>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -65,20 +60,23 @@ def evaluate(
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    from anomdet.engine.hooks.progress import foreign_keys
-<<<<<<< HEAD
-    from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, write_all
-    from anomdet.workflows.provenance import about
-=======
->>>>>>> main
+    from anomdet.workflows.evaluation_files import ALL_FILES
 
     with run.blamed():
         loaded = with_checkpoint(run.config, split, checkpoint)
         folder = output_folder(loaded.config, out or Path(loaded.config.work_dir) / EVALUATION_DIR, ALL_FILES)
+    with one_run_in({"--out": folder}):
+        return _evaluate(run, loaded, folder)
+
+
+def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
+    from anomdet.engine.hooks.progress import foreign_keys
+
+    with run.blamed():
         set_operating_point(loaded)
         runner = build_tester(loaded.config)
     dataset = runner.test_dataloader.dataset
-    runner.logger.info(f"evaluating {loaded.path} on the {split} split: {len(dataset)} images")
+    runner.logger.info(f"evaluating {loaded.path} on the {loaded.split} split: {len(dataset)} images")
     warn_of_other_splits(runner, loaded)
     with run.blamed():
         found = runner.test()
@@ -86,15 +84,10 @@ def evaluate(
         runner.logger.info(f"{key} {found[key]:.4f}")
     measured = runner.test_evaluator.metrics[0].last
     if measured is None:
-<<<<<<< HEAD
-        return Evaluated()
-    _tell(runner.logger, measured)
-    measured.metrics["about"] = about(run, loaded.path, split, dataset)
-    read_picture = picture_reader(Path(dataset.data_root) / "images", None)  # the data set has checked their sizes
-    written = write_all(measured, folder, options(run.config), read_picture, runner.logger.info)
-    from anomdet.evaluation.tables import format_table
-
-    return Evaluated(format_table(measured.metrics), measured.metrics, written)
+        return Evaluation()
+    if measured.point.note:
+        runner.logger.warning(f"operating point: {measured.point.note}")
+    return _written(measured, run, loaded, dataset, folder, runner.logger.info)
 
 
 def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
@@ -103,7 +96,6 @@ def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
     Raises:
         UserError: it is neither.
     """
-    from anomdet.outputs import check_apart, check_names, make_folder
     from anomdet.workflows.build import data_sources
 
     folders = {"logging.log_dir": Path(config.work_dir), "--out": Path(out)}
@@ -113,16 +105,6 @@ def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
     check_names(folders["--out"], names, "--out")
     made = {option: make_folder(folder, option) for option, folder in folders.items()}
     return made["--out"]
-
-
-def _tell(logger: Any, measured: Any) -> None:
-    """What the operating point could not be."""
-=======
-        return Evaluation()
->>>>>>> main
-    if measured.point.note:
-        runner.logger.warning(f"operating point: {measured.point.note}")
-    return _written(measured, run, loaded, dataset, folder, runner.logger.info)
 
 
 def _written(

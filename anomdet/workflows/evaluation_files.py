@@ -38,22 +38,10 @@ def write_all(
         The files.
     """
     from anomdet.evaluation.files import write_measured, write_results
-<<<<<<< HEAD
-    from anomdet.evaluation.intervals import intervals
     from anomdet.outputs import make_room
 
     names = [*RESULT_FILES, *([REPORT] if options.report else [])]
-    if options.resamples:
-        measured.metrics["intervals"] = intervals(
-            measured, num_resamples=options.resamples, confidence=options.confidence
-        )
     moved = make_room(folder, ALL_FILES, "--out")
-=======
-    from anomdet.outputs import move_aside
-
-    names = [*RESULT_FILES, *([REPORT] if options.report else [])]
-    moved = move_aside(folder, [*RESULT_FILES, REPORT])
->>>>>>> main
     if moved:
         say(f"results of an earlier evaluation were moved to {moved}")
     write_results(folder, measured.results)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.outputs import check_apart, check_names, data_folders
+from anomdet.outputs import PAGE_MARK, check_apart, check_names, data_folders
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from anomdet.quality.health.plan import Plan
 
 DEFAULT_NAME = "health.html"
-# What the two files begin with: others of these names are the user's.
-_PAGE = re.compile(rb'<meta name="generator" content="AnomDet">')
+# What the numbers beside the page begin with: another file of that name is the user's.
 _NUMBERS = re.compile(rb'\A\{"version": \d+, "verdict": ')
 _RPN = ("fasterrcnn_resnet50_fpn", "faster_rcnn", "cascade_rcnn")
 _ANCHORED = (*_RPN, "retinanet")
@@ -42,7 +41,7 @@ def page_path(report: Path, data_dir: Path) -> Path:
 
 
 def _marks(path: Path) -> dict[str, re.Pattern[bytes]]:
-    return {path.name: _PAGE, path.with_suffix(".json").name: _NUMBERS}
+    return {path.name: PAGE_MARK, path.with_suffix(".json").name: _NUMBERS}
 
 
 def write_page(

@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
-from anomdet.errors import Problem, UserError
-from anomdet.outputs import check_apart, data_folders
-=======
 from anomdet.errors import Problem
+from anomdet.outputs import check_apart, data_folders
 from anomdet.workflows.propose import choice_problems, propose_settings, raise_any
->>>>>>> main
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -47,15 +43,8 @@ def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: st
     Raises:
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
-<<<<<<< HEAD
-    given = {override.partition("=")[0].strip() for override in overrides}
     check_apart(out, data_folders(data_dir), "--out")
-    _check(out, device, given)
-    from anomdet.config.load import load_settings
-    from anomdet.config.shipped import configs_dir
-=======
     raise_any([*_out_problems(out), *choice_problems(device, overrides)])
->>>>>>> main
     from anomdet.outputs import write_text
 
     found = propose_settings(data_dir, overrides, device=device)

@@ -9,6 +9,7 @@ from typing import Any
 
 from anomdet.layout import CONTACT_SHEET, IMAGES_DIR, VISUALIZATION_DIR
 from anomdet.outputs import check_apart, data_folders, make_room
+from anomdet.run_lock import one_run_in
 from anomdet.workflows.run_config import load_run
 
 _JPG = re.compile(r".*\.jpg")
@@ -48,15 +49,17 @@ def visualize(
         loaded = with_checkpoint(run.config, split, checkpoint)
         config = loaded.config
         folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
-        set_operating_point(loaded)
-        _thin_out(config.test_dataloader.dataset, limit)
-        runner = build_tester(config)
-        warn_of_other_splits(runner, loaded)
-        runner.test()
-    measured = runner.test_evaluator.metrics[0].last
-    if measured is None:  # not the first process
-        return []
-    pictures = _draw_all(measured, config.test_dataloader.dataset.data_root, folder)
+    with one_run_in({"--out": folder}):
+        with run.blamed():
+            set_operating_point(loaded)
+            _thin_out(config.test_dataloader.dataset, limit)
+            runner = build_tester(config)
+            warn_of_other_splits(runner, loaded)
+            runner.test()
+        measured = runner.test_evaluator.metrics[0].last
+        if measured is None:  # not the first process
+            return []
+        pictures = _draw_all(measured, config.test_dataloader.dataset.data_root, folder)
     scores = ", ".join(dict.fromkeys(f"{score_thr:.3g}" for score_thr in measured.score_thrs.tolist()))
     runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder]

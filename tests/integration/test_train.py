@@ -125,7 +125,7 @@ def test_files_that_no_run_wrote_are_not_moved(data_dir: Path, tmp_path: Path, c
     told = capsys.readouterr().err
     assert "logging.log_dir: expected a new name, or one of an earlier run, got " in told
     assert str(tmp_path / "logs" / "config.py") in told
-    assert [path.name for path in tmp_path.rglob("*") if path != config] == ["logs", "checkpoints", "config.py"]
+    assert {path.name for path in tmp_path.rglob("*") if path != config} == {"logs", "checkpoints", "config.py"}
 
 
 def _interrupt(monkeypatch: pytest.MonkeyPatch) -> None:

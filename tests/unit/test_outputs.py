@@ -2,10 +2,12 @@
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from anomdet.outputs import atomic_write, write_text
+from anomdet.outputs import atomic_write, remove_leftovers, write_text
 
 
 def test_an_error_inside_the_block_leaves_the_old_file_and_no_other(tmp_path):
@@ -33,3 +35,21 @@ def test_text_is_utf_8_and_readable_for_others(tmp_path):
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_long_name_has_a_temporary_file_too(tmp_path):
+    path = write_text(tmp_path / f"{'ü' * 120}.txt", "whole")
+    assert path.read_text() == "whole"
+
+
+def test_only_what_the_dead_left_is_removed(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with atomic_write(tmp_path / "last.pth"):
+        (own,) = tmp_path.iterdir()
+        left = own.with_name(own.name.replace(f"-{os.getpid()}.", f"-{dead.pid}."))
+        kept = {".last.pth.bak", ".last.pth.otherhost-1.abcdefgh", ".best_model.pth.x", own.name}
+        for name in (*kept - {own.name}, left.name):
+            (tmp_path / name).write_text("x")
+        remove_leftovers(tmp_path, ["last.pth"])
+        assert {path.name for path in tmp_path.iterdir()} == kept
