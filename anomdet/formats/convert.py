@@ -23,7 +23,7 @@ from anomdet.formats.side_files import (
     settle_classes,
     write_side_files,
 )
-from anomdet.outputs import check_apart, check_new_folder
+from anomdet.output_rule import check_apart, check_new_folder
 
 NOTES_FILE = "conversion.csv"
 

@@ -65,7 +65,8 @@ def browse(
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    from anomdet.outputs import check_apart, make_folder, make_room
+    from anomdet.output_rule import check_apart, make_room
+    from anomdet.outputs import make_folder
     from anomdet.visualization.sheets import contact_sheet
     from anomdet.visualization.write import write_image
 

@@ -68,7 +68,8 @@ def browse_page(
         raise UserError(Problem("--limit", "an integer >= 0", str(limit)))
     source = _source(config, overrides, data)
     folder = out or source.log_dir / FOLDER
-    from anomdet.outputs import check_apart, data_folders, make_folder
+    from anomdet.output_rule import check_apart, data_folders
+    from anomdet.outputs import make_folder
     from anomdet.quality.browse.thumbnails import plan_pictures
     from anomdet.report.browse_folder import check_folder
 

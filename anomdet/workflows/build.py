@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.outputs import data_folders
+from anomdet.output_rule import data_folders
 from anomdet.workflows.plugins import import_plugins
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")

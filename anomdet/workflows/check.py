@@ -91,7 +91,8 @@ def check(
 
     >>> [finding.code for finding in anomdet.check("data").findings]  # doctest: +SKIP
     """
-    from anomdet.outputs import make_room, write_text
+    from anomdet.output_rule import make_room
+    from anomdet.outputs import write_text
     from anomdet.quality.check.check import check_data
     from anomdet.quality.check.findings import ERROR, make_strict
     from anomdet.quality.check.fix import write_mended
@@ -137,7 +138,7 @@ def _check_options(options: CheckOptions, out: Path | None) -> None:
 
 def _check_places(data_dir: Path, report: Path | None, fix: Path | None, out: Path | None) -> Path | None:
     """Before the data is looked at, whether what is asked for may be written; returns where the page goes."""
-    from anomdet.outputs import check_apart, check_names, check_new_folder, data_folders
+    from anomdet.output_rule import check_apart, check_names, check_new_folder, data_folders
     from anomdet.workflows.health_report import page_path
 
     if fix is not None:

@@ -48,7 +48,8 @@ def compare(
     """
     from anomdet.evaluation.comparison import compared, comparison_text
     from anomdet.evaluation.files import write_json
-    from anomdet.outputs import check_names, make_folder, make_room
+    from anomdet.output_rule import check_names, make_room
+    from anomdet.outputs import make_folder
 
     if num_resamples < 1:
         raise UserError(Problem("--resamples", "an integer >= 1", str(num_resamples)))

@@ -7,7 +7,8 @@ import logging
 import time
 from pathlib import Path
 
-from anomdet.outputs import check_new_folder, make_folder
+from anomdet.output_rule import check_new_folder
+from anomdet.outputs import make_folder
 from anomdet.workflows.evaluate import evaluate
 from anomdet.workflows.train import train
 from anomdet.workflows.visualize import visualize

@@ -11,7 +11,8 @@ from typing import Any
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
-from anomdet.outputs import check_apart, check_names, claim, make_folder
+from anomdet.output_rule import check_apart, check_names, claim
+from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.run_config import Run, load_run

@@ -76,7 +76,8 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     from anomdet.evaluation.files import read_results
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
-    from anomdet.outputs import check_apart, check_names, make_folder
+    from anomdet.output_rule import check_apart, check_names
+    from anomdet.outputs import make_folder
     from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, with_context, write_all
 
     assert files.ground_truth is not None and files.predictions is not None

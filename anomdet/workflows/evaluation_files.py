@@ -38,7 +38,7 @@ def write_all(
         The files.
     """
     from anomdet.evaluation.files import write_measured, write_results
-    from anomdet.outputs import make_room
+    from anomdet.output_rule import make_room
 
     names = [*RESULT_FILES, *([REPORT] if options.report else [])]
     moved = make_room(folder, ALL_FILES, "--out")

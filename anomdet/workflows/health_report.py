@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.outputs import PAGE_MARK, check_apart, check_names, data_folders
+from anomdet.output_rule import PAGE_MARK, check_apart, check_names, data_folders
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -61,7 +61,8 @@ def write_page(
     """
     from anomdet.config.schema import Settings
     from anomdet.images.decode import read_image
-    from anomdet.outputs import make_room, write_text
+    from anomdet.output_rule import make_room
+    from anomdet.outputs import write_text
     from anomdet.quality.health.report import measure_health
     from anomdet.report.health_page import write_health_page
 

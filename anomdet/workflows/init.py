@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem
-from anomdet.outputs import check_apart, data_folders
+from anomdet.output_rule import check_apart, data_folders
 from anomdet.workflows.propose import choice_problems, propose_settings, raise_any
 
 if TYPE_CHECKING:

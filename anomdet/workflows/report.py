@@ -38,7 +38,8 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
         UserError: a file is missing or is not what an evaluation writes; the page cannot be written.
     """
     from anomdet.documents import read_details, read_metrics
-    from anomdet.outputs import PAGE_MARK, check_apart, make_folder, make_room
+    from anomdet.output_rule import PAGE_MARK, check_apart, make_room
+    from anomdet.outputs import make_folder
     from anomdet.report.write import write_report
     from anomdet.workflows.evaluation_files import picture_reader
 

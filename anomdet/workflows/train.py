@@ -23,7 +23,8 @@ from anomdet.layout import (
     TRAINING_LOG,
     VISUALIZATION_DIR,
 )
-from anomdet.outputs import check_apart, check_names, claim, make_folder, make_room, write_text
+from anomdet.output_rule import check_apart, check_names, claim, make_room
+from anomdet.outputs import make_folder, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.build import data_sources

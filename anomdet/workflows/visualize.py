@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.layout import CONTACT_SHEET, IMAGES_DIR, VISUALIZATION_DIR
-from anomdet.outputs import check_apart, data_folders, make_room
+from anomdet.output_rule import check_apart, data_folders, make_room
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.run_config import load_run
 

@@ -17,7 +17,7 @@ from anomdet.cli.app import resume_command
 from anomdet.config.load import load_settings
 from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
-from anomdet.outputs import make_room
+from anomdet.output_rule import make_room
 from tests.integration.conftest import (
     ROOT,
     Trained,

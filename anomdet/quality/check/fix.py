@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from anomdet.errors import Problem, UserError
-from anomdet.outputs import check_apart, check_new_folder, data_folders
+from anomdet.output_rule import check_apart, check_new_folder, data_folders
 from anomdet.quality.check.check import Checked, CheckedFile
 from anomdet.quality.check.duplicates import exact_duplicates
 from anomdet.quality.check.findings import NOTE, Finding

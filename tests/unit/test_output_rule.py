@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from anomdet.errors import UserError
-from anomdet.outputs import check_apart, check_names, check_new_folder, claim, data_folders, make_folder, make_room
+from anomdet.output_rule import check_apart, check_names, check_new_folder, claim, data_folders, make_room
+from anomdet.outputs import make_folder
 
 LOG_DIR = "logging.log_dir"
 
