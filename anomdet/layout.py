@@ -5,6 +5,16 @@ from __future__ import annotations
 # The splits, in the order in which they are shown.
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
+# What other tools call them: the whole name of a folder, a list or a subset, in lower case.
+SPLIT_OF = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VAL,
+    "valid": VAL,
+    "validation": VAL,
+    "test": TEST,
+    "testing": TEST,
+}
 
 # A data folder, in the owner's format.
 IMAGES_DIR, LABELS_DIR, SPLITS_DIR = "images", "labels", "splits"

@@ -93,26 +93,35 @@ def init(
 
 @app.command(epilog="Example: anomdet convert coco.json --from coco --to anomdet --out data --images pictures")
 def convert(  # noqa: PLR0913 (its arguments are the command's options)
-    src: Annotated[Path, typer.Argument(help="The labels: a folder, or COCO's, CVAT's... file.", metavar="SRC")],
-    from_format: Annotated[str, typer.Option("--from", help=f"{_FORMATS}, masks or deeppcb.")],
+    src: Annotated[
+        Path, typer.Argument(help="The labels: a folder, a zip archive, or COCO's, CVAT's... file.", metavar="SRC")
+    ],
     to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    from_format: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--from", help=f"{_FORMATS}, masks or deeppcb; default: recognised by the files."),
+    ] = None,
     images: Annotated[Optional[Path], typer.Option(help="Folder of the images, if not beside SRC.")] = None,  # noqa: UP045
     classes: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="YAML with data.classes: number and name of each class."),
     ] = None,
     no_images: Annotated[bool, typer.Option("--no-images", help="Write the labels only.")] = False,
+    unlabelled: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Images without labels are normal, skip (left out) or error; default: as the format has it."),
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Turn labels of one format into another.
+    """Convert labels from one format to another.
 
-    SRC is not changed; images are hard-linked or copied into OUT. What the other format cannot hold is told.
+    SRC is not changed; images are hard-linked or copied into OUT. All that the other format cannot hold is reported.
     """
     from anomdet.formats.convert import Job
     from anomdet.formats.convert import convert as run
 
-    done = run(Job(src, from_format, to_format, out, images, classes, not no_images))
+    done = run(Job(src, from_format, to_format, out, images, classes, not no_images, unlabelled))
     typer.echo(_summary(done))
     name_files(done.written)
 
@@ -125,7 +134,8 @@ def _summary(done: Converted) -> str:
         number: f"{number}" if name == str(number) else f"{number} ({name})" for number, name in done.names.items()
     }
     objects = ", ".join(f"{names[number]}: {count}" for number, count in done.objects.items())
-    lines = [
+    lines = [f"recognised as {done.recognised}"] if done.recognised else []
+    lines += [
         f"{done.num_images} images, {done.num_normal} of them normal; {sum(done.objects.values())} objects"
         + (f" by class: {objects}" if objects else "")
     ]

@@ -185,23 +185,6 @@ def set_resnet(model: dict[str, Any], depth: int) -> None:
         neck["in_channels"] = [RESNET_CHANNELS[depth][stage] for stage in stages]
 
 
-def forget_weights(model: dict[str, Any]) -> None:
-    """Take out every address of pretrained weights, in place: nothing is fetched or read when the model is built."""
-    for node in walk(model):
-        if (node.get("init_cfg") or {}).get("type") == "Pretrained":
-            node["init_cfg"] = None
-        if str(node.get("type", "")).startswith("anomdet."):
-            node.update({key: value for key, value in (("pretrained", False), ("checkpoint", None)) if key in node})
-            if "config" in node:  # the settings, as a user's file sees them
-                node["config"]["model"]["pretrained"] = False
-
-
-def has_weights(backbone: dict[str, Any]) -> bool:
-    """Whether a backbone starts from weights that somebody trained."""
-    initialised = (backbone.get("init_cfg") or {}).get("type") == "Pretrained"
-    return bool(initialised or backbone.get("pretrained") or backbone.get("checkpoint"))
-
-
 def thaw(backbone: dict[str, Any]) -> None:
     """Train everything, in place: frozen random weights and statistics never learn."""
     if backbone.get("type") == "anomdet.EfficientNetLite0":

@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
+from anomdet.addresses import forget_weights, has_weights
 from anomdet.config import presets
 from anomdet.config.schema import Settings, effective_model_name
 from anomdet.config.schema_data import DataSettings
@@ -28,14 +29,14 @@ def model_config(settings: Settings) -> tuple[ConfigDict, str | None]:
     own_backbone = _set_backbone(model, settings)
     load_from = presets.coco_weights(name) if wanted.pretrained and own_backbone else None
     if load_from or not wanted.pretrained:
-        presets.forget_weights(model)  # COCO weights hold the backbone too: nothing else need be fetched
+        forget_weights(model)  # COCO weights hold the backbone too: nothing else need be fetched
     for node in presets.walk(model):
         if "num_classes" in node:
             node["num_classes"] = _num_classes(settings)
     model.data_preprocessor = _data_preprocessor(settings.data, model.data_preprocessor, coco=load_from is not None)
     presets.fit_queries(model, size_hw(settings.data.image_size))
     _merge(model, wanted.overrides)
-    if not wanted.pretrained and not presets.has_weights(model.backbone):
+    if not wanted.pretrained and not has_weights(model.backbone):
         presets.thaw(model.backbone)
     return model, load_from
 

@@ -44,7 +44,14 @@ class Progress:
         return f"epoch {self.epoch}" if not self.batch else f"epoch {self.epoch + 1} up to batch {self.batch}"
 
 
-def collect_checkpoint(runner: Runner, *, progress: Progress, best: dict[str, Any], for_resume: bool) -> dict[str, Any]:
+def collect_checkpoint(
+    runner: Runner,
+    *,
+    progress: Progress,
+    best: dict[str, Any],
+    for_resume: bool,
+    operating_point: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """What a checkpoint holds, in MMEngine's layout.
 
     Args:
@@ -52,11 +59,12 @@ def collect_checkpoint(runner: Runner, *, progress: Progress, best: dict[str, An
         progress: how far it is.
         best: the best score so far, its epoch and metric.
         for_resume: with optimizer, schedules and history; without them it serves inference at half the size.
+        operating_point: ``point`` and ``criterion`` of the validation that chose it; None: none did.
 
     Returns:
         ``meta`` (epoch, batch and draws of the next, iter, processes, images a step, seed, config, classes, hashes of
-        the splits, versions, best), ``state_dict``, and for a resume ``optimizer``, ``param_schedulers`` and
-        ``message_hub``.
+        the splits, versions, best, and ``inference``, the document of a detector), ``state_dict``, and for a resume
+        ``optimizer``, ``param_schedulers`` and ``message_hub``.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     dataset, images = runner.train_dataloader.dataset, images_a_step(runner.train_dataloader, runner.world_size)
@@ -72,6 +80,8 @@ def collect_checkpoint(runner: Runner, *, progress: Progress, best: dict[str, An
         anomdet_version=anomdet.__version__,
         torch_version=str(torch.__version__),
         best=best,
+        inference=_document(runner, operating_point),
+        **({"operating_point": operating_point} if operating_point else {}),
     )
     checkpoint: dict[str, Any] = {"meta": meta, "state_dict": weights_to_cpu(model.state_dict())}
     if for_resume:
@@ -82,6 +92,14 @@ def collect_checkpoint(runner: Runner, *, progress: Progress, best: dict[str, An
     if not for_resume:
         checkpoint.pop("ema_state_dict", None)
     return checkpoint
+
+
+def _document(runner: Runner, operating_point: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the training's workflow says of the detector, with the newest operating point."""
+    document: dict[str, Any] | None = getattr(runner, "inference", None)
+    if document is None or operating_point is None:
+        return document
+    return {**document, "operating_point": {**operating_point["point"], "criterion": operating_point["criterion"]}}
 
 
 def changed_splits(meta: dict[str, Any], dataset: Any) -> list[str]:

@@ -95,6 +95,7 @@ class InspectionRunner(Runner):
 
     _log_dir: str
     watch: Watch | None = None
+    inference: dict[str, Any] | None = None  # what its checkpoints carry so that they stand alone
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         use_safe_loading()

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from anomdet.data.index.files import list_files
+from anomdet.data.index.spelling import by_spelling, hint_of_spelling
 from anomdet.data.labels import parse_label_file
-from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Picture, Source, add_box
+from anomdet.formats.accounting import take_unlabelled
+from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.pictures import images_below
+
+_UNLABELLED_HINT = "write an empty file for a normal image, or choose --unlabelled normal or skip"
 
 
 def read(source: Source) -> Dataset:
@@ -19,21 +23,52 @@ def read(source: Source) -> Dataset:
     if source.findings.problems:
         return Dataset()
     names = images_below(folders[0])
-    labels = {file.stem: file.name for file in list_files(folders[1]) if file.suffix == ".txt"}
+    labels = _by_stem(folders[1], source.findings)
     dataset = Dataset()
-    for name in names:
-        picture = Picture(name, f"images/{name}", folders[0] / name)
-        dataset.pictures.append(picture)
-        label = labels.get(picture.stem)
-        if label is not None:
-            _read_labels(f"{folders[1]}/{label}", f"labels/{label}", picture, source.findings)
-        else:
-            hint = "write an empty file for a normal image"
-            source.findings.problem(picture.where, f"labels/{picture.stem}.txt", NOTHING, hint)
-    stems = {picture.stem for picture in dataset.pictures}
-    for stem in labels.keys() - stems:
-        source.findings.problem(f"labels/{labels[stem]}", f"an image images/{stem}.*", NOTHING)
+    pictures = {
+        picture.stem: picture for picture in (Picture(name, f"images/{name}", folders[0] / name) for name in names)
+    }
+    twins = _report_twins(names, source.findings)
+    lone_labels = by_spelling(stem for stem in labels if stem not in pictures)
+    for stem, picture in pictures.items():
+        if stem in labels and stem not in twins:
+            dataset.pictures.append(picture)
+            _read_labels(f"{folders[1]}/{labels[stem]}", f"labels/{labels[stem]}", picture, source.findings)
+        elif stem not in labels and source.unlabelled in (None, "error"):
+            hint = hint_of_spelling(stem, lone_labels, "labels/{}.txt") or _UNLABELLED_HINT
+            source.findings.problem(picture.where, f"labels/{stem}.txt", NOTHING, hint)
+        elif stem not in labels:
+            take_unlabelled(picture, "image without a label file", dataset, source)
+    spellings = by_spelling(pictures) if lone_labels else {}
+    for stem in sorted(labels.keys() - pictures.keys()):
+        hint = hint_of_spelling(stem, spellings, "images/{}.*")
+        source.findings.problem(f"labels/{labels[stem]}", f"an image images/{stem}.*", NOTHING, hint)
     return dataset
+
+
+def _by_stem(folder: Path, findings: Findings) -> dict[str, str]:
+    """The label files; two of one name are a problem, other files are noted."""
+    labels: dict[str, str] = {}
+    for file in list_files(folder):
+        if file.suffix != ".txt":
+            findings.note("file in labels/ that is no text file", "left out", f"labels/{file.name}")
+        elif (twin := labels.setdefault(file.stem, file.name)) is not file.name:
+            hint = "put all objects into one of them"
+            findings.problem(f"labels/{file.name}", "one label file for an image", Phrase(f"labels/{twin} too"), hint)
+    return labels
+
+
+def _report_twins(names: list[str], findings: Findings) -> set[str]:
+    """The stems that several images share, and so their label file."""
+    first_of: dict[str, str] = {}
+    twins = set()
+    for name in names:
+        stem = Picture(name, name).stem
+        if (first := first_of.setdefault(stem, name)) is not name:
+            twins.add(stem)
+            got = Phrase(f"images/{first} too, which has the same label file")
+            findings.problem(f"images/{name}", "a name of its own", got, "rename one")
+    return twins
 
 
 def _read_labels(path: str, where: str, picture: Picture, findings: Findings) -> None:

@@ -6,55 +6,134 @@ Source: https://cocodataset.org/#format-data.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
+from anomdet.data.index.files import list_files
+from anomdet.formats.accounting import take_empty, take_unused, tell_apart
+from anomdet.formats.dataset import (
+    NOTHING,
+    Box,
+    Dataset,
+    Findings,
+    Phrase,
+    Picture,
+    Source,
+    add_box,
+    around,
+    split_of_folder,
+)
+from anomdet.formats.image_files import ImageFiles, without_images_folder
 from anomdet.formats.json_files import entries, integer_of, numbers_of, read_json, size_of, text_of, write_json
-from anomdet.formats.pictures import find_image
+from anomdet.layout import SPLIT_OF
 
 _TOP = frozenset({"images", "annotations", "categories", "info", "licenses"})
 _IMAGE = frozenset({"id", "file_name", "width", "height"})
 _ANNOTATION = frozenset({"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "keypoints"})
 _ANNOTATION |= {"num_keypoints"}
-_SPLIT = re.compile(r"(?:^|[^a-z])(train|valid|val|test)(?:[^a-z]|$)")
+_OFFICIAL = re.compile(r"(?:instances_)?([a-z]+)(?:20\d\d)?")  # instances_train2017, as its authors name the files
 
 
 def read(source: Source) -> Dataset:
-    """A JSON file, or a folder with one or several, each a split if its name says so."""
-    paths = [source.path] if source.path.is_file() else _json_files(source.path)
-    if not paths:
-        hint = "name the JSON file itself"
-        source.findings.problem(str(source.path), "a COCO file as annotations/instances.json", NOTHING, hint)
-    dataset = Dataset()
+    """A JSON file, or a folder with one or several below it, each a split if its whole name or folder says so."""
+    paths = [source.path] if source.path.is_file() else _json_files(source)
+    splits = _splits(paths, source)
+    files = _image_files(paths, source)
+    dataset, num_read = Dataset(), 0
     for path in paths:
         where = source.name(path)
         content = read_json(path, where, source.findings)
-        if isinstance(content, dict):
-            _read_file(content, path, where, source, dataset)
-        elif content is not None:
+        if isinstance(content, dict) and (len(paths) == 1 or _holds_boxes(content)):
+            num_read += 1
+            _read_file(content, path, splits[path], files, source, dataset)
+        elif content is not None and source.path.is_file():
             expected = "an object with images, annotations and categories"
             source.findings.problem(where, expected, Phrase(type(content).__name__))
+        elif content is not None:
+            source.findings.note("JSON file that holds no boxes of COCO's", "left out", where)
+    if not num_read and not source.findings.problems:
+        hint = "name the JSON file itself"
+        source.findings.problem(str(source.path), "a COCO file as annotations/instances.json", NOTHING, hint)
+    tell_apart(dataset, source, lambda picture: _folder_of(picture, source, splits))
+    take_empty(dataset, source)
+    take_unused(files, "image that no JSON file names", dataset, source)
     return dataset
 
 
-def _json_files(folder: Path) -> list[Path]:
-    """In the folder, in annotations/, or in the folders of the splits, as Roboflow exports."""
-    for pattern in ("annotations/*.json", "*.json", "*/_annotations.coco.json"):
-        if found := sorted(path for path in folder.glob(pattern) if path.is_file()):
-            return found
-    return []
+def _json_files(source: Source) -> list[Path]:
+    """All below the folder; of those beside an instances_*.json only files that are called so, as its authors do it."""
+    paths = [source.path / file.name for file in list_files(source.path) if file.suffix == ".json"]
+    official = {path.parent for path in paths if path.name.startswith("instances_")}
+    chosen = [path for path in paths if path.parent not in official or path.name.startswith("instances_")]
+    for path in sorted(set(paths) - set(chosen)):
+        source.findings.note("JSON file beside instances_*.json", "left out", source.name(path))
+    return chosen
 
 
-def _read_file(content: dict, path: Path, where: str, source: Source, dataset: Dataset) -> None:
-    findings = source.findings
+def _holds_boxes(content: dict) -> bool:
+    annotations = content.get("annotations")
+    first = annotations[0] if isinstance(annotations, list) and annotations else {}
+    return "images" in content and "annotations" in content and not (isinstance(first, dict) and "caption" in first)
+
+
+def _splits(paths: list[Path], source: Source) -> dict[Path, str]:
+    """Of each file: by its whole name, its folder, or by a name that differs from another's only in the split."""
+    splits = {}
+    for path in paths:
+        match = _OFFICIAL.fullmatch(path.stem.lower())
+        own = SPLIT_OF.get(match[1], "") if match else ""
+        inside = path.parent.relative_to(source.path).as_posix() if source.path.is_dir() else ""
+        splits[path] = own or split_of_folder(inside)
+    patterns: dict[tuple[Path, str], dict[Path, str]] = defaultdict(dict)
+    for path in paths:
+        words = re.split(r"([a-z]+)", path.stem.lower())
+        found = [i for i, word in enumerate(words) if word in SPLIT_OF]
+        if len(found) == 1 and not splits[path]:
+            pattern = "".join("*" if i == found[0] else word for i, word in enumerate(words))
+            patterns[path.parent, pattern][path] = SPLIT_OF[words[found[0]]]
+    for family in patterns.values():
+        if len(set(family.values())) > 1:
+            splits.update(family)
+    return splits
+
+
+def _image_files(paths: list[Path], source: Source) -> ImageFiles:
+    """The folders where COCO, Roboflow, CVAT and Label Studio lay the images."""
+    if source.images is not None:
+        return ImageFiles([source.images], source.findings)
+    if source.path.is_dir():
+        return ImageFiles([source.path], source.findings)
+    beside = [root for path in paths for root in _roots(path)]
+    parents = {path.parent for path in paths} | {path.parent.parent for path in paths}
+    return ImageFiles([root for root in beside if root not in parents], source.findings, flat=[source.path.parent])
+
+
+def _roots(path: Path) -> list[Path]:
+    folder, stem = path.parent, path.stem.removeprefix("instances_")
+    parents = (folder, folder.parent) if folder.name == "annotations" else (folder,)
+    return [root / name for root in parents for name in ("", "images", stem, f"images/{stem}")]
+
+
+def _folder_of(picture: Picture, source: Source, splits: dict[Path, str]) -> str:
+    """Of the image where it was found; else of the JSON file, or the split that it holds."""
+    if picture.path is not None:
+        root = source.images or (source.path if source.path.is_dir() else source.path.parent)
+        inside = picture.path.relative_to(root).as_posix() if picture.path.is_relative_to(root) else ""
+        return without_images_folder(inside).removesuffix(picture.file_name).rstrip("/")
+    path = Path(picture.where.split(": ")[0])
+    return "" if path.is_absolute() else path.parent.as_posix().lstrip(".") or picture.split
+
+
+def _read_file(content: dict, path: Path, split: str, files: ImageFiles, source: Source, dataset: Dataset) -> None:
+    findings, where = source.findings, source.name(path)
     findings.unknown(content, _TOP, "top-level key", where)
     names = _categories(content, where, findings)
     for number, name in names.items():
         if dataset.names.setdefault(number, name) != name:
             expected = f"{dataset.names[number]!r} as name of class {number}, as in the other files"
             findings.problem(f"{where}: categories", expected, name)
-    pictures = _images(content, path, where, source)
+    pictures = _images(content, where, split, files, [source.images] if source.images else _roots(path), findings)
     dataset.pictures += pictures.values()
     for annotation, place in entries(content, "annotations", where, findings):
         _annotation(annotation, place, pictures, names, findings)
@@ -75,33 +154,23 @@ def _categories(content: dict, where: str, findings: Findings) -> dict[int, str]
     return names
 
 
-def _images(content: dict, path: Path, where: str, source: Source) -> dict[int, Picture]:
-    split = _SPLIT.search(path.stem.lower()) or _SPLIT.search(path.parent.name.lower())
-    roots = _image_roots(path, source)
+def _images(
+    content: dict, where: str, split: str, files: ImageFiles, roots: list[Path], findings: Findings
+) -> dict[int, Picture]:
     pictures: dict[int, Picture] = {}
-    for image, place in entries(content, "images", where, source.findings):
-        number = integer_of(image, "id", place, source.findings)
-        name = text_of(image, "file_name", place, source.findings)
+    for image, place in entries(content, "images", where, findings):
+        number = integer_of(image, "id", place, findings)
+        name = text_of(image, "file_name", place, findings)
         if number is None or name is None:
             continue
         if number in pictures:
-            source.findings.problem(f"{place}.id", "an id that no other has", number)
-        name = name.replace("\\", "/").removeprefix("./")
-        size = size_of(image, ("width", "height"), place, source.findings)
-        picture = Picture(name, place, find_image([name], roots), *size)
-        picture.split = split[1].replace("valid", "val") if split else ""
+            findings.problem(f"{place}.id", "an id that no other has", number)
+        size = size_of(image, ("width", "height"), place, findings)
+        picture = Picture(name, place, None, *size, split=split)
+        files.use(picture, files.find([name], place, roots=roots), name)
         pictures[number] = picture
-        source.findings.unknown(image, _IMAGE, "image's", where)
+        findings.unknown(image, _IMAGE, "image's", where)
     return pictures
-
-
-def _image_roots(path: Path, source: Source) -> list[Path]:
-    """As COCO, Roboflow, CVAT and Label Studio lay them beside the JSON."""
-    if source.images is not None:
-        return [source.images]
-    folder, stem = path.parent, path.stem.removeprefix("instances_")
-    parents = (folder, folder.parent) if folder.name == "annotations" else (folder,)
-    return [root / name for root in parents for name in ("", "images", stem, f"images/{stem}")]
 
 
 def _annotation(
@@ -109,7 +178,7 @@ def _annotation(
 ) -> None:
     where = place.split(": ")[0]
     picture, number = pictures.get(_key(annotation, "image_id")), _key(annotation, "category_id")
-    bbox = numbers_of(annotation.get("bbox"), 4)
+    bbox = _bbox(annotation)
     if picture is None:
         findings.problem(f"{place}.image_id", "the id of an image", annotation.get("image_id", NOTHING))
     if number not in names:
@@ -121,6 +190,17 @@ def _annotation(
         return
     add_box(picture, Box(number, bbox[0], bbox[1], bbox[2], bbox[3], place), findings)
     _losses(annotation, f"{where}: {picture.file_name}", findings)
+
+
+def _bbox(annotation: dict) -> list[float] | None:
+    """The box; where there is none, the one around the polygons of the segment."""
+    segments = annotation.get("segmentation")
+    if annotation.get("bbox") or not isinstance(segments, list):
+        return numbers_of(annotation.get("bbox"), 4)
+    lists = [numbers_of(segment, len(segment)) for segment in segments if isinstance(segment, list)]
+    points = [pair for values in lists if values for pair in zip(values[::2], values[1::2], strict=False)]
+    box = around(points)
+    return list(box) if box else None
 
 
 def _losses(annotation: dict, where: str, findings: Findings) -> None:

@@ -6,13 +6,16 @@ import csv
 import secrets
 import shutil
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anomdet.errors import Problem, UserError
+from anomdet.formats.accounting import UNLABELLED, drop_left_out
+from anomdet.formats.archives import unpacked
 from anomdet.formats.dataset import Dataset, Findings, Phrase, Source
 from anomdet.formats.formats import FORMATS, Format
-from anomdet.formats.pictures import check_pictures, place_images
+from anomdet.formats.pictures import check_pictures, note_other_images, place_images
+from anomdet.formats.recognise import recognise_one
 from anomdet.formats.side_files import (
     check_names,
     check_source,
@@ -34,20 +37,23 @@ class Job:
 
     Args:
         source: a file or a folder.
-        from_format, to_format: names of :data:`FORMATS`.
+        from_format: a name of :data:`FORMATS`; None: recognised by the files.
+        to_format: likewise.
         out: a new or empty folder.
         images: the folder of the images; None: where the format has them.
         classes: a YAML file with ``data.classes``; None: what the source says.
         with_images: also link or copy the images.
+        unlabelled: what becomes of images without labels: normal, skip or error; None: what the format means by it.
     """
 
     source: Path
-    from_format: str
+    from_format: str | None
     to_format: str
     out: Path
     images: Path | None = None
     classes: Path | None = None
     with_images: bool = True
+    unlabelled: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Converted:
         settings: the part of the settings that fits the output, as YAML; with the folder if it is AnomDet's own format.
         num_linked, num_copied: images.
         written: what is worth opening.
+        recognised: the format that the source was found to be in, and by which file; empty if it was named.
     """
 
     num_images: int
@@ -73,6 +80,7 @@ class Converted:
     num_linked: int
     num_copied: int
     written: list[Path] = field(default_factory=list)
+    recognised: str = ""
 
 
 def convert(job: Job) -> Converted:
@@ -81,38 +89,61 @@ def convert(job: Job) -> Converted:
     Raises:
         UserError: everything that is wrong with the source, at once; nothing was written.
     """
-    source_format, target_format = _check_job(job)
+    target_format = _check_job(job)
     findings = Findings()
-    source = Source(job.source, job.images, findings)
-    given = read_classes(job.classes) if job.classes is not None else classes_beside(job.source)
+    with unpacked(job.source, job.out) as path:
+        if path != job.source:
+            findings.renamed = (str(path), job.source.name)
+        name, shown_by = (job.from_format, "") if job.from_format else recognise_one(path)
+        source_format = _source_format(name, job)
+        source = Source(path, job.images, findings, job.unlabelled)
+        given = read_classes(job.classes) if job.classes is not None else classes_beside(path)
+        dataset = _read(source, source_format, given, target_format, with_images=job.with_images)
+        done = _write(job, target_format, dataset, findings)
+    return replace(done, recognised=f"{name} ({shown_by})" if shown_by else "")
+
+
+def _read(
+    source: Source, source_format: Format, given: dict[int, str] | None, target: Format, *, with_images: bool
+) -> Dataset:
+    findings = source.findings
     dataset = source_format.read(source)
+    if source.path.is_dir():
+        note_other_images(source.path, findings)
     read_splits(source, dataset)
+    drop_left_out(dataset, findings)
     hint = "name their folder with --images" if source_format.images_apart else ""
-    hint += ", or leave the images out with --no-images" if hint and job.with_images else ""
-    check_pictures(dataset, findings, with_images=job.with_images, images_hint=hint)
+    hint += ", or leave the images out with --no-images" if hint and with_images else ""
+    check_pictures(dataset, findings, with_images=with_images, images_hint=hint)
     settle_classes(dataset, given, findings)
-    check_names(dataset, findings, names_only=target_format.names_only)
-    if target_format.by_stem:
+    check_names(dataset, findings, names_only=target.names_only)
+    if target.by_stem:
         _check_stems(dataset, findings)
     findings.raise_problems()
     dataset.pictures.sort(key=lambda picture: picture.file_name)
-    return _write(job, target_format, dataset, findings)
+    return dataset
 
 
-def _check_job(job: Job) -> tuple[Format, Format]:
+def _source_format(name: str, job: Job) -> Format:
+    if job.images is not None and not FORMATS[name].images_apart:
+        hint = f"{name} has its images inside SRC"
+        raise UserError(Problem("--images", "nothing", str(job.images), hint))
+    return FORMATS[name]
+
+
+def _check_job(job: Job) -> Format:
     problems: list[Problem | str] = []
     known = ", ".join(FORMATS)
     writable = ", ".join(name for name, one in FORMATS.items() if one.write is not None)
-    if job.from_format not in FORMATS:
+    if job.from_format not in (None, *FORMATS):
         problems.append(Problem("--from", f"one of {known}", repr(job.from_format)))
     if job.to_format not in FORMATS or FORMATS[job.to_format].write is None:
         only_read = "which can only be read" if job.to_format in FORMATS else ""
         problems.append(Problem("--to", f"one of {writable}", repr(job.to_format), only_read))
     if job.images is not None and not job.images.is_dir():
         problems.append(Problem("--images", "a folder of images", f"{job.images}, which is none"))
-    elif job.images is not None and job.from_format in FORMATS and not FORMATS[job.from_format].images_apart:
-        hint = f"{job.from_format} has its images inside SRC"
-        problems.append(Problem("--images", "nothing", str(job.images), hint))
+    if job.unlabelled not in (None, *UNLABELLED):
+        problems.append(Problem("--unlabelled", f"one of {', '.join(UNLABELLED)}", repr(job.unlabelled)))
     try:
         check_new_folder(job.out, "--out")
         check_apart(job.out, [job.source, *([job.images] if job.images else [])], "--out")
@@ -121,7 +152,7 @@ def _check_job(job: Job) -> tuple[Format, Format]:
     if problems:
         raise UserError(problems)
     check_source(job.source)
-    return FORMATS[job.from_format], FORMATS[job.to_format]
+    return FORMATS[job.to_format]
 
 
 def _check_stems(dataset: Dataset, findings: Findings) -> None:
@@ -134,9 +165,20 @@ def _check_stems(dataset: Dataset, findings: Findings) -> None:
 
 
 def _write(job: Job, target: Format, dataset: Dataset, findings: Findings) -> Converted:
-    """Into a hidden folder, which then becomes the target."""
+    """Into a hidden folder, which then becomes the target.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    try:
+        return _write_folder(job, target, dataset, findings, _hidden_folder(job.out))
+    except OSError as error:
+        got = f"{job.out} ({error.strerror or error})"
+        raise UserError(Problem("--out", "a folder that can be written", got, "nothing was written")) from error
+
+
+def _write_folder(job: Job, target: Format, dataset: Dataset, findings: Findings, partial: Path) -> Converted:
     assert target.write is not None
-    partial = _hidden_folder(job.out)
     try:
         linked, copied = place_images(dataset, partial / target.images_dir) if job.with_images else (0, 0)
         target.write(dataset, partial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from anomdet.formats.accounting import take_empty, take_unused, tell_apart
 from anomdet.formats.dataset import (
     NOTHING,
     Box,
@@ -13,38 +14,62 @@ from anomdet.formats.dataset import (
     Picture,
     Source,
     add_box,
+    around,
     enclosing,
     rotated,
     to_number,
 )
-from anomdet.formats.pictures import find_image
+from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.xml_files import Element, escape, number_in, read_xml, size_in
-from anomdet.layout import SPLITS
+from anomdet.layout import SPLIT_OF, SPLITS
 
-_BOXES = ("box", "polygon", "ellipse", "mask")
-_SPLIT_OF = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _Xywh = tuple[float, float, float, float]
 
 
 def read(source: Source) -> Dataset:
-    """An XML file, or a folder with annotations.xml and images/."""
-    path = source.path / "annotations.xml" if source.path.is_dir() else source.path
-    where = source.name(path)
-    root = read_xml(path, where, "annotations", source.findings)
+    """An XML file, or a folder with annotations.xml (or others of the kind) and images/."""
     dataset = Dataset()
-    if root is None:
-        return dataset
-    roots = [path.parent / "images", path.parent] if source.images is None else [source.images]
-    dataset.numbers = {name: number for number, name in enumerate(_declared(root), start=1)}
+    for path in _xml_files(source):
+        where = source.name(path)
+        root = read_xml(path, where, "annotations", source.findings)
+        if root is not None:
+            _read_file(root, path, where, dataset, source)
+    take_empty(dataset, source)
+    return dataset
+
+
+def _xml_files(source: Source) -> list[Path]:
+    if source.path.is_file():
+        return [source.path]
+    whole = source.path / "annotations.xml"
+    others = sorted(path for path in source.path.glob("*.xml") if path != whole)
+    if not whole.is_file() and others:
+        return others
+    for path in others:
+        source.findings.note("XML file beside annotations.xml", "left out", source.name(path))
+    return [whole]
+
+
+def _read_file(root: Element, path: Path, where: str, dataset: Dataset, source: Source) -> None:
+    beside = [path.parent / "images", *([path.parent] if source.path.is_dir() else [])]
+    flat = [] if source.images or source.path.is_dir() else [path.parent]
+    files = ImageFiles([source.images] if source.images else beside, source.findings, flat=flat)
+    for name in _declared(root):
+        dataset.numbers.setdefault(name, len(dataset.numbers) + 1)
+    images = [element for element in root.children if element.tag == "image"]
+    own = Dataset([_picture(element, where, files, source.findings) for element in images])
+    subsets = {
+        id(picture): image.attributes.get("subset", "") for picture, image in zip(own.pictures, images, strict=True)
+    }
     for element in root.children:
-        if element.tag == "image":
-            dataset.pictures.append(_picture(element, where, roots, source.findings))
-        elif element.tag == "track":
+        if element.tag == "track":
             hint = "export it as 'CVAT for images 1.1'"
             source.findings.problem(f"{where}:{element.line}", "images", Phrase("a track of a video"), hint)
-        elif element.tag not in ("version", "meta"):
+        elif element.tag not in ("version", "meta", "image"):
             source.findings.note(f"element <{element.tag}>", "left out", where)
-    return dataset
+    tell_apart(own, source, lambda picture: subsets[id(picture)])
+    take_unused(files, "image that the XML does not name", own, source)
+    dataset.pictures += own.pictures
 
 
 def _declared(root: Element) -> list[str]:
@@ -56,32 +81,41 @@ def _declared(root: Element) -> list[str]:
     return []
 
 
-def _picture(element: Element, where: str, roots: list[Path], findings: Findings) -> Picture:
+def _picture(element: Element, where: str, files: ImageFiles, findings: Findings) -> Picture:
     place = f"{where}:{element.line}"
     attributes = element.attributes
     name = attributes.get("name", "").replace("\\", "/")
     if not name:
         findings.problem(place, "an image with a name", NOTHING)
     subset = attributes.get("subset", "")
-    path = find_image([name, f"{subset}/{name}"] if subset else [name], roots)
     size = size_in((attributes.get("width", ""), attributes.get("height", "")), place, findings)
-    picture = Picture(name, place, path, *size, split=_SPLIT_OF.get(subset.lower(), ""))
-    if subset.lower() not in (*_SPLIT_OF, "", "default"):
+    picture = Picture(name, place, None, *size, split=SPLIT_OF.get(subset.lower(), ""))
+    files.use(picture, files.find([f"{subset}/{name}", name] if subset else [name], place), name)
+    if subset.lower() not in (*SPLIT_OF, "", "default"):
         findings.note(f"subset {subset!r}", "left out", f"{where}: {name}")
     for shape in element.children:
         _shape(shape, picture, where, findings)
+    labels = {box.label for box in picture.boxes}
+    for shape in element.children:
+        if shape.tag == "tag" and shape.attributes.get("label", "").strip() in labels:
+            findings.note("<tag>", "left out: a box has its label", f"{where}: {name}")
+        elif shape.tag == "tag":
+            findings.leave_out(picture, "<tag>", f"{where}: {name}")
     return picture
 
 
 def _shape(shape: Element, picture: Picture, where: str, findings: Findings) -> None:
-    place, owner = f"{where}:{shape.line}", f"{where}: {picture.file_name}"
-    if shape.tag not in _BOXES:
-        findings.note(f"<{shape.tag}>", "left out: it has no box", owner)
+    if shape.tag == "tag":
         return
+    place, owner = f"{where}:{shape.line}", f"{where}: {picture.file_name}"
     label = shape.attributes.get("label", "").strip()
     if not label:
         findings.problem(place, "a shape with a label", NOTHING)
-    xywh = {"box": _box, "polygon": _polygon, "ellipse": _ellipse, "mask": _mask}[shape.tag](shape, place, findings)
+    num_problems = len(findings.problems)
+    xywh = _READERS.get(shape.tag, _other)(shape, place, findings)
+    if xywh is None and len(findings.problems) == num_problems:
+        findings.leave_out(picture, f"<{shape.tag}>", owner)
+        return
     if label and xywh is not None:
         turned = to_number(shape.attributes.get("rotation", "0")) or 0.0
         if turned % 360:
@@ -119,12 +153,50 @@ def _mask(shape: Element, place: str, findings: Findings) -> _Xywh | None:
 
 
 def _polygon(shape: Element, place: str, findings: Findings) -> _Xywh | None:
+    points = _points(shape, place, findings)
+    return enclosing(points) if points else None
+
+
+def _line(shape: Element, place: str, findings: Findings) -> _Xywh | None:
+    return around(_points(shape, place, findings) or [])
+
+
+def _points(shape: Element, place: str, findings: Findings) -> list[tuple[float, float]] | None:
     text = shape.attributes.get("points", "")
     pairs = [[to_number(number) for number in pair.split(",")] for pair in text.split(";")]
     if any(len(pair) != 2 or None in pair for pair in pairs):
         findings.problem(place, "points as x1,y1;x2,y2", text or NOTHING)
         return None
-    return enclosing((pair[0] or 0.0, pair[1] or 0.0) for pair in pairs)
+    return [(pair[0] or 0.0, pair[1] or 0.0) for pair in pairs]
+
+
+def _cuboid(shape: Element, place: str, findings: Findings) -> _Xywh | None:
+    corners = [f"{side}{i}" for i in (1, 2) for side in ("tl", "bl", "tr", "br")]
+    xs = _numbers(shape, tuple(f"x{corner}" for corner in corners), place, findings)
+    ys = _numbers(shape, tuple(f"y{corner}" for corner in corners), place, findings)
+    return around(zip(xs, ys, strict=True)) if xs is not None and ys is not None else None
+
+
+def _skeleton(shape: Element, place: str, findings: Findings) -> _Xywh | None:
+    """Around the points that its elements have; those outside the image have none that count."""
+    points = [_points(child, place, findings) for child in shape.children if child.attributes.get("outside") != "1"]
+    return around(point for found in points for point in found or ())
+
+
+def _other(_shape: Element, _place: str, _findings: Findings) -> _Xywh | None:
+    return None
+
+
+_READERS = {
+    "box": _box,
+    "polygon": _polygon,
+    "ellipse": _ellipse,
+    "mask": _mask,
+    "polyline": _line,
+    "points": _line,
+    "cuboid": _cuboid,
+    "skeleton": _skeleton,
+}
 
 
 def write(dataset: Dataset, out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from anomdet.errors import Problem, UserError
+from anomdet.layout import SPLIT_OF
 
+_DARKNET = re.compile(r"^obj_([a-z]+)_data$")  # CVAT's folder of a subset
 _MAX_PROBLEMS = 20  # shown; a file with one kind of mistake has it on every line
 _LIMIT = 1e7  # pixels
 
@@ -46,6 +49,7 @@ class Picture:
         boxes: its objects.
         split: ``train``, ``val``, ``test``, or empty.
         measured: whether the file's header was read and fits; None: not yet.
+        left_out: why the image is not carried over: something marked on it has no box; empty: it is carried over.
     """
 
     file_name: str
@@ -56,6 +60,7 @@ class Picture:
     boxes: list[Box] = field(default_factory=list)
     split: str = ""
     measured: bool | None = None
+    left_out: str = ""
 
     @property
     def stem(self) -> str:
@@ -85,19 +90,27 @@ class Findings:
     Args:
         problems: what must be mended first.
         notes: (what, fate) to the files it was found in, with the count in each.
+        renamed: the beginning of paths that means nothing to the user (of an unpacked archive), and what to show.
     """
 
     problems: list[Problem] = field(default_factory=list)
     notes: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    renamed: tuple[str, str] = ("", "")
 
     def problem(self, where: str, expected: str, got: Any, hint: str = "") -> None:
         """Something that is wrong; ``got`` is shown shortened, a text as it is written."""
+        where = where.replace(*self.renamed) if self.renamed[0] else where
         self.problems.append(Problem(where, expected, shown(got), hint))
 
     def note(self, what: str, fate: str, where: str, count: int = 1) -> None:
         """Something that is not carried over as it is: what, what becomes of it, and the file."""
         if count:
             self.notes.setdefault((what, fate), Counter())[where] += count
+
+    def leave_out(self, picture: Picture, mark: str, where: str) -> None:
+        """A mark on an image that has no box: without it the image would be taught as free of it."""
+        self.note(mark, "left out with its image: it has no box", where)
+        picture.left_out = picture.left_out or mark
 
     def unknown(self, entry: Iterable[str], known: frozenset[str], kind: str, where: str) -> None:
         """Note the keys of an entry that no box can hold."""
@@ -118,7 +131,8 @@ class Findings:
         if more > 0:
             shown_problems.append(f"... and {more} more")
         count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
-        raise UserError(shown_problems, title=f"Nothing was written; the source has {count}:")
+        source = f"{self.renamed[1]} (unpacked)" if self.renamed[1] else "the source"
+        raise UserError(shown_problems, title=f"Nothing was written; {source} has {count}:")
 
 
 def shown(value: Any, limit: int = 60) -> str:
@@ -164,6 +178,17 @@ def enclosing(points: Iterable[tuple[float, float]]) -> tuple[float, float, floa
     return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 
+def around(points: Iterable[tuple[float, float]]) -> tuple[float, float, float, float] | None:
+    """The upright box around a line or a shape, at least a pixel wide and high; None around a single point."""
+    points = list(points)
+    if len(set(points)) < 2:
+        return None
+    x, y, width, height = enclosing(points)
+    x, width = (x, width) if width >= 1 else (x + width / 2 - 0.5, 1.0)
+    y, height = (y, height) if height >= 1 else (y + height / 2 - 0.5, 1.0)
+    return x, y, width, height
+
+
 def rotated(
     x: float, y: float, width: float, height: float, degrees: float, *, about_center: bool
 ) -> tuple[float, float, float, float]:
@@ -189,16 +214,29 @@ class Source:
         path: a file or a folder.
         images: the folder of the images; None: where the format has them.
         findings: collects problems and notes.
+        unlabelled: what becomes of an image without labels: normal, skip or error; None: what the format means by it.
     """
 
     path: Path
     images: Path | None
     findings: Findings
+    unlabelled: str | None = None
 
     def name(self, path: Path) -> str:
         """A file of the source as messages name it: relative to the source where it lies inside."""
         root = self.path if self.path.is_dir() else self.path.parent
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def split_of_folder(name: str) -> str:
+    """The split that a folder below the source belongs to, by the whole name of one of its parts; empty: to none.
+
+    >>> split_of_folder("line 1/valid/images"), split_of_folder("my-test")
+    ('val', '')
+    """
+    parts = (_DARKNET.sub(r"\1", part) for part in name.lower().split("/"))
+    found = {SPLIT_OF[part] for part in parts if part in SPLIT_OF}
+    return found.pop() if len(found) == 1 else ""
 
 
 Reader = Callable[[Source], Dataset]

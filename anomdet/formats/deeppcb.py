@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Picture, Source, add_box, to_number
-from anomdet.formats.pictures import find_image
+from anomdet.formats.pictures import find_image, images_below
 from anomdet.formats.side_files import read_lines
 
 NAMES = {1: "open", 2: "short", 3: "mousebite", 4: "spur", 5: "copper", 6: "pin-hole"}
@@ -34,6 +35,11 @@ def read(source: Source) -> Dataset:
         if template.path is not None:
             dataset.pictures.append(template)
             source.findings.note("defect-free template", "taken as a normal image", template.file_name)
+    used = {picture.path for picture in dataset.pictures}
+    for name in images_below(root):
+        if root / name not in used:
+            picture = Picture(name.rpartition("/")[2], name, root / name)
+            take_unlabelled(picture, "image without a label file", dataset, source)
     for key in splits:
         source.findings.problem("trainval.txt, test.txt", f"the label file {key}", NOTHING)
     return dataset

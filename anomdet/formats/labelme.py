@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import math
+import os
+import posixpath
 from pathlib import Path
 from typing import Any
 
 from anomdet.data.index.files import list_files
-from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box, enclosing
+from anomdet.data.index.spelling import plain_spelling
+from anomdet.formats.accounting import splits_by_folder, take_unused, tell_apart
+from anomdet.formats.dataset import (
+    NOTHING,
+    Box,
+    Dataset,
+    Findings,
+    Phrase,
+    Picture,
+    Source,
+    add_box,
+    around,
+    enclosing,
+)
+from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.json_files import entries, points_of, read_json, size_of, text_of, write_json
-from anomdet.formats.pictures import base_name, find_image, is_image
+from anomdet.formats.pictures import base_name, is_file, is_image
 
 _TOP = frozenset({"version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth"})
 _SHAPE = frozenset({"label", "points", "group_id", "description", "shape_type", "flags", "mask", "difficult"})
-_SHAPES = ("rectangle", "polygon", "circle", "mask")
 
 
 def read(source: Source) -> Dataset:
@@ -22,33 +37,26 @@ def read(source: Source) -> Dataset:
     if not source.path.is_dir():
         source.findings.problem(str(source.path), "a folder of JSON files", Phrase("a file"))
         return dataset
-    files = list_files(source.path)
-    for file in files:
+    files = ImageFiles([source.images or source.path], source.findings)
+    for file in list_files(source.path):
         if file.suffix != ".json":
             continue
         content = read_json(source.path / file.name, file.name, source.findings)
         if isinstance(content, dict) and "shapes" in content:
-            dataset.pictures.append(_picture(content, file.name, file.stem, source))
+            dataset.pictures.append(_picture(content, file.stem, file.name, files, source))
         elif content is not None:
             source.findings.problem(file.name, "labelme's object with shapes", Phrase(type(content).__name__))
-    known = {picture.path for picture in dataset.pictures}
-    for file in files:
-        if is_image(file.name) and source.path / file.name not in known:
-            source.findings.note("image without a JSON file", "left out as not labelled", file.name)
+    take_unused(files, "image without a JSON file", dataset, source)
+    splits_by_folder(dataset, source.path, lambda picture: picture.where.rpartition("/")[0])
+    tell_apart(dataset, source, lambda picture: picture.where.rpartition("/")[0])
     return dataset
 
 
-def _picture(content: dict, where: str, stem: str, source: Source) -> Picture:
+def _picture(content: dict, stem: str, where: str, files: ImageFiles, source: Source) -> Picture:
     findings = source.findings
-    given = text_of(content, "imagePath", where, findings) or ""
-    prefix = where[: where.rfind("/") + 1]
-    name = base_name(given)
-    if source.images is not None:
-        path = find_image([prefix + name, name], [source.images])
-    else:
-        path = find_image([name, given.replace("\\", "/")], [(source.path / where).parent])
     size = size_of(content, ("imageWidth", "imageHeight"), where, findings)
-    picture = Picture(prefix + name, where, path, *size)
+    picture = Picture("", where, None, *size)
+    _find_image(text_of(content, "imagePath", where, findings) or "", stem, picture, files, source)
     for shape, place in entries(content, "shapes", where, findings):
         _shape(shape, place, picture, where, findings)
     flags = content.get("flags")
@@ -58,20 +66,51 @@ def _picture(content: dict, where: str, stem: str, source: Source) -> Picture:
     return picture
 
 
+def _find_image(given: str, stem: str, picture: Picture, files: ImageFiles, source: Source) -> None:
+    """The image of the JSON file's own name; where there is none, the one that ``imagePath`` names.
+
+    An image that it names and that is there too belongs to another file, or one of the two was renamed: reported.
+    """
+    folder, _, own_stem = stem.rpartition("/")
+    prefix = f"{folder}/" if folder else ""
+    base = base_name(given)
+    named = [f"{prefix}{base}", posixpath.normpath(prefix + given.replace("\\", "/"))] if base else []
+    own = [f"{prefix}{own_stem}{suffix}" for suffix in files.suffixes]
+    if plain_spelling(base.rpartition(".")[0]) == plain_spelling(own_stem):
+        path = files.find([*named, *own], picture.where)
+    else:
+        path, other = (files.find(names, picture.where, quiet=True) for names in (own, named))
+        if path is not None and other not in (None, path):
+            fate = "paired by the file's own name"
+            source.findings.note("imagePath of another image that is there too", fate, f"{picture.where}: {base}")
+        path = path or other or files.find([*named, *own], picture.where)
+    if path is None and source.images is None:
+        path = _beside_source(source.path / folder / given.replace("\\", "/"), source)
+    files.use(picture, path, f"{prefix}{path.name if path is not None else base}")
+
+
+def _beside_source(path: Path, source: Source) -> Path | None:
+    """An image in a folder beside the source, as ``../images/a.png``; nothing further away is opened."""
+    target = Path(os.path.abspath(path))  # noqa: PTH100 (links stay)
+    inside = target.is_relative_to(Path(os.path.abspath(source.path)).parent)  # noqa: PTH100
+    return target if inside and is_image(target.name) and is_file(target) else None
+
+
 def _shape(shape: dict, place: str, picture: Picture, where: str, findings: Findings) -> None:
-    kind = shape.get("shape_type", "polygon")
-    if kind not in _SHAPES:
-        findings.note(f"shape {kind!r}", "left out: it has no box", where)
-        return
+    kind = shape.get("shape_type") or "polygon"
     label = text_of(shape, "label", place, findings)
     points = points_of(shape.get("points"))
-    fixed = {"rectangle": 2, "circle": 2, "mask": 2}.get(kind)
-    if points is None or (fixed is not None and len(points) not in (fixed, 4 if kind == "rectangle" else fixed)):
+    fixed = {"rectangle": (2, 4), "circle": (2,), "mask": (2,)}.get(kind)
+    if points is None or (fixed is not None and len(points) not in fixed):
         expected = "points [[x1, y1], [x2, y2]]" if fixed else "points [[x, y], ...]"
         findings.problem(f"{place}.points", expected, shape.get("points", NOTHING))
         return
+    xywh = _xywh(kind, points)
+    if xywh is None:
+        findings.leave_out(picture, f"shape {kind!r}", where)
+        return
     if label is not None:
-        add_box(picture, Box(label.strip(), *_xywh(kind, points), place), findings)
+        add_box(picture, Box(label.strip(), *xywh, place), findings)
     if kind != "rectangle":
         findings.note(f"shape {kind!r}", "only its box kept", where)
     for key in ("group_id", "description", "flags", "difficult"):
@@ -79,9 +118,12 @@ def _shape(shape: dict, place: str, picture: Picture, where: str, findings: Find
     findings.unknown(shape, _SHAPE, "shape's", where)
 
 
-def _xywh(kind: str, points: list[tuple[float, float]]) -> tuple[float, float, float, float]:
-    if kind != "circle":
+def _xywh(kind: str, points: list[tuple[float, float]]) -> tuple[float, float, float, float] | None:
+    """The box around a shape; None around a single point."""
+    if kind in ("rectangle", "mask", "polygon"):
         return enclosing(points)
+    if kind != "circle":
+        return around(points)
     (center_x, center_y), (edge_x, edge_y) = points
     radius = math.hypot(edge_x - center_x, edge_y - center_y)
     return center_x - radius, center_y - radius, 2 * radius, 2 * radius

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
+from anomdet.formats.accounting import take_unlabelled, take_unused
 from anomdet.formats.dataset import (
     NOTHING,
     Box,
@@ -19,12 +22,16 @@ from anomdet.formats.dataset import (
     enclosing,
     rotated,
 )
+from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.json_files import entries, numbers_of, points_of, read_json, size_of, write_json
-from anomdet.formats.pictures import base_name, find_image, is_image, measure
+from anomdet.formats.pictures import is_image, measure
 from anomdet.formats.xml_files import escape
 from anomdet.layout import SPLITS
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
+_WITH_BOX = ("rectanglelabels", "ellipselabels", "polygonlabels", "labels")
+_PLACES = frozenset({"x", "y", "points", "vertices", "rle", "imageDataURL"})
+_OF_IMAGES = ("choices", "taxonomy")  # they may name a defect of the whole image
 _Xywh = tuple[float, float, float, float]
 
 
@@ -43,55 +50,110 @@ def read(source: Source) -> Dataset:
     content = read_json(path, where, source.findings)
     if content is None:
         return dataset
-    roots = [source.images] if source.images is not None else [path.parent / "images", path.parent]
     hint = "export it as 'JSON', not as JSON-MIN"
     if not isinstance(content, list):
         source.findings.problem(where, "a list of tasks", Phrase(type(content).__name__), hint)
         return dataset
-    for task, place in entries({"": content}, "", where, source.findings):
+    beside = [path.parent / "images", *([path.parent] if source.path.is_dir() else [])]
+    flat = [] if source.images or source.path.is_dir() else [path.parent]
+    files = ImageFiles([source.images] if source.images else beside, source.findings, flat=flat)
+    tasks = list(entries({"": content}, "", where, source.findings))
+    names = _names([task for task, _ in tasks])
+    for (task, place), name in zip(tasks, names, strict=True):
         if "annotations" in task or "completions" in task:
-            _task(task, place, where, roots, dataset, source.findings)
+            _task(task, place, name, dataset, source, files)
         else:
             source.findings.problem(place, "a task with annotations", Phrase("none"), hint)
+    take_unused(files, "image without a task", dataset, source)
     return dataset
 
 
-def _task(task: dict, place: str, where: str, roots: list[Path], dataset: Dataset, findings: Findings) -> None:
-    name, picture_split = _image_name(task.get("data"), place, findings)
-    if name is None:
+def _names(tasks: list[dict]) -> list[str]:
+    """The image's name below the folder of the images, of each task; empty where it has none.
+
+    The last part of an address; as much more of it as tells it apart where two addresses end alike.
+    """
+    paths = [_image_path(task.get("data")) for task in tasks]
+    distinct = list(dict.fromkeys(path for path in paths if path))
+    depth = dict.fromkeys(distinct, 1)
+    while True:
+        names = {path: "/".join(path.split("/")[-depth[path] :]) for path in distinct if not path.startswith("./")}
+        uses = Counter(names.values())
+        grow = [path for path, name in names.items() if uses[name] > 1 and depth[path] < path.count("/") + 1]
+        if not grow:
+            return [names.get(path, path.removeprefix("./")) for path in paths]
+        for path in grow:
+            depth[path] += 1
+
+
+def _image_path(data: Any) -> str:
+    """The path in the address of the image; ``./`` in front of one that is relative to the folder of the images."""
+    fields = data if isinstance(data, dict) else {}
+    for value in fields.values():
+        if not isinstance(value, str):
+            continue
+        parts = _split_address(value)
+        query = parse_qs(parts.query)
+        if local := query.get("d", [""])[0].replace("\\", "/").lstrip("/"):
+            return f"./{local}" if is_image(local) else ""
+        path = unquote(parts.path)
+        if not is_image(path) and "fileuri" in query:  # Label Studio's own address of a file in a bucket
+            path = unquote(_split_address(_decoded(query["fileuri"][0])).path)
+        elif not parts.scheme and not value.startswith("/data/"):
+            path = value
+        if is_image(path):
+            return path.replace("\\", "/").strip("/")
+    return ""
+
+
+def _split_address(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:  # as http://[x/a.png
+        return SplitResult("", "", address, "", "")
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8")
+    except ValueError:
+        return ""
+
+
+def _task(task: dict, place: str, name: str, dataset: Dataset, source: Source, files: ImageFiles) -> None:
+    findings, where = source.findings, place.split(": ")[0]
+    data = task.get("data")
+    if not name:
+        findings.problem(f"{place}.data", "the address of an image", NOTHING if data is None else data)
         return
     owner = f"{where}: {name}"
     predictions = task.get("predictions")
     findings.note("prediction", "left out", owner, len(predictions) if isinstance(predictions, list) else 0)
-    results = _results(task, place, owner, findings)
+    split = str(data.get("split", "")) if isinstance(data, dict) else ""
+    picture = Picture(name, place, split=split if split in SPLITS else "")
+    folder, slash, base = name.rpartition("/")
+    guesses = [name, f"{folder}{slash}{_UPLOAD.sub('', base)}", base, _UPLOAD.sub("", base)]
+    path = files.find(dict.fromkeys(guesses), place)
+    files.use(picture, path, name)
+    picture.file_name = name
+    results = _results(task, place, picture, owner, findings)
     if results is None:
-        findings.note("task without a submitted annotation", "left out as not labelled", owner)
+        take_unlabelled(picture, "task without a submitted annotation", dataset, source)
         return
-    guesses = [name, base_name(name), _UPLOAD.sub("", base_name(name))]
-    path = find_image(guesses, roots)
-    picture = Picture(name, place, path, split=picture_split)
     dataset.pictures.append(picture)
+    labelled = {result.get("id") for result, _ in results if str(result.get("type")).endswith("labels")}
     for result, result_place in results:
-        _result(result, result_place, picture, owner, findings)
+        if result.get("id") in labelled and not str(result.get("type")).endswith("labels"):
+            findings.note(f"result of type {result.get('type')!r}", "left out: its object has a box", owner)
+        else:
+            _result(result, result_place, picture, owner, findings)
+    if not picture.boxes:
+        for result, _ in results:
+            if result.get("type") in _OF_IMAGES:
+                findings.leave_out(picture, f"result of type {result.get('type')!r}", owner)
 
 
-def _image_name(data: Any, place: str, findings: Findings) -> tuple[str | None, str]:
-    """The image's name below the folder of the images, from its address; and the split that we wrote."""
-    values = list(data.values()) if isinstance(data, dict) else []
-    address = next((value for value in values if isinstance(value, str) and is_image(unquote(value))), None)
-    if address is None:
-        findings.problem(f"{place}.data", "the address of an image", NOTHING if data is None else data)
-        return None, ""
-    split = str(data.get("split", ""))
-    parts = urlsplit(address)
-    local = parse_qs(parts.query).get("d", [""])[0]
-    if local:
-        return local.replace("\\", "/").lstrip("/"), split if split in SPLITS else ""
-    plain = unquote(parts.path) if parts.scheme or address.startswith("/data/") else address
-    return base_name(plain), split if split in SPLITS else ""
-
-
-def _results(task: dict, place: str, owner: str, findings: Findings) -> list[tuple[dict, str]] | None:
+def _results(task: dict, place: str, picture: Picture, owner: str, findings: Findings) -> list[tuple[dict, str]] | None:
     """The results of one submitted annotation: the ground truth if one is marked, else the first."""
     key = "annotations" if "annotations" in task else "completions"
     submitted = [
@@ -102,18 +164,28 @@ def _results(task: dict, place: str, owner: str, findings: Findings) -> list[tup
     if not submitted:
         return None
     findings.note("further annotation of a task", "left out", owner, len(submitted) - 1)
-    annotation, annotation_place = next((one for one in submitted if one[0].get("ground_truth")), submitted[0])
-    return list(entries(annotation, "result", annotation_place, findings))
+    truth = next((one for one in submitted if one[0].get("ground_truth")), None)
+    annotation, annotation_place = truth or submitted[0]
+    results = list(entries(annotation, "result", annotation_place, findings))
+    if not results and truth is None and any(one.get("result") for one, _ in submitted):
+        findings.leave_out(picture, "annotation of a second opinion, where the first marks nothing", owner)
+    return results
 
 
 def _result(result: dict, place: str, picture: Picture, owner: str, findings: Findings) -> None:
     value, kind = result.get("value"), str(result.get("type"))
+    if kind == "relation":
+        findings.note("relation", "left out", owner)
+        return
     if not isinstance(value, dict):
         findings.problem(f"{place}.value", "an object", NOTHING if value is None else value)
         return
+    if not kind.endswith("labels") and not _PLACES & value.keys():
+        findings.note(f"result of type {kind!r}", "left out: it marks no place", owner)
+        return
     labels = value.get(kind)
-    if not kind.endswith("labels") or kind in ("brushlabels", "keypointlabels") or not labels:
-        findings.note(f"result of type {kind!r}", "left out: it has no labelled box", owner)
+    if not labels or (_percent(kind, value) is None and kind not in _WITH_BOX):
+        findings.leave_out(picture, f"result of type {kind!r}" if labels else "mark without a label", owner)
         return
     size = size_of(result, ("original_width", "original_height"), place, findings)
     if size[0] and picture.width and size != (picture.width, picture.height):
@@ -142,16 +214,22 @@ def _result(result: dict, place: str, picture: Picture, owner: str, findings: Fi
 
 
 def _percent(kind: str, value: dict) -> _Xywh | None:
-    """x, y, width, height in percent of the image's size."""
-    if kind == "polygonlabels":
-        points = points_of(value.get("points"))
-        return enclosing(points) if points else None
+    """x, y, width, height in percent of the image's size; None where there are none."""
+    if kind not in _WITH_BOX or kind == "polygonlabels":
+        points = points_of(value.get("points") or _vertices(value))
+        return enclosing(points) if points and len(set(points)) > 1 else None
     keys = ("x", "y", "radiusX", "radiusY") if kind == "ellipselabels" else ("x", "y", "width", "height")
     numbers = numbers_of([value.get(key) for key in keys], 4)
     if numbers is None:
         return None
     x, y, width, height = numbers
     return (x - width, y - height, 2 * width, 2 * height) if kind == "ellipselabels" else (x, y, width, height)
+
+
+def _vertices(value: dict) -> list | None:
+    """Points as the vector tool writes them."""
+    found = value.get("vertices")
+    return [[one.get("x"), one.get("y")] for one in found if isinstance(one, dict)] if isinstance(found, list) else None
 
 
 def _pixels(percent: _Xywh, picture: Picture) -> _Xywh:

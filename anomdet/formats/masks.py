@@ -2,11 +2,13 @@
 
 Two layouts. ``images/`` with ``masks/``: a mask mirrors its image's name (or adds ``_mask``), and the class is the grey
 value, 0 being the background; or it lies in ``masks/<class>/`` and any value but 0 is that class. And MVTec AD's: the
-images in ``train/good``, ``test/good``, ``test/<class>``, the masks in ``ground_truth/<class>/X_mask.png``.
+images in ``train/good``, ``test/good``, ``test/<class>``, the masks in ``ground_truth/<class>/X_mask.png``; likewise
+VisA's ``Data/Images/{Normal,Anomaly}`` with ``Data/Masks/Anomaly``. How a mask becomes levels: :mod:`.mask_levels`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -14,61 +16,144 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.data.index.files import check_image
+from anomdet.data.index.spelling import by_spelling, plain_spelling
+from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
-from anomdet.formats.pictures import images_below
+from anomdet.formats.mask_levels import SOFT_HINT, is_opaque, soft_rims, two_levels
+from anomdet.formats.pictures import child_of, images_below
 from anomdet.images.headers import BadImageError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
+from anomdet.layout import SPLIT_OF
 
 _MAX_VALUES = 32  # classes in one mask; a mask with soft edges has far more
 _MAX_COMPONENTS = 1000
+_NORMAL = ("good", "normal", "ok")  # folders of images without a defect, as MVTec AD, VisA and others call them
 _TILES = "cut the mask and its image into tiles"
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """Where the images and masks lie.
+
+    Args:
+        images: folders.
+        masks: a folder.
+        by_class: each image lies in the folder of its class.
+        with_root: the names of the images keep the name of their folder, which is their split.
+    """
+
+    images: list[Path]
+    masks: Path
+    by_class: bool
+    with_root: bool
+
+
 def read(source: Source) -> Dataset:
-    """Boxes cover whole pixels; images without a mask are normal."""
-    root, findings = source.path, source.findings
-    if (root / "ground_truth").is_dir():
-        folders = [root / "train", root / "test"], root / "ground_truth"
-    else:
-        folders = [root / "images"], root / "masks"
-    for folder in (folders[0][-1], folders[1]):
-        if not folder.is_dir():
-            hint = "SRC holds images/ and masks/, or test/ and ground_truth/"
-            findings.problem(source.name(folder), "a folder", NOTHING, hint)
-            return Dataset()
-    mvtec = folders[1].name == "ground_truth"
-    dataset, by_stem = Dataset(), {}
-    for folder in folders[0]:
+    """Boxes cover whole pixels; images without a mask are normal, unless their folder is that of a defect."""
+    layout = _layout(source)
+    if layout is None:
+        return Dataset()
+    dataset, unmasked = Dataset(), Dataset()
+    keys: dict[str, Picture] = {}
+    for folder in layout.images:
         for name in images_below(folder):
-            full_name = f"{folder.name}/{name}" if mvtec else name
-            picture = Picture(full_name, source.name(folder / name), folder / name, split=folder.name if mvtec else "")
+            full_name = f"{folder.name}/{name}" if layout.with_root else name
+            split = SPLIT_OF.get(folder.name.lower(), "") if layout.with_root else ""
+            picture = Picture(full_name, source.name(folder / name), folder / name, split=split)
+            key = name.rpartition(".")[0] if folder == layout.images[-1] else picture.stem
+            if (twin := keys.setdefault(key, picture)) is not picture:
+                got = Phrase(f"{twin.where} too, which has the same mask")
+                source.findings.problem(picture.where, "a name of its own", got, "rename one")
             dataset.pictures.append(picture)
-            by_stem[f"test/{picture.stem}" if mvtec and folder.name == "train" else picture.stem] = picture
-    masked = _read_masks(folders[1], by_stem, mvtec, source)
+    masked = _read_masks(layout, keys, source)
     for picture in dataset.pictures:
         if picture.where not in masked:
-            findings.note("image without a mask", "taken as normal", picture.where)
+            _without_mask(picture, layout, unmasked, source)
+    dataset.pictures = [picture for picture in dataset.pictures if picture.where in masked] + unmasked.pictures
     return dataset
 
 
-def _read_masks(folder: Path, by_stem: dict[str, Picture], mvtec: bool, source: Source) -> set[str]:
+def _layout(source: Source) -> _Layout | None:
+    root = source.path
+    if not root.is_dir():
+        source.findings.problem(str(root), "a folder of images and masks", Phrase("a file"))
+        return None
+    visa = child_of(root, "Data")
+    if visa is not None and child_of(root, "masks") is None:
+        root = visa
+    truth = child_of(root, "ground_truth")
+    images = [child_of(root, name) for name in (("train", "test") if truth else ("images",))]
+    masks = truth or child_of(root, "masks")
+    if images[-1] is None or masks is None:
+        name = ("test" if truth else "images") if images[-1] is None else "masks"
+        hint = "SRC holds images/ and masks/, or test/ and ground_truth/"
+        source.findings.problem(source.name(root / name), "a folder", NOTHING, hint)
+        return None
+    found = [folder for folder in images if folder is not None]
+    folders = {name.partition("/")[0].lower() for name in images_below(found[-1]) if "/" in name}
+    by_class = truth is not None or bool(folders & set(_NORMAL))
+    return _Layout(found, masks, by_class, with_root=truth is not None)
+
+
+def _without_mask(picture: Picture, layout: _Layout, dataset: Dataset, source: Source) -> None:
+    defect = _defect_of(picture, layout)
+    if not defect:
+        take_unlabelled(picture, "image without a mask", dataset, source, default="normal")
+    else:
+        picture.left_out = "missing mask"
+        source.findings.note(f"defective image ({defect}) without a mask", "left out", picture.where)
+
+
+def _defect_of(picture: Picture, layout: _Layout) -> str:
+    """The defect that the folder of an image tells; empty: it tells of none."""
+    parts = picture.file_name.split("/")[int(layout.with_root) : -1]
+    is_defect = layout.by_class and parts and parts[0].lower() not in _NORMAL
+    return parts[0] if is_defect else ""
+
+
+def _read_masks(layout: _Layout, keys: dict[str, Picture], source: Source) -> set[str]:
     """Give the pictures their boxes; returns the pictures, by where, that have a mask."""
-    masked = set()
-    for name in images_below(folder):
-        stem = name.rpartition(".")[0]
-        class_name, _, inner = stem.partition("/")
-        guesses = [("", stem), ("", stem.removesuffix("_mask"))]
-        guesses += [(class_name, inner), (class_name, inner.removesuffix("_mask"))] if inner else []
-        if mvtec:
-            guesses = [(class_name, f"test/{stem.removesuffix('_mask')}")]
-        label, key = next(((label, key) for label, key in guesses if key in by_stem), ("", ""))
-        where = source.name(folder / name)
-        if not key:
+    masked: dict[str, str] = {}
+    spellings = by_spelling(keys)
+    for name in images_below(layout.masks):
+        where = source.name(layout.masks / name)
+        label, picture = _image_of(name, layout, keys, spellings)
+        if picture is None:
             source.findings.problem(where, "a mask of an image of the same name", Phrase("no such image"))
             continue
-        masked.add(by_stem[key].where)
-        _read_mask(folder / name, where, label, by_stem[key], source.findings)
-    return masked
+        if masked.get(f"{picture.where} {label}") is not None:
+            got = Phrase(f"{masked[f'{picture.where} {label}']} too")
+            source.findings.problem(where, "one mask for an image and class", got)
+            continue
+        masked[f"{picture.where} {label}"] = where
+        masked[picture.where] = where
+        _read_mask(layout.masks / name, where, label, picture, source.findings)
+        if not picture.boxes and _defect_of(picture, layout):
+            what = f"defective image ({_defect_of(picture, layout)}) with an all-black mask"
+            source.findings.note(what, "left out", picture.where)
+            picture.left_out = "all-black mask"
+    return set(masked)
+
+
+def _image_of(
+    name: str, layout: _Layout, keys: dict[str, Picture], spellings: dict[str, list[str]]
+) -> tuple[str, Picture | None]:
+    """The class of a mask, empty where the grey values tell it, and its image."""
+    stem = name.rpartition(".")[0]
+    class_name, _, inner = stem.partition("/")
+    stems = [stem, *(stem.removesuffix(ending) for ending in ("_mask", "_gt") if stem.endswith(ending))]
+    if layout.by_class:
+        guesses = [(class_name, one) for one in stems]
+    else:
+        guesses = [("", one) for one in stems]
+        guesses += [(class_name, one.partition("/")[2]) for one in stems] if inner else []
+    for label, key in guesses:
+        if key in keys:
+            return label, keys[key]
+    for label, key in guesses:
+        if len(alike := spellings.get(plain_spelling(key), [])) == 1:
+            return label, keys[alike[0]]
+    return "", None
 
 
 def _read_mask(path: Path, where: str, label: str, picture: Picture, findings: Findings) -> None:
@@ -80,13 +165,18 @@ def _read_mask(path: Path, where: str, label: str, picture: Picture, findings: F
         findings.problem(where, f"a mask of {size[0]} x {size[1]} pixels", Phrase(f"{mask.shape[1]} x {mask.shape[0]}"))
         return
     picture.width, picture.height = size
-    values = [int(value) for value in np.unique(mask) if value]
     if label:
-        _components(mask != 0, label, where, picture, findings)
+        levels = two_levels(mask, where, findings)
+        if levels is not None:
+            _components(levels, label, where, picture, findings)
         return
+    values = [int(value) for value in np.unique(mask) if value]
     if len(values) > _MAX_VALUES:
-        hint = "it has soft edges or was saved as JPEG; save it with one value for each class"
-        findings.problem(where, f"at most {_MAX_VALUES} grey values", Phrase(len(values)), hint)
+        findings.problem(where, f"at most {_MAX_VALUES} grey values", Phrase(len(values)), SOFT_HINT)
+        return
+    if rims := soft_rims(mask, values):
+        got = Phrase(f"the values {', '.join(map(str, rims))} only as rims of others")
+        findings.problem(where, "a grey value for each class, each with an area of its own", got, SOFT_HINT)
         return
     for value in values:
         _components(mask == value, value, where, picture, findings)
@@ -107,9 +197,18 @@ def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
     if mask.ndim == 2:
         grey: NDArray = mask
         return grey
+    opaque = is_opaque(mask, where, findings) if mask.shape[2] == 4 else None
+    if opaque is not None:
+        mask = np.where(opaque[..., None], mask[..., :3], 0)
     if (mask[..., :1] != mask[..., :3]).any():
         hint = "save the class of each pixel as a grey value"
         findings.problem(where, "a grey mask", Phrase("one with colours"), hint)
+        return None
+    if opaque is not None and opaque.any() and not opaque.all() and not mask.any():
+        hint = "save it as a grey image without transparency, the defects white"
+        findings.problem(
+            where, "a mask whose shape is in its grey values", Phrase("one that is black where opaque"), hint
+        )
         return None
     first: NDArray = mask[..., 0]
     return first

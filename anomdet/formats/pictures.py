@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
+from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture
 from anomdet.images.headers import BadImageError
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".pgm", ".ppm", ".pnm", ".dng", ".psd", ".jfif")
 
 
 def is_image(name: str) -> bool:
@@ -32,6 +37,14 @@ def find_image(names: Iterable[str], roots: Sequence[Path]) -> Path | None:
     """The first file that is there: every name in the first folder, then in the next."""
     names = list(names)
     return next((path for root in roots for name in names if name and is_file(path := root / name)), None)
+
+
+def child_of(folder: Path, name: str) -> Path | None:
+    """A folder in a folder, in any letter case; None if there is none."""
+    if (folder / name).is_dir():
+        return folder / name
+    found = [child for child in folder.iterdir() if child.name.lower() == name.lower() and child.is_dir()]
+    return found[0] if found else None
 
 
 def base_name(path: str) -> str:
@@ -62,6 +75,9 @@ def _measure(picture: Picture, path: Path, findings: Findings) -> bool:
             hint = "the boxes were drawn without the EXIF orientation; turn the image upright, then the boxes"
         findings.problem(picture.where, f"the image's size {width} x {height} (width x height)", got, hint)
         return False
+    if header.orientation > 1:
+        fate = "boxes taken as those of the upright image"
+        findings.note("image turned by its EXIF orientation", fate, picture.where)
     picture.width, picture.height = width, height
     return True
 
@@ -95,9 +111,16 @@ def check_pictures(dataset: Dataset, findings: Findings, *, with_images: bool, i
 
 def _is_plain(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or _DRIVE.match(name):
         return False
     return name == name.strip() and is_text(name)
+
+
+def note_other_images(folder: Path, findings: Findings) -> None:
+    """Note the image files below a folder that are of no kind that is read."""
+    for file in list_files(folder):
+        if file.suffix in _OTHER_SUFFIXES:
+            findings.note(f"image of a kind that is not read ({file.suffix})", "left out", file.name)
 
 
 def is_text(text: str) -> bool:
@@ -134,6 +157,9 @@ def place_images(dataset: Dataset, folder: Path) -> tuple[int, int]:
         try:
             os.link(os.path.realpath(picture.path), target)
             num_linked += 1
+        except FileExistsError:
+            expected = "image names that differ in more than letter case or Unicode form on this disk"
+            raise UserError(Problem("--out", expected, f"{picture.file_name} twice", "rename one")) from None
         except OSError:  # another disk, or one without links
             shutil.copy2(picture.path, target)
             num_copied += 1

@@ -175,6 +175,12 @@ def read_lines(path: Path, where: str, findings: Findings) -> list[tuple[str, st
     return [(f"{where}:{number}", line.strip()) for number, line in lines if line.strip()]
 
 
+def read_names(path: Path, where: str, findings: Findings) -> dict[int, str]:
+    """Number and name of each class from a list with a name a line; a blank line is a number without a name."""
+    lines = read_lines(path, where, findings)
+    return {int(place.rpartition(":")[2]) - 1: line for place, line in lines}
+
+
 def write_side_files(dataset: Dataset, out: Path) -> list[Path]:
     """classes.yaml, and a list of names for each split that there is; returns them."""
     written = [out / CLASSES_FILE] if dataset.names else []

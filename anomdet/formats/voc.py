@@ -8,51 +8,61 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anomdet.data.index.files import IMAGE_SUFFIXES, list_files
-from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box, rotated
-from anomdet.formats.pictures import base_name, find_image, is_image
+from anomdet.data.index.files import list_files
+from anomdet.data.index.spelling import plain_spelling
+from anomdet.formats.accounting import splits_by_folder, take_unlabelled, tell_apart
+from anomdet.formats.dataset import (
+    NOTHING,
+    Box,
+    Dataset,
+    Findings,
+    Phrase,
+    Picture,
+    Source,
+    add_box,
+    around,
+    rotated,
+)
+from anomdet.formats.image_files import ImageFiles
+from anomdet.formats.pictures import base_name, child_of, is_image
 from anomdet.formats.side_files import read_lines
 from anomdet.formats.xml_files import Element, escape, number_in, read_xml, size_in
-from anomdet.layout import SPLITS
+from anomdet.layout import SPLIT_OF, SPLITS, TRAIN, VAL
 
 _TOP = frozenset({"folder", "filename", "path", "source", "size", "segmented", "object", "owner"})
-_OBJECT = frozenset({"name", "pose", "truncated", "difficult", "occluded", "bndbox", "robndbox", "type"})
+_OBJECT = frozenset({"name", "pose", "truncated", "difficult", "occluded", "bndbox", "robndbox", "polygon", "type"})
 _ONE_BASED = ("The VOC", "roboflow.ai")  # the database of VOC's own files, and of those that supervision writes
+_XML_FOLDERS = ("annotations", "annotation", "xml", "xmls", "lable")  # the last is GC10-DET's
+_IMAGE_FOLDERS = ("JPEGImages", "images")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read(source: Source) -> Dataset:
-    """Annotations/ with JPEGImages/ and ImageSets/Main/ beside it, or XML files beside their images."""
-    folder = next((path for path in (source.path / "Annotations", source.path) if path.is_dir()), None)
-    if folder is None:
-        source.findings.problem(str(source.path), "a folder of XML files", Phrase("a file"))
-        return Dataset()
-    roots = [source.path / "JPEGImages", source.path / "images", folder]
-    roots = [source.images] if source.images is not None else roots
+    """All XML files below a folder; the images in JPEGImages/, images/, beside them or anywhere below the folder."""
     dataset = Dataset()
-    for file in list_files(folder):
+    if not source.path.is_dir():
+        source.findings.problem(str(source.path), "a folder of XML files", Phrase("a file"))
+        return dataset
+    roots = [path for name in _IMAGE_FOLDERS if (path := child_of(source.path, name)) is not None]
+    files = ImageFiles([source.images] if source.images else [*roots, source.path], source.findings)
+    for file in list_files(source.path):
         if file.suffix == ".xml":
-            path = folder / file.name
-            where = source.name(path)
-            root = read_xml(path, where, "annotation", source.findings)
+            root = read_xml(source.path / file.name, file.name, "annotation", source.findings)
             if root is not None:
-                dataset.pictures.append(_picture(root, file.stem, where, roots, source.findings))
-    _report_unlabelled(dataset, roots, source)
+                dataset.pictures.append(_picture(root, file.stem, file.name, files, source.findings))
+    _take_unused(files, dataset, source)
     _read_splits(dataset, source)
+    splits_by_folder(dataset, source.path, lambda picture: picture.where.rpartition("/")[0])
+    tell_apart(dataset, source, lambda picture: _inner(picture.where.rpartition("/")[0]))
     return dataset
 
 
-def _picture(root: Element, stem: str, where: str, roots: list[Path], findings: Findings) -> Picture:
-    prefix, slash, own_stem = stem.rpartition("/")
-    named = base_name(root.child_text("filename"))
-    guesses = [prefix + slash + named] if is_image(named) else []
-    guesses += [stem + suffix for suffix in (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))]
-    path = find_image(guesses, roots)
-    name = path.name if path is not None else named or own_stem
+def _picture(root: Element, stem: str, where: str, files: ImageFiles, findings: Findings) -> Picture:
     size = root.child("size")
     texts = (size.child_text("width"), size.child_text("height")) if size is not None else ("", "")
     place = f"{where}:{size.line}" if size is not None else where
-    picture = Picture(prefix + slash + name, where, path, *size_in(texts, place, findings))
+    picture = Picture("", where, None, *size_in(texts, place, findings))
+    _find_image(root, stem, picture, files, findings)
     one_based = root.child_text("source", "database").startswith(_ONE_BASED)
     num_objects = sum(child.tag == "object" for child in root.children)
     findings.note("box with VOC's 1-based corners", "moved to 0-based", where, num_objects if one_based else 0)
@@ -62,6 +72,38 @@ def _picture(root: Element, stem: str, where: str, roots: list[Path], findings: 
     findings.note("segmented: 1", "left out", where, int(root.child_text("segmented") not in ("", "0")))
     findings.unknown((child.tag for child in root.children), _TOP, "element", where)
     return picture
+
+
+def _find_image(root: Element, stem: str, picture: Picture, files: ImageFiles, findings: Findings) -> None:
+    """The image of the XML file's own name, as LabelImg pairs them; where there is none, the one that it names.
+
+    An image that it names and that is there too belongs to another file, or one of the two was renamed: reported.
+    """
+    folder, _, own_stem = _inner(stem).rpartition("/")
+    prefix = f"{folder}/" if folder else ""
+    text = root.child_text("filename").replace("\\", "/")
+    base = base_name(text)
+    named = [f"{prefix}{base}", text, root.child_text("path"), f"{root.child_text('folder')}/{base}"]
+    named = [name for name in named if is_image(name)]
+    own = [f"{prefix}{own_stem}{suffix}" for suffix in files.suffixes]
+    is_own = plain_spelling(base.rpartition(".")[0] if is_image(base) else base) == plain_spelling(own_stem)
+    if is_own:
+        path = files.find([*named, *own], picture.where)
+    else:
+        path, other = (files.find(names, picture.where, quiet=True) for names in (own, named))
+        if path is not None and other not in (None, path):
+            fate = "paired by the file's own name"
+            findings.note("<filename> of another image that is there too", fate, f"{picture.where}: {base}")
+        path = path or other or files.find([*named, *own], picture.where)
+    given = f"{prefix}{path.name}" if path is not None else f"{prefix}{base or own_stem}"
+    files.use(picture, path, given)
+
+
+def _inner(name: str) -> str:
+    """A name below the source without the folder of the XML files."""
+    parts = name.split("/")
+    at = next((i for i, part in enumerate(parts) if part.lower() in _XML_FOLDERS), len(parts))
+    return "/".join(parts[:at] + parts[at + 1 :])
 
 
 def _object(element: Element, picture: Picture, where: str, one_based: bool, findings: Findings) -> None:
@@ -85,6 +127,8 @@ def _rectangle(
     box, turned = element.child("bndbox"), element.child("robndbox")
     if box is None and turned is not None:
         return _turned(turned, place.rpartition(":")[0], findings)
+    if box is None and (polygon := element.child("polygon")) is not None:
+        return _polygon(polygon, place.rpartition(":")[0], findings)
     if box is None:
         findings.problem(place, "a <bndbox>", NOTHING)
         return None
@@ -95,6 +139,21 @@ def _rectangle(
         return None
     x1, y1 = (x1 - 1, y1 - 1) if one_based else (x1, y1)
     return x1, y1, x2 - x1, y2 - y1
+
+
+def _polygon(polygon: Element, where: str, findings: Findings) -> tuple[float, float, float, float] | None:
+    """A polygon in place of a box: <pt><x>..</x><y>..</y></pt>, or <x1>, <y1>, <x2> and so on."""
+    place = f"{where}:{polygon.line}"
+    pairs = [(pt.child_text("x"), pt.child_text("y")) for pt in polygon.children if pt.tag in ("pt", "point")]
+    texts = [text for pair in pairs for text in pair] or [child.text for child in polygon.children]
+    numbers = [number_in(text, place, "a coordinate", findings) for text in texts]
+    known = [number for number in numbers if number is not None]
+    box = around(zip(known[::2], known[1::2], strict=False)) if None not in numbers else None
+    if box is None:
+        findings.problem(place, "a polygon of at least two points", Phrase(f"{len(known)} numbers"))
+    else:
+        findings.note("polygon", "only its box kept", where)
+    return box
 
 
 def _turned(turned: Element, where: str, findings: Findings) -> tuple[float, float, float, float] | None:
@@ -109,25 +168,36 @@ def _turned(turned: Element, where: str, findings: Findings) -> tuple[float, flo
     return rotated(center_x - width / 2, center_y - height / 2, width, height, degrees, about_center=True)
 
 
-def _report_unlabelled(dataset: Dataset, roots: list[Path], source: Source) -> None:
-    """Images without an XML file: not labelled, which is not the same as normal."""
-    known = {picture.path for picture in dataset.pictures}
-    for root in roots:
-        for file in list_files(root) if root.is_dir() else ():
-            if is_image(file.name) and root / file.name not in known:
-                known.add(root / file.name)
-                source.findings.note("image without an XML file", "left out as not labelled", file.name)
+def _take_unused(files: ImageFiles, dataset: Dataset, source: Source) -> None:
+    """Images without an XML file: not labelled, which is not the same as normal; the devkit's masks are none."""
+    for path in files.unused():
+        name = source.name(path)
+        if any(part.lower().startswith("segmentation") for part in path.parent.parts):
+            source.findings.note("mask of a segmentation", "left out", name)
+        else:
+            picture = Picture(files.name(path), name, path)
+            take_unlabelled(picture, "image without an XML file", dataset, source)
 
 
 def _read_splits(dataset: Dataset, source: Source) -> None:
+    """ImageSets/Main/train.txt and so on; trainval.txt is the training split where there is no finer one."""
+    folder = source.path / "ImageSets" / "Main"
+    lists = {path.stem.lower(): path for path in sorted(folder.glob("*.txt"))}
+    chosen = {lists[name]: split for name, split in SPLIT_OF.items() if name in lists}
+    if "trainval" in lists and not {TRAIN, VAL} & set(chosen.values()):
+        chosen[lists["trainval"]] = TRAIN
     by_stem = {picture.stem: picture for picture in dataset.pictures}
-    for split in SPLITS:
-        path = source.path / "ImageSets" / "Main" / f"{split}.txt"
-        for place, line in read_lines(path, source.name(path), source.findings) if path.is_file() else ():
-            if line in by_stem:
-                by_stem[line].split = split
-            else:
+    for path, split in chosen.items():
+        for place, line in read_lines(path, source.name(path), source.findings):
+            picture = by_stem.get(line)
+            if picture is None:
                 source.findings.note("name in ImageSets/Main without an XML file", "left out", place)
+            elif picture.split not in ("", split):
+                source.findings.problem(
+                    place, "each image in one split", Phrase(f"{line} again, after {picture.split}")
+                )
+            else:
+                picture.split = split
 
 
 def write(dataset: Dataset, out: Path) -> None:

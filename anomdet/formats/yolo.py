@@ -7,13 +7,10 @@ image's path is replaced by ``/labels/``; beside the image, as darknet has it, i
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from anomdet.formats.accounting import is_converted, splits_by_folder, take_unlabelled
 from anomdet.formats.dataset import (
-    NOTHING,
     Box,
     Dataset,
     Findings,
@@ -24,82 +21,63 @@ from anomdet.formats.dataset import (
     enclosing,
     to_number,
 )
-from anomdet.formats.pictures import images_below, is_file, is_image, measure
-from anomdet.formats.side_files import load_yaml, read_lines
-from anomdet.layout import CLASSES_FILE, SPLITS
+from anomdet.formats.pictures import images_below, measure
+from anomdet.formats.side_files import read_lines
+from anomdet.formats.yolo_labels import label_path, pair_labels, report_unpaired
+from anomdet.formats.yolo_layout import Layout, name_below, read_layout
+from anomdet.layout import SPLITS
 
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
-_NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "classes.names")
 _MAX_FRACTION = 2.0  # a box may leave its image in part; pixels are far above
 
 
 def read(source: Source) -> Dataset:
-    """A data.yaml, its folder, or a folder of images and labels with classes.txt or obj.names."""
+    """A data.yaml or obj.data, its folder, or a folder of images and labels with classes.txt or obj.names."""
     dataset = Dataset()
-    yaml_path, content = _settings(source)
-    if source.findings.problems:
+    layout = read_layout(source)
+    if layout is None:
         return dataset
-    root = source.path if source.path.is_dir() else source.path.parent
-    if yaml_path is not None:
-        root = _root(content, yaml_path)
-        _set_names(_names(content, source.name(yaml_path), source.findings), dataset)
-        keypoints = bool(content.get("kpt_shape"))
-        found = list(_listed(content, root, source))
-    else:
-        _set_names(_names_from_lines(root, source), dataset)
-        keypoints, found = False, []
-    found = found or [(root / name, "") for name in images_below(root)]
-    splits: dict[Path, set[str]] = {}
-    for path, split in found:
-        splits.setdefault(path, set()).add(split)
-    for path, own in splits.items():
-        picture = Picture(_name(path, root), source.name(path), path, split=min(own) if len(own) == 1 else "")
-        if len(own) > 1 and content.get("train") != content.get("val"):
+    _set_names(layout.names, dataset)
+    unlisted = _unlisted(layout)
+    pairs = pair_labels([*layout.images, *unlisted], layout, source)
+    for path, splits in layout.images.items():
+        picture = Picture(name_below(path, layout.root), source.name(path), path)
+        picture.split = next(iter(splits)) if len(splits) == 1 else ""
+        if len(splits) > 1 and not layout.one_list:
             source.findings.note("image in several splits", "put in none", picture.where)
-        dataset.pictures.append(picture)
-        _read_labels(picture, path, dataset, keypoints, source)
+        if path in pairs:
+            _read_labels(picture, pairs[path], dataset, layout.keypoints, source)
+        elif measure(picture, source.findings):
+            take_unlabelled(picture, "image without a label file", dataset, source, default="normal")
+    normal = [picture.where for picture in dataset.pictures if picture.path not in pairs]
+    for path in unlisted:
+        _take_unlisted(path, pairs.get(path), layout, dataset, source)
+    report_unpaired(pairs, normal, layout, source)
+    if not layout.listed:
+        splits_by_folder(dataset, layout.root, lambda picture: _folder(picture, layout.root))
     return dataset
 
 
-def _settings(source: Source) -> tuple[Path | None, dict]:
-    """The YAML file with ``names``, and its content."""
-    if source.path.is_file():
-        paths = [source.path]
-    else:
-        paths = sorted(path for path in source.path.glob("*.y*ml") if path.name != CLASSES_FILE)
-    for path in paths:
-        content = load_yaml(path, source.name(path), source.findings)
-        if isinstance(content, dict) and "names" in content:
-            return path, content
-    if source.path.is_file() and not source.findings.problems:
-        source.findings.problem(f"{source.name(source.path)}: names", "the names of the classes", NOTHING)
-    return None, {}
+def _unlisted(layout: Layout) -> list[Path]:
+    """Images below the root that no list of a split names."""
+    below = (layout.root / name for name in images_below(layout.root)) if layout.listed else ()
+    listed = {path.absolute() for path in layout.images}
+    return [path for path in below if path.absolute() not in listed]
 
 
-def _root(content: dict, yaml_path: Path) -> Path:
-    """``path`` where it leads somewhere; it is often that of another machine."""
-    given = yaml_path.parent / str(content.get("path") or "")
-    return given if os.path.isdir(given) else yaml_path.parent  # noqa: PTH112 (as is_file)
+def _take_unlisted(path: Path, labels: Path | None, layout: Layout, dataset: Dataset, source: Source) -> None:
+    """With labels it is kept, in no split; without, nothing says that it belongs to the dataset."""
+    picture = Picture(name_below(path, layout.root), source.name(path), path)
+    if labels is None:
+        take_unlabelled(picture, "image without a label file that no list names", dataset, source)
+        return
+    if not is_converted(layout.root):
+        source.findings.note("labelled image that no list names", "kept, in no split", picture.where)
+    _read_labels(picture, labels, dataset, layout.keypoints, source)
 
 
-def _names(content: dict, where: str, findings: Findings) -> dict[int, str]:
-    names: Any = content["names"]
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    if not isinstance(names, dict) or not all(isinstance(number, int) for number in names):
-        findings.problem(f"{where}: names", "a list of names, or {0: scratch, 1: dent}", names)
-        return {}
-    for number, name in names.items():
-        if not isinstance(name, (str, int)) or isinstance(name, bool):
-            findings.problem(f"{where}: names.{number}", "a text", name, "put it in quotes")
-    return {number: str(name) for number, name in names.items()}
-
-
-def _names_from_lines(root: Path, source: Source) -> dict[int, str]:
-    path = next((root / name for name in _NAME_FILES if (root / name).is_file()), None)
-    if path is None:
-        return {}
-    return {number: line for number, (_, line) in enumerate(read_lines(path, source.name(path), source.findings))}
+def _folder(picture: Picture, root: Path) -> str:
+    path = picture.path
+    return path.parent.relative_to(root).as_posix() if path is not None and path.is_relative_to(root) else ""
 
 
 def _set_names(names: dict[int, str], dataset: Dataset) -> None:
@@ -109,60 +87,12 @@ def _set_names(names: dict[int, str], dataset: Dataset) -> None:
         dataset.names, dataset.numbers = {}, {name: number for number, name in names.items()}
 
 
-def _listed(content: dict, root: Path, source: Source) -> Iterator[tuple[Path, str]]:
-    """Images and their split by the lists and folders of train, val and test."""
-    for key, split in _SPLITS.items():
-        value = content.get(key)
-        for text in value if isinstance(value, list) else [value] if value else []:
-            # Roboflow writes ../train/images where train/images is meant
-            guesses = [root / str(text), root / str(text).removeprefix("../")]
-            path = next((guess for guess in guesses if os.path.exists(guess)), None)  # noqa: PTH110
-            if path is None:
-                source.findings.problem(f"data.yaml: {key}", "a folder or a list of images", str(text), "mend the path")
-            elif path.is_dir():
-                yield from ((path / name, split) for name in images_below(path))
-            else:
-                yield from ((image, split) for image in _from_list(path, root, source))
-
-
-def _from_list(path: Path, root: Path, source: Source) -> Iterator[Path]:
-    for place, line in read_lines(path, source.name(path), source.findings):
-        if not is_image(line):
-            source.findings.problem(place, "the path of an image", line)
-            continue
-        guesses = [path.parent / line, root / line]
-        yield next((guess for guess in guesses if is_file(guess)), guesses[0])
-
-
-def _name(path: Path, root: Path) -> str:
-    """Below the root, without the folder ``images``."""
-    path, root = (Path(os.path.abspath(part)) for part in (path, root))  # noqa: PTH100 (links stay)
-    if not path.is_relative_to(root):
-        return path.name
-    parts = list(path.relative_to(root).parts)
-    if "images" in parts[:-1]:
-        parts.pop(len(parts) - 2 - parts[-2::-1].index("images"))
-    return "/".join(parts)
-
-
-def _label_path(path: Path) -> Path:
-    before, found, after = os.fspath(path).rpartition("/images/")
-    text = os.fspath(path.with_suffix(".txt"))
-    if not found:
-        return Path(text)
-    mirrored = Path(f"{before}/labels/{after}").with_suffix(".txt")
-    return mirrored if is_file(mirrored) or not is_file(text) else Path(text)
-
-
 def _read_labels(picture: Picture, path: Path, dataset: Dataset, keypoints: bool, source: Source) -> None:
+    dataset.pictures.append(picture)
     if not measure(picture, source.findings):
         return
-    label_path = _label_path(path)
-    if not is_file(label_path):
-        source.findings.note("image without a label file", "taken as normal, as YOLO does", picture.where)
-        return
     names = {number: name for name, number in dataset.numbers.items()}
-    for place, line in read_lines(label_path, source.name(label_path), source.findings):
+    for place, line in read_lines(path, source.name(path), source.findings):
         parsed = _parse(line, place, keypoints, source.findings)
         if parsed is None:
             continue
@@ -207,11 +137,11 @@ def _is_count(count: int, keypoints: bool) -> bool:
 def write(dataset: Dataset, out: Path) -> None:
     """labels/, data.yaml, and a list of images for each split; classes are counted from 0 as YOLO must have it."""
     index = {number: i for i, number in enumerate(dataset.names)}
-    for parent in {_label_path(out / "images" / picture.file_name).parent for picture in dataset.pictures}:
+    for parent in {label_path(out / "images" / picture.file_name).parent for picture in dataset.pictures}:
         parent.mkdir(parents=True, exist_ok=True)
     for picture in dataset.pictures:
         text = "".join(_line(box, index[int(box.label)], picture) for box in picture.boxes)
-        _label_path(out / "images" / picture.file_name).write_text(text, encoding="utf-8")
+        label_path(out / "images" / picture.file_name).write_text(text, encoding="utf-8")
     splits = {}
     for split in SPLITS:
         names = [picture.file_name for picture in dataset.pictures if picture.split == split]

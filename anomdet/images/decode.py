@@ -9,8 +9,9 @@ others; PyTurboJPEG takes a truncated file for a whole one. OpenCV is installed 
 
 from __future__ import annotations
 
+import logging
 import os
-import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -18,83 +19,174 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
+from anomdet.images.decode_tiff import decode_tiff
+from anomdet.images.header import Read
 from anomdet.images.headers import BadImageError, Header, read_header
+from anomdet.images.jpeg_end import ends_blank, is_whole
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
+from anomdet.images.png import check_chunks
+from anomdet.images.tiff import Layout, tiff_layout
 
+_LOG = logging.getLogger("anomdet")
 _LARGE_FILE_BYTES = 2**24
+_WARNED_DEPTHS: set[int] = set()
 
 
-def read_image(path: str | Path, *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> NDArray[np.uint8]:
+def read_image(
+    path: str | Path, *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
+) -> NDArray[np.uint8]:
     """Pixels ``(H, W, 3)``, uint8 BGR, C-contiguous, writable.
 
-    8 and 16 bit, grey and colour. 16 bit is divided by 257, so that white stays white; alpha is dropped; EXIF
-    orientation is applied in every format that carries it, so that the pixels are those that a viewer shows.
+    8 and 16 bit, grey and colour. 16 bit is scaled by the bits that are used, 12: by 255 / 4095, so that white becomes
+    white; alpha is dropped; EXIF orientation is applied in every format that carries it, so that the pixels are those
+    that a viewer shows.
 
     Args:
         path: the file.
         max_megapixels: the largest image to decode; None: any.
+        bit_depth: bits that are used of 16, 8 to 16; larger values are clipped, and the log warns once.
 
     Raises:
-        UserError: missing, unreadable, truncated, too large, or not 1 to 16 bit integers.
+        UserError: missing, unreadable, truncated, too large, or of a kind whose pixels would be read wrong.
     """
     try:
-        data = _bytes_of(os.fspath(path))
+        data = bytes_of(os.fspath(path))
     except OSError as error:
         raise UserError(Problem(str(path), "a readable image", error.strerror or str(error))) from None
     try:
-        return decode_image(data, max_megapixels=max_megapixels)
+        pixels, largest = _decode_image(data, max_megapixels, bit_depth)
     except BadImageError as error:
         raise UserError(Problem(str(path), "a readable image", str(error))) from None
+    if largest >= 1 << bit_depth:
+        _warn_of_clipping(str(path), largest, bit_depth)
+    return pixels
 
 
-def _bytes_of(path: str) -> NDArray[np.uint8]:
+def bytes_of(path: str) -> NDArray[np.uint8]:
     """A large file is mapped: if its header is refused, the rest is never read."""
     if os.path.getsize(path) > _LARGE_FILE_BYTES:  # noqa: PTH202 (a Path is ten times slower)
         return np.memmap(path, dtype=np.uint8, mode="r")
     return np.fromfile(path, dtype=np.uint8)
 
 
-def decode_image(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> NDArray[np.uint8]:
+def decode_image(
+    data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
+) -> NDArray[np.uint8]:
     """As :func:`read_image`, from the bytes of a file.
 
     Raises:
         BadImageError: not decodable, or too large; that is found by the header, before any memory is taken.
     """
-    header = read_header(lambda offset, size: data[offset : offset + size].tobytes(), len(data))
-    check_size(header, max_megapixels)
-    pixels = _decode(_with_upright_tag(data, header), header)
-    if pixels is None or pixels.shape[:2] != (header.height, header.width):
-        raise BadImageError(f"a {header.kind} file with damaged pixels")
+    return _decode_image(data, max_megapixels, bit_depth)[0]
+
+
+def largest_value(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> int:
+    """The largest stored value of any channel but alpha, 0 to 65535.
+
+    Raises:
+        BadImageError: not decodable, or too large.
+    """
+    header = _checked_header(data, max_megapixels)
+    return int(_decode(data, header).max()) >> _empty_bits(header)
+
+
+def check_pixels(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> Header:
+    """Header of a file whose pixels can all be decoded; of a JPEG, whether they are all there, by decoding it twice.
+
+    Raises:
+        BadImageError: not decodable, too large, or cut.
+    """
+    header = _checked_header(data, max_megapixels)
+    _decode(data, header)
+    if header.kind == "jpeg":
+        _check_end(data)
+    return header
+
+
+def _decode_image(
+    data: NDArray[np.uint8], max_megapixels: float | None, bit_depth: int
+) -> tuple[NDArray[np.uint8], int]:
+    """The pixels, and the largest value of what has more than 8 bit and is scaled by less than 16; else 0."""
+    header = _checked_header(data, max_megapixels)
+    pixels, largest = _decode(data, header), 0
     if pixels.dtype == np.uint16:
-        pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
-    if pixels.dtype != np.uint8:
-        raise BadImageError(f"{pixels.dtype} pixels, where 8 and 16 bit integers are supported")
+        if header.bit_depth == 16 and bit_depth < 16:
+            largest = int(pixels.max())
+        used_bits = bit_depth if header.bit_depth == 16 else header.bit_depth
+        white = ((1 << used_bits) - 1) << _empty_bits(header)
+        pixels = cv2.convertScaleAbs(pixels, alpha=255 / white)  # saturates
+        if header.kind == "tiff" and _layout(data).white_is_zero:
+            pixels = cv2.bitwise_not(pixels)
     if pixels.ndim == 2:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-    return _turn_upright(pixels, header.orientation)
+    return _turn_upright(pixels, header.orientation), largest
 
 
-def _decode(data: NDArray[np.uint8], header: Header) -> NDArray | None:
-    # A grey JPEG decoded as grey and spread afterwards takes half the time of letting the decoder spread it.
-    grey = header.kind == "jpeg" and header.num_channels == 1
-    flags = cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
-    if header.bit_depth > 8:
-        flags |= cv2.IMREAD_ANYDEPTH
+def _checked_header(data: NDArray[np.uint8], max_megapixels: float | None) -> Header:
+    header = read_header(_reader(data), len(data))
+    check_size(header, max_megapixels)
+    return header
+
+
+def _reader(data: NDArray[np.uint8]) -> Read:
+    return lambda offset, size: data[offset : offset + size].tobytes()
+
+
+def _layout(data: NDArray[np.uint8]) -> Layout:
+    return tiff_layout(_reader(data), len(data))
+
+
+def _decode(data: NDArray[np.uint8], header: Header) -> NDArray:
+    """Pixels as stored, uint8 or uint16, grey or BGR."""
     try:
-        return cv2.imdecode(data, flags)
+        pixels = _DECODERS.get(header.kind, _decode_other)(data, header)
     except cv2.error as error:
         raise BadImageError(f"a {header.kind} file that OpenCV refuses: {error.err}") from None
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise BadImageError(f"a {header.kind} file with damaged pixels")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise BadImageError(f"{pixels.dtype} pixels, where 8 and 16 bit integers are supported")
+    return pixels
 
 
-def _with_upright_tag(data: NDArray[np.uint8], header: Header) -> NDArray[np.uint8]:
-    """A TIFF decoder applies some orientations by itself, whatever the flags say: hide the tag from it."""
-    if header.kind != "tiff" or header.orientation == 1:
-        return data
-    assert header.orientation_at is not None
-    offset, order = header.orientation_at
-    data = data.copy()
-    data[offset : offset + 2] = np.frombuffer(struct.pack(order + "H", 1), np.uint8)
-    return data
+def _decode_tiff(data: NDArray[np.uint8], header: Header) -> NDArray | None:
+    return decode_tiff(data, _layout(data))
+
+
+def _decode_png(data: NDArray[np.uint8], header: Header) -> NDArray | None:
+    check_chunks(_reader(data), len(data))
+    return _decode_other(data, header)
+
+
+def _decode_jpeg(data: NDArray[np.uint8], header: Header) -> NDArray | None:
+    # A grey JPEG decoded as grey and spread afterwards takes half the time of letting the decoder spread it.
+    colour = cv2.IMREAD_GRAYSCALE if header.num_channels == 1 else cv2.IMREAD_COLOR
+    pixels = cv2.imdecode(data, cv2.IMREAD_IGNORE_ORIENTATION | colour)
+    if pixels is not None and ends_blank(pixels):
+        _check_end(data)
+    return pixels
+
+
+def _check_end(data: NDArray[np.uint8]) -> None:
+    if not is_whole(data):
+        raise BadImageError("a truncated JPEG (its pixels end early, though the end marker is there)")
+
+
+def _decode_other(data: NDArray[np.uint8], header: Header) -> NDArray | None:
+    depth = cv2.IMREAD_ANYDEPTH if header.bit_depth > 8 else 0
+    return cv2.imdecode(data, cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_COLOR | depth)
+
+
+_DECODERS: dict[str, Callable[[NDArray[np.uint8], Header], NDArray | None]] = {
+    "tiff": _decode_tiff,
+    "png": _decode_png,
+    "jpeg": _decode_jpeg,
+}
+
+
+def _empty_bits(header: Header) -> int:
+    """Lower bits of 16 that a decoder leaves empty: 10, 12 and 14 bit fill the upper ones."""
+    return 16 - header.bit_depth if 8 < header.bit_depth < 16 else 0
 
 
 def _turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -102,3 +194,12 @@ def _turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uin
         pixels = cv2.transpose(pixels)
     flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
     return pixels if flip is None else cv2.flip(pixels, flip)
+
+
+def _warn_of_clipping(path: str, largest: int, bit_depth: int) -> None:
+    """Once for each process and depth: a training reads each image many times."""
+    if bit_depth in _WARNED_DEPTHS:
+        return
+    _WARNED_DEPTHS.add(bit_depth)
+    text = "%s: values up to %d were clipped to %d, since data.bit_depth is %d; further images are not reported"
+    _LOG.warning(text, path, largest, (1 << bit_depth) - 1, bit_depth)

@@ -154,7 +154,7 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> L
 
     The classes are the checkpoint's, in its order; data with other class numbers is refused.
     """
-    from anomdet.config.presets import forget_weights
+    from anomdet.addresses import forget_weights
     from anomdet.engine.checkpoint import load_checkpoint
     from anomdet.workflows.build import complete
 

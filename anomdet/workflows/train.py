@@ -28,6 +28,7 @@ from anomdet.outputs import make_folder, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.build import data_sources
+from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.time_budget import with_plan
@@ -136,7 +137,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():
-        log_data(runner, notes)
+        log_data(runner, [*notes, *let_stand_alone(runner, prepared.config, run.settings)])
         log_splits(runner, looked)
         runner.logger.debug(f"ready after {time.monotonic() - prepared.started:.1f} s")
         _run(runner, again)

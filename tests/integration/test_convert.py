@@ -61,7 +61,14 @@ def test_bad_input_ends_with_2_and_names_the_line(drawn: Path, tmp_path: Path, c
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("missing", ["--from", "--to", "--out", "src"])
+def test_the_format_is_recognised(drawn: Path, tmp_path: Path, capsys: Capture) -> None:
+    run_command("convert", drawn, "--to", "yolo", "--out", tmp_path / "yolo")
+    assert capsys.readouterr().out.startswith("recognised as anomdet (labels/part_")
+    run_command("convert", tmp_path / "yolo", "--to", "coco", "--out", tmp_path / "coco")
+    assert capsys.readouterr().out.startswith("recognised as yolo (data.yaml)\n24 images, 8 of them normal")
+
+
+@pytest.mark.parametrize("missing", ["--to", "--out", "src"])
 def test_missing_options(missing: str, drawn: Path, tmp_path: Path, capsys: Capture) -> None:
     given = {"--from": "anomdet", "--to": "yolo", "--out": str(tmp_path / "out")}
     words = [word for option in given if option != missing for word in (option, given[option])]

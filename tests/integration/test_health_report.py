@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from anomdet.data.synth.generate import generate
-from anomdet.workflows.check import Manner, check
+from anomdet.workflows.check import CheckOptions, check
 from tests.integration.conftest import ROOT, run_command
 from tests.integration.test_check import write_config
 from tests.integration.test_report_page import COLORS, browser, load, pytestmark  # noqa: F401 (fixtures)
@@ -42,7 +42,7 @@ def faulty(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def page(faulty) -> Path:
     path = faulty.parent / "health of parts.html"
-    check(None, data=faulty, manner=Manner(report=path))
+    check(None, data=faulty, options=CheckOptions(report=path))
     return path
 
 

@@ -12,11 +12,13 @@ from anomdet.data.index.image_batches import ImageCheck
 from anomdet.data.index.listing import Listing
 from anomdet.data.index.pairs import Part, read_pairs
 from anomdet.data.index.parallel import in_parallel, num_cores, share_out
+from anomdet.data.index.spelling import by_spelling, hint_of_spelling
 from anomdet.data.labels import parse_label_file
 from anomdet.errors import Problem
 from anomdet.images.read_header import IMAGE_SUFFIXES
 
 LABELS_HINT = "each images/x.png has its labels/x.txt, empty for a normal image"
+_EMPTY_FILE = "write an empty file for a normal image, or set data.missing_labels"
 _MIN_SHARE = 4000  # images for which another process is worth its start
 
 
@@ -87,9 +89,10 @@ def _pair(
     image_stems, label_stems = [[_stem(name) for name in names] for names in (image_names, label_names)]
     if image_stems == label_stems and _has_no_twins(image_stems):
         return image_names, [*label_names]
-    label_by_stem = dict(zip(label_stems, label_names, strict=True))
+    label_by_stem = _by_stem(label_names, label_stems, problems)
     image_by_stem: dict[str, str] = {}
     pairs: list[tuple[str, str | None]] = []
+    unlabelled: list[tuple[str, str]] = []
     num_missing = 0
     for image, stem in zip(image_names, image_stems, strict=True):
         twin = image_by_stem.setdefault(stem, image)
@@ -103,15 +106,38 @@ def _pair(
         elif missing_labels == "skip":
             num_missing += 1
         else:
-            hint = "write an empty file for a normal image, or set data.missing_labels"
-            problems.append(Problem(f"images/{image}", f"labels/{stem}.txt", "nothing", hint))
+            unlabelled.append((image, stem))
     if num_missing:
         fate = "counted as normal" if missing_labels == "normal" else "left out"
         notes.append(f"{num_missing} images without a label file {fate}")
-    for stem, label in label_by_stem.items():
-        if stem not in image_by_stem:
-            problems.append(Problem(f"labels/{label}", f"an image images/{stem}.*", "nothing"))
+    problems += _without_partner(unlabelled, image_by_stem, label_by_stem)
     return [image for image, _ in pairs], [label for _, label in pairs]
+
+
+def _by_stem(labels: list[str], stems: list[str], problems: list[Problem]) -> dict[str, str]:
+    label_by_stem: dict[str, str] = {}
+    for label, stem in zip(labels, stems, strict=True):
+        if (twin := label_by_stem.setdefault(stem, label)) is not label:
+            hint = "put all objects into one of them"
+            problems.append(Problem(f"labels/{label}", "one label file for an image", f"labels/{twin} too", hint))
+    return label_by_stem
+
+
+def _without_partner(
+    unlabelled: list[tuple[str, str]], image_by_stem: dict[str, str], label_by_stem: dict[str, str]
+) -> list[Problem]:
+    """Images (name and stem) without a label file, then label files without an image."""
+    lone_labels = [stem for stem in label_by_stem if stem not in image_by_stem]
+    labels_by_spelling = by_spelling(lone_labels)
+    images_by_spelling = by_spelling(image_by_stem) if lone_labels else {}
+    problems = []
+    for image, stem in unlabelled:
+        hint = hint_of_spelling(stem, labels_by_spelling, "labels/{}.txt") or _EMPTY_FILE
+        problems.append(Problem(f"images/{image}", f"labels/{stem}.txt", "nothing", hint))
+    for stem in lone_labels:
+        hint = hint_of_spelling(stem, images_by_spelling, "images/{}.*")
+        problems.append(Problem(f"labels/{label_by_stem[stem]}", f"an image images/{stem}.*", "nothing", hint))
+    return problems
 
 
 def _without_special(

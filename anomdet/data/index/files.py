@@ -6,11 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from anomdet.data.index.listing import Listing, list_folder
-from anomdet.images.decode import decode_image
-from anomdet.images.headers import BadImageError, Header, read_header
+from anomdet.images.decode import bytes_of, check_pixels
+from anomdet.images.headers import BadImageError, Header
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.images.read_header import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from anomdet.images.read_header import header_of
@@ -75,12 +73,6 @@ def check_image(
         check_size(header, max_megapixels)
         return header
     try:
-        return _check_pixels(path, max_megapixels)
+        return check_pixels(bytes_of(os.fspath(path)), max_megapixels=max_megapixels)
     except OSError as error:
         raise BadImageError(error.strerror or str(error)) from None
-
-
-def _check_pixels(path: str | Path, max_megapixels: float | None) -> Header:
-    data = np.fromfile(os.fspath(path), dtype=np.uint8)
-    decode_image(data, max_megapixels=max_megapixels)
-    return read_header(lambda offset, size: data[offset : offset + size].tobytes(), len(data))

@@ -142,9 +142,9 @@ class BestAndLastHook(Hook):
         if runner.rank != 0:
             return
         best = {"score": self.best_score, "epoch": self.best_epoch, "monitor": self.monitor}
-        checkpoint = collect_checkpoint(runner, progress=progress, best=best, for_resume=for_resume)
-        if operating_point is not None:
-            checkpoint["meta"]["operating_point"] = operating_point
+        checkpoint = collect_checkpoint(
+            runner, progress=progress, best=best, for_resume=for_resume, operating_point=operating_point
+        )
         save_atomically(checkpoint, self.out_dir / name)
         if name == LAST:
             self.last = progress

@@ -48,7 +48,7 @@ CODES: dict[str, tuple[str, str]] = {
     "box-whole-image": (WARNING, "boxes that cover the whole image"),
     "box-tiny": (WARNING, "boxes under 2 pixels"),
     "class-once": (WARNING, "classes seen only once"),
-    "label-twins": (WARNING, "label files that differ only in their suffix"),
+    "label-twins": (ERROR, "label files that differ only in their suffix"),
     "leak-near-duplicate": (WARNING, "nearly the same image in two splits"),
     "leak-group": (WARNING, "parts with images in several splits"),
     "images-mixed-depth": (WARNING, "images of different bit depths"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, found_files
 from anomdet.data.index.listing import list_folders
+from anomdet.data.index.spelling import by_spelling, hint_of_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.quality.check.findings import ERROR, NOTE, Finding
 
@@ -54,10 +55,11 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     label_of = _label_of_stem(labels, findings)
     entries = _pair_images(images, label_of, missing_labels, findings)
     image_stems = set(stems)
-    lower = {stem.lower(): stem for stem in image_stems}
+    lone_labels = [stem for stem in label_of if stem not in image_stems]
+    images_by_spelling = by_spelling(image_stems) if lone_labels else {}
     for stem, label in label_of.items():
         if stem not in image_stems:
-            hint = _case_hint(f"images/{lower[stem.lower()]}.*" if stem.lower() in lower else "")
+            hint = hint_of_spelling(stem, images_by_spelling, "images/{}.*")
             if not hint and label.name in ("classes.txt", "labels.txt", "train.txt", "val.txt", "test.txt"):
                 hint = "move it out of labels/"
             expected = f"an image images/{stem}.*"
@@ -90,13 +92,14 @@ def _stem(file: FoundFile) -> str:
 
 
 def _label_of_stem(labels: list[FoundFile], findings: list[Finding]) -> dict[str, FoundFile]:
-    """Training takes the last of two that differ only in the case of their suffix."""
+    """Of two that differ only in the case of their suffix the last is read further; training refuses both."""
     label_of: dict[str, FoundFile] = {}
     for label in labels:
         stem = _stem(label)
         if stem in label_of:
-            got = f"labels/{label_of[stem].name} too, of which one is ignored"
-            findings.append(Finding("label-twins", f"labels/{label.name}", 0, "one label file for an image", got))
+            got = f"labels/{label_of[stem].name} too"
+            hint = "put all objects into one of them"
+            findings.append(Finding("label-twins", f"labels/{label.name}", 0, "one label file for an image", got, hint))
         label_of[stem] = label
     return label_of
 
@@ -106,7 +109,8 @@ def _pair_images(
 ) -> list[Entry]:
     entries: list[Entry] = []
     first_of: dict[str, FoundFile] = {}
-    lower = {stem.lower(): label for stem, label in label_of.items()}
+    images_of = set(map(_stem, images))
+    labels_by_spelling = by_spelling(stem for stem in label_of if stem not in images_of)
     num_empty = sum(label.size == 0 and not label.special for label in label_of.values())
     stems = [_stem(image) for image in images]
     pairs = list(zip(stems, images, strict=True))
@@ -118,17 +122,16 @@ def _pair_images(
             got = f"images/{first.name} too, which has the same label file"
             findings.append(Finding("image-twins", f"images/{image.name}", 0, "a name of its own", got, "rename one"))
         elif label is None:
-            near = lower.get(stem.lower())
+            near = hint_of_spelling(stem, labels_by_spelling, "labels/{}.txt")
             findings.append(_without_label(image, near, missing_labels, num_empty))
         may_miss = label is not None or missing_labels == "normal"
         entries.append(Entry(image, label if first is image else None, may_miss and stem not in twins))
     return entries
 
 
-def _without_label(image: FoundFile, near: FoundFile | None, missing_labels: str, num_empty: int) -> Finding:
-    hint = _case_hint(f"labels/{near.name}" if near else "")
+def _without_label(image: FoundFile, near: str, missing_labels: str, num_empty: int) -> Finding:
     like = f" (there are {num_empty})" if num_empty else ""
-    hint = hint or f"write an empty file for a normal image{like}, or set data.missing_labels"
+    hint = near or f"write an empty file for a normal image{like}, or set data.missing_labels"
     severity, got = {
         "error": (ERROR, "nothing"),
         "normal": (NOTE, "nothing; it counts as a normal image (data.missing_labels)"),
@@ -136,7 +139,3 @@ def _without_label(image: FoundFile, near: FoundFile | None, missing_labels: str
     }[missing_labels]
     where, expected = f"images/{image.name}", f"labels/{image.stem}.txt"
     return Finding("image-without-label", where, 0, expected, got, hint if severity == ERROR else "", severity)
-
-
-def _case_hint(near: str) -> str:
-    return f"{near} differs only in upper and lower case" if near else ""

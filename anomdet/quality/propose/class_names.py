@@ -10,7 +10,7 @@ from typing import Any
 
 from anomdet.errors import UserError
 from anomdet.formats.dataset import Findings
-from anomdet.formats.side_files import classes_beside, load_yaml, read_lines
+from anomdet.formats.side_files import classes_beside, load_yaml, read_names
 from anomdet.layout import CLASSES_FILE
 
 
@@ -33,7 +33,8 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
     """The names that a file in the data folder gives to the numbers of the labels.
 
     Looked at in this order, the first that names all the numbers is taken: classes.yaml (``data.classes``), data.yaml
-    (YOLO's ``names``), notes.json (Label Studio's ``categories``), classes.txt and obj.names (a name a line, from 0).
+    (YOLO's ``names``), notes.json (Label Studio's ``categories``), classes.txt and obj.names (a name a line, from 0;
+    a blank line is a number without a name).
     """
     wanted = sorted(class_nums)
     notes: list[str] = []
@@ -98,8 +99,8 @@ def _is_name(value: Any) -> bool:
 
 def _from_lines(path: Path) -> dict[int, str] | None:
     findings = Findings()
-    lines = read_lines(path, path.name, findings)
-    return None if findings.problems else {number: line for number, (_, line) in enumerate(lines)}
+    names = read_names(path, path.name, findings)
+    return None if findings.problems else names
 
 
 _READERS: tuple[tuple[str, Callable[[Path], dict[int, str] | None]], ...] = (

@@ -59,5 +59,5 @@ def problems_of(findings: Findings) -> list[str]:
     return [str(problem) for problem in findings.problems]
 
 
-def run(source: Path, from_format: str, to_format: str, out: Path, **options: Any) -> Converted:
+def run(source: Path, from_format: str | None, to_format: str, out: Path, **options: Any) -> Converted:
     return convert(Job(source, from_format, to_format, out, **options))

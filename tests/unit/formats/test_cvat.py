@@ -61,12 +61,14 @@ def test_export(tmp_path: Path) -> None:
                 ("spur", 1, 2, 4, 7),
                 ("spur", 45, 36, 10, 8),
                 ("spur", 7, 8, 3, 1),
+                ("dent", 1, 2, 2, 2),  # around the line
             ],
             "y.png": [],
         }
         assert dataset.numbers == {"spur": 1, "dent": 2}  # in the order of the task
         assert [picture.split for picture in dataset.pictures] == ["val", ""]
         assert all(picture.path is not None for picture in dataset.pictures)
+        assert dataset.pictures[0].left_out == "<points>"  # one point has no box
         assert notes_of(findings) == {
             "occluded: 1": 1,
             "attribute": 1,

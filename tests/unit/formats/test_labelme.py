@@ -50,7 +50,9 @@ def test_other_shapes_and_attributes_are_reported(tmp_path: Path) -> None:
         ("dent", 45, 45, 10, 10),
         ("dent", 10, 10, 10, 20),
         ("dent", 1, 2, 2, 2),
+        ("dent", 1, 2, 2, 2),
     ]
+    assert dataset.pictures[0].left_out == "shape 'point'"
     assert notes_of(findings) == {
         "shape 'polygon'": 1,
         "shape 'circle'": 1,
@@ -58,7 +60,7 @@ def test_other_shapes_and_attributes_are_reported(tmp_path: Path) -> None:
         "shape 'point'": 1,
         "shape 'linestrip'": 1,
         "shape's 'group_id'": 1,
-        "shape's 'flags'": 1,
+        "shape's 'flags'": 2,
         "shape's 'description'": 1,
         "flag of an image": 1,
         "image without a JSON file": 1,

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.unit.images.image_samples import encoded
 
 SIDE = 50_000
-BOMB_KINDS = ("png", "jpg", "webp", "tif", "bmp")
+BOMB_KINDS = ("png", "webp", "tif", "bmp")  # a JPEG as small as that is refused as cut
 
 
 def bomb(suffix: str, side: int = SIDE) -> bytes:

@@ -17,7 +17,7 @@ from anomdet.errors import UserError
 from anomdet.formats.dataset import Findings, Source
 from anomdet.formats.masks import read as read_masks
 from anomdet.images.decode import decode_image, read_image
-from anomdet.images.headers import Header
+from anomdet.images.headers import BadImageError, Header, read_header
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, TooLargeImageError, check_size
 from anomdet.quality.check.check import Rules, check_data
 from tests.unit.images.image_bombs import BOMB_KINDS, bomb, png_with_side_bomb, tiff_of_two_sizes
@@ -63,6 +63,15 @@ def test_a_bomb_is_refused_wherever_it_is_met(tmp_path, kind):
             scan(tmp_path, verify_images="decode" if decode else "header")
         findings = check_data(tmp_path, Rules(decode=decode)).findings
         assert [found.code for found in findings if found.severity == "error"] == ["image-too-large"]
+
+
+def test_a_jpeg_bomb_is_refused_as_cut():
+    """Each block of its pixels takes two bits at least; one of 50,000 px with enough of them is no small file."""
+    with pytest.raises(BadImageError, match="too few for 50000 x 50000 px"):
+        decode_image(np.frombuffer(bomb("jpg"), np.uint8))
+    with pytest.raises(TooLargeImageError, match=SAID):
+        data = bomb("jpg")
+        check_size(read_header(lambda offset, size: data[offset : offset + size], 20_000_000), 100)
 
 
 def test_a_second_size_hides_nothing():
@@ -140,7 +149,7 @@ print(json.dumps(told))
 def test_no_memory_is_taken(tmp_path):
     """In a process of its own, whose peak is known; the last file is honest, to show that the measure sees memory."""
     paths = []
-    for kind in BOMB_KINDS:
+    for kind in (*BOMB_KINDS, "jpg"):
         paths.append(tmp_path / f"big.{kind}")
         paths[-1].write_bytes(bomb(kind))
     for name in (b"iCCP", b"zTXt", b"iTXt"):
@@ -162,6 +171,6 @@ def test_no_memory_is_taken(tmp_path):
     for path in paths:
         result, growth_mb = told[str(path)]
         assert growth_mb < 40, path.name
-        assert "more than the limit" in result or path.name.startswith("side_"), result
+        assert "more than the limit" in result or path.suffix == ".jpg" or path.name.startswith("side_"), result
     assert told[str(honest)][0] == "read"
     assert told[str(honest)][1] > 70

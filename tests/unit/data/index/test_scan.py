@@ -52,7 +52,7 @@ def test_all_problems_at_once_with_file_and_line(make_data):
         "labels/a.txt:3": "a box within the image of 60 x 40 pixels (width x height); x 70 to 75, y 0 to 5",
         "images/b.png": "labels/b.txt; nothing",
         "images/c.png": "a name of its own; images/c.jpg too, which has the same label file",
-        "images/cut.png": "a readable image; a truncated PNG (no end chunk)",
+        "images/cut.png": "a readable image; a truncated PNG (a chunk claims 7,251 bytes in a file of 7,278)",
         "images/zero.webp": "a readable image; an empty file",
         "images/text.png": "a readable image; a file that starts with b'hello'",
         "labels/alone.txt": "an image images/alone.*; nothing",

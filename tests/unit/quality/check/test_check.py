@@ -98,6 +98,11 @@ CASES: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]], Rules]] =
         {("image-without-label", "images/a.png"), ("label-without-image", "labels/A.txt")},
         Rules(),
     ),
+    "label twins": (
+        lambda d: (d / "labels/a.TXT").write_text("1 5 5 5 5\n"),
+        {("label-twins", "labels/a.txt")},
+        Rules(),
+    ),
     "blank": (lambda d: (d / "labels/a.txt").write_text("\n\n"), {("label-blank", "labels/a.txt")}, Rules()),
     "dangling label": (
         lambda d: [(d / "labels/a.txt").unlink(), (d / "labels/a.txt").symlink_to(d / "none")],
@@ -146,6 +151,27 @@ def test_a_fault_is_found_alone_and_training_agrees(make_data, case):
     assert found_in(checked) == expected
     assert refused(data_dir, rules) == any(found.severity == ERROR for found in checked.findings)
     assert verdict(checked, checked.findings) == show_text(checked, checked.findings).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "how"),
+    [
+        ("Pr\u00fcfling", "Pru\u0308fling", "how its letters are encoded (Unicode NFC or NFD)"),
+        ("Pr\u00fcfling 1", "Pr%C3%BCfling%201", "its url-encoding"),
+        ("z", "Z", "upper and lower case"),
+        ("\u00dcber 1", "u\u0308ber%201", "letter case, Unicode form or url-encoding"),
+    ],
+)
+def test_another_spelling_is_hinted_by_check_and_training(make_data, image, label, how):
+    data_dir = make_data(TEXTS)
+    (data_dir / "images/a.png").rename(data_dir / f"images/{image}.png")
+    (data_dir / "labels/a.txt").rename(data_dir / f"labels/{label}.txt")
+    hints = {found.code: found.hint for found in check_data(data_dir, Rules()).findings}
+    assert how in hints["image-without-label"]
+    assert how in hints["label-without-image"]
+    with pytest.raises(UserError) as refusal:
+        scan(data_dir)
+    assert str(refusal.value).count(how) == 2
 
 
 def test_case_is_hinted(make_data):

@@ -1,0 +1,61 @@
+"""File names that mean the same and are spelt differently: in letter case, in Unicode, in the escapes of an address."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+
+def plain_spelling(name: str) -> str:
+    """What two spellings of one name have in common.
+
+    >>> plain_spelling("Pr%C3%BCfling_1") == plain_spelling("pru\u0308fling_1")
+    True
+    """
+    if name.isascii() and "%" not in name:
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", unquote(name)).casefold())
+
+
+def difference(one: str, other: str) -> str:
+    """How two spellings of one name differ, to end a sentence with; empty if they are two names.
+
+    >>> difference("a.png", "A.png")
+    'differs only in upper and lower case'
+    """
+    if one == other or plain_spelling(one) != plain_spelling(other):
+        return ""
+    if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
+        return "differs only in how its letters are encoded (Unicode NFC or NFD)"
+    if one.casefold() == other.casefold():
+        return "differs only in upper and lower case"
+    if unquote(one) == unquote(other):
+        return "differs only in its url-encoding (%20 for a blank, and so on)"
+    return "differs only in letter case, Unicode form or url-encoding"
+
+
+def by_spelling(names: Iterable[str]) -> dict[str, list[str]]:
+    """Plain spelling to the names that share it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[plain_spelling(name)].append(name)
+    return dict(found)
+
+
+def hint_of_spelling(name: str, others: dict[str, list[str]], shown: str = "{}") -> str:
+    """A hint for a name without a partner: one of the others is spelt nearly as it.
+
+    Args:
+        name: without its suffix.
+        others: as :func:`by_spelling` gives them.
+        shown: the other as messages name it, with ``{}`` for the name.
+
+    >>> hint_of_spelling("a", by_spelling(["A", "b"]), "labels/{}.txt")
+    'labels/A.txt differs only in upper and lower case'
+    """
+    for other in others.get(plain_spelling(name), ()):
+        if how := difference(name, other):
+            return f"{shown.format(other)} {how}"
+    return ""

@@ -1,0 +1,178 @@
+"""Which image file an annotation means, and which images of the source no annotation means."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
+
+from anomdet.data.index.spelling import plain_spelling
+from anomdet.formats.dataset import Findings, Phrase, Picture
+from anomdet.formats.pictures import base_name, images_below, is_file, is_image
+
+_REPEATED = "the names repeat, and the annotation gives no folder to tell them apart; rename them"
+_IMAGE_FOLDERS = ("images", "jpegimages", "image", "img", "imgs")
+
+
+class ImageFiles:
+    """The images below some folders.
+
+    A name is looked up as it stands below each folder, else by the longest part of its end that one file alone has,
+    else in another letter case, Unicode form or url-encoding.
+
+    Args:
+        roots: folders, the likeliest first; those that are not there are passed over.
+        findings: takes names that several files could be.
+        flat: of these folders only the images directly in them are known.
+    """
+
+    def __init__(self, roots: Sequence[Path], findings: Findings, *, flat: Sequence[Path] = ()) -> None:
+        self.roots = list(dict.fromkeys(root for root in (*roots, *flat) if root.is_dir()))
+        self._flat = {root for root in flat if root not in roots}
+        self._findings = findings
+        self._used: dict[str, Picture] = {}
+        self._copies: set[str] = set()
+
+    def find(self, names: Iterable[str], where: str, *, roots: Sequence[Path] = (), quiet: bool = False) -> Path | None:
+        """The file that is meant; None if there is none, or if several could be, which is reported.
+
+        Args:
+            names: as the annotation gives them, the likeliest first.
+            where: the annotation, for messages.
+            roots: folders below which a name may stand as it is; empty: all.
+            quiet: do not report that several could be meant.
+        """
+        names = [name.replace("\\", "/") for name in names if name]
+        for name in names:
+            if (path := _exact(name, roots or self.roots)) is not None:
+                return path
+        several: list[Path] = []
+        for index, key in ((self._by_base, str), (self._by_spelling, plain_spelling)):
+            for name in names:
+                nearest = self._nearest(name, index.get(key(base_name(name)), []))
+                if len(nearest) == 1:
+                    self._findings.note("image found by the end of its name", "taken as the one meant", where)
+                    return nearest[0]
+                several = several or nearest
+            if several and not quiet:
+                got = Phrase(f"{len(several)}: {', '.join(self.name(path) for path in several[:3])}")
+                self._findings.problem(where, f"one image that {names[0]} can mean", got, _REPEATED)
+            if several:
+                break
+        return None
+
+    def use(self, picture: Picture, path: Path | None, given: str) -> None:
+        """Give a picture its file and its name; a second picture with that file is a problem.
+
+        Args:
+            picture: gets ``path``, and as ``file_name`` the given name where it fits the file, else the file's own.
+            path: as :meth:`find` found it.
+            given: the name in the annotation.
+        """
+        given = given.replace("\\", "/").removeprefix("./")
+        picture.path, picture.file_name = path, given
+        if path is None:
+            return
+        if not f"/{path.as_posix()}".endswith(f"/{given}"):
+            picture.file_name = self.name(path)
+        other = self._used.setdefault(_identity(path), picture)
+        if other is not picture:
+            got = Phrase(f"{self.name(path)}, as {other.where}")
+            self._findings.problem(picture.where, "an image file of its own", got, "delete one of the two")
+
+    def name(self, path: Path) -> str:
+        """The name below its root, without a folder as ``images`` in front of the rest."""
+        root = next((root for root in self.roots if path.is_relative_to(root)), path.parent)
+        return without_images_folder(path.relative_to(root).as_posix())
+
+    def unused(self) -> Iterator[Path]:
+        """Every image that no picture has got, once."""
+        seen = {os.path.realpath(path) for path in (*self._used, *self._copies)}
+        for path in self._files:
+            real = os.path.realpath(path)
+            if real not in seen:
+                seen.add(real)
+                yield path
+
+    @cached_property
+    def _files(self) -> list[Path]:
+        """All images, each once."""
+        found: dict[str, Path] = {}
+        for root in self.roots:
+            names = _images_in(root) if root in self._flat else images_below(root)
+            for name in names:
+                found.setdefault(_identity(root / name), root / name)
+        return list(found.values())
+
+    @cached_property
+    def suffixes(self) -> list[str]:
+        """Of all images, as they are written, the most frequent first."""
+        return [suffix for suffix, _ in Counter(path.suffix for path in self._files).most_common()]
+
+    @cached_property
+    def _by_base(self) -> dict[str, list[Path]]:
+        return _grouped((path.name, path) for path in self._files)
+
+    @cached_property
+    def _by_spelling(self) -> dict[str, list[Path]]:
+        return _grouped((plain_spelling(path.name), path) for path in self._files)
+
+    def _nearest(self, name: str, candidates: list[Path]) -> list[Path]:
+        """Those that share the longest end with a name; one of several that are copies."""
+        if len(candidates) < 2:
+            return candidates
+        parts = [plain_spelling(part) for part in reversed(name.split("/"))]
+        lengths = [_common(parts, path) for path in candidates]
+        nearest = [path for path, length in zip(candidates, lengths, strict=True) if length == max(lengths)]
+        if len(nearest) > 1 and _are_copies(nearest):
+            self._copies.update(_identity(path) for path in nearest[1:])
+            return nearest[:1]
+        return nearest
+
+
+def _common(parts: list[str], path: Path) -> int:
+    own = (plain_spelling(part) for part in reversed(path.parts))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(parts, own, strict=False)))
+
+
+def _exact(name: str, roots: Sequence[Path]) -> Path | None:
+    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
+        return None
+    return next((path for root in roots if is_file(path := root / name)), None)
+
+
+def without_images_folder(name: str) -> str:
+    """A name without its last folder that is called as ``images``.
+
+    >>> without_images_folder("train/images/line a/x.png")
+    'train/line a/x.png'
+    """
+    parts = name.split("/")
+    at = next((i for i in range(len(parts) - 2, -1, -1) if parts[i].lower() in _IMAGE_FOLDERS), None)
+    return name if at is None else "/".join(parts[:at] + parts[at + 1 :])
+
+
+def _images_in(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if is_image(name) and not name.startswith("."))  # noqa: PTH208
+
+
+def _identity(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 (links stay: two names of one file are two images)
+
+
+def _grouped(pairs: Iterable[tuple[str, Path]]) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for key, path in pairs:
+        groups[key].append(path)
+    return dict(groups)
+
+
+def _are_copies(paths: list[Path]) -> bool:
+    """Whether the files are the same byte for byte, as where one image lies in the folder of each of its classes."""
+    if len(paths) > 20 or len({path.stat().st_size for path in paths}) > 1:
+        return False
+    first = paths[0].read_bytes()
+    return all(path.read_bytes() == first for path in paths[1:])

@@ -1,0 +1,131 @@
+"""Which YOLO label file belongs to which image, by the rule or another spelling, and which belong to none."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from anomdet.data.index.files import list_files
+from anomdet.data.index.spelling import plain_spelling
+from anomdet.formats.dataset import NOTHING, Phrase, Source, to_number
+from anomdet.formats.pictures import is_file
+from anomdet.formats.yolo_layout import Layout, without_folder
+from anomdet.layout import SPLITS_DIR
+
+_MAX_SHOWN = 3
+_SKIP = "rename one of the two, or leave the images without labels out with --unlabelled skip"
+
+
+def label_path(path: Path) -> Path:
+    """Where labels lie: the last ``/images/`` replaced by ``/labels/``; else beside the image, as darknet has it."""
+    before, found, after = os.fspath(path).rpartition("/images/")
+    text = os.fspath(path.with_suffix(".txt"))
+    if not found:
+        return Path(text)
+    mirrored = Path(f"{before}/labels/{after}").with_suffix(".txt")
+    return mirrored if is_file(mirrored) or not is_file(text) else Path(text)
+
+
+def pair_labels(images: Iterable[Path], layout: Layout, source: Source) -> dict[Path, Path]:
+    """Image to label file, for the images that have one; what cannot be told is reported.
+
+    A file that is spelt otherwise (in letter case, Unicode form or url-encoding) belongs to the one image that it can
+    mean.
+    """
+    images = list(images)
+    pairs = {image: path for image in images if is_file(path := label_path(image))}
+    owner: dict[str, Path] = {}
+    for image, path in pairs.items():
+        if (other := owner.setdefault(_identity(path), image)) is not image:
+            got = Phrase(f"{source.name(other)} too, which has the same label file")
+            source.findings.problem(source.name(image), "a name of its own", got, "rename one")
+    spare = [path for path in _text_files(layout) if _identity(path) not in owner]
+    by_key: dict[str, set[Path]] = defaultdict(set)
+    for path in spare:
+        for key in _keys(path, layout.root, "labels"):
+            by_key[key].add(path)
+    claims: dict[Path, list[Path]] = defaultdict(list)
+    for image in images if spare else ():
+        if image not in pairs:
+            found = set().union(*(by_key.get(key, set()) for key in _keys(image, layout.root, "images")))
+            if len(found) == 1:
+                claims[found.pop()].append(image)
+    for path, claiming in claims.items():
+        if len(claiming) == 1:
+            pairs[claiming[0]] = path
+            source.findings.note("label file spelt otherwise than its image", "taken as the image's", source.name(path))
+    return pairs
+
+
+def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layout, source: Source) -> None:
+    """Label files that belong to no image: a problem where they may belong to one that would count as normal.
+
+    Args:
+        pairs: as from :func:`pair_labels`.
+        unlabelled: names of the images that have no label file and count as normal.
+        layout: of the dataset.
+        source: takes the problems and notes.
+    """
+    used = {_identity(path) for path in pairs.values()}
+    with_labels = {key: path for image, path in pairs.items() for key in _keys(image, layout.root, "images")}
+    for path in _text_files(layout):
+        where = source.name(path)
+        if _identity(path) in used:
+            continue
+        num_objects = _num_objects(path)
+        twin = next((with_labels[key] for key in _keys(path, layout.root, "labels") if key in with_labels), None)
+        if num_objects is None:
+            source.findings.note("text file that is not of labels", "left out", where)
+        elif twin is not None and twin.read_bytes() != path.read_bytes():
+            got = Phrase(f"{source.name(twin)} too")
+            source.findings.problem(where, "one label file for an image", got, "put all objects into one of them")
+        elif twin is not None:
+            source.findings.note("copy of a label file", "left out", where)
+        elif unlabelled:
+            shown = ", ".join(_alike(path.stem, unlabelled)[:_MAX_SHOWN])
+            hint = f"it may be that of an image without a label file ({shown}); {_SKIP}"
+            source.findings.problem(where, "an image of the same name", NOTHING, hint)
+        else:
+            source.findings.note("label file without an image", "left out", where)
+            source.findings.note("object in a label file without an image", "left out", where, num_objects)
+
+
+def _text_files(layout: Layout) -> list[Path]:
+    """All that could be labels: not the lists, class names and readme files."""
+    others = {_identity(path) for path in layout.texts}
+    found = []
+    for file in list_files(layout.root):
+        path = layout.root / file.name
+        is_side_file = file.name.startswith(f"{SPLITS_DIR}/") or path.name.lower().startswith("readme")
+        if file.suffix == ".txt" and not is_side_file and _identity(path) not in others:
+            found.append(path)
+    return found
+
+
+def _keys(path: Path, root: Path, folder: str) -> set[str]:
+    """What an image and its label file have in common, however they are spelt."""
+    inside = path.relative_to(root) if path.is_relative_to(root) else path
+    stem = inside.with_suffix("").as_posix()
+    return {plain_spelling(stem), plain_spelling(without_folder(stem, folder))}
+
+
+def _num_objects(path: Path) -> int | None:
+    """How many lines of numbers a label file has; None if it holds something else."""
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError):
+        return None
+    are_labels = all(len(fields) >= 5 and None not in map(to_number, fields) for fields in lines)
+    return len(lines) if are_labels else None
+
+
+def _alike(stem: str, names: list[str]) -> list[str]:
+    """Those first that begin with the same letters."""
+    key = plain_spelling(stem)
+    return sorted(names, key=lambda name: not plain_spelling(name.rpartition("/")[2]).startswith(key))
+
+
+def _identity(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 (links stay)

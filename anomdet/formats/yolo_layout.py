@@ -1,0 +1,174 @@
+"""Where a YOLO dataset says its images, splits and class names are: data.yaml, darknet's obj.data, lists or folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anomdet.formats.dataset import NOTHING, Findings, Source
+from anomdet.formats.pictures import images_below, is_file, is_image
+from anomdet.formats.side_files import load_yaml, read_lines, read_names
+from anomdet.layout import CLASSES_FILE, SPLIT_OF
+
+_NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "classes.names")
+
+
+@dataclass
+class Layout:
+    """What a dataset says of itself.
+
+    Args:
+        root: the folder that it lies in.
+        names: of the classes, by number.
+        images: image file to the splits that name it; without lists all images, each to none.
+        listed: whether lists or folders of splits are named.
+        one_list: training and validation are the same images on purpose.
+        keypoints: lines hold keypoints behind their box.
+        texts: text files that are no labels: lists and class names.
+    """
+
+    root: Path
+    names: dict[int, str] = field(default_factory=dict)
+    images: dict[Path, set[str]] = field(default_factory=dict)
+    listed: bool = False
+    one_list: bool = False
+    keypoints: bool = False
+    texts: set[Path] = field(default_factory=set)
+
+
+def read_layout(source: Source) -> Layout | None:
+    """The layout of a data.yaml, an obj.data or a folder; None if its settings cannot be read, which is reported."""
+    path, content = _settings(source)
+    layout = Layout(source.path if source.path.is_dir() else source.path.parent)
+    if source.findings.problems:
+        return None
+    if path is not None and path.suffix != ".data":
+        layout.root = _root(content, path)
+        layout.names = _names(content, source.name(path), source.findings)
+        layout.keypoints = bool(content.get("kpt_shape"))
+    else:
+        layout.names = _names_from_lines(content, layout, source)
+    if path is None:
+        content = {name: f"{name}.txt" for name in SPLIT_OF if _is_list(layout.root / f"{name}.txt")}
+    layout.one_list = content.get("train") == content.get("val")
+    for image, split in _listed(content, path or layout.root, layout, source):
+        layout.images.setdefault(image, set()).add(split)
+    layout.listed = bool(layout.images)
+    layout.images = layout.images or {layout.root / name: set() for name in images_below(layout.root)}
+    return layout
+
+
+def _settings(source: Source) -> tuple[Path | None, dict]:
+    """The file that names the lists, and its content: YAML with ``names``, or darknet's ``key = value``."""
+    if source.path.is_file():
+        paths = [source.path]
+    else:
+        paths = sorted(path for path in source.path.glob("*.y*ml") if path.name != CLASSES_FILE)
+        paths += sorted(source.path.glob("*.data"))
+    for path in paths:
+        if path.suffix == ".data":
+            lines = read_lines(path, source.name(path), source.findings)
+            pairs = (line.partition("=") for _, line in lines)
+            return path, {key.strip(): value.strip() for key, _, value in pairs}
+        content = load_yaml(path, source.name(path), source.findings)
+        if isinstance(content, dict) and "names" in content:
+            return path, content
+    if source.path.is_file() and not source.findings.problems:
+        source.findings.problem(f"{source.name(source.path)}: names", "the names of the classes", NOTHING)
+    return None, {}
+
+
+def _root(content: dict, yaml_path: Path) -> Path:
+    """``path`` where it leads somewhere; it is often that of another machine."""
+    given = yaml_path.parent / str(content.get("path") or "")
+    return given if os.path.isdir(given) else yaml_path.parent  # noqa: PTH112 (as is_file)
+
+
+def _names(content: dict, where: str, findings: Findings) -> dict[int, str]:
+    names: Any = content["names"]
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not all(isinstance(number, int) for number in names):
+        findings.problem(f"{where}: names", "a list of names, or {0: scratch, 1: dent}", names)
+        return {}
+    for number, name in names.items():
+        if not isinstance(name, (str, int)) or isinstance(name, bool):
+            findings.problem(f"{where}: names.{number}", "a text", name, "put it in quotes")
+    return {number: str(name) for number, name in names.items()}
+
+
+def _names_from_lines(content: dict, layout: Layout, source: Source) -> dict[int, str]:
+    given = _under(str(content.get("names") or ""), layout.root)
+    found = [path for path in (given, *(layout.root / name for name in _NAME_FILES)) if path and is_file(path)]
+    layout.texts.update(found)
+    return read_names(found[0], source.name(found[0]), source.findings) if found else {}
+
+
+def _listed(content: dict, path: Path, layout: Layout, source: Source) -> Iterator[tuple[Path, str]]:
+    """Images and their split by the lists and folders of train, val and test."""
+    where = path.name if path.suffix else source.name(path)
+    for key, split in SPLIT_OF.items():
+        value = content.get(key)
+        for text in value if isinstance(value, list) else [value] if value else []:
+            # Roboflow writes ../train/images where train/images is meant, darknet data/train.txt
+            guesses = [layout.root / str(text), _under(str(text), layout.root)]
+            found = next((guess for guess in guesses if guess and os.path.exists(guess)), None)  # noqa: PTH110
+            if found is None:
+                expected = "a folder or a list of images"
+                source.findings.problem(f"{where}: {key}", expected, str(text), "correct the path")
+            elif found.is_dir():
+                yield from ((found / name, split) for name in images_below(found))
+            else:
+                layout.texts.add(found)
+                yield from ((image, split) for image in _from_list(found, layout.root, source))
+
+
+def _from_list(path: Path, root: Path, source: Source) -> Iterator[Path]:
+    for place, line in read_lines(path, source.name(path), source.findings):
+        if not is_image(line):
+            source.findings.problem(place, "the path of an image", line)
+            continue
+        guesses = [path.parent / line, root / line, _under(line, root)]
+        yield next((guess for guess in guesses if guess and is_file(guess)), root / line)
+
+
+def _under(path: str, root: Path) -> Path | None:
+    """A path of another machine or folder: the longest part of its end that is there below the root."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    tails = (root.joinpath(*parts[at:]) for at in range(len(parts)))
+    return next((tail for tail in tails if os.path.exists(tail)), None)  # noqa: PTH110
+
+
+def _is_list(path: Path) -> bool:
+    """Whether each line of a file is the path of an image."""
+    if not is_file(path):
+        return False
+    lines = [line for _, line in read_lines(path, path.name, Findings())]
+    return bool(lines) and all(map(is_image, lines))
+
+
+def name_below(path: Path, root: Path) -> str:
+    """The name of an image below the root, without a folder called ``images``: the first part, else the last."""
+    path, root = (Path(os.path.abspath(part)) for part in (path, root))  # noqa: PTH100 (links stay)
+    if not path.is_relative_to(root):
+        return path.name
+    name = path.relative_to(root).as_posix()
+    return (
+        name.removeprefix("images/") if name.startswith("images/") else without_folder(name, "images", any_case=False)
+    )
+
+
+def without_folder(name: str, folder: str, *, any_case: bool = True) -> str:
+    """A name without the last of its folders that is called so.
+
+    >>> without_folder("train/Labels/a.txt", "labels")
+    'train/a.txt'
+    """
+    parts = name.split("/")
+    called = [part.lower() if any_case else part for part in parts[:-1]]
+    if folder in called:
+        parts.pop(len(called) - 1 - called[::-1].index(folder))
+    return "/".join(parts)

@@ -1,0 +1,210 @@
+"""A trained detector at work: images in, results out."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.errors import Problem, UserError
+from anomdet.images.decode import read_image
+from anomdet.inference.artifact import Artifact
+from anomdet.inference.backends import Backend
+from anomdet.inference.pixels import to_bgr8
+from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
+from anomdet.inference.preprocess import Prepared, fit_inside, group_by_padded_size, stack
+from anomdet.inference.result import ACCEPT, REJECT, Result, Threshold
+
+Image: TypeAlias = "str | os.PathLike[str] | NDArray[np.unsignedinteger] | Any"
+"""A path; an array ``(H, W)`` or ``(H, W, 3)`` of uint8 or uint16; or a PIL image."""
+
+
+class Detector:
+    """What :func:`anomdet.load` returns.
+
+    Args:
+        artifact: what the detector knows of itself.
+        backend: its network, ready to run.
+        file: where it came from, for messages.
+        sha256: of the file.
+        threshold: in place of the operating point in the artifact.
+
+    Raises:
+        UserError: neither has a threshold.
+    """
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        backend: Backend,
+        *,
+        file: str = "",
+        sha256: str = "",
+        threshold: Threshold | None = None,
+    ) -> None:
+        self.artifact = artifact
+        self.backend = backend
+        self.file = file
+        self.sha256 = sha256
+        self.thresholds: Threshold = _threshold(artifact, threshold, file)
+        self._class_nums: NDArray[np.int64] = np.array(artifact.class_nums, dtype=np.int64)
+
+    @property
+    def classes(self) -> dict[int, str]:
+        """Class number to name, in the order of the network's outputs."""
+        return self.artifact.classes
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What can be said of it in plain containers: file, hash, model, classes, input size, thresholds, versions."""
+        point = self.artifact.operating_point
+        return {
+            "file": self.file,
+            "sha256": self.sha256,
+            "model": self.artifact.model.name,
+            "backend": self.backend.name,
+            "device": self.backend.device,
+            "size_hw": self.artifact.preprocessing.size_hw,
+            "classes": self.classes,
+            "thresholds": self.thresholds,
+            "criterion": point.by if point else None,
+            "versions": dict(self.artifact.versions),
+        }
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.classes.values())
+        return f"<Detector {self.artifact.model.name} of {names}; {self.backend.name} on {self.backend.device}>"
+
+    def with_threshold(self, threshold: Threshold) -> Detector:
+        """The same detector with another least score that rejects: one for all, or one for each class number.
+
+        Raises:
+            UserError: not a score, or not one for each class.
+        """
+        other = copy.copy(self)
+        other.thresholds = _threshold(self.artifact, threshold, self.file)
+        return other
+
+    def __call__(self, image: Image, *, channels: str = "rgb", min_score: float | None = None) -> Result:
+        """The result of one image.
+
+        Args:
+            image: path, array or PIL image.
+            channels: ``rgb`` or ``bgr``, of an array.
+            min_score: the least score of a detection in the result; None: the threshold of its class; 0: whatever the
+                network says. The verdict goes by the threshold all the same.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        return self.predict_batch([image], channels=channels, min_score=min_score)[0]
+
+    def predict_batch(
+        self, images: Sequence[Image], *, channels: str = "rgb", min_score: float | None = None
+    ) -> list[Result]:
+        """The results of a few images, in their order, computed together; arguments as for a single one.
+
+        Raises:
+            UserError: one cannot be read.
+        """
+        return self.run([self.prepare(image, channels=channels) for image in images], min_score=min_score)
+
+    def prepare(self, image: Image, *, channels: str = "rgb", name: str | None = None) -> Prepared:
+        """Read an image and resize it for the network; may be called from several threads.
+
+        Args:
+            image: path, array or PIL image.
+            channels: ``rgb`` or ``bgr``, of an array.
+            name: for the result; None: the path, or none.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        start = time.perf_counter()
+        warnings: tuple[str, ...] = ()
+        preprocessing = self.artifact.preprocessing
+        if isinstance(image, (str, os.PathLike)):
+            name = os.fspath(image) if name is None else name
+            pixels = read_image(os.fspath(image), max_megapixels=preprocessing.max_megapixels)
+        else:
+            pixels, warnings = to_bgr8(image, channels)
+        read = time.perf_counter()
+        fitted = fit_inside(pixels, preprocessing)
+        times = {"read": read - start, "prepare": time.perf_counter() - read}
+        return Prepared(fitted, (pixels.shape[0], pixels.shape[1]), name, warnings, times)
+
+    def run(self, prepared: Sequence[Prepared], *, min_score: float | None = None) -> list[Result]:
+        """The results of prepared images, in their order.
+
+        Images of one padded size go through the network together: what is found on one does not depend on the others.
+        """
+        multiple = self.artifact.preprocessing.pad_multiple
+        results: dict[int, Result] = {}
+        for positions in group_by_padded_size(prepared, multiple):
+            group = [prepared[at] for at in positions]
+            start = time.perf_counter()
+            batch = stack(group, multiple)
+            found = self.backend.run(batch, self._floor(min_score))
+            network = (time.perf_counter() - start) / len(group)
+            for at, image, detections in zip(positions, group, found, strict=True):
+                results[at] = self._finish(image, detections, min_score, network)
+        return [results[at] for at in range(len(prepared))]
+
+    def _floor(self, min_score: float | None) -> float:
+        """The least score that the network need report."""
+        least = lowest(self.thresholds)
+        return least if min_score is None else min(min_score, least)
+
+    def _finish(self, image: Prepared, found: Detections, min_score: float | None, network: float) -> Result:
+        start = time.perf_counter()
+        detections, num_dropped = valid(found)
+        class_nums = self._class_nums[detections.labels]
+        counted = at_or_above(detections.scores, class_nums, self.thresholds)
+        kept = counted if min_score is None else counted | at_or_above(detections.scores, class_nums, min_score)
+        detections, class_nums = detections.rows(kept), class_nums[kept]
+        classes = self.classes
+        warnings = image.warnings
+        if num_dropped:
+            left_out = f"{num_dropped} detections left out: a coordinate or score is no valid number; rejected for that"
+            warnings = (*warnings, left_out)
+        times = {**image.times, "network": network, "finish": time.perf_counter() - start}
+        return Result(
+            image=image.name,
+            size_hw=image.original_hw,
+            bboxes_xyxy=detections.bboxes_xyxy,
+            scores=detections.scores,
+            class_nums=class_nums,
+            class_names=tuple(classes[num] for num in class_nums.tolist()),
+            part_score=float(detections.scores[0]) if len(detections) else 0.0,
+            verdict=REJECT if counted.any() or num_dropped else ACCEPT,
+            threshold=self.thresholds,
+            times=times,
+            model_sha256=self.sha256,
+            warnings=warnings,
+        )
+
+
+def _threshold(artifact: Artifact, given: Threshold | None, file: str) -> Threshold:
+    """What was given, checked, or the artifact's."""
+    if given is None:
+        point = artifact.operating_point
+        if point is None:
+            hint = "give a threshold: load(..., threshold=0.3)"
+            raise UserError(Problem(file or "the detector", "an operating point", "none was chosen in training", hint))
+        if point.per_class is not None:
+            return dict(point.per_class)
+        assert point.score_threshold is not None, "the artifact has checked that one of the two is there"
+        return point.score_threshold
+    scores = list(given.values()) if isinstance(given, dict) else [given]
+    if not all(isinstance(score, (int, float)) and not isinstance(score, bool) and score >= 0 for score in scores):
+        raise UserError(Problem("threshold", "a score >= 0, or one for each class number", repr(given)))
+    if not isinstance(given, dict):
+        return float(given)  # type: ignore[arg-type]
+    if set(given) != set(artifact.class_nums):
+        raise UserError(Problem("threshold", f"a score for each of {sorted(artifact.class_nums)}", repr(given)))
+    return {int(num): float(score) for num, score in given.items()}

@@ -1,0 +1,86 @@
+"""Pixels that come as an array or a PIL image: to what the decoder of files gives, uint8 BGR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.errors import Problem, UserError
+
+CHANNEL_ORDERS = ("rgb", "bgr")
+_EXPECTED = "an array (H, W), (H, W, 3) or (H, W, 4) of uint8 or uint16"
+_ORIENTATION = 0x0112  # EXIF
+_PLAIN_PIL_MODES = ("L", "RGB", "I;16", "I;16L", "I;16B")
+_WIDE_PIL_MODES = ("I", "F")
+
+
+def is_pil(image: Any) -> bool:
+    """Whether it is an image of PIL's, which is not imported for that."""
+    return any(f"{kind.__module__}.{kind.__name__}" == "PIL.Image.Image" for kind in type(image).__mro__)
+
+
+def to_bgr8(image: Any, channels: str = "rgb") -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Pixels ``(H, W, 3)`` uint8 BGR, C-contiguous, and what the user should know of them.
+
+    16 bit is divided by 257, so that white stays white; grey is spread over three channels; alpha is dropped.
+
+    Args:
+        image: ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)``, uint8 or uint16; or a PIL image.
+        channels: ``rgb`` or ``bgr``, of an array; a PIL image says it itself.
+
+    Raises:
+        UserError: another shape or type.
+
+    >>> pixels, _ = to_bgr8(np.full((2, 2, 3), (255, 0, 0), dtype=np.uint8))
+    >>> pixels[0, 0].tolist()
+    [0, 0, 255]
+    """
+    if channels not in CHANNEL_ORDERS:
+        raise UserError(Problem("channels", " or ".join(CHANNEL_ORDERS), repr(channels)))
+    warnings: tuple[str, ...] = ()
+    if is_pil(image):
+        image, warnings = _from_pil(image)
+        channels = "rgb"
+    if not isinstance(image, np.ndarray):
+        raise UserError(Problem("image", f"a path, {_EXPECTED} or a PIL image", type(image).__name__))
+    array = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or not array.size:
+        raise UserError(Problem("image", _EXPECTED, f"shape {image.shape}"))
+    if array.dtype.kind != "u" or array.dtype.itemsize > 2:
+        raise UserError(Problem("image", _EXPECTED, str(image.dtype), _how_to_convert(image)))
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    if array.dtype == np.uint16:
+        array = cv2.convertScaleAbs(array, alpha=1 / 257)
+    return _three_channels(array, channels), warnings
+
+
+def _three_channels(array: NDArray[np.uint8], channels: str) -> NDArray[np.uint8]:
+    if array.ndim == 2:
+        return np.asarray(cv2.cvtColor(array, cv2.COLOR_GRAY2BGR))
+    if array.shape[2] == 4:
+        return np.asarray(cv2.cvtColor(array, cv2.COLOR_RGBA2BGR if channels == "rgb" else cv2.COLOR_BGRA2BGR))
+    return np.asarray(cv2.cvtColor(array, cv2.COLOR_RGB2BGR)) if channels == "rgb" else array
+
+
+def _how_to_convert(image: NDArray[Any]) -> str:
+    if image.dtype.kind == "f":
+        return "for values from 0 to 1: (image * 255).round().astype(np.uint8)"
+    return "bring the values to 0 to 255 and call .astype(np.uint8)"
+
+
+def _from_pil(image: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Turned upright, as the decoder of files does."""
+    if image.mode in _WIDE_PIL_MODES:
+        hint = "convert it to mode L, RGB or I;16 first"
+        raise UserError(Problem("image", "a PIL image of 8 or 16 bit integers", f"mode {image.mode}", hint))
+    warnings: tuple[str, ...] = ()
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    if orientation in range(2, 9):
+        from PIL.ImageOps import exif_transpose
+
+        image = exif_transpose(image)
+        warnings = (f"turned upright, as its EXIF orientation {orientation} says: boxes are in the upright image",)
+    return np.asarray(image if image.mode in _PLAIN_PIL_MODES else image.convert("RGB")), warnings

@@ -1,0 +1,140 @@
+"""A complete config to the document that its checkpoints carry: what a detector needs to stand alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anomdet.addresses import forget_weights
+from anomdet.config.presets import walk
+from anomdet.config.schema import Settings, effective_model_name
+from anomdet.defaults import MAX_IMAGE_MEGAPIXELS
+from anomdet.inference.artifact import Artifact, CustomFile, ModelInfo, OperatingPoint, Preprocessing
+from anomdet.workflows.provenance import sha256, versions
+
+_PACKAGES = (
+    *("torch", "torchvision", "numpy", "onedl-mmengine", "onedl-mmdetection", "onedl-mmcv"),
+    *("opencv-python", "opencv-python-headless", "timm"),
+)
+_OWN_PLUGIN = "anomdet.registry"
+_FILE_KEYS = {"anomdet.FileBackbone": "model.custom_backbone_file", "anomdet.FileModel": "model.custom_model_file"}
+_LOAD, _FIT, _PACK = "anomdet.LoadInspectionImage", "anomdet.FitInside", "anomdet.PackInspectionInputs"
+_UNUSED_IN_TESTS = ("LoadAnnotations",)
+_PREPROCESSORS = ("DetDataPreprocessor", "mmdet.DetDataPreprocessor")
+_PREPROCESSOR_KEYS = {
+    *("type", "mean", "std", "bgr_to_rgb", "rgb_to_bgr", "pad_size_divisor", "pad_value"),
+    *("pad_mask", "mask_pad_value", "batch_augments"),  # of the training only
+}
+
+
+class NotDescribedError(Exception):
+    """A Python config that prepares images in a way of its own: its checkpoints need it beside them."""
+
+
+def let_stand_alone(runner: Any, config: Any, settings: Settings | None) -> list[str]:
+    """Hand a training's document to its Runner, which puts it into each checkpoint.
+
+    Returns:
+        A note for the log, where the checkpoints will not stand alone.
+    """
+    try:
+        dataset = runner.train_dataloader.dataset
+        runner.inference = describe(config, settings, getattr(dataset, "split_hashes", {})).to_dict()
+    except NotDescribedError as error:
+        return [f"checkpoints of this run are evaluated with their config, and cannot be loaded alone: {error}"]
+    return []
+
+
+def describe(config: Any, settings: Settings | None, split_hashes: Mapping[str, str]) -> Artifact:
+    """The document of a run.
+
+    Args:
+        config: complete, its classes filled in.
+        settings: behind it; None: a Python config.
+        split_hashes: of the data set.
+
+    Raises:
+        NotDescribedError: with the reason, a sentence without its end.
+    """
+    classes = config.test_dataloader.dataset.get("classes")
+    if not classes:
+        raise NotDescribedError(f"its data set {config.test_dataloader.dataset.get('type')} names no class numbers")
+    plugins = config.get("custom_imports", {}).get("imports", ())
+    return Artifact(
+        model=ModelInfo(
+            name=str(config.model.type) if settings is None else effective_model_name(settings),
+            config=_without_folders(network(config.model)),
+            channels_last=bool(config.get("channels_last", False)),
+            plugins=tuple(name for name in plugins if name != _OWN_PLUGIN),
+            custom_file=_custom_file(config.model),
+        ),
+        preprocessing=_preprocessing(config),
+        class_nums=tuple(int(number) for number, _ in classes),
+        class_names=tuple(str(name) for _, name in classes),
+        operating_point=_fixed_point(config.test_evaluator),
+        versions=versions(_PACKAGES),
+        split_hashes=dict(split_hashes),
+    )
+
+
+def network(model: Any) -> dict[str, Any]:
+    """A model's config as plain containers, without any address or file of pretrained weights."""
+    plain: dict[str, Any] = model.to_dict() if hasattr(model, "to_dict") else dict(model)
+    forget_weights(plain)
+    return plain
+
+
+def _without_folders(model: dict[str, Any]) -> dict[str, Any]:
+    for node in walk(model):
+        if node.get("type") in _FILE_KEYS:
+            node["file"] = Path(node["file"]).name
+    return model
+
+
+def _custom_file(model: Any) -> CustomFile | None:
+    for node in walk(model):
+        key = _FILE_KEYS.get(str(node.get("type")))
+        if key is not None:
+            path = Path(node["file"]).expanduser()
+            return CustomFile(key, path.name, sha256(path))
+    return None
+
+
+def _preprocessing(config: Any) -> Preprocessing:
+    steps = {str(step.type): step for step in config.test_dataloader.dataset.get("pipeline", ())}
+    kinds = [kind for kind in steps if kind not in _UNUSED_IN_TESTS]
+    if kinds != [_LOAD, _FIT, _PACK]:
+        raise NotDescribedError(f"its test pipeline is {', '.join(kinds)}, not {_LOAD}, {_FIT}, {_PACK}")
+    given = _preprocessor(config.model)
+    height, width = steps[_FIT].size_hw
+    return Preprocessing(
+        size_hw=(int(height), int(width)),
+        mean=tuple(float(value) for value in given.get("mean") or ()),
+        std=tuple(float(value) for value in given.get("std") or ()),
+        channel_order="rgb" if given.get("bgr_to_rgb") or given.get("rgb_to_bgr") else "bgr",
+        pad_multiple=int(given.get("pad_size_divisor", 1)),
+        pad_value=float(given.get("pad_value", 0)),
+        max_megapixels=float(steps[_LOAD].get("max_megapixels", MAX_IMAGE_MEGAPIXELS)),
+    )
+
+
+def _preprocessor(model: Any) -> Mapping[str, Any]:
+    given: Mapping[str, Any] | None = model.get("data_preprocessor")
+    if given is None and model.type == "anomdet.FileModel":
+        from anomdet.models.file_model import PREPROCESSOR
+
+        return PREPROCESSOR
+    if given is None or given["type"] not in _PREPROCESSORS:
+        raise NotDescribedError(f"its data_preprocessor is {given and given['type']}, not DetDataPreprocessor")
+    strange = set(given) - _PREPROCESSOR_KEYS
+    if strange:
+        raise NotDescribedError(f"its data_preprocessor has {', '.join(sorted(strange))}, which no detector knows")
+    return given
+
+
+def _fixed_point(evaluator: Any) -> OperatingPoint | None:
+    """A threshold that the settings give; one that is chosen comes with the first validation."""
+    metric = evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
+    score_threshold = metric.get("score_threshold")
+    return None if score_threshold is None else OperatingPoint("fixed", "settings", float(score_threshold))

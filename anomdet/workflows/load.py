@@ -1,0 +1,168 @@
+"""``anomdet.load``: a detector from its file alone."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anomdet.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from anomdet.inference.artifact import Artifact
+    from anomdet.inference.detector import Detector
+
+_CHUNK_BYTES = 2**20
+_COMPILER = "torch._dynamo"  # torchvision's operators import it; half a second of processor time
+BACKENDS = ("auto", "torch")
+
+
+def load(
+    model: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    backend: str = "auto",
+    threshold: float | Mapping[int, float] | None = None,
+    custom_file: str | os.PathLike[str] | None = None,
+) -> Detector:
+    """A detector from a checkpoint, ready to run; nothing is fetched, and no code of the file is run.
+
+    Args:
+        model: ``best_model.pth``.
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        backend: ``auto`` or ``torch``.
+        threshold: least score that rejects a part, one for all or one for each class number; None: the operating point
+            in the model.
+        custom_file: the Python file of a custom backbone or model, which is run; its hash must be the one in the model.
+
+    Raises:
+        UserError: no such file, not a checkpoint, one without what a detector must know, or a device that is not there.
+
+    >>> detector = load("best_model.pth")            # doctest: +SKIP
+    >>> detector("part.png").verdict                 # doctest: +SKIP
+    'reject'
+    """
+    if backend not in BACKENDS:
+        raise UserError(Problem("backend", " or ".join(BACKENDS), repr(backend)))
+    path = Path(model).expanduser()
+    from anomdet.inference.detector import Detector
+
+    artifact, network = _open_checkpoint(path, device, custom_file)
+    return Detector(artifact, network, file=str(path), sha256=_sha256(path), threshold=_plain(threshold))
+
+
+def _plain(threshold: float | Mapping[int, float] | None) -> Any:
+    return dict(threshold) if isinstance(threshold, Mapping) else threshold
+
+
+def _open_checkpoint(path: Path, device: str, custom_file: str | os.PathLike[str] | None) -> tuple[Artifact, Any]:
+    """What the checkpoint knows of itself, and its network."""
+    _load_libraries()
+    from anomdet.engine.checkpoint import load_checkpoint, load_weights
+    from anomdet.inference.backends.torch import TorchBackend, build_model
+
+    checkpoint = load_checkpoint(path)
+    artifact = read_artifact(checkpoint, path)
+    code = _custom_file(artifact, path, custom_file)
+    network = build_model(artifact.model, str(path), code)
+    load_weights(network, checkpoint, path, strict=True)
+    _check_finite(network, path)
+    return artifact, TorchBackend(network, _device(device), channels_last=artifact.model.channels_last)
+
+
+def read_artifact(checkpoint: Mapping[str, Any], path: Path) -> Artifact:
+    """What a checkpoint knows of itself.
+
+    Raises:
+        UserError: nothing, as those of before version 0.2; or something wrong.
+    """
+    from anomdet.inference.artifact import Artifact
+
+    meta = checkpoint.get("meta")
+    content = meta.get("inference") if isinstance(meta, Mapping) else None
+    if content is None:
+        hint = f"bring it up to date with the settings of its training: anomdet upgrade {path} --config run.yaml"
+        raise UserError(Problem(str(path), "a checkpoint that stands alone", "one without meta['inference']", hint))
+    return Artifact.from_dict(content, f"{path}: inference")
+
+
+def _custom_file(artifact: Artifact, path: Path, given: str | os.PathLike[str] | None) -> Path | None:
+    """The user's Python file, which must be the one of the training."""
+    from anomdet.inference.backends.torch import runs_a_file
+
+    needed = artifact.model.custom_file
+    if not runs_a_file(artifact.model):
+        return None
+    if needed is None:
+        raise UserError(Problem(f"{path}: inference.model.custom_file", "the name and hash of a Python file", "none"))
+    if given is None:
+        hint = f"its code is not in the checkpoint; if you trust the file: load(..., custom_file={needed.name!r})"
+        raise UserError(Problem(str(path), f"the file {needed.name} of {needed.key} beside it", "no custom_file", hint))
+    file = Path(given).expanduser()
+    if not file.is_file():
+        raise UserError(Problem("custom_file", f"the Python file {needed.name}", f"{file}, which is no file"))
+    if (found := _sha256(file)) != needed.sha256:
+        hint = "the network may differ from the trained one; give the file as it was in the training"
+        expected = f"{needed.name} of the training (sha256 {needed.sha256[:12]})"
+        raise UserError(Problem(str(file), expected, f"another content (sha256 {found[:12]})", hint))
+    return file
+
+
+def _check_finite(network: Any, path: Path) -> None:
+    """A network with a weight that is no number finds nothing, and passes every part."""
+    bad = [name for name, value in network.state_dict().items() if value.is_floating_point() and not _finite(value)]
+    if bad:
+        got = f"{len(bad)} that hold something else, {bad[0]} first"
+        hint = "the training diverged; lower training.learning_rate and train again"
+        raise UserError(Problem(str(path), "weights that are finite numbers", got, hint))
+
+
+def _finite(value: Any) -> bool:
+    return bool(value.isfinite().all())
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise UserError(Problem("device", "auto, cpu, cuda or cuda:<number>", repr(wanted))) from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(Problem("device", "auto, cpu, cuda or cuda:<number>", repr(wanted)))
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        got = f"{torch.cuda.device_count()} GPUs here"
+        raise UserError(Problem(f"device {wanted}", "that GPU", got, "device='cpu' runs anywhere"))
+    return str(device)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _load_libraries() -> None:
+    """Import what a network needs, and neither data sets nor a Runner, which are a second of every start."""
+    import anomdet.registry  # noqa: F401 - supplies mmcv's operators, so it comes first
+    from anomdet.workflows.lazy_imports import UNUSED, put_off
+    from anomdet.workflows.libraries import keep_freed_memory
+
+    keep_freed_memory()
+    if "mmdet.models" in sys.modules:
+        return
+    with contextlib.redirect_stdout(io.StringIO()), put_off((*UNUSED, _COMPILER)):
+        import mmdet.models  # noqa: F401
+
+        from anomdet.engine.registered_names import only_registered_names
+
+        only_registered_names()

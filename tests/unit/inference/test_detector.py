@@ -1,0 +1,116 @@
+"""A detector turns images into results, whatever its backend."""
+
+import cv2
+import numpy as np
+import pytest
+
+from anomdet.errors import UserError
+from anomdet.inference.artifact import Artifact, ModelInfo, OperatingPoint, Preprocessing
+from anomdet.inference.detector import Detector
+from anomdet.inference.postprocess import Detections
+
+PREPROCESSING = Preprocessing((64, 64), (), (), "rgb", 32)
+
+
+def artifact(point=OperatingPoint("max_f1", "val", 0.5)):  # noqa: B008 (frozen)
+    return Artifact(ModelInfo("toy", {"type": "Toy"}), PREPROCESSING, (7, 4), ("dent", "scratch"), point)
+
+
+class FakeBackend:
+    """Reports one box for each bright pixel's quarter: the score is the image's top left pixel / 255."""
+
+    name, device = "fake", "cpu"
+
+    def __init__(self, boxes=((1, 2, 30, 40),), labels=(0,), factors=(1.0,)):
+        self.rows = (np.array(boxes, np.float32), np.array(labels, np.int64), np.array(factors, np.float32))
+        self.calls = []
+
+    def run(self, batch, min_score):
+        self.calls.append((batch.images.shape, min_score))
+        boxes, labels, factors = self.rows
+        return [
+            Detections(boxes, (image[0, 0, 0] / 255 * factors).astype(np.float32), labels) for image in batch.images
+        ]
+
+
+def grey(value, size_hw=(64, 64)):
+    return np.full((*size_hw, 3), value, np.uint8)
+
+
+def test_a_detection_at_the_operating_point_rejects():
+    result = Detector(artifact(), FakeBackend(), sha256="ab")(grey(255))
+    assert (result.verdict, result.part_score, result.class_names) == ("reject", 1.0, ("dent",))
+    assert result.class_nums.tolist() == [7]
+    assert (result.size_hw, result.threshold, result.model_sha256) == ((64, 64), 0.5, "ab")
+    assert set(result.times) == {"read", "prepare", "network", "finish"}
+
+
+def test_below_it_nothing_is_reported_unless_asked_for():
+    backend = FakeBackend()
+    detector = Detector(artifact(), backend)
+    assert (detector(grey(100)).verdict, len(detector(grey(100)))) == ("accept", 0)
+    low = detector(grey(100), min_score=0.0)
+    assert (low.verdict, len(low)) == ("accept", 1)
+    assert [floor for _, floor in backend.calls] == [0.5, 0.5, 0.0]
+    high = detector(grey(200), min_score=0.9)
+    assert (high.verdict, len(high)) == ("reject", 1), "what rejects a part is always in the result"
+
+
+def test_a_threshold_for_each_class():
+    point = OperatingPoint("max_f1", "val", None, {7: 0.9, 4: 0.2})
+    backend = FakeBackend(boxes=[(1, 2, 3, 4), (5, 6, 7, 8)], labels=[0, 1], factors=[1.0, 0.5])
+    result = Detector(artifact(point), backend)(grey(150))
+    assert (result.class_names, result.verdict) == (("scratch",), "reject")
+    assert backend.calls[0][1] == 0.2
+
+
+def test_another_threshold_leaves_the_first_detector_as_it_is():
+    detector = Detector(artifact(), FakeBackend())
+    assert detector.with_threshold(0.1)(grey(100)).verdict == "reject"
+    assert detector.with_threshold({7: 0.1, 4: 1}).thresholds == {7: 0.1, 4: 1.0}
+    assert detector(grey(100)).verdict == "accept"
+
+
+@pytest.mark.parametrize("threshold", [-1, "0.5", {7: 0.5}, {7: 0.5, 4: None}, True, float("nan")])
+def test_a_threshold_that_is_none(threshold):
+    with pytest.raises(UserError, match="threshold: expected a score"):
+        Detector(artifact(), FakeBackend()).with_threshold(threshold)
+
+
+def test_without_an_operating_point_a_threshold_must_be_given():
+    with pytest.raises(UserError, match="none was chosen in training; give a threshold"):
+        Detector(artifact(None), FakeBackend())
+    assert Detector(artifact(None), FakeBackend(), threshold=0.3).thresholds == 0.3
+
+
+def test_results_come_in_the_order_of_the_images_and_shapes_share_batches():
+    backend = FakeBackend()
+    images = [grey(255), grey(200, (64, 32)), grey(180), grey(160, (30, 15))]
+    results = Detector(artifact(), backend).predict_batch(images, min_score=0.0)
+    assert [round(result.part_score * 255) for result in results] == [255, 200, 180, 160]
+    assert [result.size_hw for result in results] == [(64, 64), (64, 32), (64, 64), (30, 15)]
+    assert [shape for shape, _ in backend.calls] == [(2, 64, 64, 3), (2, 64, 32, 3)]
+
+
+def test_a_coordinate_that_is_no_number_never_accepts():
+    result = Detector(artifact(), FakeBackend(boxes=[(np.nan, 2, 3, 4)]))(grey(255))
+    assert (result.verdict, len(result)) == ("reject", 0)
+    assert "1 detections left out" in result.warnings[0]
+
+
+def test_a_path_is_read_as_training_reads_it(tmp_path):
+    path = tmp_path / "x.png"
+    path.write_bytes(cv2.imencode(".png", grey(255))[1].tobytes())
+    detector = Detector(artifact(), FakeBackend())
+    assert detector(path).image == detector(str(path)).image == str(path)
+    assert detector(grey(255)).image is None
+    path.write_bytes(b"no image")
+    with pytest.raises(UserError, match="expected a readable image"):
+        detector(path)
+
+
+def test_what_it_says_of_itself():
+    detector = Detector(artifact(), FakeBackend(), file="best.pth")
+    assert detector.classes == {7: "dent", 4: "scratch"}
+    assert detector.info["criterion"] == "max_f1"
+    assert repr(detector) == "<Detector toy of dent, scratch; fake on cpu>"
