@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import math
 import os
 import re
 import socket
@@ -13,6 +16,8 @@ from typing import IO
 
 from anomdet.errors import Problem, UserError
 
+_FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # of any spreadsheet, with the blanks that some skip
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _SHOWN_CHARACTERS = 40  # of a name in that of its temporary file: a name has at most 255 bytes
 
 
@@ -81,6 +86,26 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV, in which a spreadsheet runs no text as a formula; None and NaN are empty cells.
+
+    >>> csv_text([("file", "score"), ("=cmd.png", -0.5)])
+    "file,score\\n'=cmd.png,-0.5\\n"
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(tuple(map(_cell, row)) for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        # csv writes a carriage return without quotes, and what follows it would be a row of its own
+        return ("'" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else "") + value.replace("\r", " ")
+    return value
 
 
 def make_folder(path: str | Path, key: str) -> Path:

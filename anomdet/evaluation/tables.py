@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -17,9 +15,9 @@ from anomdet.evaluation.counts import count
 from anomdet.evaluation.image_level import rejected
 from anomdet.evaluation.summary import Measured
 from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
+from anomdet.outputs import csv_text
 
 HEADS = {metric.key: metric.of_class.label for metric in METRICS if metric.of_class}
-_FORMULA = re.compile(r"[=+@\t\r\n]|-(?!\d+(\.\d+)?$)")  # what a cell may not begin with; -7 is a number
 _IMAGE_HEADS: tuple[str, ...] = ("file_name", "part", "width", "height", "num_gt", "num_predictions", "num_matched")
 _IMAGE_HEADS += ("num_missed", "num_false", *MATCHING_KEYS.values(), "anomaly_score", "verdict")
 
@@ -108,15 +106,15 @@ def metrics_csv(metrics: Mapping[str, Any]) -> str:
     ):
         for key, value in table.items():
             if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-                rows.append((_cell(scope), key, _cell(value), *(map(_cell, own.get(key) or ("", "")))))
+                rows.append((scope, key, value, *(own.get(key) or ("", ""))))
     rows += [
-        (scope, f"{name}_{key}", _cell(value), "", "")
+        (scope, f"{name}_{key}", value, "", "")
         for scope in ("errors", "sizes")
         for name, row in metrics.get(scope, {}).items()
         for key, value in row.items()
         if not isinstance(value, list)
     ]
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def per_image_csv(measured: Measured) -> str:
@@ -140,20 +138,4 @@ def per_image_csv(measured: Measured) -> str:
         verdict.tolist(),
     ]
     assert len(columns) == len(_IMAGE_HEADS), metrics.keys()
-    return _csv([_IMAGE_HEADS, *(tuple(map(_cell, row)) for row in zip(*columns, strict=True))])
-
-
-def _cell(value: Any) -> Any:
-    """Empty for what has no value; a text that a spreadsheet would run as a formula is quoted."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    if isinstance(value, str):
-        # csv writes a carriage return without quotes, and what follows it would be a row of its own
-        return ("'" if _FORMULA.match(value) else "") + value.replace("\r", " ")
-    return value
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    output = StringIO()
-    csv.writer(output, lineterminator="\n").writerows(rows)
-    return output.getvalue()
+    return csv_text([_IMAGE_HEADS, *zip(*columns, strict=True)])

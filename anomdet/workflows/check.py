@@ -91,8 +91,6 @@ def check(
 
     >>> [finding.code for finding in anomdet.check("data").findings]  # doctest: +SKIP
     """
-    from anomdet.output_rule import make_room
-    from anomdet.outputs import write_text
     from anomdet.quality.check.check import check_data
     from anomdet.quality.check.findings import ERROR, make_strict
     from anomdet.quality.check.fix import write_mended
@@ -112,8 +110,7 @@ def check(
     mended = write_mended(checked, fix) if fix is not None else None
     written = [fix] if fix is not None else []
     if out is not None:
-        make_room(out.parent, [out.name], "--out", marks={out.name: _FINDINGS})
-        written.append(write_text(out, f"{text}\n"))
+        written.append(_write_findings(out, text))
     shown = out is None and options.style == "text"  # the verdict, as the last line of the text
     summary = [*([] if shown else [verdict(checked, findings)]), *_mended_summary(mended)]
     if page is not None:
@@ -123,6 +120,14 @@ def check(
         summary += [moved] if moved else []
     failed = any(found.severity == ERROR for found in findings)
     return CheckResult(findings, text, "\n".join(summary), written, int(failed))
+
+
+def _write_findings(out: Path, text: str) -> Path:
+    from anomdet.output_rule import make_room
+    from anomdet.outputs import write_text
+
+    make_room(out.parent, [out.name], "--out", marks={out.name: _FINDINGS})
+    return write_text(out, f"{text}\n")
 
 
 def _check_options(options: CheckOptions, out: Path | None) -> None:

@@ -1,5 +1,7 @@
 """Files appear whole or not at all."""
 
+import csv
+import io
 import os
 import stat
 import subprocess
@@ -7,7 +9,7 @@ import sys
 
 import pytest
 
-from anomdet.outputs import atomic_write, remove_leftovers, write_text
+from anomdet.outputs import atomic_write, csv_text, remove_leftovers, write_text
 
 
 def test_an_error_inside_the_block_leaves_the_old_file_and_no_other(tmp_path):
@@ -53,3 +55,14 @@ def test_only_what_the_dead_left_is_removed(tmp_path):
             (tmp_path / name).write_text("x")
         remove_leftovers(tmp_path, ["last.pth"])
         assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2+3", "@SUM(1)", "\t=1", " =1", "\r=1", "\n=1", "-"])
+def test_a_spreadsheet_runs_no_cell_as_a_formula(text):
+    (row,) = csv.reader(io.StringIO(csv_text([(text, "x")])))
+    assert row[0].startswith("'") and row[1] == "x"
+
+
+@pytest.mark.parametrize("value", ["-0.5", "+1e-3", "-7", ".5", "a=b", "a-1.png", -0.5, 3])
+def test_numbers_and_plain_texts_stay(value):
+    assert csv_text([(value,)]) == f"{value}\n"

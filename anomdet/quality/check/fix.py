@@ -6,8 +6,6 @@ its box would be taught as a good part. What only a person can judge is kept and
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ import numpy as np
 
 from anomdet.errors import Problem, UserError
 from anomdet.output_rule import check_apart, check_new_folder, data_folders
+from anomdet.outputs import csv_text
 from anomdet.quality.check.check import Checked, CheckedFile
 from anomdet.quality.check.duplicates import exact_duplicates
 from anomdet.quality.check.findings import NOTE, Finding
@@ -197,13 +196,9 @@ def _kept(findings: list[Finding], changes: list[Change]) -> list[Change]:
 
 
 def _csv(changes: list[Change]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("file", "line", "action", "code", "before", "after"))
-    for change in changes:
-        line = change.line or ""
-        table.writerow((change.file, line, change.action, change.code, change.before, change.after))
-    return text.getvalue()
+    heads = ("file", "line", "action", "code", "before", "after")
+    rows = ((one.file, one.line or "", one.action, one.code, one.before, one.after) for one in changes)
+    return csv_text([heads, *rows])
 
 
 def _place_image(source: Path, target: Path) -> None:
