@@ -40,6 +40,11 @@ REPORT, COMPARISON = "report.html", "comparison.json"
 # log_dir/visualization
 CONTACT_SHEET = "contact_sheet.jpg"
 
+# predict's output folder; LABELS_DIR in it mirrors the images
+JOB, RESULTS, RESULTS_CSV, COCO, PARTS_CSV = "predict.json", "results.jsonl", "results.csv", "coco.json", "parts.csv"
+RESULTS_OF_RANK = "results.rank{rank}of{world}.jsonl"  # of many processes, until they are merged
+CROPS_DIR, PICTURES_DIR = "crops", "pictures"
+
 # Results of an earlier run are moved to here, below their folder.
 PREVIOUS = "previous"
 

@@ -166,7 +166,7 @@ def make_room(
     check_names(folder, names, option, marks=marks)
     listed = _manifest(folder)
     others = [name for name in listed if earlier is not None and earlier.fullmatch(name)]
-    moved = _move_aside(folder, dict.fromkeys([*names, *others]))
+    moved = move_aside(folder, dict.fromkeys([*names, *others]))
     kept = [name for name in listed if name not in others]
     _list(folder, listed, [*kept, *(name for name in names if name not in marks)])
     return moved
@@ -200,7 +200,8 @@ def _manifest(folder: Path) -> list[str]:
         return []
 
 
-def _move_aside(folder: Path, names: Iterable[str]) -> Path | None:
+def move_aside(folder: Path, names: Iterable[str]) -> Path | None:
+    """Move names that are AnomDet's for sure into ``<folder>/previous/<time>/``; returns it, None if none is there."""
     present = [folder / name for name in names if os.path.lexists(folder / name)]
     if not present:
         return None

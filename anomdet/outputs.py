@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from anomdet.errors import Problem, UserError
 
@@ -95,17 +95,8 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     "file,score\\n'=cmd.png,-0.5\\n"
     """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(tuple(map(_cell, row)) for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(tuple(map(csv_cell, row)) for row in rows)
     return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, str):
-        # csv writes a carriage return without quotes, and what follows it would be a row of its own
-        return ("'" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else "") + value.replace("\r", " ")
-    return value
 
 
 def make_folder(path: str | Path, key: str) -> Path:
@@ -123,3 +114,17 @@ def make_folder(path: str | Path, key: str) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise UserError(Problem(key, "a folder that can be written", f"{folder} ({reason})")) from error
     return folder
+
+
+def csv_cell(value: Any) -> Any:
+    """What a CSV file may hold: empty for no value; a text that a spreadsheet would run as a formula is quoted.
+
+    >>> csv_cell("=1+1"), csv_cell("-7"), csv_cell(None)
+    ("'=1+1", '-7', '')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        # csv writes a carriage return without quotes, and what follows it would be a row of its own
+        return ("'" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else "") + value.replace("\r", " ")
+    return value

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore
 
 _STORE_TIMEOUT = timedelta(seconds=5)
+_TASK_TIMEOUT = timedelta(minutes=10)
 
 
 def is_main_process() -> bool:
@@ -38,19 +43,64 @@ def num_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def rank() -> int:
+    """The number of this process, from 0 on."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def says_first(message: str) -> bool:
     """Whether no other process of this training has asked with the same message: one of them tells it for all.
 
     They count in the store that torchrun keeps for them. Where there is none, or it is gone, each speaks for itself.
     """
-    if num_processes() <= 1 or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        return True
-    from torch.distributed import DistError, TCPStore
+    return num_processes() <= 1 or _count(f"said/{hashlib.sha256(message.encode()).hexdigest()}") in (1, None)
 
-    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    key = f"anomdet/said/{start}/{hashlib.sha256(message.encode()).hexdigest()}"
+
+def is_last(task: str) -> bool:
+    """Whether all other processes have asked this before; each asks once a task. Never, where they have no store."""
+    return num_processes() <= 1 or _count(f"last/{task}") == num_processes()
+
+
+def after_main(task: str, do: Callable[[], None]) -> None:
+    """The main process does it, the others wait until it is done; where they have no store, each does it.
+
+    Raises:
+        TimeoutError: the main process did not come to its end.
+    """
+    store = _store(_TASK_TIMEOUT) if num_processes() > 1 else None
+    key = _key(f"done/{task}")
+    if store is None or is_main_process():
+        do()
+        if store is not None:
+            store.set(key, "1")
+        return
+    try:
+        store.wait([key])
+    except RuntimeError as error:
+        raise TimeoutError(f"the main process has not come to the end of: {task}") from error
+
+
+def _count(key: str) -> int | None:
+    """How many processes have come here, this one included; None if nobody can say."""
+    store = _store(_STORE_TIMEOUT)
+    try:
+        return None if store is None else int(store.add(_key(key), 1))
+    except RuntimeError:
+        return None
+
+
+def _key(key: str) -> str:
+    return f"anomdet/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{key}"
+
+
+def _store(timeout: timedelta) -> TCPStore | None:
+    """The store that torchrun keeps for its processes; None where there is none."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    from torch.distributed import TCPStore
+
     try:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        return bool(TCPStore(address, port, is_master=False, timeout=_STORE_TIMEOUT).add(key, 1) == 1)
-    except (DistError, RuntimeError, KeyError, ValueError):
-        return True
+        return TCPStore(address, port, is_master=False, timeout=timeout)
+    except (RuntimeError, KeyError, ValueError):  # DistError is a RuntimeError
+        return None

@@ -83,10 +83,20 @@ def show_log() -> None:
     log.propagate = False
 
 
+def log_to_stderr(is_wanted: bool) -> None:
+    """Whether all that the workflows report goes to stderr, since results go to stdout."""
+    for handler in logging.getLogger("anomdet").handlers:
+        if isinstance(handler, _Echo):
+            handler.least_for_stderr = logging.INFO if is_wanted else logging.WARNING
+
+
 class _Echo(logging.Handler):
+    least_for_stderr = logging.WARNING
+
     def emit(self, record: logging.LogRecord) -> None:
         is_warning = record.levelno >= logging.WARNING
-        typer.echo(f"warning: {record.getMessage()}" if is_warning else record.getMessage(), err=is_warning)
+        text = f"warning: {record.getMessage()}" if is_warning else record.getMessage()
+        typer.echo(text, err=record.levelno >= self.least_for_stderr)
 
 
 def name_files(paths: list[Path]) -> None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from anomdet.cli.app import Debug, Out, Overrides, app, name_files
 
-if TYPE_CHECKING:
-    from anomdet.formats.convert import Converted
-
-_MAX_NOTES = 20
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
 
 
@@ -77,6 +73,7 @@ def init(
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option(help="File of the settings; one that exists is left alone.")] = Path("run.yaml"),
     device: Annotated[str, typer.Option(help="auto, cpu or gpu: what the training will run on.")] = "auto",
+    minutes: Annotated[Optional[float], typer.Option(help="How long a run may take; times some steps here.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Write settings that fit a data folder.
@@ -85,7 +82,7 @@ def init(
     """
     from anomdet.workflows.init import init as run
 
-    done = run(data_dir, overrides or (), out=out, device=device)
+    done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes)
     typer.echo(done.text)
     name_files([done.path])
     typer.echo(done.next_steps)
@@ -125,30 +122,5 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.formats.convert import convert as run
 
     done = run(Job(src, from_format, to_format, out, images, classes, not no_images, unlabelled, follow_links))
-    typer.echo(_summary(done))
+    typer.echo(done.text)
     name_files(done.written)
-
-
-def _summary(done: Converted) -> str:
-    """What was converted, what did not go along, and the settings that fit the output."""
-    from anomdet.formats.convert import NOTES_FILE
-
-    names = {
-        number: f"{number}" if name == str(number) else f"{number} ({name})" for number, name in done.names.items()
-    }
-    objects = ", ".join(f"{names[number]}: {count}" for number, count in done.objects.items())
-    lines = [f"recognised as {done.recognised}"] if done.recognised else []
-    lines += [
-        f"{done.num_images} images, {done.num_normal} of them normal; {sum(done.objects.values())} objects"
-        + (f" by class: {objects}" if objects else "")
-    ]
-    if done.num_linked or done.num_copied:
-        lines.append(f"image files: {done.num_linked} hard-linked, {done.num_copied} copied")
-    if done.notes:
-        lines.append("not carried over as it was:")
-        lines += [f"  {note}" for note in done.notes[:_MAX_NOTES]]
-    if len(done.notes) > _MAX_NOTES:
-        lines.append(f"  and {len(done.notes) - _MAX_NOTES} more in {NOTES_FILE}")
-    if done.settings:
-        lines += ["for the settings:", *(f"  {line}" for line in done.settings.splitlines())]
-    return "\n".join(lines)

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from anomdet.cli import data_commands  # noqa: F401 - adds its commands to the application
+from anomdet.cli import data_commands, predict_commands  # noqa: F401 - they add their commands to the application
 from anomdet.cli.app import (
     Checkpoint,
     Config,
@@ -159,7 +159,7 @@ def show_config(
 
         typer.echo("\n".join(PRESETS))
         return
-    from anomdet.cli.config import show
+    from anomdet.workflows.show_config import show
 
     typer.echo(show(config, overrides or (), to).rstrip("\n"))
 

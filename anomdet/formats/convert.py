@@ -29,6 +29,8 @@ from anomdet.output_rule import check_apart, check_new_folder
 from anomdet.outputs import csv_text, write_text
 
 NOTES_FILE = "conversion.csv"
+_MAX_REASONS = 5
+_MAX_NOTES = 20  # shown; all stand in the file
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,29 @@ class Converted:
     written: list[Path] = field(default_factory=list)
     recognised: str = ""
 
+    @property
+    def text(self) -> str:
+        """What was converted, what did not go along, and the settings that fit the output."""
+        names = {
+            number: f"{number}" if name == str(number) else f"{number} ({name})" for number, name in self.names.items()
+        }
+        objects = ", ".join(f"{names[number]}: {count}" for number, count in self.objects.items())
+        lines = [f"recognised as {self.recognised}"] if self.recognised else []
+        lines += [
+            f"{self.num_images} images, {self.num_normal} of them normal; {sum(self.objects.values())} objects"
+            + (f" by class: {objects}" if objects else "")
+        ]
+        if self.num_linked or self.num_copied:
+            lines.append(f"image files: {self.num_linked} hard-linked, {self.num_copied} copied")
+        if self.notes:
+            lines.append("not carried over as it was:")
+            lines += [f"  {note}" for note in self.notes[:_MAX_NOTES]]
+        if len(self.notes) > _MAX_NOTES:
+            lines.append(f"  and {len(self.notes) - _MAX_NOTES} more in {NOTES_FILE}")
+        if self.settings:
+            lines += ["for the settings:", *(f"  {line}" for line in self.settings.splitlines())]
+        return "\n".join(lines)
+
 
 def convert(job: Job) -> Converted:
     """Read one format and write another.
@@ -112,6 +137,9 @@ def _read(source: Source, source_format: Format, given: dict[int, str] | None, t
         note_other_images(source.path, findings)
     read_splits(source, dataset)
     drop_left_out(dataset, findings)
+    if not dataset.pictures and findings.notes and not findings.problems:
+        reasons = "; ".join(_sentences(findings)[:_MAX_REASONS])
+        findings.problem("SRC", "at least one image with its labels", Phrase(f"none; all were left out: {reasons}"))
     hint = "name their folder with --images" if source_format.images_apart else ""
     hint += ", or leave the images out with --no-images" if hint and with_images else ""
     if with_images:
@@ -196,7 +224,7 @@ def _write_folder(job: Job, target: Format, dataset: Dataset, findings: Findings
         num_normal=sum(not picture.boxes for picture in dataset.pictures),
         objects={number: objects[number] for number in dataset.names},
         names=dataset.names,
-        notes=tuple(_sentence(what, fate, files) for (what, fate), files in sorted(findings.notes.items())),
+        notes=tuple(_sentences(findings)),
         settings=settings_hint(dataset, job.out.as_posix() if job.to_format == "anomdet" else None),
         num_linked=linked,
         num_copied=copied,
@@ -229,6 +257,10 @@ def _write_notes(findings: Findings, out: Path) -> list[Path]:
     notes = sorted(findings.notes.items())
     rows = [(what, fate, count, name) for (what, fate), files in notes for name, count in sorted(files.items())]
     return [write_text(out / NOTES_FILE, csv_text([("what", "fate", "count", "file"), *rows]))]
+
+
+def _sentences(findings: Findings) -> list[str]:
+    return [_sentence(what, fate, files) for (what, fate), files in sorted(findings.notes.items())]
 
 
 def _sentence(what: str, fate: str, files: Counter[str]) -> str:

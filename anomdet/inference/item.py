@@ -20,6 +20,10 @@ class UnreadableImageError(Exception):
     """There is no image to be had; the text says why, in one sentence."""
 
 
+class NotYetError(UnreadableImageError):
+    """The file is still being written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """An image that can be read, once or again.
@@ -27,7 +31,8 @@ class Item:
     Args:
         name: what the result calls it; None for pixels without a name.
         key: unique among all items; names the outputs: relative, with forward slashes, without ``..``.
-        read: the pixels; raises :class:`UnreadableImageError`.
+        read: the pixels; its argument is the largest image to decode, in megapixels; raises
+            :class:`UnreadableImageError`.
         channels: ``bgr`` or ``rgb``, of what ``read`` returns.
         frame: number in a video, from 0 on.
         time_s: of the frame.
@@ -37,7 +42,7 @@ class Item:
 
     name: str | None
     key: str
-    read: Callable[[], Any]
+    read: Callable[[float | None], Any]
     channels: str = "bgr"
     frame: int | None = None
     time_s: float | None = None
@@ -53,14 +58,18 @@ def file_item(path: str, key: str, stamp: tuple[int, int] | None = None) -> Item
 def failed_item(name: str | None, key: str, reason: str) -> Item:
     """What cannot be read, so that it stands among the results."""
 
-    def read() -> Any:
+    def read(_max_megapixels: float | None) -> Any:
         raise UnreadableImageError(reason)
 
     return Item(name, key, read)
 
 
-def read_file(path: str) -> NDArray[np.uint8]:
+def read_file(path: str, max_megapixels: float | None) -> NDArray[np.uint8]:
     """Pixels ``(H, W, 3)``, uint8 BGR, as training reads them.
+
+    Args:
+        path: the file.
+        max_megapixels: the largest image to decode; None: any.
 
     Raises:
         UnreadableImageError: no regular file (a pipe would never end), or no image that can be decoded.
@@ -72,7 +81,7 @@ def read_file(path: str) -> NDArray[np.uint8]:
     if not stat.S_ISREG(kind):
         raise UnreadableImageError(f"{special_kind(kind)}, where a regular file is expected")
     try:
-        return read_image(path)
+        return read_image(path, max_megapixels=max_megapixels)
     except UserError as error:
         problem = error.problems[0]
         assert isinstance(problem, Problem)

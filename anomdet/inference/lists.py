@@ -93,3 +93,16 @@ def _names(path: str) -> Iterator[tuple[int, str]]:
         for row in rows:
             if row:
                 yield rows.line_num, row[column].strip() if column < len(row) else ""
+
+
+def lines_of(file_number: int) -> Iterator[str]:
+    """Lines of an open file, a pipe mostly, as they arrive; names that are no UTF-8 keep their bytes.
+
+    Without Python's buffered reader: its lock, held by a thread that waits, would keep the process from ending.
+    """
+    rest = b""
+    while chunk := os.read(file_number, 65536):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from map(os.fsdecode, lines)
+    if rest:
+        yield os.fsdecode(rest)

@@ -103,7 +103,8 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold; boxes as two corners and as corner and size, in pixels."""
         xyxy, xywh = _rows(self.bboxes_xyxy), _rows(xyxy_to_xywh(self.bboxes_xyxy))
-        columns = (self.class_nums.tolist(), self.class_names, _plain(self.scores), xyxy, xywh)
+        counted = self.counted.tolist()
+        columns = (self.class_nums.tolist(), self.class_names, _plain(self.scores), counted, xyxy, xywh)
         per_class = isinstance(self.threshold, Mapping)
         return {
             "version": VERSION,
@@ -201,7 +202,7 @@ class Result:
             raise UserError(Problem("image", expected, got))
 
 
-_COLUMNS = ("class_num", "class_name", "score", "bbox_xyxy", "bbox_xywh")
+_COLUMNS = ("class_num", "class_name", "score", "counted", "bbox_xyxy", "bbox_xywh")
 
 
 def _checks(result: Result) -> list[tuple[str, bool]]:

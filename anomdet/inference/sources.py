@@ -20,6 +20,7 @@ from anomdet.images.read_header import IMAGE_SUFFIXES
 from anomdet.inference.folders import LeftOut, folder_items, is_image, output_key
 from anomdet.inference.item import Item, file_item, special_kind
 from anomdet.inference.lists import LIST_SUFFIXES, check_list, list_items, named_item
+from anomdet.inference.pixels import is_pil
 from anomdet.inference.video import VIDEO_SUFFIXES, camera_items, check_every, check_video, is_address, video_items
 from anomdet.inference.video import without_password as without_password
 
@@ -111,11 +112,7 @@ class _Opened:
 
 
 def _is_one(sources: Source | Sequence[Source]) -> bool:
-    return isinstance(sources, (str, os.PathLike, np.ndarray)) or _is_pil(sources)
-
-
-def _is_pil(source: Source) -> bool:
-    return hasattr(source, "convert") and hasattr(source, "getbands")
+    return isinstance(sources, (str, os.PathLike, np.ndarray)) or is_pil(sources)
 
 
 def _generated(given: Iterator[Source], channels: str) -> Iterator[Item]:
@@ -128,12 +125,12 @@ def _generated(given: Iterator[Source], channels: str) -> Iterator[Item]:
 
 
 def _array_item(pixels: Any, number: int, channels: str) -> Item:
-    return Item(None, f"array_{number:06d}", lambda: pixels, channels=channels)
+    return Item(None, f"array_{number:06d}", lambda _max_megapixels: pixels, channels=channels)
 
 
 def _open(source: Source, stdin: Iterable[str] | None, channels: str, number: int) -> _Opened | Problem:
     if not isinstance(source, (str, os.PathLike)):
-        if isinstance(source, np.ndarray) or _is_pil(source):
+        if isinstance(source, np.ndarray) or is_pil(source):
             return _Opened("array", _array_item(source, number, channels))
         return Problem("SOURCE", "a path, an address, a numpy array or a PIL image", type(source).__name__)
     path = os.fspath(source)

@@ -86,7 +86,7 @@ def _frame_item(name: str, stem: str, frame: int, time_s: float, pixels: Any, wa
     return Item(name, key, partial(_given, pixels), frame=frame, time_s=time_s, warnings=warnings)
 
 
-def _given(pixels: Any) -> Any:
+def _given(pixels: Any, _max_megapixels: float | None) -> Any:
     return pixels
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from anomdet.cli.main import main
 
-COMMANDS = ("train", "evaluate", "compare", "report", "visualize")
+COMMANDS = ("train", "evaluate", "compare", "report", "visualize", "predict")
 COMMANDS += ("browse", "check", "init", "convert", "config", "demo")
 HEAVY = ("torch", "mmdet", "mmengine", "mmcv", "numpy", "cv2", "albumentations", "rich.markdown")
 

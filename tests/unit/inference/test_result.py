@@ -104,6 +104,7 @@ def test_files_have_boxes_both_ways() -> None:
         "class_num": -3,
         "class_name": "scratch",
         "score": 0.9,
+        "counted": True,
         "bbox_xyxy": [1.1, 2.0, 10.5, 20.0],
         "bbox_xywh": [1.1, 2.0, 9.4, 18.0],
     }

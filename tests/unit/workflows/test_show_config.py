@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from anomdet.cli.config import show
 from anomdet.errors import UserError
+from anomdet.workflows.show_config import show
 
 
 def test_yaml_with_overrides(tmp_path: Path) -> None:

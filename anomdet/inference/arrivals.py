@@ -1,0 +1,158 @@
+"""Files that arrive in a folder: each is handed on once it is complete, and once only.
+
+The folder is looked through at each poll, with one stat a file: that works on network drives, where nobody reports
+changes, and costs what benchmarks/watch.py measures. Move judged files away where a folder grows without end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from anomdet.images.headers import BadImageError
+from anomdet.images.read_header import header_of
+from anomdet.inference.folders import files_below, is_image, output_key
+from anomdet.inference.item import Item, NotYetError, UnreadableImageError, failed_item, read_file
+
+Stamp = tuple[int, int]
+"""Size in bytes, time of change in nanoseconds."""
+log = logging.getLogger("anomdet")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, in seconds.
+
+    Args:
+        poll_s: between two looks at the folder.
+        settle_s: a file must not change for so long before it is read.
+        give_up_s: a file that is no whole image and has not changed for so long is one that failed.
+        idle_s: end when nothing has arrived for so long; None: never.
+    """
+
+    poll_s: float = 0.5
+    settle_s: float = 1.0
+    give_up_s: float = 60.0
+    idle_s: float | None = None
+
+
+@dataclass
+class _File:
+    """What is known of a file: its stamp, since when it has had it, and whether it was handed on or judged."""
+
+    stamp: Stamp
+    since: float
+    handed_on: bool = False
+
+
+class Arrivals:
+    """The complete images of a folder, as they arrive; a file that changes afterwards is a new one.
+
+    Args:
+        folder: looked through with all folders below it; hidden files (``.x.png.part``) are left alone.
+        done: key to stamp of what was judged before.
+        patience: see there.
+    """
+
+    def __init__(self, folder: str, done: dict[str, Stamp], patience: Patience) -> None:
+        self.folder, self._base, self._patience = folder, os.path.abspath(folder), patience  # noqa: PTH100
+        self._done = done
+        self._files: dict[str, _File] = {}
+        self._in_flight: set[tuple[str, Stamp | None]] = set()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """End at the next poll."""
+        self._stop.set()
+
+    def settled(self, item: Item, *, not_yet: bool) -> None:
+        """The item was judged, or its file was not complete yet: then it is looked at again at the next poll."""
+        with self._lock:
+            self._in_flight.discard((item.key, item.stamp))
+            file = self._files.get(item.key)
+            if not_yet and file is not None and file.stamp == item.stamp:
+                file.handed_on = False
+
+    def __iter__(self) -> Iterator[Item]:
+        last = time.monotonic()
+        while not self._stop.is_set():
+            yield from self._complete()
+            with self._lock:
+                is_busy = bool(self._in_flight) or any(not file.handed_on for file in self._files.values())
+            last = time.monotonic() if is_busy else last
+            if self._patience.idle_s is not None and time.monotonic() - last >= self._patience.idle_s:
+                return
+            self._stop.wait(self._patience.poll_s)
+
+    def _complete(self) -> Iterator[Item]:
+        """One look at all files."""
+        now, present = time.monotonic(), set()
+        for path, error in files_below(self.folder):
+            if error is not None or not is_image(path):
+                continue
+            try:
+                look = os.stat(path)  # noqa: PTH116 (speed)
+            except OSError:  # moved away in between, or a link to nothing
+                continue
+            key, stamp = output_key(path, self._base), (look.st_size, look.st_mtime_ns)
+            present.add(key)
+            item = self._look(path, key, stamp, now)
+            if item is not None:
+                yield item
+        with self._lock:  # else the memory of a line that runs for a year would grow
+            for gone in self._files.keys() - present:
+                if not self._files.pop(gone).handed_on:
+                    log.warning(f"{gone} was gone before it was complete; it is not judged")
+        self._done.clear()  # all that is still there stands among the files now
+
+    def _look(self, path: str, key: str, stamp: Stamp, now: float) -> Item | None:
+        """The item of a file that is complete, or that never will be; None: not now, or not again."""
+        file = self._files.get(key)
+        if file is None or file.stamp != stamp:
+            with self._lock:
+                self._files[key] = _File(stamp, now, handed_on=self._done.get(key) == stamp)
+            return None
+        unchanged_s = now - file.since
+        if file.handed_on or unchanged_s < self._patience.settle_s:
+            return None
+        last_chance = unchanged_s >= self._patience.give_up_s
+        try:
+            header_of(path)
+            read: Callable[[float | None], Any] = partial(_read_complete, path, stamp, last_chance)
+        except BadImageError as error:
+            if not last_chance:
+                return None
+            read = failed_item(path, key, f"{error}, and it has not changed for {unchanged_s:.0f} s").read
+        with self._lock:
+            file.handed_on = True
+            self._in_flight.add((key, stamp))
+        return Item(path, key, read, stamp=stamp)
+
+
+def _read_complete(path: str, stamp: Stamp, last_chance: bool, max_megapixels: float | None) -> Any:
+    """The pixels of a file that is the same before and after.
+
+    Raises:
+        NotYetError: it was changed in between, or cannot be decoded yet.
+        UnreadableImageError: it never could be.
+    """
+    try:
+        pixels = read_file(path, max_megapixels)
+    except UnreadableImageError as error:
+        if last_chance:
+            raise
+        raise NotYetError(str(error)) from None
+    try:
+        look = os.stat(path)  # noqa: PTH116
+    except OSError:  # moved away after it was read as a whole
+        return pixels
+    if (look.st_size, look.st_mtime_ns) != stamp:
+        raise NotYetError("it was changed while it was read")
+    return pixels

@@ -1,0 +1,198 @@
+"""Many images through a detector: reading and decoding overlap the network, memory is bounded, order is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+from anomdet.errors import UserError, machine_limit
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
+from anomdet.inference.item import Item, NotYetError, UnreadableImageError
+from anomdet.inference.outcome import FailedImage, Outcome
+from anomdet.inference.result import Result
+
+NUM_READERS = 2  # more wait for each other: decoding is faster than any network on the same machine
+_POLL_S = 0.1
+log = logging.getLogger("anomdet")
+
+
+class Judge(Protocol):
+    """What is needed of a detector."""
+
+    def prepare(self, image: Any, *, channels: str = "rgb") -> Any:
+        """One image, ready for the network; runs in several threads at once."""
+
+    def run(self, prepared: Sequence[Any], *, min_score: float | None = None) -> list[Result]:
+        """A result each."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of an item.
+
+    Args:
+        item: as it came.
+        outcome: a result, or why there is none.
+        pixels: as read, if they were asked for.
+        not_yet: the file is still being written; it is no failure.
+    """
+
+    item: Item
+    outcome: Outcome
+    pixels: Any = None
+    not_yet: bool = False
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    item: Item
+    prepared: Any
+    times: dict[str, float]
+    pixels: Any
+    error: str = ""
+    not_yet: bool = False
+
+
+def judge_all(
+    detector: Judge,
+    items: Iterable[Item],
+    *,
+    batch_size: int,
+    live: bool = False,
+    keep_pixels: bool = False,
+    min_score: float | None = None,
+    max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS,
+) -> Generator[list[Judged], None, None]:
+    """Batches of outcomes, in the order of the items. At most three batches of images are in memory.
+
+    Args:
+        detector: prepares in threads, runs in this one.
+        items: may be endless.
+        batch_size: images that the network sees at once; halved, with a warning, where the memory is too small.
+        live: a batch is what has arrived; else it is always full, so that results do not depend on timing.
+        keep_pixels: hand the images on, for what is drawn or cut out of them.
+        min_score: the least score of a detection in the results; None: the threshold.
+        max_megapixels: a larger image fails.
+    """
+    load = partial(_load, detector, keep_pixels, max_megapixels)
+    loaded = _Reader(load, items, 2 * batch_size)
+    try:
+        while batch := loaded.batch(batch_size, wait_for_all=not live):
+            ready = [one for one in batch if not one.error]
+            results, batch_size = _run(detector, ready, batch_size, min_score)
+            result_of = dict(zip(map(id, ready), results, strict=True))
+            yield [_judged(one, result_of.get(id(one))) for one in batch]
+    finally:
+        loaded.close()
+
+
+def _judged(one: _Loaded, result: Result | None) -> Judged:
+    item = one.item
+    if result is None:
+        return Judged(item, FailedImage(item.name, one.error, item.frame, item.time_s), None, one.not_yet)
+    outcome = replace(
+        result,
+        image=item.name,
+        frame=item.frame,
+        time_s=item.time_s,
+        times={**result.times, **one.times},
+        warnings=(*result.warnings, *item.warnings),
+    )
+    return Judged(item, outcome, one.pixels)
+
+
+def _run(detector: Judge, ready: list[_Loaded], batch_size: int, min_score: float | None) -> tuple[list[Result], int]:
+    """The results, and the batch size that fits the memory."""
+    results: list[Result] = []
+    while len(results) < len(ready):
+        some = ready[len(results) : len(results) + batch_size]
+        try:
+            results += detector.run([one.prepared for one in some], min_score=min_score)
+        except (RuntimeError, MemoryError) as error:
+            if not machine_limit(error) or len(some) == 1:
+                raise
+            batch_size = max(1, len(some) // 2)
+            log.warning(f"the memory is too small for {len(some)} images at once; going on with {batch_size}")
+    return results, batch_size
+
+
+def _load(detector: Judge, keep_pixels: bool, max_megapixels: float | None, item: Item) -> _Loaded:
+    times = {"read": 0.0, "prepare": 0.0}
+    try:
+        start = time.perf_counter()
+        pixels = item.read(max_megapixels)
+        times["read"] = time.perf_counter() - start
+        prepared = detector.prepare(pixels, channels=item.channels)
+        times["prepare"] = time.perf_counter() - start - times["read"]
+    except UnreadableImageError as error:
+        return _Loaded(item, None, times, None, str(error), isinstance(error, NotYetError))
+    except UserError as error:  # an array that is no image
+        return _Loaded(item, None, times, None, str(error))
+    return _Loaded(item, prepared, times, pixels if keep_pixels else None)
+
+
+class _Reader:
+    """Items, read and prepared ahead by threads, in order; never more than ``ahead`` of them."""
+
+    def __init__(self, load: Callable[[Item], _Loaded], items: Iterable[Item], ahead: int) -> None:
+        self._load, self._items = load, items
+        self._waiting: queue.Queue[Future[_Loaded] | BaseException | None] = queue.Queue(ahead)
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(NUM_READERS, thread_name_prefix="read")
+        # It may wait for a line of stdin for ever: it must not keep the process alive.
+        self._feeder = threading.Thread(target=self._feed, name="feed", daemon=True)
+        self._feeder.start()
+        self._ended = False
+
+    def batch(self, size: int, *, wait_for_all: bool) -> list[_Loaded]:
+        """Up to ``size`` items, at least one; none at the end."""
+        found: list[_Loaded] = []
+        while len(found) < size and not self._ended:
+            try:
+                waiting = self._waiting.get(block=wait_for_all or not found)
+            except queue.Empty:
+                break
+            if isinstance(waiting, BaseException):
+                raise waiting
+            self._ended = waiting is None
+            if waiting is not None:
+                found.append(waiting.result())
+        return found
+
+    def close(self) -> None:
+        """End the threads; what they are reading is read to its end."""
+        self._stop.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._feeder.join(2 * _POLL_S)
+
+    def _feed(self) -> None:
+        last: BaseException | None = None
+        iterator = iter(self._items)
+        try:
+            for item in iterator:
+                if self._stop.is_set() or not self._put(self._pool.submit(self._load, item)):
+                    break
+        except BaseException as error:  # noqa: BLE001 - it is raised again by the thread that asks
+            last = error
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()  # in its own thread: a camera is let go of
+        self._put(last)
+
+    def _put(self, waiting: Future[_Loaded] | BaseException | None) -> bool:
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                self._waiting.put(waiting, timeout=_POLL_S)
+                return True
+        return False

@@ -1,0 +1,63 @@
+"""``anomdet predict``: a verdict on each image, written as it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from anomdet.ranks import is_main_process
+from anomdet.workflows.predict_job import PredictJob, check_job
+from anomdet.workflows.predict_result import Predicted, Progress
+
+
+def predict(
+    job: PredictJob,
+    *,
+    stdin: Iterable[str] | None = None,
+    emit: Callable[[str], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    same_command: str = "the same call",
+) -> Predicted:
+    """Judge images; what is finished is on the disk at once and stays whole, whatever ends the process.
+
+    Args:
+        job: what to do.
+        stdin: names of images, for the source ``-``.
+        emit: takes each JSON line where ``job.out`` is None.
+        on_progress: is called after each batch.
+        same_command: what to repeat, for the message of an interrupted job.
+
+    Raises:
+        UserError: anything wrong with what the user gave.
+        KeyboardInterrupt: interrupted; says what is done.
+    """
+    sources = check_job(job, stdin)
+    folder = None
+    if job.out is not None:
+        from anomdet.workflows.predict_folder import OutFolder, check_folder
+
+        places = [*sources.places, *([Path(job.model)] if job.is_file else [])]
+        # The main process is the first to touch the folder: what another one finds there may be its work already.
+        folder = check_folder(job.out, places) if is_main_process() else OutFolder(job.out, None)
+    detector = _detector(job)
+    from anomdet.workflows.predict_run import Run
+
+    run = Run(job, sources, detector, folder, emit)
+    try:
+        run.all(on_progress)
+    except KeyboardInterrupt as interrupted:
+        if job.watch:
+            run.finish()
+        again = same_command if job.watch else f"{same_command} and --skip-done (skip_done=True)"
+        where = f" in {job.out}; continue with {again}" if job.out else ""
+        raise type(interrupted)(f"interrupted; {run.num_images} images are done{where}") from None
+    return run.finish()
+
+
+def _detector(job: PredictJob) -> Any:
+    if not job.is_file:
+        return job.model if job.threshold is None else job.model.with_threshold(job.threshold)
+    from anomdet.workflows.load import load
+
+    return load(job.model, device=job.device, backend=job.backend, threshold=job.threshold)

@@ -1,0 +1,77 @@
+"""What predict writes for each image: labels, crops, pictures. Each file appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomdet.data.labels import Labels, write_labels
+from anomdet.inference.pixels import to_bgr8
+from anomdet.inference.result import Result
+from anomdet.inference.stream import Judged
+from anomdet.layout import CROPS_DIR, LABELS_DIR, PICTURES_DIR
+
+PER_IMAGE = ("labels", "crops", "pictures")
+NEED_PIXELS = frozenset({"crops", "pictures"})
+
+
+class ImageFiles:
+    """Writes into a folder what ``save`` names.
+
+    Args:
+        folder: of the outputs.
+        save: of :data:`PER_IMAGE`.
+        class_names: all, in the detector's order, so that all pictures agree on the colours.
+    """
+
+    def __init__(self, folder: Path, save: Sequence[str], class_names: Sequence[str]) -> None:
+        self._folder, self._class_names = folder, tuple(class_names)
+        self._writers = [writer for name, writer in self._known().items() if name in save]
+
+    def _known(self) -> dict[str, Any]:
+        return {"labels": self._labels, "crops": self._crops, "pictures": self._picture}
+
+    def write(self, judged: Judged) -> None:
+        """The files of one image; none for one that failed, which would be taken for a normal one."""
+        if not isinstance(judged.outcome, Result):
+            return
+        shown, stem = judged.outcome.above_threshold(), output_stem(judged.item.key)
+        for write in self._writers:
+            write(shown, stem, judged)
+
+    def _labels(self, shown: Result, stem: str, _judged: Judged) -> None:
+        path = self._below(LABELS_DIR, f"{stem}.txt")
+        write_labels(path, Labels(shown.bboxes_xyxy, shown.class_nums))
+
+    def _crops(self, shown: Result, stem: str, judged: Judged) -> None:
+        from anomdet.visualization.write import write_image
+
+        if not len(shown):
+            return
+        image, _ = to_bgr8(judged.pixels, judged.item.channels)
+        for at, (crop, class_num) in enumerate(zip(shown.crop(image), shown.class_nums.tolist(), strict=True)):
+            write_image(self._below(CROPS_DIR, f"{stem}_{at:02d}_class{class_num}.png"), np.ascontiguousarray(crop))
+
+    def _picture(self, shown: Result, stem: str, judged: Judged) -> None:
+        from anomdet.visualization.verdict import with_verdict
+        from anomdet.visualization.write import write_image
+
+        image, _ = to_bgr8(judged.pixels, judged.item.channels)
+        drawn = shown.draw(image, channels="bgr", classes=self._class_names)
+        text = f"{shown.verdict} {shown.part_score:.2f}"
+        write_image(self._below(PICTURES_DIR, f"{stem}.jpg"), with_verdict(drawn, text, shown.verdict))
+
+    def _below(self, kind: str, name: str) -> Path:
+        path = self._folder / kind / name
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def output_stem(key: str) -> str:
+    """What the files of an image are called: its key without the suffix."""
+    return os.path.splitext(key)[0]  # noqa: PTH122 (a Path is twenty times slower)

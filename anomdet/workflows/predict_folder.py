@@ -1,0 +1,123 @@
+"""The output folder of predict: nothing of the user's is overwritten, an interrupted job continues."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anomdet.errors import Problem, UserError
+from anomdet.layout import COCO, CROPS_DIR, JOB, LABELS_DIR, PARTS_CSV, PICTURES_DIR, PREVIOUS, RESULTS, RESULTS_CSV
+from anomdet.output_rule import move_aside
+from anomdet.outputs import make_folder, write_text
+from anomdet.workflows.predict_journal import result_files
+
+JOB_VERSION = 1
+_KIND = "anomdet predict"
+_NAMES = (JOB, RESULTS, RESULTS_CSV, COCO, PARTS_CSV, LABELS_DIR, CROPS_DIR, PICTURES_DIR)
+# What must be the same for results of two runs to stand in one file.
+SAME = ("model_sha256", "threshold", "min_score", "every")
+
+
+@dataclass(frozen=True)
+class OutFolder:
+    """Checked, and not touched yet.
+
+    Args:
+        path: the folder; need not exist.
+        earlier: predict.json of an earlier job in it; None: there is none.
+    """
+
+    path: Path
+    earlier: dict[str, Any] | None
+
+    def begin(self, job: dict[str, Any], *, goes_on: bool) -> Path | None:
+        """Make the folder and write predict.json.
+
+        Args:
+            job: for predict.json.
+            goes_on: continue an earlier job; else its results are moved aside.
+
+        Returns:
+            Where earlier results went; None if there were none.
+
+        Raises:
+            UserError: the earlier job had another model, threshold or the like.
+        """
+        if goes_on and self.earlier is not None:
+            _check_same(self.path, self.earlier, job)
+        make_folder(self.path, "--out")
+        moved = None
+        if not goes_on or self.earlier is None:
+            names = {*_NAMES, *(path.name for path in result_files(self.path))}
+            moved = move_aside(self.path, sorted(names))
+        write_job(self.path, job)
+        return moved
+
+
+def check_folder(out: str | Path, places: Sequence[Path]) -> OutFolder:
+    """Whether results may be written there.
+
+    Args:
+        out: the folder of the outputs.
+        places: files and folders of the sources, and the model file.
+
+    Raises:
+        UserError: it is, holds, or lies within a source; or it holds other things than an earlier job's.
+    """
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(Problem("--out", "a folder", f"{str(out)!r}, which is a file"))
+    problem = next((problem for place in places if (problem := _too_close(folder, place))), None)
+    if problem:
+        raise UserError(problem)
+    earlier = read_job(folder)
+    if earlier is None and folder.is_dir() and any(entry.name != PREVIOUS for entry in os.scandir(folder)):
+        got = f"{str(out)!r}, which holds something else"
+        raise UserError(Problem("--out", "a new or empty folder, or one of an earlier predict", got))
+    return OutFolder(folder, earlier)
+
+
+def _too_close(folder: Path, place: Path) -> Problem | None:
+    out, source = os.path.realpath(folder), os.path.realpath(place)
+    if out == source or (os.path.isdir(source) and _is_below(out, source)) or _is_below(source, out):  # noqa: PTH112
+        expected = "a folder apart from the sources and the model"
+        return Problem("--out", expected, f"{str(folder)!r}, with {str(place)!r}", "name another folder")
+    return None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
+
+
+def _check_same(folder: Path, earlier: dict[str, Any], job: dict[str, Any]) -> None:
+    hint = "name another --out, or leave out --skip-done: earlier results are then moved aside"
+    problems = [
+        Problem(str(folder / JOB), f"{key} {job[key]}, as now", f"{earlier.get(key)}", hint)
+        for key in SAME
+        if earlier.get(key) != job[key]
+    ]
+    if problems:
+        raise UserError(problems)
+
+
+def read_job(folder: Path) -> dict[str, Any] | None:
+    """predict.json; None if there is none that AnomDet wrote."""
+    try:
+        job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_ours = isinstance(job, dict) and job.get("kind") == _KIND
+    if is_ours and job.get("version") != JOB_VERSION:
+        hint = "name another --out"
+        raise UserError(Problem(str(folder / JOB), f"version {JOB_VERSION}", str(job.get("version")), hint))
+    return job if is_ours else None
+
+
+def write_job(folder: Path, job: dict[str, Any]) -> None:
+    """Write predict.json."""
+    about = {"version": JOB_VERSION, "kind": _KIND, **job}
+    write_text(folder / JOB, json.dumps(about, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,143 @@
+"""Files that arrive: complete ones, once each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anomdet.inference import arrivals
+from anomdet.inference.arrivals import Arrivals, Patience
+from anomdet.inference.item import Item, NotYetError, UnreadableImageError
+from tests.unit.inference.fake_detector import image_bytes
+
+
+class Clock:
+    """Time that passes when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(arrivals, "time", clock)
+    return clock
+
+
+def looks(watched: Arrivals, clock: Clock, times: int, step_s: float = 1.0) -> Iterator[list[Item]]:
+    """What each of some looks at the folder finds, a second after each other."""
+    for _ in range(times):
+        found = list(watched._complete())
+        yield found
+        clock.now += step_s
+
+
+def keys(found: list[Item]) -> list[str]:
+    return [item.key for item in found]
+
+
+def test_a_file_is_handed_on_once_it_has_settled(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.png").write_bytes(image_bytes(0.5))
+    watched = Arrivals(str(tmp_path), {}, Patience(settle_s=1.0))
+    found = list(looks(watched, clock, 4))
+    assert list(map(keys, found)) == [[], ["a/x.png"], [], []]
+    assert found[1][0].read(None).shape == (16, 16, 3)
+    look = (tmp_path / "a" / "x.png").stat()
+    assert found[1][0].stamp == (look.st_size, look.st_mtime_ns)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
+def test_half_a_file_is_not_whole_however_long_the_writer_pauses(tmp_path: Path, clock: Clock, suffix: str) -> None:
+    data, path = image_bytes(0.5, suffix), tmp_path / f"x{suffix}"
+    watched = Arrivals(str(tmp_path), {}, Patience())
+    for length in range(0, len(data), max(1, len(data) // 7)):
+        path.write_bytes(data[:length])
+        assert not any(looks(watched, clock, 5))
+    path.write_bytes(data)
+    assert list(map(keys, looks(watched, clock, 3))) == [[], [f"x{suffix}"], []]
+
+
+def test_half_a_file_that_nobody_completes_fails_in_the_end(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "x.png").write_bytes(image_bytes(0.5)[:-10])
+    watched = Arrivals(str(tmp_path), {}, Patience(give_up_s=10))
+    found = [item for look in looks(watched, clock, 30) for item in look]
+    assert keys(found) == ["x.png"]
+    with pytest.raises(UnreadableImageError, match=r"no end chunk.*, and it has not changed for 10 s"):
+        found[0].read(None)
+
+
+def test_a_file_that_changes_while_it_is_read_comes_again(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(image_bytes(0.5))
+    watched = Arrivals(str(tmp_path), {}, Patience())
+    (item,) = [item for look in looks(watched, clock, 2) for item in look]
+    path.write_bytes(image_bytes(0.6, size=20))
+    with pytest.raises(NotYetError):
+        item.read(None)
+    watched.settled(item, not_yet=True)
+    (item,) = [item for look in looks(watched, clock, 3) for item in look]
+    assert item.read(None).shape == (20, 20, 3)
+
+
+def test_pixels_that_cannot_be_decoded_get_another_chance_until_patience_ends(tmp_path: Path, clock: Clock) -> None:
+    data = bytearray(image_bytes(0.5, size=64))
+    data[60:80] = bytes(20)
+    (tmp_path / "x.png").write_bytes(data)
+    watched = Arrivals(str(tmp_path), {}, Patience(give_up_s=5))
+    errors = []
+    for look in looks(watched, clock, 12):
+        for item in look:
+            with pytest.raises(UnreadableImageError) as failed:
+                item.read(None)
+            errors.append(type(failed.value))
+            watched.settled(item, not_yet=isinstance(failed.value, NotYetError))
+    assert errors[0] is NotYetError
+    assert errors[-1] is UnreadableImageError
+    assert errors.count(UnreadableImageError) == 1
+
+
+def test_what_was_judged_before_a_restart_is_not_judged_again(tmp_path: Path, clock: Clock) -> None:
+    for name in ("x.png", "y.png"):
+        (tmp_path / name).write_bytes(image_bytes(0.5))
+    look = (tmp_path / "x.png").stat()
+    watched = Arrivals(str(tmp_path), {"x.png": (look.st_size, look.st_mtime_ns)}, Patience())
+    assert [key for found in looks(watched, clock, 4) for key in keys(found)] == ["y.png"]
+    os.utime(tmp_path / "x.png", ns=(1, 1))  # another part under the same name
+    assert [key for found in looks(watched, clock, 4) for key in keys(found)] == ["x.png"]
+
+
+def test_renamed_into_place_and_hidden_until_then(tmp_path: Path, clock: Clock) -> None:
+    watched = Arrivals(str(tmp_path), {}, Patience())
+    (tmp_path / ".x.png.part").write_bytes(image_bytes(0.5))
+    (tmp_path / "y.tmp").write_bytes(image_bytes(0.5))
+    assert not any(looks(watched, clock, 3))
+    (tmp_path / ".x.png.part").rename(tmp_path / "x.png")
+    assert [key for found in looks(watched, clock, 3) for key in keys(found)] == ["x.png"]
+
+
+def test_idle_ends_only_when_all_that_was_handed_on_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(arrivals, "time", clock)
+    (tmp_path / "x.png").write_bytes(image_bytes(0.5))
+    watched = Arrivals(str(tmp_path), {}, Patience(idle_s=3))
+    monkeypatch.setattr(watched._stop, "wait", lambda seconds: setattr(clock, "now", clock.now + seconds))
+    items = iter(watched)
+    item = next(items)
+    began = clock.now
+
+    def judge(seconds: float) -> None:
+        clock.now += seconds
+        if clock.now > began + 20:
+            watched.settled(item, not_yet=False)
+
+    monkeypatch.setattr(watched._stop, "wait", judge)
+    assert next(items, None) is None
+    assert clock.now >= began + 20 + 3
