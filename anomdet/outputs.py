@@ -17,7 +17,7 @@ from typing import IO, Any
 from anomdet.errors import Problem, UserError
 
 _FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # of any spreadsheet, with the blanks that some skip
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _SHOWN_CHARACTERS = 40  # of a name in that of its temporary file: a name has at most 255 bytes
 
 

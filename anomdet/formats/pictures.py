@@ -100,7 +100,7 @@ def check_inside(dataset: Dataset, source: Source, *, follow_links: bool) -> Non
             source.findings.note("image file outside of SRC", "copied", picture.where)
         else:
             hint = "if you trust the labels: --follow-links copies such images"
-            source.findings.problem(picture.where, "an image inside SRC or --images", real, hint)
+            source.findings.problem(picture.where, "an image inside SRC or --images", Phrase(real), hint)
 
 
 def check_pictures(dataset: Dataset, findings: Findings, *, with_images: bool, images_hint: str) -> None:

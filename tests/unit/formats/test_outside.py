@@ -42,7 +42,7 @@ def test_a_link_out_of_the_source(tmp_path: Path) -> None:
     (source / "images" / "a.png").symlink_to(private)
     with pytest.raises(UserError) as raised:
         converted(source, tmp_path / "out")
-    assert f"expected an image inside SRC or --images, got '{private}'" in str(raised.value)
+    assert f"expected an image inside SRC or --images, got {private}" in str(raised.value)
     assert "--follow-links" in str(raised.value) and not (tmp_path / "out").exists()
     done = converted(source, tmp_path / "out", follow_links=True)
     copy = tmp_path / "out" / "images" / "a.png"
