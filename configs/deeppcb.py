@@ -41,7 +41,7 @@ log_level = 'INFO'
 minutes = None
 model = dict(
     backbone=dict(
-        frozen_blocks=5,
+        frozen_blocks=3,
         out_blocks=[
             4,
             10,
@@ -70,8 +70,7 @@ model = dict(
         pred_kernel_size=1,
         share_conv=True,
         stacked_convs=2,
-        start_strides=2.5,
-        type='anomdet.QuickStartRTMDetHead',
+        type='RTMDetSepBNHead',
         with_objectness=False),
     data_preprocessor=dict(
         bgr_to_rgb=True,
@@ -100,8 +99,7 @@ model = dict(
         score_thr=0.001),
     train_cfg=dict(
         allowed_border=-1,
-        assigner=dict(
-            min_positives=4, topk=13, type='anomdet.QuickStartAssigner'),
+        assigner=dict(topk=13, type='DynamicSoftLabelAssigner'),
         debug=False,
         pos_weight=-1),
     type='RTMDet',
@@ -110,7 +108,7 @@ optim_wrapper = dict(
     accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
-    optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
+    optimizer=dict(lr=0.0015, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
@@ -119,11 +117,11 @@ param_scheduler = [
         convert_to_iter_based=True,
         eta_min=2e-05,
         gamma=0.1,
-        max_epochs=14,
+        max_epochs=11,
         name='cosine_annealing',
         step_size=3,
         type='anomdet.IterationSchedule',
-        warmup_iterations=50,
+        warmup_iterations=100,
         warmup_start=0.01),
 ]
 randomness = dict(deterministic=False, seed=42)
@@ -132,7 +130,7 @@ runner_type = 'anomdet.InspectionRunner'
 scale_lr = None
 test_cfg = dict(type='anomdet.InspectionTestLoop')
 test_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=[
             [
@@ -227,9 +225,9 @@ test_evaluator = dict(
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=14, type='anomdet.InspectionTrainLoop', val_interval=7)
+    max_epochs=11, type='anomdet.InspectionTrainLoop', val_interval=6)
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=[
             [
@@ -308,7 +306,7 @@ train_dataloader = dict(
         type='anomdet.BalancedSampler'))
 val_cfg = dict(type='anomdet.InspectionValLoop', with_loss=True)
 val_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         classes=[
             [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from anomdet.output_rule import check_apart, check_names, claim, make_room
 from anomdet.outputs import make_folder, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
+from anomdet.workflows.beside_data import refuse_raw_data, unused_files
 from anomdet.workflows.build import data_sources
 from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
@@ -83,7 +85,7 @@ def train(
     >>> anomdet.train("configs/default.yaml", overrides=["training.epochs=3"])  # doctest: +SKIP
     """
     started = time.monotonic()
-    run = load_run(settings, overrides)
+    run = _looked_beside(load_run(settings, overrides))
     from anomdet.workflows.build import complete
     from anomdet.workflows.fit_machine import for_machine
     from anomdet.workflows.libraries import load_libraries
@@ -142,6 +144,15 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         runner.logger.debug(f"ready after {time.monotonic() - prepared.started:.1f} s")
         _run(runner, again)
     return _with_best(result, runner)
+
+
+def _looked_beside(run: Run) -> Run:
+    """Refuse another tool's labels; name the lists and class names beside the data that the settings do not use."""
+    if run.settings is not None:
+        refuse_raw_data(run.settings.data.data_dir)
+        for line in unused_files(run.settings.data) if is_main_process() else ():
+            logging.getLogger("anomdet").warning(line)
+    return run
 
 
 def _with_best(result: TrainResult, runner: Any) -> TrainResult:
