@@ -16,6 +16,8 @@ from anomdet.workflows.propose import Proposal, choice_problems, propose_setting
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
 
+_NOT_TIMED = "  time          not planned: --minutes 30 times some steps here, and plans a run that ends in time"
+
 
 @dataclass(frozen=True)
 class Written:
@@ -64,7 +66,8 @@ def init(
         '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.'
     )
     write_text(out, _yaml(found.settings, title, found.reasons))
-    return Written(out, "\n".join(found.notes), _next_steps(out))
+    notes = found.notes if minutes is not None else [*found.notes, _NOT_TIMED]
+    return Written(out, "\n".join(notes), _next_steps(out))
 
 
 def _minutes_problems(minutes: float | None, overrides: Sequence[str]) -> list[Problem]:
