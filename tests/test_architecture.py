@@ -24,6 +24,7 @@ LEVELS = (
         "",
         "addresses",
         "errors",
+        "fields",
         "layout",
         "ranks",
         "boxes",

@@ -42,7 +42,7 @@ def visualize(
         folder = make_folder(out or Path(config.work_dir) / "visualization", "--out")
         set_operating_point(loaded)
         _thin_out(config.test_dataloader.dataset, limit)
-        runner = build_tester(config)
+        runner = build_tester(config, loaded.file)
         warn_of_other_splits(runner, loaded)
         runner.test()
     measured = runner.test_evaluator.metrics[0].last
