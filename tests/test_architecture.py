@@ -25,6 +25,7 @@ LEVELS = (
         "addresses",
         "errors",
         "fields",
+        "file_hash",
         "layout",
         "ranks",
         "boxes",

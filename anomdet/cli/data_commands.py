@@ -73,6 +73,7 @@ def init(
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option(help="File of the settings; one that exists is left alone.")] = Path("run.yaml"),
     device: Annotated[str, typer.Option(help="auto, cpu or gpu: what the training will run on.")] = "auto",
+    minutes: Annotated[Optional[float], typer.Option(help="How long a run may take; times some steps here.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Write settings that fit a data folder.
@@ -81,7 +82,7 @@ def init(
     """
     from anomdet.workflows.init import init as run
 
-    done = run(data_dir, overrides or (), out=out, device=device)
+    done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes)
     typer.echo(done.text)
     name_files([done.path])
     typer.echo(done.next_steps)

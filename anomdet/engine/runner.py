@@ -32,6 +32,7 @@ from anomdet.engine.distributed.watch import Watch, watch
 from anomdet.engine.plain_state import history_from_plain
 from anomdet.errors import UserError
 from anomdet.layout import TRAINING_LOG
+from anomdet.ops.postprocessing import take_over
 from anomdet.registry import RUNNERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
@@ -163,6 +164,7 @@ class InspectionRunner(Runner):
             model.to(memory_format=torch.channels_last)
             if hasattr(model, "backbone"):  # a user's model takes a list of images
                 model.backbone.register_forward_pre_hook(_to_channels_last)
+        take_over(model)
         return model
 
     def wrap_model(self, model_wrapper_cfg: Any, model: torch.nn.Module) -> torch.nn.Module:

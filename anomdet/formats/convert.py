@@ -28,6 +28,7 @@ from anomdet.formats.side_files import (
 )
 
 NOTES_FILE = "conversion.csv"
+_MAX_REASONS = 5
 _MAX_NOTES = 20  # shown; all stand in the file
 
 
@@ -135,6 +136,9 @@ def _read(
         note_other_images(source.path, findings)
     read_splits(source, dataset)
     drop_left_out(dataset, findings)
+    if not dataset.pictures and findings.notes and not findings.problems:
+        reasons = "; ".join(_sentences(findings)[:_MAX_REASONS])
+        findings.problem("SRC", "at least one image with its labels", Phrase(f"none; all were left out: {reasons}"))
     hint = "name their folder with --images" if source_format.images_apart else ""
     hint += ", or leave the images out with --no-images" if hint and with_images else ""
     check_pictures(dataset, findings, with_images=with_images, images_hint=hint)
@@ -216,7 +220,7 @@ def _write_folder(job: Job, target: Format, dataset: Dataset, findings: Findings
         num_normal=sum(not picture.boxes for picture in dataset.pictures),
         objects={number: objects[number] for number in dataset.names},
         names=dataset.names,
-        notes=tuple(_sentence(what, fate, files) for (what, fate), files in sorted(findings.notes.items())),
+        notes=tuple(_sentences(findings)),
         settings=settings_hint(dataset, job.out.as_posix() if job.to_format == "anomdet" else None),
         num_linked=linked,
         num_copied=copied,
@@ -252,6 +256,10 @@ def _write_notes(findings: Findings, out: Path) -> list[Path]:
         for (what, fate), files in sorted(findings.notes.items()):
             rows.writerows((what, fate, count, name) for name, count in sorted(files.items()))
     return [out / NOTES_FILE]
+
+
+def _sentences(findings: Findings) -> list[str]:
+    return [_sentence(what, fate, files) for (what, fate), files in sorted(findings.notes.items())]
 
 
 def _sentence(what: str, fate: str, files: Counter[str]) -> str:

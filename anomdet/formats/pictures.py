@@ -28,6 +28,12 @@ def images_below(folder: Path) -> list[str]:
     return [file.name for file in list_files(folder) if is_image(file.name)] if folder.is_dir() else []
 
 
+def files_in(folder: Path, *patterns: str) -> list[Path]:
+    """The files directly in a folder that match a pattern, sorted; hidden ones are left out."""
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
 def is_file(path: str | Path) -> bool:
     """Whether there is such a file; a name that no file can have is none."""
     return os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises for a name that is too long)

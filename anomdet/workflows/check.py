@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem, UserError
+from anomdet.workflows.beside_data import refuse_raw_data
 
 if TYPE_CHECKING:
     from anomdet.config.load import SettingsSource
@@ -97,6 +98,7 @@ def check(
     used = _settings(settings, overrides, data, options.leaks)
     data_dir, rules = _rules(used, Path(data) if data is not None else None, options)
     page = page_path(options.report, data_dir) if options.report is not None else None
+    refuse_raw_data(data_dir)
     checked = check_data(data_dir, rules)
     if used is not None:
         checked = _with_splits(checked, rules, used.data, options)

@@ -10,8 +10,9 @@ from anomdet.addresses import forget_weights
 from anomdet.config.presets import walk
 from anomdet.config.schema import Settings, effective_model_name
 from anomdet.defaults import MAX_IMAGE_MEGAPIXELS
+from anomdet.file_hash import sha256
 from anomdet.inference.artifact import Artifact, CustomFile, ModelInfo, OperatingPoint, Preprocessing
-from anomdet.workflows.provenance import sha256, versions
+from anomdet.workflows.provenance import versions
 
 _PACKAGES = (
     *("torch", "torchvision", "numpy", "onedl-mmengine", "onedl-mmdetection", "onedl-mmcv"),

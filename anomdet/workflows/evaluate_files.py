@@ -89,9 +89,11 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
         matching_iou_threshold=metrics.matching_iou_threshold,
         include_metrics=metrics.include_metrics,
     )
+    for note in results.notes:
+        _log.warning(f"{files.predictions}: {note}")
     if not len(results.pred):
         _log.warning(f"{files.predictions} holds no predictions at all")
-    measured = with_context(measured, _about(files, settings), settings.evaluation)
+    measured = with_context(measured, {**_about(files, settings), "notes": list(results.notes)}, settings.evaluation)
     read_picture = picture_reader(files.images, settings.data.max_image_megapixels) if files.images else None
     written = write_all(measured, folder, settings.evaluation, read_picture, _log.info)
     return Evaluation(format_table(measured.metrics), measured.metrics, to_coco(results)[1], written)

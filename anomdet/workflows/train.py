@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from anomdet.errors import interruption
 from anomdet.layout import BEST, CHECKPOINTS, CONFIG, LAST, RUN_FILES, SETTINGS, TRAINING_LOG
 from anomdet.outputs import make_folder, move_aside, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
+from anomdet.workflows.beside_data import refuse_raw_data, unused_files
 from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
@@ -68,7 +70,7 @@ def train(
     >>> anomdet.train("configs/default.yaml", overrides=["training.epochs=3"])  # doctest: +SKIP
     """
     started = time.monotonic()
-    run = load_run(settings, overrides)
+    run = _looked_beside(load_run(settings, overrides))
     from anomdet.workflows.build import build_runner, complete
     from anomdet.workflows.fit_machine import for_machine
     from anomdet.workflows.libraries import load_libraries
@@ -104,6 +106,15 @@ def train(
         runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
         _run(runner, resume_hint or "anomdet.train(..., resume=True)")
     return _with_best(result, runner)
+
+
+def _looked_beside(run: Run) -> Run:
+    """Refuse another tool's labels; name the lists and class names beside the data that the settings do not use."""
+    if run.settings is not None:
+        refuse_raw_data(run.settings.data.data_dir)
+        for line in unused_files(run.settings.data) if is_main_process() else ():
+            logging.getLogger("anomdet").warning(line)
+    return run
 
 
 def _with_best(result: TrainResult, runner: Any) -> TrainResult:
