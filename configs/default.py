@@ -2,6 +2,12 @@ channels_last = False
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
     dict(
+        ema_type='ExpMomentumEMA',
+        gamma=50,
+        momentum=0.005,
+        type='EMAHook',
+        update_buffers=True),
+    dict(
         min_delta=0.0,
         monitor='mAP',
         nan_limit=3,

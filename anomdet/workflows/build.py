@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from pathlib import Path
 from typing import Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.output_rule import data_folders
 from anomdet.workflows.plugins import import_plugins
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -33,6 +35,12 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
         if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
             _fit_backbone(config)
     return config
+
+
+def data_sources(config: Any) -> list[Path]:
+    """The folders of images and labels that a config reads; no output may be among them."""
+    roots = dict.fromkeys(str(config[name].dataset.get("data_root") or "") for name in LOADERS)
+    return [folder for root in roots if root for folder in data_folders(root)]
 
 
 def _is_ours(dataset: Any) -> bool:

@@ -14,7 +14,10 @@ from anomdet.errors import Problem, UserError
 from anomdet.fields import from_mapping
 from anomdet.inference.artifact import Artifact, OperatingPoint
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
+from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
+from anomdet.ranks import is_main_process
+from anomdet.run_lock import one_run_in
 from anomdet.workflows.run_config import Run, load_run
 
 if TYPE_CHECKING:  # its type costs torch
@@ -64,16 +67,23 @@ def evaluate(
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    from anomdet.engine.hooks.progress import foreign_keys
+    from anomdet.workflows.evaluation_files import ALL_FILES
 
     with run.blamed():
         loaded = with_checkpoint(run.config, split, checkpoint)
-        make_folder(loaded.config.work_dir, "logging.log_dir")
-        folder = make_folder(out or Path(loaded.config.work_dir) / EVALUATION_DIR, "--out")
+        folder = output_folder(loaded.config, out or Path(loaded.config.work_dir) / EVALUATION_DIR, ALL_FILES)
+    with one_run_in({"--out": folder}):
+        return _evaluate(run, loaded, folder)
+
+
+def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
+    from anomdet.engine.hooks.progress import foreign_keys
+
+    with run.blamed():
         set_operating_point(loaded)
         runner = build_tester(loaded.config, loaded.file)
     dataset = runner.test_dataloader.dataset
-    runner.logger.info(f"evaluating {loaded.file.path} on the {split} split: {len(dataset)} images")
+    runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {len(dataset)} images")
     warn_of_other_splits(runner, loaded)
     with run.blamed():
         found = runner.test()
@@ -85,6 +95,23 @@ def evaluate(
     if measured.point.note:
         runner.logger.warning(f"operating point: {measured.point.note}")
     return _written(measured, run, loaded, dataset, folder, runner.logger.info)
+
+
+def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
+    """A folder for results, apart from the data, where these names are free; log_dir is made too, for the log.
+
+    Raises:
+        UserError: it is neither.
+    """
+    from anomdet.workflows.build import data_sources
+
+    folders = {"logging.log_dir": Path(config.work_dir), "--out": Path(out)}
+    for option, folder in folders.items():
+        check_apart(folder, data_sources(config), option)
+    check_names(folders["logging.log_dir"], [EVALUATION_LOG], "logging.log_dir")
+    check_names(folders["--out"], names, "--out")
+    made = {option: make_folder(folder, option) for option, folder in folders.items()}
+    return made["--out"]
 
 
 def _written(
@@ -255,5 +282,7 @@ def build_tester(config: Any, file: CheckpointFile) -> Any:
     runner.preloaded = file
     runner.load_or_resume()
     _ = runner.test_loop  # builds the data loader: what can be wrong is found before anything is written
+    if is_main_process():
+        claim(Path(config.work_dir), [EVALUATION_LOG], "logging.log_dir")
     runner.open_log(EVALUATION_LOG)
     return runner

@@ -15,7 +15,8 @@ from anomdet.engine.distributed.watch import Watch
 from anomdet.engine.hooks.monitor import ends_with_validation, is_better, worst
 from anomdet.engine.hooks.signals import Signals
 from anomdet.engine.run_state import Progress, collect_checkpoint
-from anomdet.layout import BEST, LAST
+from anomdet.layout import BEST, CHECKPOINTS, LAST
+from anomdet.outputs import remove_leftovers
 from anomdet.registry import HOOKS
 
 _SAME_SIGNAL_S = 2.0
@@ -48,9 +49,8 @@ class BestAndLastHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self.out_dir.mkdir(parents=True, exist_ok=True)
-        if runner.rank == 0:  # what a kill in the middle of a write left behind
-            for path in (*self.out_dir.glob(f".{BEST}.*"), *self.out_dir.glob(f".{LAST}.*")):
-                path.unlink(missing_ok=True)
+        if runner.rank == 0:
+            remove_leftovers(self.out_dir, CHECKPOINTS)
 
     def before_train_epoch(self, runner: Runner) -> None:
         watch = _watch(runner)
