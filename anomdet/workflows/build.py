@@ -19,7 +19,7 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
 
     Args:
         config: from YAML or Python.
-        class_names: class number to name, from a checkpoint; None: from the config or the data.
+        class_names: class number to name, from a checkpoint that is to be tested; None: from the config or the data.
 
     Raises:
         UserError: anything wrong with the data or the user's files.
@@ -29,8 +29,9 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
     config.setdefault("default_scope", "mmdet")
     with _scope():
         import_plugins(config.get("custom_imports", {}).get("imports", ()))
-        if _is_ours(config.train_dataloader.dataset):
-            _fill_classes(config, class_names)
+        dataset = config["train_dataloader" if class_names is None else "test_dataloader"].dataset
+        if _is_ours(dataset):
+            _fill_classes(config, dataset, class_names)
         if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
             _fit_backbone(config)
     return config
@@ -63,14 +64,14 @@ def _scope() -> Any:
         yield
 
 
-def _fill_classes(config: Any, class_names: dict[int, str] | None) -> None:
+def _fill_classes(config: Any, wanted: Any, class_names: dict[int, str] | None) -> None:
     from mmdet.registry import DATASETS
 
     if class_names is not None:
         for name in LOADERS:
             config[name].dataset.classes = [[number, name_] for number, name_ in class_names.items()]
     # Lazily: the Runner builds it again, in full.
-    dataset = DATASETS.build({**config.train_dataloader.dataset, "pipeline": [], "lazy_init": True})
+    dataset = DATASETS.build({**wanted, "pipeline": [], "lazy_init": True})
     _check_groups(config, dataset.index)
     metainfo = dataset.metainfo
     pairs = [[int(number), str(name)] for number, name in zip(metainfo["class_nums"], metainfo["classes"], strict=True)]

@@ -53,7 +53,7 @@ def visualize(
         with run.blamed():
             set_operating_point(loaded)
             _thin_out(config.test_dataloader.dataset, limit)
-            runner = build_tester(config)
+            runner = build_tester(config, loaded.file)
             warn_of_other_splits(runner, loaded)
             runner.test()
         measured = runner.test_evaluator.metrics[0].last
