@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from anomdet.defaults import BIT_DEPTHS
 from anomdet.errors import Problem, UserError
-from anomdet.inference.fields import (
+from anomdet.fields import (
     WrongValueError,
     checked,
     class_number,

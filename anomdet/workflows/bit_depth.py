@@ -57,10 +57,9 @@ def take_bit_depth(config: Any, known: int | None, path: Path) -> None:
         step.bit_depth = known
 
 
-def known_bits(meta: Mapping[str, Any]) -> int | None:
-    """Of a checkpoint's facts."""
-    document = meta.get("inference")
-    given = document.get("preprocessing") if isinstance(document, Mapping) else None
+def known_bits(document: Mapping[str, Any] | None) -> int | None:
+    """Of a checkpoint's document; None: it has none, or one that does not say it."""
+    given = document.get("preprocessing") if document else None
     known = given.get("bit_depth") if isinstance(given, Mapping) else None
     return known if known in BIT_DEPTHS else None
 
