@@ -15,6 +15,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_noted
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
+from anomdet.inference.item import Reading
 from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
@@ -135,11 +136,17 @@ class Detector:
         from anomdet.inference.sources import open_sources
         from anomdet.inference.stream import judge_all
 
-        sources, limit = open_sources(source, channels=channels), self.artifact.preprocessing.max_megapixels
+        sources, reading = open_sources(source, channels=channels), self.reading
         for batch in judge_all(
-            self, sources, batch_size=batch_size, live=sources.live, min_score=min_score, max_megapixels=limit
+            self, sources, batch_size=batch_size, live=sources.live, min_score=min_score, reading=reading
         ):
             yield from (judged.outcome for judged in batch)
+
+    @property
+    def reading(self) -> Reading:
+        """How image files are read."""
+        preprocessing = self.artifact.preprocessing
+        return Reading(preprocessing.max_megapixels, preprocessing.bit_depth)
 
     def prepare(self, image: Image, *, channels: str = "rgb", name: str | None = None) -> Prepared:
         """Read an image and resize it for the network; may be called from several threads.
