@@ -116,6 +116,7 @@ class Metrics(TypedDict):
     errors: NotRequired[dict[str, Error]]
     sizes: NotRequired[dict[str, Size]]
     intervals: NotRequired[Intervals]
+    notes: NotRequired[list[str]]
     about: NotRequired[About]
 
 

@@ -56,6 +56,7 @@ def _footnotes(metrics: Mapping[str, Any], included: list[str]) -> list[str]:
         heads = ", ".join(HEADS[key] for key in included)
         footnotes.append(f"{heads}: {_point(metrics)}, right from IoU {metrics['matching_iou_threshold']:g} on")
     footnotes += [metrics["operating_point"]["note"]] if metrics["operating_point"]["note"] else []
+    footnotes += metrics.get("notes", [])
     footnotes += _part_lines(metrics["part_level"])
     footnotes += _interval_line(metrics)
     return footnotes

@@ -49,8 +49,8 @@ def test_table_holds_what_was_included_only():
 
 
 def test_table_of_other_points_and_with_intervals():
-    results = results_of(Case(0, per_part=2))
-    measured = measure(results, Criterion())
+    results = results_of(Case(0, per_part=2, num_images=40))
+    measured = measure(results, Criterion("max_f1"))
     measured = measured.with_metrics(intervals=intervals(measured, num_resamples=20))
     lines = format_table(measured.metrics).splitlines()
     assert any("(by max_f1 on the validation split)" in line for line in lines)
@@ -68,7 +68,7 @@ def test_table_of_any_case(case):
 
 
 def test_metrics_csv_says_what_metrics_json_says():
-    measured = measure(results_of(Case(0, num_images=10)), fixed(0.3), iou_thresholds=(0.33,))
+    measured = measure(results_of(Case(0, num_images=30)), fixed(0.3), iou_thresholds=(0.33,))
     metrics = measured.metrics
     metrics["intervals"] = intervals(measured, num_resamples=20)
     rows = rows_of(metrics_csv(metrics))
