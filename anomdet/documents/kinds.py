@@ -28,6 +28,7 @@ class Point(TypedDict):
     score_threshold: Number
     per_class: dict[str, Finite] | None
     note: str
+    criterion: NotRequired[dict[str, Any]]
 
 
 class Parts(TypedDict):

@@ -1,13 +1,19 @@
 """``by: auto``: a threshold for each class from few examples of each.
 
 With good parts to choose on, the one with the least expected cost of escapes and overkill; else that with the best F1.
+A validation split holds far more defects than a line makes, so that its counts are not what a line costs: the cost is
+that of a line on which one part in twenty is defective.
 
-A validation split has a dozen parts of a rare class, and the best of all thresholds on a dozen parts is chance. So each
-class borrows: ten examples of all classes together are added to its own, which decide where it has few and no longer
-matter where it has many. And scores are taken for samples of what other parts may score: each stands for a bell around
-it (on the logit scale, by Silverman's rule, 1986), so that a threshold keeps a distance from the lowest defect seen.
-A threshold is never above the highest score of a defect that was seen, and not above that of its own class, which could
-not report anything then, unless the overkill of that would cost more than all escapes of the class.
+A validation split has a dozen parts of a rare class, and the best of all thresholds on a dozen parts is chance. So:
+
+- Each class borrows: ten defects and thirty good parts of all classes together are added to its own, which decide where
+  it has few and no longer matter where it has many.
+- Scores are samples of what other parts may score: each stands for a bell around it, on the logit scale, as wide as
+  Silverman's rule (1986) has it.
+- Of all thresholds that cost at most half a rejected good part more than the least, the middle one is taken: it keeps
+  its distance from the good and the defective parts alike.
+- A threshold is never above the highest score of a defect that was seen, and not above that of its own class, which
+  could not report anything then, unless the overkill of that would cost more than all escapes of the class.
 """
 
 from __future__ import annotations
@@ -19,7 +25,9 @@ from anomdet.evaluation.curves import sweep
 from anomdet.evaluation.image_level import Parts
 from anomdet.evaluation.results import Bools, Floats, Ints, Results
 
-BORROWED = 10  # examples of all classes that are added to those of a class
+BORROWED, BORROWED_GOOD = 10, 30  # examples of all classes that are added to those of a class
+DEFECT_SHARE = 0.05  # of the parts of a line
+TOLERATED = 0.5  # good parts rejected: thresholds that cost so little more are as good
 _LOGITS = np.linspace(-8, 8, 641)  # scores from 0.0003 to 0.9997
 
 
@@ -37,15 +45,19 @@ def least_cost(parts: Parts, labels: Ints | None, escape_cost: float, overkill_c
         columns = [
             (parts.class_score[parts.class_defective[:, k], k], parts.class_score[parts.good, k]) for k in labels
         ]
-    everything = np.concatenate([defective for defective, _ in columns])
-    pooled, chosen = share_below(everything), []
+    everything, all_good = (np.concatenate(scores) for scores in zip(*columns, strict=True))
+    pooled, pooled_good = share_below(everything), share_below(all_good)
+    of_escape = escape_cost * DEFECT_SHARE / max(int(parts.defective.sum()), 1)
+    of_overkill = overkill_cost * (1 - DEFECT_SHARE) / max(int(parts.good.sum()), 1)
+    chosen = []
     for defective, good in columns:
-        number = len(defective)
+        number, num_good = len(defective), len(good)
         escapes = (number * share_below(defective) + BORROWED * pooled) / (number + BORROWED)
-        overkill = 1 - share_below(good)
-        cost = escape_cost * max(number, 1) * escapes + overkill_cost * len(good) * overkill
-        best, seen = _score(float(_LOGITS[np.argmin(cost)])), float(defective.max(initial=0))
-        if seen and overkill_cost * (good >= seen).sum() <= escape_cost * number:
+        passed = (num_good * share_below(good) + BORROWED_GOOD * pooled_good) / (num_good + BORROWED_GOOD)
+        cost = of_escape * max(number, 1) * escapes + of_overkill * num_good * (1 - passed)
+        best = _score(float(_LOGITS[cost <= cost.min() + TOLERATED * of_overkill].mean()))
+        seen = float(defective.max(initial=0))
+        if seen and of_overkill * (good >= seen).sum() <= of_escape * number:
             best = min(best, seen)
         chosen.append(min(best, float(everything.max(initial=0)) or best))
     return np.array(chosen)

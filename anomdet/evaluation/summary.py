@@ -47,6 +47,12 @@ class Measured:
     point: OperatingPoint
     metrics: Mapping[str, Any]
 
+    def with_criterion(self, criterion: Criterion) -> Measured:
+        """The same with what the operating point was chosen by, unless it was not chosen."""
+        if self.point.chosen_on != "val":
+            return self
+        return self.with_metrics(operating_point={**self.metrics["operating_point"], "criterion": criterion.as_dict()})
+
     def with_metrics(self, **more: Any) -> Measured:
         """The same with more in metrics.json, as ``about`` or ``intervals``."""
         return replace(self, metrics={**self.metrics, **more})
