@@ -38,6 +38,7 @@ evaluation = dict(
     batch_size=None, confidence=0.95, report=True, resamples=1000)
 load_from = None
 log_level = 'INFO'
+minutes = None
 model = dict(
     backbone=dict(
         frozen_blocks=3,

@@ -2,6 +2,12 @@ channels_last = False
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
     dict(
+        ema_type='ExpMomentumEMA',
+        gamma=50,
+        momentum=0.005,
+        type='EMAHook',
+        update_buffers=True),
+    dict(
         min_delta=0.0,
         monitor='mAP',
         nan_limit=3,
@@ -37,6 +43,7 @@ evaluation = dict(
     batch_size=None, confidence=0.95, report=True, resamples=1000)
 load_from = 'https://download.openmmlab.com/mmdetection/v2.0/faster_rcnn/faster_rcnn_r50_fpn_1x_coco/faster_rcnn_r50_fpn_1x_coco_20200130-047c8118.pth'
 log_level = 'INFO'
+minutes = None
 model = dict(
     backbone=dict(
         depth=50,

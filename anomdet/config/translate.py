@@ -61,6 +61,7 @@ def to_mmengine(settings: Settings) -> Config:
             channels_last=training.channels_last,
             evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
             distributed=settings.distributed.model_dump(),
+            minutes=training.minutes,
             scale_lr=training.scale_lr.model_dump() if training.scale_lr else None,
             randomness=dict(seed=training.seed, deterministic=False),
             visualizer=_visualizer(settings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_image
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
+from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
 from anomdet.inference.preprocess import Prepared, fit_inside, group_by_padded_size, stack
@@ -113,6 +114,32 @@ class Detector:
             UserError: one cannot be read.
         """
         return self.run([self.prepare(image, channels=channels) for image in images], min_score=min_score)
+
+    def predict(
+        self, source: Any, *, batch_size: int = 8, channels: str = "rgb", min_score: float | None = None
+    ) -> Iterator[Outcome]:
+        """The results of many images, one by one in their order; reading overlaps the network, memory is bounded.
+
+        Args:
+            source: file, folder, glob, list, video or camera, array or PIL image; or several of them; or an iterator.
+            batch_size: images that go through the network together.
+            channels: ``rgb`` or ``bgr``, of arrays.
+            min_score: as for a single image.
+
+        Yields:
+            A :class:`Result` each; for an image that cannot be read a :class:`FailedImage`, which is no accept.
+
+        Raises:
+            UserError: a source that is not there.
+        """
+        from anomdet.inference.sources import open_sources
+        from anomdet.inference.stream import judge_all
+
+        sources, limit = open_sources(source, channels=channels), self.artifact.preprocessing.max_megapixels
+        for batch in judge_all(
+            self, sources, batch_size=batch_size, live=sources.live, min_score=min_score, max_megapixels=limit
+        ):
+            yield from (judged.outcome for judged in batch)
 
     def prepare(self, image: Image, *, channels: str = "rgb", name: str | None = None) -> Prepared:
         """Read an image and resize it for the network; may be called from several threads.
