@@ -106,8 +106,7 @@ def compare(
 
     result = run(first, second, num_resamples=resamples, confidence=confidence, out=out)
     typer.echo(result.text)
-    if result.written:
-        name_files(result.written)
+    name_files(result.written)
 
 
 @app.command(epilog="Example: anomdet report logs/evaluation")
@@ -120,7 +119,6 @@ def report(
     """Write an evaluation's report again, from its files alone."""
     from anomdet.workflows.report import report as run
 
-    show_log()
     name_files([run(folder, images=images, out=out).path])
 
 
