@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_image
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
+from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
 from anomdet.inference.preprocess import Prepared, fit_inside, group_by_padded_size, stack
@@ -113,6 +114,44 @@ class Detector:
             UserError: one cannot be read.
         """
         return self.run([self.prepare(image, channels=channels) for image in images], min_score=min_score)
+
+    def predict(
+        self,
+        source: Any,
+        *,
+        batch_size: int | None = None,
+        every: int = 1,
+        channels: str = "rgb",
+        min_score: float | None = None,
+    ) -> Iterator[Outcome]:
+        """Many images, in order: reading overlaps the network, and no more than three batches are in memory.
+
+        Args:
+            source: one or several of: image, folder, pattern, list (.txt, .csv), video, camera, array; or an iterator.
+            batch_size: images at once; None: 8 on a CPU, 32 on a GPU.
+            every: take each so many-th frame of videos and cameras.
+            channels: ``rgb`` or ``bgr``, of arrays.
+            min_score: as for a single image.
+
+        Returns:
+            A :class:`Result` each; a :class:`anomdet.inference.outcome.FailedImage` for one that cannot be read.
+
+        Raises:
+            UserError: all that is wrong with the sources; at once, not at the first result.
+        """
+        from anomdet.inference.sources import open_sources
+        from anomdet.inference.stream import auto_batch_size, judge_all
+
+        sources = open_sources(source, every=every, channels=channels)
+        batches = judge_all(
+            self,
+            sources,
+            batch_size=batch_size or auto_batch_size(self.backend.device),
+            live=sources.live,
+            min_score=min_score,
+            max_megapixels=self.artifact.preprocessing.max_megapixels,
+        )
+        return (judged.outcome for batch in batches for judged in batch)
 
     def prepare(self, image: Image, *, channels: str = "rgb", name: str | None = None) -> Prepared:
         """Read an image and resize it for the network; may be called from several threads.
