@@ -13,6 +13,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_C
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
 from mmengine.registry import PARAM_SCHEDULERS as ROOT_PARAM_SCHEDULERS
 from mmengine.registry import RUNNERS as ROOT_RUNNERS
+from mmengine.registry import TASK_UTILS as ROOT_TASK_UTILS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
 from mmengine.registry import Registry
@@ -33,6 +34,7 @@ DATASETS = _node("dataset", ROOT_DATASETS, "data.dataset")
 TRANSFORMS = _node("transform", ROOT_TRANSFORMS, "data.pipeline.steps", "data.pipeline.augment")
 DATA_SAMPLERS = _node("data sampler", ROOT_DATA_SAMPLERS, "data.sampling.sampler", "data.sampling.whole_batches")
 MODELS = _node("model", ROOT_MODELS, "models")
+TASK_UTILS = _node("task util", ROOT_TASK_UTILS, "models")
 METRICS = _node("metric", ROOT_METRICS, "evaluation.metric")
 HOOKS = _node("hook", ROOT_HOOKS, "engine.hooks", "engine.timing")
 LOOPS = _node("loop", ROOT_LOOPS, "engine.loops")

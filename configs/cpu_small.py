@@ -39,12 +39,14 @@ env_cfg = dict(
     cudnn_benchmark=False,
     dist_cfg=dict(backend='nccl'),
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
-evaluation = dict(confidence=0.95, report=True, resamples=1000)
+evaluation = dict(
+    batch_size=None, confidence=0.95, report=True, resamples=1000)
 load_from = None
 log_level = 'INFO'
+minutes = None
 model = dict(
     backbone=dict(
-        frozen_blocks=3, pretrained=True, type='anomdet.EfficientNetLite0'),
+        frozen_blocks=5, pretrained=True, type='anomdet.EfficientNetLite0'),
     bbox_head=dict(
         act_cfg=dict(inplace=True, type='SiLU'),
         anchor_generator=dict(
@@ -68,7 +70,8 @@ model = dict(
         pred_kernel_size=1,
         share_conv=True,
         stacked_convs=2,
-        type='RTMDetSepBNHead',
+        start_strides=2.5,
+        type='anomdet.QuickStartRTMDetHead',
         with_objectness=False),
     data_preprocessor=dict(
         bgr_to_rgb=True,
@@ -104,7 +107,8 @@ model = dict(
         score_thr=0.001),
     train_cfg=dict(
         allowed_border=-1,
-        assigner=dict(topk=13, type='DynamicSoftLabelAssigner'),
+        assigner=dict(
+            min_positives=4, topk=13, type='anomdet.QuickStartAssigner'),
         debug=False,
         pos_weight=-1),
     type='RTMDet',
@@ -113,7 +117,7 @@ optim_wrapper = dict(
     accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
-    optimizer=dict(lr=0.0015, type='AdamW', weight_decay=0.05),
+    optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
@@ -126,16 +130,16 @@ param_scheduler = [
         name='cosine_annealing',
         step_size=3,
         type='anomdet.IterationSchedule',
-        warmup_iterations=100,
+        warmup_iterations=50,
         warmup_start=0.01),
 ]
 randomness = dict(deterministic=False, seed=42)
 resume = False
 runner_type = 'anomdet.InspectionRunner'
 scale_lr = None
-test_cfg = dict(type='TestLoop')
+test_cfg = dict(type='anomdet.InspectionTestLoop')
 test_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     dataset=dict(
         classes=None,
         data_root='data/',
@@ -207,7 +211,7 @@ test_evaluator = dict(
 train_cfg = dict(
     max_epochs=20, type='anomdet.InspectionTrainLoop', val_interval=1)
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     dataset=dict(
         classes=None,
         data_root='data/',
@@ -283,7 +287,7 @@ train_dataloader = dict(
         type='anomdet.BalancedSampler'))
 val_cfg = dict(type='anomdet.InspectionValLoop', with_loss=True)
 val_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     dataset=dict(
         classes=None,
         data_root='data/',

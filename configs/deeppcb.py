@@ -34,9 +34,11 @@ env_cfg = dict(
     cudnn_benchmark=False,
     dist_cfg=dict(backend='nccl'),
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
-evaluation = dict(confidence=0.95, report=True, resamples=1000)
+evaluation = dict(
+    batch_size=None, confidence=0.95, report=True, resamples=1000)
 load_from = None
 log_level = 'INFO'
+minutes = None
 model = dict(
     backbone=dict(
         frozen_blocks=3,
@@ -126,7 +128,7 @@ randomness = dict(deterministic=False, seed=42)
 resume = False
 runner_type = 'anomdet.InspectionRunner'
 scale_lr = None
-test_cfg = dict(type='TestLoop')
+test_cfg = dict(type='anomdet.InspectionTestLoop')
 test_dataloader = dict(
     batch_size=4,
     dataset=dict(

@@ -2,6 +2,12 @@ channels_last = False
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
     dict(
+        ema_type='ExpMomentumEMA',
+        gamma=50,
+        momentum=0.005,
+        type='EMAHook',
+        update_buffers=True),
+    dict(
         min_delta=0.0,
         monitor='mAP',
         nan_limit=3,
@@ -33,9 +39,11 @@ env_cfg = dict(
     cudnn_benchmark=False,
     dist_cfg=dict(backend='nccl'),
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
-evaluation = dict(confidence=0.95, report=True, resamples=1000)
+evaluation = dict(
+    batch_size=None, confidence=0.95, report=True, resamples=1000)
 load_from = 'https://download.openmmlab.com/mmdetection/v2.0/faster_rcnn/faster_rcnn_r50_fpn_1x_coco/faster_rcnn_r50_fpn_1x_coco_20200130-047c8118.pth'
 log_level = 'INFO'
+minutes = None
 model = dict(
     backbone=dict(
         depth=50,
@@ -225,7 +233,7 @@ randomness = dict(deterministic=False, seed=42)
 resume = False
 runner_type = 'anomdet.InspectionRunner'
 scale_lr = None
-test_cfg = dict(type='TestLoop')
+test_cfg = dict(type='anomdet.InspectionTestLoop')
 test_dataloader = dict(
     batch_size=16,
     dataset=dict(

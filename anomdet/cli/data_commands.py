@@ -73,6 +73,7 @@ def init(
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option(help="File of the settings; one that exists is left alone.")] = Path("run.yaml"),
     device: Annotated[str, typer.Option(help="auto, cpu or gpu: what the training will run on.")] = "auto",
+    minutes: Annotated[Optional[float], typer.Option(help="How long a run may take; times some steps here.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Write settings that fit a data folder.
@@ -81,7 +82,7 @@ def init(
     """
     from anomdet.workflows.init import init as run
 
-    done = run(data_dir, overrides or (), out=out, device=device)
+    done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes)
     typer.echo(done.text)
     name_files([done.path])
     typer.echo(done.next_steps)
@@ -104,6 +105,9 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
         typer.Option(help="YAML with data.classes: number and name of each class."),
     ] = None,
     no_images: Annotated[bool, typer.Option("--no-images", help="Write the labels only.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Copy images outside of SRC, too: by links or by their paths.")
+    ] = False,
     unlabelled: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Images without labels are normal, skip (left out) or error; default: as the format has it."),
@@ -117,6 +121,6 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.formats.convert import Job
     from anomdet.formats.convert import convert as run
 
-    done = run(Job(src, from_format, to_format, out, images, classes, not no_images, unlabelled))
+    done = run(Job(src, from_format, to_format, out, images, classes, not no_images, unlabelled, follow_links))
     typer.echo(done.text)
     name_files(done.written)

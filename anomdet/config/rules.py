@@ -195,6 +195,8 @@ def _names_and_no_code(facts: Facts) -> None:
                 facts.report.add(inner, "a name of letters, digits, spaces and . _ - / * :", repr(key))
             elif key == "type" and (named := _PYTHON_FILES.get(str(value).rpartition(".")[2])):
                 facts.report.add(inner, "a type that runs no Python file", repr(value), f"write model.{named}")
+            elif key == "type" and isinstance(value, str) and not _TYPE_NAME.fullmatch(value):
+                facts.report.add(inner, "the name of a class", repr(value))  # mmcv evaluates that of an NMS as Python
 
 
 def _inside(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
@@ -208,6 +210,7 @@ def _inside(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
 
 
 _PYTHON_FILES = {"FileBackbone": "custom_backbone_file", "FileModel": "custom_model_file"}
+_TYPE_NAME = re.compile(r"[\w.]+")
 _PLAIN_NAME = re.compile(r"[\w .\-/*:]+")
 _DEMANDS = {
     "min_recall": "min_recall",

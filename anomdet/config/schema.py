@@ -93,6 +93,8 @@ class OperatingPointSettings(Section):
 class EvaluationSettings(Section):
     """What evaluation does beside measuring."""
 
+    batch_size: PositiveInt | None = None
+    """Images in a batch of validation and evaluation; null: `training.batch_size`. It changes no result."""
     operating_point: OperatingPointSettings = Field(default_factory=OperatingPointSettings)
     """The score threshold of precision, recall, F1, the verdict on parts and the pictures."""
     resamples: NonNegativeInt = 1000

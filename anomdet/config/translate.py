@@ -50,7 +50,7 @@ def to_mmengine(settings: Settings) -> Config:
                 type="anomdet.InspectionTrainLoop", max_epochs=training.epochs, val_interval=training.val_interval
             ),
             val_cfg=dict(type="anomdet.InspectionValLoop", with_loss=training.val_loss),
-            test_cfg=dict(type="TestLoop"),
+            test_cfg=dict(type="anomdet.InspectionTestLoop"),
             val_evaluator=_evaluator(settings, complete=False),
             test_evaluator=_evaluator(settings, complete=True),
             optim_wrapper=_optim_wrapper(settings),
@@ -61,6 +61,7 @@ def to_mmengine(settings: Settings) -> Config:
             channels_last=training.channels_last,
             evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
             distributed=settings.distributed.model_dump(),
+            minutes=training.minutes,
             scale_lr=training.scale_lr.model_dump() if training.scale_lr else None,
             randomness=dict(seed=training.seed, deterministic=False),
             visualizer=_visualizer(settings),

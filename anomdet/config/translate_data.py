@@ -45,9 +45,9 @@ def _dataset(settings: Settings, split: str, pipeline: list[dict[str, Any]]) -> 
     return {**own, **data.dataset}
 
 
-def _loader(settings: Settings, **parts: Any) -> dict[str, Any]:
+def _loader(settings: Settings, batch_size: int, **parts: Any) -> dict[str, Any]:
     workers = settings.data.num_workers
-    return dict(batch_size=settings.training.batch_size, num_workers=workers, persistent_workers=workers > 0, **parts)
+    return dict(batch_size=batch_size, num_workers=workers, persistent_workers=workers > 0, **parts)
 
 
 def train_loader(settings: Settings) -> dict[str, Any]:
@@ -72,7 +72,8 @@ def train_loader(settings: Settings) -> dict[str, Any]:
     sampler = dict(**samplers[imbalance.method], seed=settings.training.seed)
     if settings.training.epoch_images is not None:
         sampler["num_samples"] = settings.training.epoch_images
-    return _loader(settings, sampler=sampler, dataset=_dataset(settings, "train", pipeline))
+    dataset = _dataset(settings, "train", pipeline)
+    return _loader(settings, settings.training.batch_size, sampler=sampler, dataset=dataset)
 
 
 def eval_loader(settings: Settings, split: str) -> dict[str, Any]:
@@ -84,4 +85,5 @@ def eval_loader(settings: Settings, split: str) -> dict[str, Any]:
         dict(type="anomdet.PackInspectionInputs", meta_keys=(*META_KEYS, "instances")),
     ]
     sampler = dict(type="anomdet.DrawSampler", shuffle=False, seed=0, round_up=False)
-    return _loader(settings, sampler=sampler, dataset=_dataset(settings, split, pipeline))
+    batch_size = settings.evaluation.batch_size or settings.training.batch_size
+    return _loader(settings, batch_size, sampler=sampler, dataset=_dataset(settings, split, pipeline))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,9 +12,11 @@ import torch
 import torch.distributed as dist
 from mmengine.dist import all_gather_object
 from mmengine.model import is_model_wrapper
-from mmengine.runner import EpochBasedTrainLoop, ValLoop
+from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
+from mmengine.runner.amp import autocast
 from torch import nn
 
+from anomdet.engine.equal_sizes import equal_sizes, padding_multiple
 from anomdet.registry import LOOPS
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
@@ -95,19 +97,48 @@ class InspectionValLoop(ValLoop):
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         """Predict one batch and compute its loss."""
-        if not self.with_loss:
-            super().run_iter(idx, data_batch)
-            return
         self.runner.call_hook("before_val_iter", batch_idx=idx, data_batch=data_batch)
+        outputs = predict_equal_sizes(self.runner.model, data_batch, self._predict)
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+
+    def _predict(self, batch: Any) -> Sequence[Any]:
+        """Of images of one size."""
+        if not self.with_loss:
+            with autocast(enabled=self.fp16):
+                found: Sequence[Any] = self.runner.model.val_step(batch)
+            return found
         model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
-        data = model.data_preprocessor(data_batch, False)
+        data = model.data_preprocessor(batch, False)
         samples = data["data_samples"]
         outputs, losses = predict_with_loss(model, data["inputs"], samples)
         for name, value in losses.items():
             if "loss" in name:
                 self.totals.setdefault(name, []).append((_number(value) * len(samples), len(samples)))
+        return list(outputs)
+
+
+@LOOPS.register_module()
+class InspectionTestLoop(TestLoop):
+    """MMEngine's loop, in which the result of an image does not depend on the others in its batch."""
+
+    @torch.no_grad()
+    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
+        """Predict one batch."""
+        self.runner.call_hook("before_test_iter", batch_idx=idx, data_batch=data_batch)
+        with autocast(enabled=self.fp16):
+            outputs = predict_equal_sizes(self.runner.model, data_batch, self.runner.model.test_step)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
-        self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        self.runner.call_hook("after_test_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+
+
+def predict_equal_sizes(model: Any, batch: Any, predict: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
+    """Predict the images of each padded size on their own; the outputs in the order of the batch."""
+    parts = list(equal_sizes(batch, padding_multiple(model)))
+    if len(parts) == 1:
+        return predict(batch)
+    found = [pair for positions, part in parts for pair in zip(positions, predict(part), strict=True)]
+    return [output for _, output in sorted(found, key=lambda pair: pair[0])]
 
 
 def predict_with_loss(model: Any, inputs: Any, samples: Sequence[Any]) -> tuple[Any, dict[str, Any]]:

@@ -11,7 +11,9 @@ import numpy as np
 
 from anomdet.documents import VERSION
 from anomdet.errors import Problem, UserError
-from anomdet.evaluation.results import Floats, Results, make_ground_truth, make_predictions
+from anomdet.evaluation.pairs import boxes_on_objects
+from anomdet.evaluation.reconcile import Images, image_places, image_problems, shifted_classes
+from anomdet.evaluation.results import Floats, GroundTruth, Ints, Results, make_ground_truth, make_predictions
 
 _MAX_PROBLEMS = 20  # a file with one kind of mistake has it on every entry
 _LARGEST = 1e100  # an area can still be computed
@@ -45,38 +47,42 @@ def results_from_coco(
     ]
     if problems:
         raise UserError(problems)
-    image_of = {number: i for i, number in enumerate(sorted(image["id"] for image in ground_truth["images"]))}
+    listed = sorted(ground_truth["images"], key=lambda image: (isinstance(image["id"], str), image["id"]))
+    images = Images([image["id"] for image in listed], [_text(image, "file_name") for image in listed], gt_file)
     label_of = {number: k for k, number in enumerate(sorted(c["id"] for c in ground_truth["categories"]))}
     try:
-        return _columns(ground_truth, predictions, image_of, label_of)
+        return _columns({**ground_truth, "images": listed}, predictions, images, label_of)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        annotations, where = ground_truth["annotations"], f"{gt_file}: annotations"
         found = [
-            *_wrong_entries(ground_truth["annotations"], f"{gt_file}: annotations", image_of, label_of, scored=False),
-            *_wrong_entries(predictions, predictions_file, image_of, label_of, scored=True),
+            *_wrong_entries(annotations, where, [_image_check(images.by_id), *_entry_checks(label_of), _AREA]),
+            *_wrong_entries(predictions, predictions_file, [*_entry_checks(label_of), _SCORE]),
+            *image_problems(predictions, images, predictions_file),
         ]
         if not found:
             raise
         raise UserError(found) from None
 
 
-def _columns(ground_truth: dict, predictions: list, image_of: dict, label_of: dict) -> Results:
-    images = sorted(ground_truth["images"], key=lambda image: image["id"])
+def _columns(ground_truth: dict, predictions: list, known: Images, label_of: dict) -> Results:
+    images = ground_truth["images"]
     categories = sorted(ground_truth["categories"], key=lambda category: category["id"])
     annotations = ground_truth["annotations"]
-    bboxes_xywh, image, label = _geometry(annotations, image_of, label_of)
+    bboxes_xywh, image = _bboxes(annotations), _places(annotations, "image_id", known.by_id)
+    label = _places(annotations, "category_id", label_of)
     gt_area = bboxes_xywh[:, 2] * bboxes_xywh[:, 3]
     area = [annotation.get("area") for annotation in annotations]
     coco_area = _numbers([own if value is None else value for value, own in zip(area, gt_area.tolist(), strict=True)])
     crowd = np.array([bool(annotation.get("iscrowd", 0)) for annotation in annotations], dtype=bool)
     gt = make_ground_truth(image, label, bboxes_xywh, coco_area, crowd)
-    bboxes_xywh, image, label = _geometry(predictions, image_of, label_of)
+    bboxes_xywh, (image, label, notes) = _bboxes(predictions), _meant(predictions, known, label_of, gt)
     score = _numbers([prediction["score"] for prediction in predictions])
     if not ((score >= 0) & (score <= 1)).all():
         raise ValueError("a score that is none")
     parts = [None if image.get("part") is None else str(image["part"]) for image in images]
     sizes_hw = [[image.get("height") or 0, image.get("width") or 0] for image in images]
     return Results(
-        image_ids=np.array([image["id"] for image in images], dtype=np.int64),
+        image_ids=np.array(known.ids, dtype=object if any(isinstance(one, str) for one in known.ids) else np.int64),
         file_names=[_text(image, "file_name") for image in images],
         sizes_hw=np.array(sizes_hw, dtype=np.int64).reshape(-1, 2),
         class_nums=np.array([category["id"] for category in categories], dtype=np.int64),
@@ -84,17 +90,34 @@ def _columns(ground_truth: dict, predictions: list, image_of: dict, label_of: di
         gt=gt,
         pred=make_predictions(image, label, bboxes_xywh, score),
         parts=None if None in parts or not parts else [part for part in parts if part is not None],
+        notes=notes,
     )
 
 
-def _geometry(entries: list, image_of: dict, label_of: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _meant(predictions: list, known: Images, label_of: dict, gt: GroundTruth) -> tuple[Ints, Ints, tuple[str, ...]]:
+    """Image and class of each prediction, and how they were found where that needs a sentence."""
+    image, note = image_places(predictions, known)
+    if image is None:
+        raise ValueError("an image that is none")
+    class_ids = [prediction["category_id"] for prediction in predictions]
+
+    def agreement(shift: int) -> tuple[int, int]:
+        label = np.array([label_of.get(number + shift, -1) for number in class_ids], dtype=np.int64)
+        return boxes_on_objects(image, label, _bboxes(predictions), gt)
+
+    shift, shift_note = shifted_classes(set(class_ids), list(label_of), agreement)
+    label = _places(predictions, "category_id", {number - shift: k for number, k in label_of.items()})
+    return image, label, tuple(filter(None, (note, shift_note)))
+
+
+def _bboxes(entries: list) -> Floats:
     boxes = [entry["bbox"] for entry in entries]
     if not set(map(type, boxes)) <= {list} or not set(map(len, boxes)) <= {4}:
         raise ValueError("a bbox without four numbers")
     bboxes_xywh = _numbers(list(chain.from_iterable(boxes))).reshape(-1, 4)
     if (bboxes_xywh[:, 2:] < 0).any():
         raise ValueError("a bbox that is none")
-    return bboxes_xywh, _places(entries, "image_id", image_of), _places(entries, "category_id", label_of)
+    return bboxes_xywh
 
 
 def _numbers(values: list) -> Floats:
@@ -131,6 +154,10 @@ def _wrong_lists(ground_truth: Any, gt_file: str) -> list[Problem]:
     return [Problem(f"{gt_file}: {key}", "an array", type(ground_truth.get(key)).__name__) for key in wrong]
 
 
+def _is_image_id(value: Any) -> bool:
+    return _is_id(value) or (isinstance(value, str) and bool(value) and _is_text(value))
+
+
 def _is_id(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_ID
 
@@ -148,7 +175,8 @@ def _is_length(value: Any) -> bool:
 
 _Check = tuple[str, str, Callable[[Any], bool]]
 _ID: _Check = ("id", "an integer of 64 bits", _is_id)
-_IMAGE_CHECKS: tuple[_Check, ...] = (_ID, ("file_name", "a text", _is_text), ("part", "a text", _is_text))
+_IMAGE_ID: _Check = ("id", "an integer of 64 bits or a text", _is_image_id)
+_IMAGE_CHECKS: tuple[_Check, ...] = (_IMAGE_ID, ("file_name", "a text", _is_text), ("part", "a text", _is_text))
 _IMAGE_CHECKS += tuple((key, "a whole number of pixels", _is_length) for key in ("width", "height"))
 _CATEGORY_CHECKS: tuple[_Check, ...] = (_ID, ("name", "a text", _is_text))
 
@@ -169,29 +197,37 @@ def _wrong_values(entries: list, where: str, checks: Iterable[_Check]) -> Iterat
 
 
 def _repeated_ids(entries: list, where: str) -> Iterator[Problem]:
-    seen: set[int] = set()
+    seen: set[int | str] = set()
     for i, entry in enumerate(entries):
         number = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(number, int) or isinstance(number, bool):
+        if not isinstance(number, (int, str)) or isinstance(number, bool):
             continue
         if number in seen:
             yield Problem(f"{where}[{i}].id", "an id that no other has", short_repr(number))
         seen.add(number)
 
 
-def _wrong_entries(entries: list, where: str, image_of: dict, label_of: dict, *, scored: bool) -> Iterator[Problem]:
-    checks: list[_Check] = [
-        ("image_id", "the id of an image in the ground truth", lambda value: _known(value, image_of)),
+_SCORE: _Check = ("score", "a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+_AREA: _Check = ("area", "a finite number, or nothing", lambda value: value is None or _is_number(value))
+
+
+def _image_check(by_id: dict) -> _Check:
+    return "image_id", "the id of an image in the ground truth", lambda value: _known(value, by_id)
+
+
+def _entry_checks(label_of: dict) -> list[_Check]:
+    return [
         ("category_id", "the id of a category in the ground truth", lambda value: _known(value, label_of)),
         ("bbox", "[x, y, width, height], finite (below 1e100), no size negative", _is_bbox),
     ]
-    checks += [("score", "a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)] if scored else []
-    checks += [] if scored else [("area", "a finite number, or nothing", lambda v: v is None or _is_number(v))]
-    return islice(_wrong_values(entries, where, checks), _MAX_PROBLEMS)
+
+
+def _wrong_entries(entries: list, where: str, checks: Iterable[_Check]) -> Iterator[Problem]:
+    return islice(_wrong_values(entries, where, list(checks)), _MAX_PROBLEMS)
 
 
 def _known(value: Any, table: dict) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value in table
+    return isinstance(value, (int, float, str)) and not isinstance(value, bool) and value in table
 
 
 def _is_number(value: Any) -> bool:

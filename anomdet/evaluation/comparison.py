@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anomdet.errors import Problem, UserError
-from anomdet.evaluation.intervals import bootstrap, bootstrap_interval
+from anomdet.evaluation.intervals import LEAST_PARTS, bootstrap, bootstrap_interval, parts_behind
 from anomdet.evaluation.results import Results
 from anomdet.evaluation.summary import Measured
 from anomdet.metric_catalogue import COMPARED, lower_is_better
@@ -33,8 +33,12 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
         a, b = (one.get(name) for one in numbers)
         out[name] = {"first": a, "second": b, "difference": None, "interval": None}
         if a is not None and b is not None:
-            interval = bootstrap_interval(b - a, samples[1][name] - samples[0][name], confidence, first.num_parts)
-            out[name] |= {"difference": b - a, "interval": interval}
+            num_parts = min(parts_behind(first)[name], parts_behind(second)[name])
+            differences = samples[1][name] - samples[0][name]
+            interval = bootstrap_interval(b - a, differences, confidence, num_parts)
+            is_certain = interval is not None and interval[0] == interval[1] != 0
+            too_few = num_parts < LEAST_PARTS and b != a
+            out[name] |= {"difference": b - a, "interval": None if is_certain or too_few else interval}
     return {
         "confidence": confidence,
         "num_resamples": num_resamples,
@@ -97,7 +101,8 @@ def sentence(name: str, table: dict[str, Any]) -> str:
     """What the difference of one number says."""
     row = table["numbers"][name]
     if row["interval"] is None:
-        return f"{name}: cannot be measured on this test set."
+        few = row["difference"] is not None
+        return f"{name}: {'the test set has too few parts to tell' if few else 'cannot be measured on this test set'}."
     low, high = row["interval"]
     if low > 0 or high < 0:
         better = "B" if (low > 0) != lower_is_better(name) else "A"

@@ -19,13 +19,15 @@ from anomdet.evaluation.coco import (
     ranked_hits,
 )
 from anomdet.evaluation.counts import Counts, kept, ratio
-from anomdet.evaluation.image_level import Parts, auroc, average_precision, false_boxes_on_good, rejected
+from anomdet.evaluation.image_level import auroc, average_precision, false_boxes_on_good, rejected
 from anomdet.evaluation.results import Bools, Floats, Ints
 from anomdet.evaluation.summary import Measured
-from anomdet.metric_catalogue import MATCHING_KEYS, threshold_key
+from anomdet.metric_catalogue import MATCHING_KEYS, of_key, threshold_key
 
 Samples: TypeAlias = dict[str, Floats]
 _CELLS = 4_000_000  # weights at a time: 32 MB
+_SHARES = ("precision", "recall", "escape_rate", "overkill_rate")
+LEAST_PARTS = 5  # fewer have under 40 different resamples, too few to cut off 2.5 % at either end
 _ROUNDING = 1e-9  # COCO's AP of a perfect detector is 1 - 2e-16 where a class has one object
 
 
@@ -213,28 +215,51 @@ def _student(confidence: float, freedom: int) -> float:
     return z + (z**3 + z) / (4 * freedom) + second + third
 
 
-def _interval(value: float | None, samples: Floats, confidence: float, num_parts: int) -> list[float] | None:
-    """Of one number. Where every resample is perfect (or all fail) the bootstrap sees no doubt at all: Wilson's bound
-    for as many parts is taken then."""
+def interval_of(
+    key: str, value: float | None, samples: Floats, confidence: float, num_parts: int
+) -> tuple[list[float] | None, str]:
+    """The interval of one number, or why it has none; never one of no width, which would claim to be certain.
+
+    The bootstrap sees no doubt where every resample is perfect (or all fail), and little in fewer than five parts.
+    Wilson's bound for as many parts takes its place then, for a share and for what is perfect.
+    """
     if value is None:
-        return None
-    end = 0.0 if value < 0.5 else 1.0
-    if abs(value - end) <= _ROUNDING and np.all(np.abs(samples[~np.isnan(samples)] - end) <= _ROUNDING):
-        return wilson_interval(round(value * num_parts), num_parts, confidence)
-    return bootstrap_interval(value, samples, confidence, num_parts)
+        return None, ""
+    metric = of_key(key)
+    ends = (0.0,) if metric is not None and metric.format == "decimal" else (0.0, 1.0)
+    known = samples[~np.isnan(samples)]
+    for end in ends:
+        if num_parts and abs(value - end) <= _ROUNDING and np.all(np.abs(known - end) <= _ROUNDING):
+            return wilson_interval(value * num_parts, num_parts, confidence), ""
+    if num_parts >= LEAST_PARTS:
+        bounds = bootstrap_interval(value, samples, confidence, num_parts)
+        if bounds is not None and bounds[1] - bounds[0] > _ROUNDING:
+            return bounds, ""
+    if key in _SHARES and num_parts:
+        return wilson_interval(value * num_parts, num_parts, confidence), ""
+    if num_parts < LEAST_PARTS:
+        return None, f"it rests on {num_parts} of the parts, and an interval takes {LEAST_PARTS}"
+    return None, "it is the same on every resample"
 
 
-def _parts_behind(parts: Parts, out_of_line: Bools) -> dict[str, int]:
-    """Parts that a number rests on: the defective ones; those with the rarest class; those with a box; of the good and
-    the defective ones the fewer."""
+def parts_behind(measured: Measured) -> dict[str, int]:
+    """How many parts each number rests on: the defective ones, the good ones, those rejected; mAP on those of the
+    rarest class, but on no fewer than make an interval where there are as many defective ones of all classes."""
+    parts = measured.parts
+    out_of_line = rejected(measured.results, measured.matches, measured.score_thrs)
     num_good, num_defective = int(parts.good.sum()), int(parts.defective.sum())
     rarest = min((int(count) for count in parts.class_defective.sum(axis=0) if count), default=0)
-    both = dict.fromkeys(("auroc", "average_precision"), min(num_good, num_defective))
-    objects = dict.fromkeys(("recall", "f1_score", "mean_iou"), num_defective)
-    return {"mAP": rarest, **both, **objects, "precision": int(out_of_line.sum()), "false_alarms_per_good": num_good}
+    overlaps = [threshold_key(iou_thr) for iou_thr in all_thresholds(measured.iou_thresholds)]
+    return {
+        **dict.fromkeys(("mAP", *overlaps), max(rarest, min(num_defective, LEAST_PARTS))),
+        **dict.fromkeys(("auroc", "average_precision"), min(num_good, num_defective)),
+        **dict.fromkeys(("recall", "f1_score", "mean_iou", "escape_rate"), num_defective),
+        **dict.fromkeys(("false_alarms_per_good", "overkill_rate"), num_good),
+        "precision": int(out_of_line.sum()),
+    }
 
 
-def wilson_interval(num_hits: int, total: int, confidence: float) -> list[float] | None:
+def wilson_interval(num_hits: float, total: int, confidence: float) -> list[float] | None:
     """A share of independent cases (Wilson 1927): it says something also where none or all of them are hits."""
     if not total:
         return None
@@ -255,17 +280,18 @@ def intervals(measured: Measured, *, num_resamples: int = 1000, confidence: floa
         "unit": measured.metrics["part_level"]["unit"],
     }
     parts, out_of_line = measured.parts, rejected(measured.results, measured.matches, measured.score_thrs)
-    rests_on = _parts_behind(parts, out_of_line)
+    rests_on, reasons = parts_behind(measured), {}
     for name, samples in overall.items():
         if name in known and not name.endswith("_rate"):  # Wilson's, below
-            num_parts = rests_on["mAP" if name.startswith("mAP") else name] or measured.num_parts
-            out[name] = _interval(known[name], samples, confidence, num_parts)
+            num_parts = rests_on[name]
+            out[name], reasons[name] = interval_of(name, known[name], samples, confidence, num_parts)
+    out["null_reasons"] = {name: reason for name, reason in reasons.items() if reason}
     passed = int((parts.defective & ~out_of_line).sum())
     out["escape_rate"] = wilson_interval(passed, int(parts.defective.sum()), confidence)
     out["overkill_rate"] = wilson_interval(int((parts.good & out_of_line).sum()), int(parts.good.sum()), confidence)
     out["per_class"] = {
         name: {
-            key: _interval(row[key], samples[:, k], confidence, row["num_defective"])
+            key: interval_of(key, row[key], samples[:, k], confidence, row["num_defective"])[0]
             for key, samples in by_class.items()
             if key in row
         }

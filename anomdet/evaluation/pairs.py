@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomdet.evaluation.results import Bools, Floats, Ints, Results, by_image
+from anomdet.evaluation.results import Bools, Floats, GroundTruth, Ints, Results, by_image, make_predictions
 
 _CHUNK = 2_000_000  # pairs at a time: 16 MB a column
 
@@ -73,3 +73,18 @@ def _pairs_of(
     iou = intersection / union
     enough = iou >= min_iou
     return pred[enough], gt[enough], iou[enough]
+
+
+def boxes_on_objects(image: Ints, label: Ints, bboxes_xywh: Floats, gt: GroundTruth) -> tuple[int, int]:
+    """How many boxes lie on an object of their class, and how many on any, by an IoU of at least 0.5.
+
+    Args:
+        image, label, bboxes_xywh: of boxes in any order; a label may be -1, for none.
+        gt: objects.
+    """
+    pred = make_predictions(image, label, bboxes_xywh, np.zeros(len(image)))
+    num_images = 1 + max(int(image.max(initial=-1)), int(gt.image.max(initial=-1)))
+    nothing, sizes_hw = np.zeros(0, dtype=np.int64), np.zeros((num_images, 2), dtype=np.int64)
+    results = Results(np.arange(num_images), [""] * num_images, sizes_hw, nothing, [], gt, pred)
+    pairs = overlapping_pairs(results, 0.5)
+    return len(np.unique(pairs.pred[pairs.same_class])), len(np.unique(pairs.pred))

@@ -72,7 +72,7 @@ class Results:
     """What an evaluation works on.
 
     Attributes:
-        image_ids: ``(I,)`` rising.
+        image_ids: ``(I,)`` integers or texts, rising.
         file_names: of the images.
         sizes_hw: ``(I, 2)`` height and width in pixels; 0 where unknown.
         class_nums: ``(K,)`` the user's numbers, rising.
@@ -80,9 +80,10 @@ class Results:
         gt: objects.
         pred: predictions.
         parts: name of the part that each image shows; None: each image is a part.
+        notes: how ids of another tool were understood, a sentence each.
     """
 
-    image_ids: Ints
+    image_ids: NDArray[Any]
     file_names: Sequence[str]
     sizes_hw: Ints
     class_nums: Ints
@@ -90,6 +91,7 @@ class Results:
     gt: GroundTruth
     pred: Predictions
     parts: Sequence[str] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def num_images(self) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import secrets
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -17,6 +19,7 @@ _MAX_FILES = 2_000_000
 _MAX_RATIO = 100  # of all content to the archive; labels shrink to a tenth, images hardly
 _FREE_BYTES = 1 << 30  # content up to this size is never called a bomb
 _CHUNK = 1 << 20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError)
 _OTHERS = (".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 
 
@@ -59,8 +62,8 @@ def _unpack(source: Path, folder: Path) -> None:
             limit = min(limit, shutil.disk_usage(folder).free)
             for name, info in members.items():
                 limit -= _copy(archive, info, folder / name, source, limit)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        got = f"{type(error).__name__}: {error}"
+    except _DAMAGED as error:
+        got = str(error) or type(error).__name__
         raise UserError(Problem(str(source), "a whole zip archive", got, "export or unpack it again")) from error
 
 
@@ -116,9 +119,19 @@ def _inner(folder: Path) -> Path:
     """Down through folders that hold nothing but one folder; what systems add beside is passed over."""
     while True:
         inside = [entry for entry in os.scandir(folder) if not entry.name.startswith((".", "__MACOSX"))]
-        if len(inside) != 1 or not inside[0].is_dir() or inside[0].name.lower() in _ROOMS:
+        if len(inside) != 1 or not inside[0].is_dir() or inside[0].name.lower().startswith(_ROOMS):
             return folder
         folder = Path(inside[0].path)
 
 
-_ROOMS = ("images", "annotations", "jpegimages", "labels", "train", "test", "data")  # of a dataset, not around it
+_ROOMS = (
+    "images",
+    "annotations",
+    "jpegimages",
+    "labels",
+    "train",
+    "test",
+    "data",
+    "group",
+    "obj_",
+)  # of a dataset, not around it

@@ -10,7 +10,7 @@ from anomdet.formats.dataset import Findings, Phrase
 
 SOFT_HINT = "it has soft edges or was saved as JPEG; save it with one value for each class"
 _MAX_NUMBER = 32  # up to here grey values count objects; above they are shades
-_NOISE = 0.1  # of the range: JPEG's ripples around an edge
+_NOISE = 0.2  # of the range: JPEG's ripples around an edge
 _BLOCK = np.ones((3, 3), np.uint8)
 
 

@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.index.files import check_image
+from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
 from anomdet.data.index.spelling import by_spelling, plain_spelling
 from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.mask_levels import SOFT_HINT, is_opaque, soft_rims, two_levels
-from anomdet.formats.pictures import child_of, images_below
+from anomdet.formats.pictures import child_of, images_below, is_image
 from anomdet.images.headers import BadImageError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.layout import SPLIT_OF
@@ -66,6 +66,9 @@ def read(source: Source) -> Dataset:
                 source.findings.problem(picture.where, "a name of its own", got, "rename one")
             dataset.pictures.append(picture)
     masked = _read_masks(layout, keys, source)
+    if dataset.pictures and not masked and not layout.by_class and source.unlabelled is None:
+        hint = "--unlabelled normal takes images without a mask as normal"
+        source.findings.problem(source.name(layout.masks), "at least one mask", NOTHING, hint)
     for picture in dataset.pictures:
         if picture.where not in masked:
             _without_mask(picture, layout, unmasked, source)
@@ -115,6 +118,10 @@ def _read_masks(layout: _Layout, keys: dict[str, Picture], source: Source) -> se
     """Give the pictures their boxes; returns the pictures, by where, that have a mask."""
     masked: dict[str, str] = {}
     spellings = by_spelling(keys)
+    for file in list_files(layout.masks):
+        if not is_image(file.name) and _image_of(file.name, layout, keys, spellings)[1] is not None:
+            kinds = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
+            source.findings.problem(source.name(layout.masks / file.name), f"a mask as {kinds}", file.suffix)
     for name in images_below(layout.masks):
         where = source.name(layout.masks / name)
         label, picture = _image_of(name, layout, keys, spellings)

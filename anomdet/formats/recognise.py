@@ -49,7 +49,7 @@ def recognise_one(source: Path) -> tuple[str, str]:
     if len(found) == 1:
         return next(iter(found.items()))
     if not found:
-        raise UserError(Problem("--from", "the format of SRC", f"none, and {source} shows none", "name it with --from"))
+        raise UserError(Problem("--from", "the format of SRC", "none, and SRC shows none", "name it with --from"))
     shown = " or ".join(f"{name} ({path})" for name, path in found.items())
     raise UserError(Problem("--from", f"one of {', '.join(found)}", f"none; SRC can be {shown}", "name it with --from"))
 

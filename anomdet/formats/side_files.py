@@ -154,10 +154,15 @@ def read_splits(source: Source, dataset: Dataset) -> None:
     for split in SPLITS:
         path = folder / f"{split}.txt"
         for place, line in read_lines(path, source.name(path), source.findings) if path.is_file() else ():
-            if line in by_name:
-                by_name[line].split = split
-            else:
+            picture = by_name.get(line)
+            if picture is None:
                 source.findings.problem(place, "the name of an image", line)
+            elif picture.split not in ("", split):
+                source.findings.problem(
+                    place, "each image in one split", Phrase(f"{line} again, after {picture.split}")
+                )
+            else:
+                picture.split = split
 
 
 def read_lines(path: Path, where: str, findings: Findings) -> list[tuple[str, str]]:

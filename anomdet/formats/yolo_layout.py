@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.formats.dataset import NOTHING, Findings, Source
-from anomdet.formats.pictures import images_below, is_file, is_image
+from anomdet.formats.pictures import files_in, images_below, is_file, is_image
 from anomdet.formats.side_files import load_yaml, read_lines, read_names
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
 
@@ -66,8 +66,9 @@ def _settings(source: Source) -> tuple[Path | None, dict]:
     if source.path.is_file():
         paths = [source.path]
     else:
-        paths = sorted(path for path in source.path.glob("*.y*ml") if path.name != CLASSES_FILE)
-        paths += sorted(source.path.glob("*.data"))
+        yaml = [path for path in files_in(source.path, "*.yaml", "*.yml") if path.name != CLASSES_FILE]
+        yaml.sort(key=lambda path: path.stem != "data")
+        paths = yaml + files_in(source.path, "*.data")
     for path in paths:
         if path.suffix == ".data":
             lines = read_lines(path, source.name(path), source.findings)
@@ -101,7 +102,10 @@ def _names(content: dict, where: str, findings: Findings) -> dict[int, str]:
 
 
 def _names_from_lines(content: dict, layout: Layout, source: Source) -> dict[int, str]:
-    given = _under(str(content.get("names") or ""), layout.root)
+    named = str(content.get("names") or "")
+    given = _under(named, layout.root)
+    if named and given is None:
+        source.findings.problem("obj.data: names", "a list of class names", named, "correct the path")
     found = [path for path in (given, *(layout.root / name for name in _NAME_FILES)) if path and is_file(path)]
     layout.texts.update(found)
     return read_names(found[0], source.name(found[0]), source.findings) if found else {}

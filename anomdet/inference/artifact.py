@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from anomdet.errors import Problem, UserError
-from anomdet.inference.fields import (
+from anomdet.fields import (
     WrongValueError,
     checked,
     class_number,

@@ -137,7 +137,7 @@ class Detector:
             A :class:`Result` each; a :class:`anomdet.inference.outcome.FailedImage` for one that cannot be read.
 
         Raises:
-            UserError: all that is wrong with the sources; at once, not at the first result.
+            UserError: all that is wrong with the sources; raised here, not at the first result.
         """
         from anomdet.inference.sources import open_sources
         from anomdet.inference.stream import auto_batch_size, judge_all

@@ -47,7 +47,7 @@ def to_original(bboxes_xyxy: Floats, scale_wh: NDArray[np.float64]) -> Floats:
 
 
 def suppress(detections: Detections, *, iou_threshold: float, max_kept: int) -> Detections:
-    """Greedy non-maximum suppression within each class, best score first; of equal scores the earlier row first.
+    """Greedy non-maximum suppression within each class, best score first; of equal scores by label, left to right.
 
     For backends whose graph ends before it. Gives the rows that :func:`anomdet.ops.suppression.suppress` gives.
 
@@ -56,7 +56,7 @@ def suppress(detections: Detections, *, iou_threshold: float, max_kept: int) -> 
         iou_threshold: a box that overlaps a better one of its class by more than this is dropped.
         max_kept: the best so many over all classes.
     """
-    order = np.argsort(-detections.scores, kind="stable")
+    order = np.lexsort((*detections.bboxes_xyxy.T[::-1], detections.labels, -detections.scores))
     kept: list[int] = []
     for label in np.unique(detections.labels):
         rows = order[detections.labels[order] == label]

@@ -20,7 +20,10 @@ _NEXT_LOOK = 4
 def suppress(
     bboxes_xyxy: Tensor, scores: Tensor, labels: Tensor, *, iou_threshold: float, max_kept: int | None = None
 ) -> Tensor:
-    """Indices (int64) of the kept boxes, best score first; of equal scores the earlier one first.
+    """Indices (int64) of the kept boxes, best score first; of equal scores by label, then from left to right.
+
+    Not in the order in which they come: MMDetection's sorting is not stable, and a saturated network gives many boxes
+    the score 1.
 
     Args:
         bboxes_xyxy: ``(N, 4)``, pixels.
@@ -37,9 +40,10 @@ def suppress(
     look = count if max_kept is None else min(_FIRST_LOOK * max_kept, count)
     while True:
         rows = _best(scores, look)
+        rows = rows[_order(bboxes_xyxy[rows], scores[rows], labels[rows])]
         inside = bboxes_xyxy[rows].double().clamp(-_SHIFT_PX / 2, _SHIFT_PX / 2)
         apart = inside + (labels[rows].double() * _SHIFT_PX)[:, None]
-        # The scores stay as they are: torchvision's sort is stable, and rounds nothing.
+        # torchvision sorts once more, stably.
         kept = torchvision.ops.nms(apart, scores[rows].double(), iou_threshold)
         if look == count or (max_kept is not None and len(kept) >= max_kept):
             return rows[kept[:max_kept]]
@@ -52,3 +56,15 @@ def _best(scores: Tensor, count: int) -> Tensor:
         return torch.arange(count, device=scores.device)
     least = scores.topk(count, sorted=False).values.min()
     return (scores >= least).nonzero().squeeze(1)
+
+
+def _order(bboxes_xyxy: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+    """By falling score; ties by label, x1, y1, x2 and y2, whatever the order in which they come."""
+    order = scores.argsort(descending=True, stable=True)
+    falling = scores[order]
+    if not bool((falling[1:] == falling[:-1]).any()):
+        return order
+    order = torch.arange(len(scores), device=scores.device)
+    for key in (*bboxes_xyxy.unbind(1)[::-1], labels):
+        order = order[key[order].argsort(stable=True)]
+    return order[scores[order].argsort(descending=True, stable=True)]

@@ -59,7 +59,10 @@ def _table(caption: str, metrics: Mapping[str, Any], shown: Iterable[Metric]) ->
     for metric in (metric.worded(noun) for metric in shown):
         values = level if metric.group == "parts" else metrics
         if metric.key in values:
-            rows.append(Row(metric.label, _cells(_cell(metric, values, intervals), intervals), metric.meaning))
+            why_none = ((intervals or {}).get("null_reasons") or {}).get(metric.interval, "")
+            rows.append(
+                Row(metric.label, _cells(_cell(metric, values, intervals), intervals, why_none), metric.meaning)
+            )
     return Table(caption, _columns(intervals), rows)
 
 
@@ -84,11 +87,11 @@ def interval_name(intervals: Mapping[str, Any]) -> str:
     return f"{100 * (intervals.get('confidence') or 0.95):g} % interval"
 
 
-def _cells(cell: Cell, intervals: Any) -> list[Cell]:
+def _cells(cell: Cell, intervals: Any, why_none: str) -> list[Cell]:
     """The value and, where intervals were asked for, its interval in a column of its own."""
     if not intervals:
         return [cell]
     value = Cell(cell.text, cell.hint, cell.sort)
     if cell.interval:
         return [value, Cell(cell.interval, bar=cell.bar)]
-    return [value, Cell(DASH, cell.hint or "no interval was computed for this number")]
+    return [value, Cell(DASH, cell.hint or why_none or "no interval was computed for this number")]

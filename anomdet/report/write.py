@@ -14,7 +14,7 @@ from anomdet.report.page import date, room_for_pictures, shared_view, template, 
 from anomdet.report.pictures import ReadImage, choose_pictures, encode_pictures
 from anomdet.report.tables import confusion, error_table, operating_point, size_table, split_table
 
-ABOUT = ("title", "split", "checkpoint", "checkpoint_sha256", "versions", "settings", "splits")
+ABOUT = ("title", "split", "checkpoint", "checkpoint_sha256", "versions", "settings", "splits", "notes")
 
 
 def write_report(

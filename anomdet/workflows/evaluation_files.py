@@ -9,6 +9,8 @@ from typing import Any
 from anomdet.errors import Problem, UserError
 from anomdet.layout import REPORT, RESULT_FILES
 
+ALL_FILES = (*RESULT_FILES, REPORT)
+
 
 def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
     """An evaluation with the intervals that the settings ask for, and with where its numbers come from."""
@@ -36,10 +38,10 @@ def write_all(
         The files.
     """
     from anomdet.evaluation.files import write_measured, write_results
-    from anomdet.outputs import move_aside
+    from anomdet.output_rule import make_room
 
     names = [*RESULT_FILES, *([REPORT] if options.report else [])]
-    moved = move_aside(folder, [*RESULT_FILES, REPORT])
+    moved = make_room(folder, ALL_FILES, "--out")
     if moved:
         say(f"results of an earlier evaluation were moved to {moved}")
     write_results(folder, measured.results)

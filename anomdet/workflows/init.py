@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem
-from anomdet.workflows.propose import choice_problems, propose_settings, raise_any
+from anomdet.output_rule import check_apart, data_folders
+from anomdet.workflows.propose import Proposal, choice_problems, propose_settings, raise_any
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
+
+_NOT_TIMED = "  time          not planned: --minutes 30 times some steps here, and plans a run that ends in time"
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,14 @@ class Written:
     next_steps: str
 
 
-def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: str = "auto") -> Written:
+def init(
+    data_dir: Path,
+    overrides: Sequence[str] = (),
+    *,
+    out: Path,
+    device: str = "auto",
+    minutes: float | None = None,
+) -> Written:
     """Look at a data folder and write settings for it.
 
     Args:
@@ -38,20 +49,60 @@ def init(data_dir: Path, overrides: Sequence[str] = (), *, out: Path, device: st
         overrides: ``key=value`` each: what the user has chosen, in place of a rule.
         out: a new file.
         device: ``auto`` looks for a GPU; ``cpu`` and ``gpu`` say what the training will run on.
+        minutes: that a run may take; some of its steps are timed on this machine. None: as the preset goes, untimed.
 
     Raises:
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
-    raise_any([*_out_problems(out), *choice_problems(device, overrides)])
+    check_apart(out, data_folders(data_dir), "--out")
+    raise_any([*_out_problems(out), *_minutes_problems(minutes, overrides), *choice_problems(device, overrides)])
     from anomdet.outputs import write_text
 
     found = propose_settings(data_dir, overrides, device=device)
+    if minutes is not None:
+        found = _with_minutes(found, minutes)
     title = (
         f"Settings for {data_dir}, written by `anomdet init`, from configs/{found.base}.\n{found.notes[0]}\n"
         '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.'
     )
     write_text(out, _yaml(found.settings, title, found.reasons))
-    return Written(out, "\n".join(found.notes), _next_steps(out))
+    notes = found.notes if minutes is not None else [*found.notes, _NOT_TIMED]
+    return Written(out, "\n".join(notes), _next_steps(out))
+
+
+def _minutes_problems(minutes: float | None, overrides: Sequence[str]) -> list[Problem]:
+    if minutes is None:
+        return []
+    planned = ("training.minutes", "training.epochs", "training.epoch_images", "training.val_interval")
+    given = [key for text in overrides if (key := text.partition("=")[0].strip()) in planned]
+    problems = [
+        Problem(key, "no value beside --minutes, which plans it", "one", "leave one of both out") for key in given
+    ]
+    if not 0 < minutes < math.inf:
+        problems.append(Problem("--minutes", "a number above 0", f"{minutes:g}"))
+    return problems
+
+
+def _with_minutes(found: Proposal, minutes: float) -> Proposal:
+    """The proposal with ``training.minutes``; a preview of the plan is timed, and stands among the reasons."""
+    from anomdet.config.translate import to_mmengine
+    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.time_budget import plan, time_here, timing_seconds
+
+    load_libraries()
+    costs, sizes = time_here(to_mmengine(found.settings), timing_seconds(minutes))
+    warmup = found.settings.training.scheduler.warmup_iterations
+    preview = plan(minutes * 60, costs, sizes, warmup=warmup)
+    training = found.settings.training.model_copy(update={"minutes": minutes})
+    settings = found.settings.model_copy(update={"training": training})
+    reason = f"given by --minutes; timed here, {preview}; `anomdet train` times it again, and sets the keys of the plan"
+    notes = [line for line in found.notes if not line.lstrip().startswith("epochs ")]
+    return replace(
+        found,
+        settings=settings,
+        reasons={**found.reasons, "training.minutes": reason, "training.epochs": "set by the plan of training.minutes"},
+        notes=[*notes, f"  plan          {preview}"],
+    )
 
 
 def _out_problems(out: Path) -> list[Problem]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 import sys
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.file_hash import sha256
 
 if TYPE_CHECKING:
     from anomdet.inference.artifact import Artifact
     from anomdet.inference.detector import Detector
 
-_CHUNK_BYTES = 2**20
 _COMPILER = "torch._dynamo"  # torchvision's operators import it; half a second of processor time
 BACKENDS = ("auto", "torch")
 
@@ -53,7 +52,7 @@ def load(
     from anomdet.inference.detector import Detector
 
     artifact, network = _open_checkpoint(path, device, custom_file)
-    return Detector(artifact, network, file=str(path), sha256=_sha256(path), threshold=_plain(threshold))
+    return Detector(artifact, network, file=str(path), sha256=sha256(path), threshold=_plain(threshold))
 
 
 def _plain(threshold: float | Mapping[int, float] | None) -> Any:
@@ -106,7 +105,7 @@ def _custom_file(artifact: Artifact, path: Path, given: str | os.PathLike[str] |
     file = Path(given).expanduser()
     if not file.is_file():
         raise UserError(Problem("custom_file", f"the Python file {needed.name}", f"{file}, which is no file"))
-    if (found := _sha256(file)) != needed.sha256:
+    if (found := sha256(file)) != needed.sha256:
         hint = "the network may differ from the trained one; give the file as it was in the training"
         expected = f"{needed.name} of the training (sha256 {needed.sha256[:12]})"
         raise UserError(Problem(str(file), expected, f"another content (sha256 {found[:12]})", hint))
@@ -141,14 +140,6 @@ def _device(wanted: str) -> str:
         got = f"{torch.cuda.device_count()} GPUs here"
         raise UserError(Problem(f"device {wanted}", "that GPU", got, "device='cpu' runs anywhere"))
     return str(device)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _load_libraries() -> None:

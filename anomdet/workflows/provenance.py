@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anomdet
+from anomdet.addresses import without_secrets
 from anomdet.layout import IMAGES_DIR
 from anomdet.workflows.run_config import Run
+
+if TYPE_CHECKING:  # its type costs torch
+    from anomdet.engine.checkpoint import CheckpointFile
 
 _PACKAGES = ("torch", "torchvision", "numpy", "onedl-mmengine", "onedl-mmdetection", "onedl-mmcv", "albumentations")
 
 
-def about(run: Run, checkpoint: Path, split: str, dataset: Any) -> dict[str, Any]:
+def about(run: Run, checkpoint: CheckpointFile, split: str, dataset: Any) -> dict[str, Any]:
     """The ``about`` of metrics.json."""
     return {
         "title": run.path.stem,
         "split": split,
-        "checkpoint": str(checkpoint),
-        "checkpoint_sha256": sha256(checkpoint),
+        "checkpoint": str(checkpoint.path),
+        "checkpoint_sha256": checkpoint.sha256,
         "created": now(),
         "versions": versions(_PACKAGES),
         "settings": _settings_text(run),
@@ -47,25 +50,12 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def sha256(path: Path) -> str:
-    """Of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _slow(file)
-
-
-def _slow(file: Any) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
 def _settings_text(run: Run) -> str:
     if run.settings is None:
-        return str(run.config.pretty_text)
+        return without_secrets(str(run.config.pretty_text))
     from anomdet.config.dump import dump_yaml
 
-    return dump_yaml(run.settings)
+    return without_secrets(dump_yaml(run.settings))
 
 
 def _splits(dataset: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ MIN_STEPS_AN_EPOCH = (
     25  # an epoch has whole steps: with fewer, the end of the run would miss the budget by more than 4 %
 )
 VALIDATION_SHARE, SAVING_SHARE = 0.06, 0.04  # of the budget
-WARMUP_SHARE, WARMUP_STEPS = 0.1, 100
+WARMUP_SHARE, WARMUP_STEPS = 0.05, 50
 SHORTEST_TIMING_S, LONGEST_TIMING_S, TIMING_SHARE = 2.0, 20.0, 0.02
 PLANNED = ("epochs", "epoch_images", "val_interval", "scheduler", "early_stopping")
 """The keys of ``training`` that a plan sets."""
@@ -54,7 +54,7 @@ class Plan:
     def __str__(self) -> str:
         costs = self.costs
         return (
-            f"plan: {self.minutes:.1f} minutes: {self.epochs} epochs of {self.epoch_images:,} images, "
+            f"{self.minutes:.1f} minutes: {self.epochs} epochs of {self.epoch_images:,} images, "
             f"{self.num_steps:,} steps of {costs.step_s:.3f} s (mean of {costs.num_steps}), {self.num_validations} "
             f"validations, {costs.val_image_s * 1e3:.0f} ms an image"
         )
@@ -88,7 +88,7 @@ def plan(seconds: float, costs: Costs, sizes: Sizes, *, elapsed_s: float = 0.0, 
         costs: of its parts.
         sizes: of its data.
         elapsed_s: that are gone already.
-        warmup: iterations of the settings' schedule; at most a tenth of the steps.
+        warmup: iterations of the settings' schedule; at most a twentieth of the steps.
 
     Raises:
         UserError: the seconds do not suffice for one step and one validation.
@@ -213,7 +213,7 @@ def timing_seconds(minutes: float) -> float:
 
 def notes_of(before: Settings, plan: Plan) -> list[str]:
     """What the log says about a plan."""
-    notes = [str(plan)]
+    notes = [f"plan: {plan}"]
     if before.training.scheduler.name == "cosine_annealing_warm_restarts":
         notes.append("plan: scheduler cosine_annealing in place of warm restarts: one fall that ends with the run")
     if before.training.early_stopping.enabled:
@@ -232,9 +232,12 @@ def with_plan(run: Run, *, resume: bool, started: float) -> tuple[Run, list[str]
     Raises:
         UserError: see :func:`plan`, :func:`time_here` and :func:`as_planned`.
     """
-    minutes = run.settings.training.minutes if run.settings is not None else None
-    if run.settings is None or minutes is None:
+    minutes = run.config.get("minutes")
+    if minutes is None:
         return run, []
+    if run.settings is None:
+        hint = "a plan is made from YAML settings; the config.py of such a run has its epochs"
+        raise UserError(Problem(f"{run.path}: minutes", "None in a Python config", f"{minutes:g}", hint))
     from anomdet.config.translate import to_mmengine
 
     logs, training = run.settings.logging, run.settings.training

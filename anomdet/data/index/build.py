@@ -229,5 +229,5 @@ def _whole(columns: Columns, num_pairs: int, problems: list[Problem]) -> list[Pr
     largest = float(columns.bboxes_xyxy.max())
     if largest > 2:
         return []
-    hint = "these look like YOLO's relative boxes; multiply them by the image's size"
+    hint = "these look like YOLO's relative boxes; convert them with anomdet convert --from yolo --to anomdet"
     return [Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint)]

@@ -15,6 +15,7 @@ from mmengine.registry import TASK_UTILS as ROOT_TASK_UTILS
 from mmengine.registry import DefaultScope, Registry
 from torch import nn
 
+import anomdet.registry  # noqa: F401 - supplies mmcv's operators and our models
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import ModelInfo
 from anomdet.inference.postprocess import Detections
@@ -72,7 +73,7 @@ def _buildable(node: Any, custom_file: str | Path | None) -> Any:
     """A copy of a config that fetches and reads no weights, with the user's file in it for the classes that run one."""
     if isinstance(node, Mapping):
         copied = {key: _NO_WEIGHTS.get(key, _buildable(value, custom_file)) for key, value in node.items()}
-        if copied.get("type") in _FILE_TYPES:
+        if str(copied.get("type")) in _FILE_TYPES:
             assert custom_file is not None, "asked for before"
             copied["file"] = str(custom_file)
         return copied
@@ -81,7 +82,7 @@ def _buildable(node: Any, custom_file: str | Path | None) -> Any:
 
 def runs_a_file(info: ModelInfo) -> bool:
     """Whether the network needs the user's Python file, whatever the artifact says of it."""
-    return any(name in _FILE_TYPES for _, name in _types(info.config))
+    return any(str(name) in _FILE_TYPES for _, name in _types(info.config))
 
 
 def _types(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -136,20 +137,19 @@ class TorchBackend:
         with self._lock:
             if self._postprocessing is not None:
                 self._postprocessing.set_floor(min_score)
-            samples = _samples(batch)
-            inputs = self._inputs(batch, samples)
+            inputs, samples = self._inputs(batch)
             return [_detections(sample.pred_instances) for sample in self._model(inputs, samples, mode="predict")]
 
-    def _inputs(self, batch: Batch, samples: list[Any]) -> torch.Tensor:
-        """``(N, 3, H, W)`` float32, normalised, by the model's own preprocessor."""
+    def _inputs(self, batch: Batch) -> tuple[torch.Tensor, list[Any]]:
+        """Images ``(N, 3, H, W)`` float32, normalised by the model's own preprocessor, and what they are like."""
         planes = torch.from_numpy(batch.images).permute(0, 3, 1, 2)
         sizes = batch.sizes_hw.tolist()
         valid = [image[:, :height, :width] for image, (height, width) in zip(planes, sizes, strict=True)]
-        data = self._model.data_preprocessor({"inputs": valid, "data_samples": samples}, False)
+        data = self._model.data_preprocessor({"inputs": valid, "data_samples": _samples(batch)}, False)
         inputs: torch.Tensor = data["inputs"]
         if self._channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return inputs
+        return inputs, data["data_samples"]
 
 
 def _samples(batch: Batch) -> list[Any]:

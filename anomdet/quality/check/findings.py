@@ -35,6 +35,7 @@ CODES: dict[str, tuple[str, str]] = {
     "class-unknown": (ERROR, "class numbers that data.classes does not have"),
     "image-without-label": (ERROR, "images without a label file"),
     "label-without-image": (ERROR, "label files without an image"),
+    "image-name": (ERROR, "image names with a line break"),
     "image-twins": (ERROR, "images that share one label file"),
     "image-empty": (ERROR, "image files of zero bytes"),
     "image-truncated": (ERROR, "image files that end too early"),

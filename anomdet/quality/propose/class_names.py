@@ -32,9 +32,9 @@ class FoundNames:
 def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
     """The names that a file in the data folder gives to the numbers of the labels.
 
-    Looked at in this order, the first that names all the numbers is taken: classes.yaml (``data.classes``), data.yaml
-    (YOLO's ``names``), notes.json (Label Studio's ``categories``), classes.txt and obj.names (a name a line, from 0;
-    a blank line is a number without a name).
+    Looked at in this order, the first that names all the numbers is taken: classes.yaml (``data.classes``, ``classes``,
+    or numbers and names alone), data.yaml (YOLO's ``names``), notes.json (Label Studio's ``categories``), classes.txt
+    and obj.names (a name a line, from 0; a blank line is a number without a name).
     """
     wanted = sorted(class_nums)
     notes: list[str] = []
@@ -66,10 +66,21 @@ def _span(found: dict[int, str]) -> str:
 
 
 def _from_classes_yaml(path: Path) -> dict[int, str] | None:
+    """As `anomdet convert` writes it; or numbers and names alone, as many write it by hand."""
     try:
-        return classes_beside(path.parent)
+        found = classes_beside(path.parent)
     except UserError:
         return None
+    content = load_yaml(path, path.name, Findings()) if found is None else None
+    if not isinstance(content, dict):
+        return found
+    plain: Any = content.get("classes", content)
+    return _numbered(plain if isinstance(plain, dict) else {}) or None
+
+
+def _numbered(names: dict[Any, Any]) -> dict[int, str]:
+    numbered = {num: name for num, name in names.items() if isinstance(num, int) and not isinstance(num, bool)}
+    return {num: str(name) for num, name in numbered.items() if _is_name(name)}
 
 
 def _from_data_yaml(path: Path) -> dict[int, str] | None:
@@ -77,10 +88,7 @@ def _from_data_yaml(path: Path) -> dict[int, str] | None:
     names: Any = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
         names = dict(enumerate(names))
-    if not isinstance(names, dict):
-        return None
-    numbered = {num: name for num, name in names.items() if isinstance(num, int) and not isinstance(num, bool)}
-    return {num: str(name) for num, name in numbered.items() if _is_name(name)}
+    return _numbered(names) if isinstance(names, dict) else None
 
 
 def _from_notes_json(path: Path) -> dict[int, str] | None:

@@ -12,7 +12,8 @@ MILD_IMBALANCE = 2.0  # images of the commonest class to those of the rarest
 MAX_DRAWS = 10.0  # of one image in an epoch
 MAX_NORMAL_SHARE = 0.25
 THIN, MANY_THIN = 3.0, 0.25  # longer to shorter side of a box; share of such boxes
-MAX_EPOCHS, VALIDATIONS = 100, 20
+MAX_EPOCHS, VALIDATIONS = 100, 10
+SHORT_EPOCH = 25  # steps: below, saving and validating would take as long as learning
 
 
 def choose_splits(facts: DataFacts) -> dict[str, Choice]:
@@ -39,18 +40,28 @@ def choose_splits(facts: DataFacts) -> dict[str, Choice]:
 def choose_schedule(
     num_train: int, effective_batch: int, preset: Preset, given: Given | None = None
 ) -> dict[str, Choice]:
-    """So many epochs that the steps are the preset's; twenty validations; patience for a third of them."""
+    """So many epochs that the steps are the preset's; ten validations; patience for half of them.
+
+    Of few images an epoch is many passes, unless the user has chosen the epochs.
+    """
     given = given or Given()
     steps = math.ceil(num_train / effective_batch)
+    epoch = Choice(None, "every image once, or as the sampler repeats it")
+    if steps < SHORT_EPOCH and given.epochs is None:
+        epoch = Choice(
+            SHORT_EPOCH * effective_batch, f"{num_train:,} images would be {steps} steps, too short an epoch"
+        )
+        steps = SHORT_EPOCH
     epochs = given.epochs or min(max(round(preset.steps / steps), preset.min_epochs), MAX_EPOCHS)
     interval = given.val_interval or max(round(epochs / VALIDATIONS), 1)
     validations = math.ceil(epochs / interval)
     patience = min(max(5, math.ceil(validations / 3)), validations)
-    warmup = min(100, epochs * steps // 10)
+    warmup = min(50, epochs * steps // 20)
     return {
         "training.epochs": Choice(epochs, f"{steps:,} steps each, {epochs * steps:,} in all"),
+        "training.epoch_images": epoch,
         "training.scheduler.name": Choice("cosine_annealing", "one fall over all epochs, however many they are"),
-        "training.scheduler.warmup_iterations": Choice(warmup, f"at most a tenth of {epochs * steps:,} steps"),
+        "training.scheduler.warmup_iterations": Choice(warmup, f"at most a twentieth of {epochs * steps:,} steps"),
         "training.val_interval": Choice(interval, f"{validations} validations in all"),
         "training.early_stopping.enabled": Choice(True, "ends before the last epoch if nothing is gained any more"),
         "training.early_stopping.patience": Choice(

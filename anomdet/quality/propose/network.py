@@ -10,13 +10,13 @@ from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import SMALL_PX, DataFacts
 
 # Memory as measured by benchmarks/train_memory.py, on a CPU in float32: for a GPU on the safe side.
-CPU = Preset("cpu_small", 4, 320, 640, 1.1, 0.75, 2500, 5)
+CPU = Preset("cpu_small", 8, 320, 640, 1.1, 0.75, 1600, 5)
 GPU = Preset("default", 16, 640, 1024, 1.5, 1.7, 5000, 12)
 
 STRIDE = 32  # of the coarsest map of most networks: sizes are multiples of it
 MAX_SMALL_SHARE = 0.1  # of boxes below SMALL_PX, before a larger size is taken
 LONG_SHAPE = 0.8  # images whose shorter side is below this share of the longer one are not fitted into a square
-MIN_STEPS_AN_EPOCH = 8
+MIN_STEPS_A_PASS = 2
 COPIES, WORKER_GB = 7, 0.3  # of the largest image in each process that loads images; the process itself
 UNKNOWN_GB = 8.0
 
@@ -113,14 +113,14 @@ def worker_gb(facts: DataFacts) -> float:
 def choose_batch(
     num_train: int, size_hw: tuple[int, int], machine: Machine, loading_gb: float, given: Given | None = None
 ) -> dict[str, Choice]:
-    """The preset's batch, halved until it fits into memory and an epoch has some steps.
+    """The preset's batch, halved until it fits into memory and a pass over the images has two steps.
 
     What memory takes from the batch, accumulated gradients give back: the learning rate is meant for that many images.
     Of a batch or of accumulation that the user has chosen, the other one follows.
     """
     given, preset = given or Given(), preset_of(machine)
     wanted = preset.batch_size
-    while wanted > 1 and num_train / wanted < MIN_STEPS_AN_EPOCH:
+    while wanted > 1 and num_train / wanted < MIN_STEPS_A_PASS:
         wanted //= 2
     known = machine.gpu_memory_gb if machine.gpu else machine.memory_gb
     memory_gb = known or UNKNOWN_GB

@@ -479,6 +479,13 @@ def test_a_python_file_is_named_by_its_own_key_alone(text: str, key: str) -> Non
     assert found.startswith(f"run.yaml:1: {key}.type: expected a type that runs no Python file, got ")
 
 
+def test_a_type_is_a_name_and_no_expression() -> None:
+    """mmcv hands that of a suppression to eval()."""
+    (found,) = problems("model: {overrides: {test_cfg: {nms: {type: print(1), iou_threshold: 0.5}}}}")
+    expected = "the name of a class, got 'print(1)'"
+    assert found == f"run.yaml:1: model.overrides.test_cfg.nms.type: expected {expected}"
+
+
 def test_loading_is_light() -> None:
     Path("run.yaml").write_text("data: {augmentations: {rotation: false}}\n", encoding="utf-8")
     code = (

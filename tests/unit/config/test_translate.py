@@ -108,6 +108,8 @@ ROWS: dict[str, Row] = {
         ("anomdet.FileModel", MODEL_FILE),
     ),
     "model.overrides": (("model.overrides={neck: {num_outs: 6}}",), lambda c: c.model.neck.num_outs, 6),
+    "training.minutes": (("training.minutes=7.5",), lambda c: c.minutes, 7.5),
+    "training.epoch_images": (("training.epoch_images=64",), lambda c: c.train_dataloader.sampler.num_samples, 64),
     "training.epochs": (("training.epochs=3",), lambda c: c.train_cfg.max_epochs, 3),
     "training.batch_size": (("training.batch_size=5",), lambda c: [c[name].batch_size for name in LOADERS], [5] * 3),
     "training.learning_rate": (("training.learning_rate=0.25",), lambda c: c.optim_wrapper.optimizer.lr, 0.25),
@@ -342,6 +344,11 @@ ROWS: dict[str, Row] = {
             "gradient_compression": "bfloat16",
         }.items()
     },
+    "evaluation.batch_size": (
+        ("evaluation.batch_size=5", "training.batch_size=3"),
+        lambda c: [c[name].batch_size for name in LOADERS],
+        [3, 5, 5],
+    ),
     "evaluation.resamples": (("evaluation.resamples=7",), lambda c: c.evaluation.resamples, 7),
     "evaluation.confidence": (("evaluation.confidence=0.9",), lambda c: c.evaluation.confidence, 0.9),
     "evaluation.report": (("evaluation.report=false",), lambda c: c.evaluation.report, False),

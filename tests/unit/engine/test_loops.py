@@ -11,7 +11,14 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from anomdet.engine.loops import InspectionTrainLoop, _averages, _number, predict_with_loss
+from anomdet.engine.equal_sizes import equal_sizes
+from anomdet.engine.loops import (
+    InspectionTrainLoop,
+    _averages,
+    _number,
+    predict_equal_sizes,
+    predict_with_loss,
+)
 
 
 class DropPath(nn.Module):
@@ -118,3 +125,39 @@ def test_a_resumed_epoch_makes_whole_steps() -> None:
     assert weights[:2] == pytest.approx([weights[2] + 2, weights[2] + 1], abs=1e-5)
     # Hooks at the end of the epoch, which save, still know how it was entered.
     assert seen == [(2, 20)] * 2 and (loop.first_batch, loop.first_draw) == (0, 0)
+
+
+class Neighbours(nn.Module):
+    """Its result for an image depends on how far the batch pads it, as a network's does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data_preprocessor = SimpleNamespace(pad_size_divisor=32)
+        self.batches: list[int] = []
+
+    def test_step(self, batch: Any) -> list[tuple[str, int]]:
+        self.batches.append(len(batch["inputs"]))
+        height = max(image.shape[1] for image in batch["inputs"])
+        return [(name, -(-height // 32) * 32) for name in batch["data_samples"]]
+
+
+def batch_of(*heights: int) -> dict[str, list]:
+    return {"inputs": [torch.zeros(3, height, 60) for height in heights], "data_samples": [f"{h}" for h in heights]}
+
+
+@pytest.mark.parametrize("heights", [(64, 64, 64), (64, 33, 100, 50), (100, 10), (1,)])
+def test_an_image_is_predicted_as_if_it_were_alone(heights: tuple[int, ...]) -> None:
+    model = Neighbours()
+    alone = [predict_equal_sizes(model, batch_of(height), model.test_step)[0] for height in heights]
+    assert predict_equal_sizes(model, batch_of(*heights), model.test_step) == alone
+
+
+def test_images_of_one_padded_size_stay_together() -> None:
+    model = Neighbours()
+    predict_equal_sizes(model, batch_of(64, 100, 33, 64, 96), model.test_step)
+    assert model.batches == [3, 1, 1]
+
+
+def test_a_batch_of_another_making_stays_whole() -> None:
+    batch = {"inputs": torch.zeros(2, 3, 8, 8), "data_samples": [1, 2]}
+    assert list(equal_sizes(batch, 32)) == [([], batch)]

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from anomdet.evaluation.coco_json import results_from_coco
-from anomdet.evaluation.intervals import _student, bootstrap, bootstrap_interval, draws, intervals, wilson_interval
+from anomdet.evaluation.intervals import (
+    LEAST_PARTS,
+    _student,
+    bootstrap,
+    bootstrap_interval,
+    draws,
+    intervals,
+    wilson_interval,
+)
 from anomdet.evaluation.operating_point import OperatingPoint, fixed
 from anomdet.evaluation.results import Results
 from anomdet.evaluation.summary import Measured, measure
@@ -166,16 +174,18 @@ def test_every_interval_holds_its_number_or_is_none(name):
     assert (table["confidence"], table["num_resamples"]) == (0.95, 60)
     assert table["unit"] == ("part" if name == "parts" else "image")
     known = {**measured.metrics, **measured.metrics["part_level"]}
-    keys = [key for key in table if key not in ("confidence", "num_resamples", "unit", "per_class")]
+    keys = [key for key in table if key not in ("confidence", "num_resamples", "unit", "per_class", "null_reasons")]
     assert {"mAP", "mAP_50", "mAP_33", "precision", "recall", "f1_score", "mean_iou", "auroc"} <= set(keys)
     assert {"escape_rate", "overkill_rate", "average_precision"} <= set(keys)
     scopes = [(table[key], known[key]) for key in keys]
-    assert all((interval is None) == (value is None) for interval, value in scopes)
+    for key in keys:
+        assert (table[key] is None) == (known[key] is None or key in table["null_reasons"]), key
     for row_name, row in measured.metrics["per_class"].items():
         own = table["per_class"][row_name]
         assert {"AP", "AP_50", "precision", "recall"} <= set(own)
         scopes += [(own[key], row[key]) for key in own]
-        assert not row["num_defective"] or all((own[key] is None) == (row[key] is None) for key in own)
+        if row["num_defective"] >= LEAST_PARTS:
+            assert all((own[key] is None) == (row[key] is None) for key in own)
     held = 0
     for interval, value in scopes:
         assert interval is None or value is not None
@@ -232,3 +242,37 @@ def test_a_recall_of_zero_rests_on_the_defective_parts():
     bounds = intervals(measured, num_resamples=20)
     assert bounds["recall"] == pytest.approx(wilson_interval(0, 7, 0.95))
     assert bounds["recall"][1] == pytest.approx(0.354, abs=1e-3)
+
+
+def of_parts(found: list[tuple[int, int]], num_good: int) -> Measured:
+    """One class; of each defective image how many objects it has and how many of them were found."""
+    truth, predictions = gt_dict(), []
+    truth["images"] = [{"id": i, "file_name": f"{i}"} for i in range(len(found) + num_good)]
+    places = [[100.0 * i, 0, 50, 50] for i in range(9)]
+    truth["annotations"] = [
+        {"image_id": i, "category_id": 1, "bbox": places[j]} for i, (has, _) in enumerate(found) for j in range(has)
+    ]
+    predictions = [pred(i, 1, places[j], 0.9) for i, (_, right) in enumerate(found) for j in range(right)]
+    return measure(results_from_coco(truth, predictions), fixed(0.5))
+
+
+@pytest.mark.parametrize("found", [[(2, 1)], [(2, 1), (2, 1)], [(4, 3)] * 4, [(2, 1)] * 12, [(3, 2)] * 30])
+@pytest.mark.parametrize("num_good", [0, 1, 30])
+def test_no_interval_claims_to_be_certain(found, num_good):
+    """All parts alike, or few: every resample is the same, which says nothing about the next part."""
+    measured = of_parts(found, num_good)
+    table = intervals(measured, num_resamples=50)
+    pairs = {key: value for key, value in table.items() if isinstance(value, list)}
+    pairs |= {f"class {key}": value for key, value in table["per_class"]["a"].items() if value is not None}
+    assert all(high - low > 1e-3 for low, high in pairs.values()), pairs
+    n, share = len(found), measured.metrics["recall"]
+    assert table["recall"] == pytest.approx(wilson_interval(share * n, n, 0.95))
+    assert table["mAP"] is None and table["f1_score"] is None
+    reason = "the same on every resample" if n >= LEAST_PARTS else f"rests on {n} of the parts"
+    assert reason in table["null_reasons"]["mAP"]
+
+
+def test_the_parts_may_be_few_where_the_images_are_many():
+    """One defective part of 31: Wilson's interval of one half of one case, at least as wide as of one of two."""
+    low, high = intervals(of_parts([(2, 1)], 30), num_resamples=50)["recall"]
+    assert low < 0.095 and high > 0.905

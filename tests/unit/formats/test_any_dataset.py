@@ -24,7 +24,7 @@ from anomdet.formats.side_files import read_classes
 from tests.unit.formats.cases import run
 
 TWO_WAY = sorted(name for name, one in FORMATS.items() if one.write is not None)
-NUM_EXAMPLES = int(os.environ.get("ANOMDET_EXAMPLES", "15"))
+NUM_EXAMPLES = int(os.environ.get("ANOMDET_EXAMPLES", "10"))
 SUFFIXES = (".png", ".PNG", ".jpg", ".jpeg", ".bmp", ".tif")
 FOLDERS = (
     "train",

@@ -114,3 +114,17 @@ def test_what_it_says_of_itself():
     assert detector.classes == {7: "dent", 4: "scratch"}
     assert detector.info["criterion"] == "max_f1"
     assert repr(detector) == "<Detector toy of dent, scratch; fake on cpu>"
+
+
+def test_many_images_one_by_one(tmp_path):
+    for number, value in enumerate([255, 10, 200]):
+        (tmp_path / f"{number}.png").write_bytes(cv2.imencode(".png", grey(value))[1].tobytes())
+    (tmp_path / "1.png").write_bytes(b"no image")
+    detector = Detector(artifact(), FakeBackend())
+    outcomes = list(detector.predict(tmp_path, batch_size=2))
+    assert [outcome.verdict for outcome in outcomes] == ["reject", "failed", "reject"]
+    assert [outcome.image for outcome in outcomes] == [str(tmp_path / f"{number}.png") for number in range(3)]
+    (alone,) = detector.predict(grey(255))
+    assert alone.verdict == "reject"
+    with pytest.raises(UserError):
+        next(detector.predict(tmp_path / "nothing"))

@@ -1,5 +1,7 @@
 """Rows become detections in the image's own pixels, and nothing that is no number passes in silence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -23,8 +25,10 @@ def test_back_to_the_image_as_mmdetection():
 
 
 @pytest.mark.parametrize("max_kept", [5, 1000])
-def test_suppression_as_in_torch(max_kept):
+@pytest.mark.parametrize("num_scores", [10**6, 3])
+def test_suppression_as_in_torch_with_and_without_equal_scores(max_kept, num_scores):
     found = random_detections()
+    found = replace(found, scores=np.round(found.scores * num_scores) / np.float32(num_scores))
     tensors = (torch.from_numpy(column) for column in (found.bboxes_xyxy, found.scores, found.labels))
     rows = suppress_in_torch(*tensors, iou_threshold=0.3, max_kept=max_kept).numpy()
     kept = suppress(found, iou_threshold=0.3, max_kept=max_kept)

@@ -24,9 +24,8 @@ SIZE_HW = (128, 160)
 def make_model(preset, tmp_path):
     path = tmp_path / "run.yaml"
     backbone = "" if preset.startswith(("rtmdet", "yolox", "dino")) else ", backbone: resnet18"
-    path.write_text(
-        f"model: {{name: {preset}, pretrained: false{backbone}}}\ndata: {{classes: {{1: a, 2: b, 5: c}}}}\n"
-    )
+    model = f"model: {{name: {preset}, pretrained: false{backbone}}}"
+    path.write_text(f"{model}\ndata: {{image_size: [96, 128], classes: {{1: a, 2: b, 5: c}}}}\n")
     config, _ = model_config(load_settings(path))
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope("mmdet"):

@@ -46,10 +46,20 @@ def test_looks_further_where_the_best_candidates_are_one_object():
     assert kept.tolist() == [0, 497, 498]
 
 
-def test_of_equal_scores_the_earlier_comes_first_also_at_the_edge_of_the_first_look():
+def test_equal_scores_go_by_label_and_from_left_to_right_whatever_their_order():
     boxes = torch.arange(100.0)[:, None] * 20 + torch.tensor([0.0, 0, 10, 10])
-    kept = suppress(boxes, torch.full((100,), 0.5), torch.zeros(100, dtype=torch.long), iou_threshold=0.5, max_kept=5)
-    assert kept.tolist() == [0, 1, 2, 3, 4]
+    labels = torch.arange(100) % 2
+    shuffled = torch.randperm(100, generator=torch.Generator().manual_seed(0))
+    scores = torch.full((100,), 0.5)
+    kept = suppress(boxes[shuffled], scores, labels[shuffled], iou_threshold=0.5, max_kept=5)
+    assert boxes[shuffled][kept, 0].tolist() == [0, 40, 80, 120, 160]
+
+
+def test_which_of_equal_overlapping_boxes_is_kept_does_not_depend_on_their_order():
+    boxes = torch.tensor([[1.0, 0, 11, 10], [0, 0, 10, 10], [0, 1, 10, 11]])
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        kept = suppress(boxes[order], torch.ones(3), torch.zeros(3, dtype=torch.long), iou_threshold=0.5)
+        assert boxes[order][kept].tolist() == [[0, 0, 10, 10]]
 
 
 def test_the_others_do_not_matter():

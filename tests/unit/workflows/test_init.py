@@ -82,21 +82,22 @@ def test_what_the_user_says_is_not_chosen_again(data_dir, tmp_path):
 
 
 def test_the_rest_is_chosen_around_what_the_user_says(data_dir, tmp_path):
-    """40 images, 24 of them to train by the rule; a step of 1, as there are so few."""
+    """40 images, 24 of them to train by the rule; a step of 8, as there are so few."""
 
     def chosen(name, *given):
         init(data_dir, given, out=tmp_path / f"{name}.yaml", device="cpu")
         return load_settings(tmp_path / f"{name}.yaml").training, (tmp_path / f"{name}.yaml").read_text()
 
     training, text = chosen("epochs", "training.epochs=30")
-    assert training.val_interval == 2 and training.early_stopping.patience == 5
-    assert "15 validations in all" in text and "of 15 validations" in text
+    assert training.val_interval == 3 and training.early_stopping.patience == 5
+    assert "10 validations in all" in text and "of 10 validations" in text
     training, text = chosen("short", "training.epochs=3")
     assert training.early_stopping.patience == 3
     training, text = chosen("batch", "training.batch_size=16")
-    assert training.accumulation_steps == 1 and "2 steps each, 200 in all" in text
+    assert training.accumulation_steps == 1 and training.epoch_images == 25 * 16
+    assert "25 steps each, 1,600 in all" in text
     training, text = chosen("share", *(f"data.{key}_split={share}" for key, share in SHARES.items()))
-    assert "8 steps each, 800 in all" in text  # of one image each
+    assert training.epoch_images == 25 * 4  # of 8 images
     training, text = chosen("method", "training.class_imbalance_handling.method=repeat_factor")
     assert training.class_imbalance_handling.normal_ratio is None and "not used by repeat_factor" in text
 
@@ -206,3 +207,27 @@ def test_nvidia_smi_is_read(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     tool.write_text("#!/bin/sh\necho 'No devices were found'\nexit 6\n")
     assert machine._gpu()[1] is None
+
+
+def test_minutes_are_timed_here_and_written_with_their_plan(data_dir, tmp_path):
+    out = tmp_path / "run.yaml"
+    done = init(data_dir, ["data.num_workers=0", "data.image_size=64"], out=out, device="cpu", minutes=600)
+    training = load_settings(out).training
+    assert training.minutes == 600
+    (planned,) = re.findall(r"plan +([\d.]+) minutes: \d+ epochs of [\d,]+ images", done.text)
+    assert 570 < float(planned) <= 600
+    assert "epochs  " not in done.text, "the preset's epochs do not hold"
+    assert "Chosen: given by --minutes; timed here" in out.read_text()
+
+
+@pytest.mark.parametrize("key", ["training.minutes=3", "training.epochs=3", "training.val_interval=1"])
+def test_minutes_and_what_they_plan_are_not_given_both(data_dir, tmp_path, key):
+    with pytest.raises(UserError, match=f"{key.split('=')[0]}: expected no value beside --minutes"):
+        init(data_dir, [key], out=tmp_path / "run.yaml", minutes=5)
+    assert not (tmp_path / "run.yaml").exists()
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
+def test_minutes_are_a_number_above_zero(data_dir, tmp_path, minutes):
+    with pytest.raises(UserError, match="--minutes: expected a number above 0"):
+        init(data_dir, out=tmp_path / "run.yaml", minutes=minutes)

@@ -11,6 +11,8 @@ from anomdet.quality.propose.class_names import names_beside
     ("name", "text"),
     [
         ("classes.yaml", "data:\n  classes:\n    1: dent\n    2: hole\n"),
+        ("classes.yaml", "1: dent\n2: hole\n"),
+        ("classes.yaml", "classes: {1: dent, 2: hole}\n"),
         ("data.yaml", "names: {0: background, 1: dent, 2: hole}\n"),
         ("data.yaml", "names: [background, dent, hole]\n"),
         ("classes.txt", "background\r\ndent\r\nhole\r\n"),

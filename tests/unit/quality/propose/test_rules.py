@@ -84,18 +84,18 @@ def batch_of(num_train=1000, size_hw=(1000, 1000), machine=LAPTOP, loading_gb=0.
 
 def test_batch_is_halved_until_it_fits_and_gradients_make_up_for_it():
     megapixel, fixed = CPU.gb_per_megapixel, CPU.fixed_gb
-    just = (4 * megapixel + fixed) / 0.8
-    assert batch_of(machine=Machine(8, just + 0.01)) == [4, 1]
-    assert batch_of(machine=Machine(8, just - 0.01)) == [2, 2]
-    assert batch_of(machine=Machine(8, just + 0.01), loading_gb=0.1) == [2, 2]
-    assert batch_of(machine=Machine(8, 0.5)) == [1, 4]
+    just = (8 * megapixel + fixed) / 0.8
+    assert batch_of(machine=Machine(8, just + 0.01)) == [8, 1]
+    assert batch_of(machine=Machine(8, just - 0.01)) == [4, 2]
+    assert batch_of(machine=Machine(8, just + 0.01), loading_gb=0.1) == [4, 2]
+    assert batch_of(machine=Machine(8, 0.5)) == [1, 8]
     assert choose_batch(1000, (1000, 1000), Machine(8, 0.5), 0)["training.batch_size"].warning
     assert batch_of(machine=SERVER, size_hw=(320, 320), loading_gb=1e9) == [16, 1]  # loading is not on the GPU
 
 
 def test_few_images_make_a_small_batch():
-    assert batch_of(num_train=32) == [4, 1]
-    assert batch_of(num_train=31) == [2, 1]
+    assert batch_of(num_train=32, machine=SERVER) == [16, 1]
+    assert batch_of(num_train=31, machine=SERVER) == [8, 1]
     assert batch_of(num_train=1) == [1, 1]
 
 
@@ -127,18 +127,24 @@ def test_splits_by_the_number_of_images():
 
 
 def test_schedule_aims_at_the_presets_steps():
-    chosen = choose_schedule(875, 4, CPU)  # 219 steps; 2500 / 219 = 11.4
-    assert chosen["training.epochs"].value == 11
-    assert chosen["training.val_interval"].value == 1
+    chosen = choose_schedule(875, 8, CPU)  # 110 steps; 1600 / 110 = 14.5
+    assert chosen["training.epochs"].value == 15
+    assert chosen["training.epoch_images"].value is None
+    assert chosen["training.val_interval"].value == 2
     assert chosen["training.early_stopping.patience"].value == 5
-    assert chosen["training.scheduler.warmup_iterations"].value == 100
-    tiny = choose_schedule(5, 1, CPU)
-    assert tiny["training.epochs"].value == 100
-    assert tiny["training.val_interval"].value == 5  # 20 validations
-    assert tiny["training.early_stopping.patience"].value == 7
-    assert tiny["training.scheduler.warmup_iterations"].value == 50
-    assert choose_schedule(10**6, 4, CPU)["training.epochs"].value == CPU.min_epochs
+    assert chosen["training.scheduler.warmup_iterations"].value == 50
+    assert choose_schedule(10**6, 8, CPU)["training.epochs"].value == CPU.min_epochs
     assert choose_schedule(10**6, 16, GPU)["training.epochs"].value == GPU.min_epochs
+
+
+def test_an_epoch_of_few_images_is_many_passes():
+    tiny = choose_schedule(5, 2, CPU)
+    assert tiny["training.epoch_images"].value == 50  # 25 steps
+    assert tiny["training.epochs"].value == 64
+    assert tiny["training.val_interval"].value == 6
+    given = choose_schedule(5, 2, CPU, Given(epochs=7))
+    assert given["training.epoch_images"].value is None
+    assert given["training.epochs"].value == 7
 
 
 def sampling(images, num_normal, num_images):
@@ -179,12 +185,12 @@ def test_nested():
     assert nested({"a.b.c": Choice(1, ""), "a.d": Choice(2, "")}) == {"a": {"b": {"c": 1}, "d": 2}}
 
 
-@pytest.mark.parametrize(("batch", "steps"), [(1, 4), (2, 2), (3, 1), (16, 1)])
+@pytest.mark.parametrize(("batch", "steps"), [(1, 8), (4, 2), (6, 1), (16, 1)])
 def test_accumulation_follows_a_batch_that_is_given(batch, steps):
-    chosen = choose_batch(1000, (320, 320), LAPTOP, 0, Given(batch_size=batch))  # a step is meant for 4
+    chosen = choose_batch(1000, (320, 320), LAPTOP, 0, Given(batch_size=batch))  # a step is meant for 8
     assert chosen["training.accumulation_steps"].value == steps
 
 
 def test_the_batch_follows_accumulation_that_is_given():
     chosen = choose_batch(1000, (320, 320), LAPTOP, 0, Given(accumulation_steps=2))
-    assert chosen["training.batch_size"].value == 2
+    assert chosen["training.batch_size"].value == 4

@@ -1,0 +1,216 @@
+"""Which image and which class of the ground truth each prediction of another tool means.
+
+COCO's ``image_id`` is an image's id, but tools also write the stem of its file there, as a text or, where it has only
+digits, as a number (Ultralytics' save_json: ``000042.jpg`` becomes 42), and some add ``file_name``. A file is read in
+one way for all of its entries, the first that fits all of them and no ``file_name`` contradicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from anomdet.errors import Problem
+from anomdet.evaluation.results import Ints
+
+Id = int | str
+_SHOWN = 3  # of equal mistakes
+
+
+class Images:
+    """The images of a ground truth, by id, file name and stem.
+
+    Args:
+        ids: of the images.
+        names: their files, as the ground truth has them.
+        file: the ground truth's own name, for messages.
+    """
+
+    def __init__(self, ids: Sequence[Id], names: Sequence[str], file: str) -> None:
+        self.ids, self.names, self.file = ids, [name.replace("\\", "/") for name in names], file
+        self.by_id: dict[Id, int] = {image_id: at for at, image_id in enumerate(ids)}
+        self._by_name: dict[str, list[int]] = {}
+        self._by_stem: dict[str, list[int]] = {}
+        for at, name in enumerate(self.names):
+            path = PurePosixPath(name)
+            self._by_name.setdefault(path.name, []).append(at)
+            self._by_stem.setdefault(path.stem, []).append(at)
+
+    def of_id(self, value: Any) -> int | None:
+        """The id itself."""
+        return self.by_id.get(value) if _is_id(value) else None
+
+    def of_stem(self, value: Any) -> int | None:
+        """The stem or the name of one file, or the number that its stem's digits make."""
+        if isinstance(value, str):
+            return self.of_file(value)
+        return self._by_number.get(value) if _is_id(value) else None
+
+    def of_digits(self, value: Any) -> int | None:
+        """The id, as a text where it is a number, or the other way round."""
+        if isinstance(value, str):
+            return self.by_id.get(int(value)) if value.isascii() and value.isdigit() and len(value) < 19 else None
+        return self.by_id.get(str(value)) if _is_id(value) else None
+
+    def of_file(self, name: Any) -> int | None:
+        """The one image whose file has this name, or ends in it, or has this stem."""
+        if not isinstance(name, str) or not name:
+            return None
+        path = PurePosixPath(name.replace("\\", "/"))
+        found = self._by_name.get(path.name) or self._by_stem.get(path.name) or self._by_stem.get(path.stem, [])
+        if len(found) > 1:
+            found = [at for at in found if _is_tail(path.with_suffix("").parts, self.names[at])]
+        exact = [at for at in found if self.names[at] == str(path)]
+        return (exact or found)[0] if len(exact or found) == 1 else None
+
+    @property
+    def _by_number(self) -> dict[int, int]:
+        """The number of each stem of digits alone, where no two files have the same."""
+        if not hasattr(self, "_numbers"):
+            digits = [(int(stem), at) for stem, found in self._by_stem.items() if _is_number(stem) for at in found]
+            count: dict[int, int] = {}
+            for number, _ in digits:
+                count[number] = count.get(number, 0) + 1
+            self._numbers = {number: at for number, at in digits if count[number] == 1}
+        return self._numbers
+
+
+def _is_number(stem: str) -> bool:
+    return stem.isascii() and stem.isdigit() and len(stem) < 19
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, (int, str, float)) and not isinstance(value, bool)
+
+
+def _is_tail(parts: Sequence[str], name: str) -> bool:
+    own = PurePosixPath(name).with_suffix("").parts
+    return tuple(parts[-len(own) :]) == own[-len(parts) :]
+
+
+def image_places(entries: Sequence[Mapping[str, Any]], images: Images) -> tuple[Ints | None, str]:
+    """The row of the image of each prediction, and a sentence where ``image_id`` is no id; None if no way fits all."""
+    named = [entry.get("file_name") for entry in entries]
+    of_name: dict[Any, int | None] = {name: images.of_file(name) for name in set(filter(_is_text, named))}
+    told = [of_name[name] if _is_text(name) else None for name in named]
+    ways: tuple[tuple[Callable[[Any], int | None], str], ...] = (
+        (images.of_id, ""),
+        (images.of_stem, "image_id is taken for the name of the file"),
+        (images.of_digits, "image_id is a text in one file and a number in the other; equal digits are taken as equal"),
+    )
+    for way, note in ways:
+        found = _by(way, [entry.get("image_id") for entry in entries])
+        if None in found or not all(name in (None, at) for name, at in zip(told, found, strict=True)):
+            continue
+        if not note and not any(told):
+            note = _doubt(entries, images, found)
+        return np.array(found, dtype=np.int64), note
+    if all(_is_text(name) for name in named) and None not in told and not _is_known(entries, images):
+        return np.array(told, dtype=np.int64), "images are found by file_name: image_id is no id of the other file"
+    return None, ""
+
+
+def _doubt(entries: Sequence[Mapping[str, Any]], images: Images, found: list[int | None]) -> str:
+    """A sentence where the ids may be numbers of files as well, which are other images."""
+    others = _by(images.of_stem, [entry.get("image_id") for entry in entries])
+    at = next((i for i, (one, other) in enumerate(zip(found, others, strict=False)) if one != other), None)
+    if not entries or None in others or at is None:
+        return ""
+    one, other = (images.names[place] for place in (found[at], others[at]) if place is not None)
+    value = entries[at]["image_id"]
+    return f"image_id {value!r} is taken for the id of {one}; if it means {other}, add file_name to the predictions"
+
+
+def _is_known(entries: Sequence[Mapping[str, Any]], images: Images) -> bool:
+    """Whether the image ids mean images of the ground truth, so that another file name is a contradiction."""
+    values = [entry.get("image_id") for entry in entries]
+    return None not in _by(images.of_id, values) or None not in _by(images.of_stem, values)
+
+
+def _by(way: Callable[[Any], int | None], values: list[Any]) -> list[int | None]:
+    if not all(map(_is_id, values)):
+        return [None]
+    known = {value: way(value) for value in set(values)}
+    return [known[value] for value in values]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def image_problems(entries: Sequence[Any], images: Images, where: str) -> Iterator[Problem]:
+    """Why no way to read ``image_id`` fits: ids that nothing has, or file names that contradict them."""
+    unknown: list[tuple[int, Any]] = []
+    contradicting: list[tuple[int, Any, int | None, int]] = []
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            continue
+        value = entry.get("image_id")
+        at, named = images.of_id(value), images.of_file(entry.get("file_name"))
+        if at is None and images.of_stem(value) is None and images.of_digits(value) is None:
+            unknown.append((i, value))
+        elif named is not None and named not in (at, images.of_stem(value)):
+            contradicting.append((i, value, at if at is not None else images.of_stem(value), named))
+    for i, value, at, named in contradicting[:_SHOWN]:
+        own = images.names[at] if at is not None else "no image"
+        yield Problem(
+            f"{where}[{i}]",
+            f"image_id and file_name of one image of {images.file}",
+            f"image_id {value!r}, which is {own}, and file_name {entries[i]['file_name']!r}, which is image "
+            f"{images.ids[named]!r} there",
+            f"{len(contradicting)} such entries" if len(contradicting) > 1 else "",
+        )
+    expected = "the id of an image in the ground truth"
+    shown = unknown[: _SHOWN if len(unknown) > _SHOWN else None]
+    for i, value in shown:
+        yield Problem(f"{where}[{i}].image_id", expected, _short(value), _hint(images) if i == shown[-1][0] else "")
+    if len(unknown) > len(shown):
+        yield Problem(where, f"{expected} in every entry", f"another in {len(unknown)} of {len(entries)}")
+
+
+def _hint(images: Images) -> str:
+    if not images.ids:
+        return f"{images.file} has no images"
+    return f"there it is {images.ids[0]!r} or the file's name, as {images.names[0]!r}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def shifted_classes(
+    class_ids: set[Any], class_nums: Sequence[int], agreement: Callable[[int], tuple[int, int]]
+) -> tuple[int, str]:
+    """What to add to each ``category_id`` of the predictions, and a sentence where that is not 0.
+
+    Ultralytics counts classes from 0 or from 1, whatever the ground truth does. A shift by one is taken where some ids
+    are unknown and with it none is; or where hardly any box is on an object of its class and with the shift most are.
+
+    Args:
+        class_ids: of the predictions.
+        class_nums: of the ground truth.
+        agreement: a shift to the predictions on an object of their class, and on any object.
+    """
+    known = set(class_nums)
+    if not class_ids or not all(isinstance(value, int) and not isinstance(value, bool) for value in class_ids):
+        return 0, ""
+    fitting = [shift for shift in (-1, 1) if {value + shift for value in class_ids} <= known]
+    if class_ids <= known:
+        fitting = [shift for shift in fitting if _is_clear(agreement(0), agreement(shift))]
+    if len(fitting) != 1:
+        return 0, ""
+    direction = "less" if fitting[0] < 0 else "more"
+    low, high = min(class_ids), max(class_ids)
+    return fitting[0], (
+        f"category_id is counted from another start: {low} to {high} in the predictions, {min(known)} to {max(known)} "
+        f"in the ground truth; each is taken as one {direction}"
+    )
+
+
+def _is_clear(now: tuple[int, int], then: tuple[int, int]) -> bool:
+    """At least ten boxes on objects; at most a tenth of them right now, at least half with the shift."""
+    return then[1] >= 10 and now[0] <= now[1] / 10 and then[0] >= then[1] / 2

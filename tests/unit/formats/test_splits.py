@@ -1,0 +1,170 @@
+"""Splits survive in every way that tools keep them, and are never guessed from a word inside a longer name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.formats.cases import read, run, write_files
+from tests.unit.formats.test_labelme import content
+from tests.unit.formats.test_names import coco, voc
+
+LINE = "0 0.5 0.5 0.25 0.5\n"
+PAIR = {"a.jpg": "train", "b.jpg": "val"}
+YAML = "names: [dent]\n"
+
+
+def splits_of(format_name: str, folder: Path) -> dict[str, str]:
+    dataset, findings = read(format_name, folder)
+    assert not findings.problems
+    return {picture.file_name.rpartition("/")[2]: picture.split for picture in dataset.pictures}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["my-test", "val-2024", "Test_Line_3", "line.test", "contest", "latest", "test", "train", "testing ground"],
+)
+@pytest.mark.parametrize("name", ["annotations.json", "my_test.json", "train-of-thought.json", "coco.validated.json"])
+def test_coco_takes_no_word_of_a_longer_name_and_nothing_above_the_source(
+    folder: str, name: str, tmp_path: Path
+) -> None:
+    files = {f"{folder}/{name}": coco("a.jpg"), f"{folder}/a.jpg": None}
+    write_files(tmp_path, files)
+    assert splits_of("coco", tmp_path / folder) == {"a.jpg": ""}
+    assert splits_of("coco", tmp_path / folder / name) == {"a.jpg": ""}
+
+
+@pytest.mark.parametrize("folders", [("latest", "contest"), ("train_old", "val.bak"), ("test line", "training line")])
+def test_folders_need_the_whole_name(folders: tuple[str, str], tmp_path: Path) -> None:
+    for format_name, files in (
+        ("yolo", {"images/{}/{}.jpg": None, "labels/{}/{}.txt": LINE}),
+        ("voc", {"{}/{}.jpg": None, "{}/{}.xml": voc("")}),
+        ("labelme", {"{}/{}.jpg": None, "{}/{}.json": content(imagePath="x.jpg")}),
+    ):
+        for folder, stem in zip(folders, "ab", strict=True):
+            write_files(tmp_path / format_name, {name.format(folder, stem): text for name, text in files.items()})
+        assert splits_of(format_name, tmp_path / format_name) == {"a.jpg": "", "b.jpg": ""}
+
+
+YOLO: dict[str, dict[str, Any]] = {
+    "CVAT": {
+        "obj.data": "classes = 1\ntrain = data/train.txt\nvalid = data/valid.txt\nnames = data/obj.names\n",
+        "obj.names": "dent\n",
+        "train.txt": "data/obj_train_data/a.jpg\n",
+        "valid.txt": "data/obj_valid_data/b.jpg\n",
+        "obj_train_data/a.jpg": None,
+        "obj_train_data/a.txt": LINE,
+        "obj_valid_data/b.jpg": None,
+        "obj_valid_data/b.txt": LINE,
+    },
+    "lists without obj.data, on Windows": {
+        "train.txt": "C:\\data\\images\\a.jpg\r\n",
+        "val.txt": "images\\b.jpg\r\n",
+        "images/a.jpg": None,
+        "labels/a.txt": LINE,
+        "images/b.jpg": None,
+        "labels/b.txt": LINE,
+    },
+    "absolute paths of another machine": {
+        "data.yaml": YAML + "path: /home/u/set\ntrain: /home/u/set/lists/train.txt\nval: /home/u/set/lists/val.txt\n",
+        "lists/train.txt": "/home/u/set/images/a.jpg\n",
+        "lists/val.txt": "/home/u/set/images/b.jpg\n",
+        "images/a.jpg": None,
+        "labels/a.txt": LINE,
+        "images/b.jpg": None,
+        "labels/b.txt": LINE,
+    },
+    "folders of data.yaml": {
+        "data.yaml": YAML + "train: ../train/images\nval: ../valid/images\n",
+        "train/images/a.jpg": None,
+        "train/labels/a.txt": LINE,
+        "valid/images/b.jpg": None,
+        "valid/labels/b.txt": LINE,
+    },
+    "folders alone": {
+        "classes.txt": "dent\n",
+        "images/train/a.jpg": None,
+        "labels/train/a.txt": LINE,
+        "images/Validation/b.jpg": None,
+        "labels/Validation/b.txt": LINE,
+    },
+    "CVAT's folders alone": {
+        "obj_train_data/a.jpg": None,
+        "obj_train_data/a.txt": LINE,
+        "obj_val_data/b.jpg": None,
+        "obj_val_data/b.txt": LINE,
+    },
+}
+
+
+@pytest.mark.parametrize("layout", YOLO)
+def test_yolo(layout: str, tmp_path: Path) -> None:
+    write_files(tmp_path / "in", YOLO[layout])
+    assert splits_of("yolo", tmp_path / "in") == PAIR
+    done = run(tmp_path / "in", "yolo", "anomdet", tmp_path / "out")
+    assert (done.num_images, done.num_normal) == (2, 0)
+    assert (tmp_path / "out/splits/val.txt").read_text().endswith("b.jpg\n")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("annotations/instances_train2017.json", "annotations/instances_val2017.json"),
+        ("train.json", "valid.json"),
+        ("annotations_train.json", "annotations_val.json"),
+        ("train/_annotations.coco.json", "valid/_annotations.coco.json"),
+        ("train-v2.json", "validation-v2.json"),
+    ],
+)
+def test_coco(names: tuple[str, str], tmp_path: Path) -> None:
+    write_files(
+        tmp_path, {names[0]: coco("a.jpg"), names[1]: coco("b.jpg"), "images/a.jpg": None, "images/b.jpg": None}
+    )
+    assert splits_of("coco", tmp_path) == PAIR
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {"train.txt": "a\n", "val.txt": "b\n"},
+        {"train.txt": "a\n", "Validation.txt": "b\n"},
+        {"trainval.txt": "a\n", "test.txt": "b\n", "dent_trainval.txt": "a 1\n"},
+    ],
+)
+def test_voc(lists: dict[str, str], tmp_path: Path) -> None:
+    files = {f"ImageSets/Main/{name}": text for name, text in lists.items()}
+    files |= {f"Annotations/{stem}.xml": voc(f"{stem}.jpg") for stem in "ab"}
+    write_files(tmp_path, files | {f"JPEGImages/{stem}.jpg": None for stem in "ab"})
+    assert splits_of("voc", tmp_path) == {"a.jpg": "train", "b.jpg": "test" if "test.txt" in lists else "val"}
+
+
+def test_what_no_list_names_is_kept_with_its_labels_or_listed(tmp_path: Path) -> None:
+    files = {"data.yaml": YAML + "train: images/train\n", "images/train/a.jpg": None, "labels/train/a.txt": LINE}
+    files |= {"images/more/c.jpg": None, "labels/more/c.txt": LINE, "images/more/d.jpg": None}
+    done = run(write_files(tmp_path / "in", files), "yolo", "anomdet", tmp_path / "out")
+    assert (done.num_images, done.num_normal) == (2, 0)
+    assert (tmp_path / "out/splits/train.txt").read_text() == "train/a.jpg\n"
+    assert done.notes == (
+        "1 x image without a label file that no list names: left out as not labelled (images/more/d.jpg)",
+        "1 x labelled image that no list names: kept, in no split (images/more/c.jpg)",
+    )
+
+
+def test_a_converted_folder_has_its_splits_in_lists_alone(tmp_path: Path) -> None:
+    """Its folders may be called anything."""
+    files = {"images/train/a.jpg": None, "labels/train/a.txt": "1 1 2 3 4\n", "images/val/b.jpg": None}
+    write_files(tmp_path / "in", files | {"labels/val/b.txt": "1 1 2 3 4\n"})
+    for format_name in ("yolo", "voc", "labelme", "coco"):
+        run(tmp_path / "in", "anomdet", format_name, tmp_path / format_name)
+        assert set(splits_of(format_name, tmp_path / format_name).values()) == {""}
+
+
+def test_darknet_names_that_are_not_there(tmp_path: Path) -> None:
+    files = {**YOLO["CVAT"], "obj.names": None}
+    del files["obj.names"]
+    _, findings = read("yolo", write_files(tmp_path, files))
+    assert [str(problem) for problem in findings.problems] == [
+        "obj.data: names: expected a list of class names, got 'data/obj.names'; correct the path"
+    ]
