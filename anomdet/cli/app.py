@@ -69,29 +69,21 @@ def resume_command(config: Path | str, overrides: Sequence[str]) -> str:
     return shlex.join(["python", str(script), str(config), "--resume", *options])
 
 
-def name_run(result: TrainResult, then: str) -> None:
+def name_run(result: TrainResult, config: Path | str, overrides: Sequence[str]) -> None:
     """End ``train`` with the next command."""
     if result.nothing_to_do and is_main_process():
         typer.echo(result.nothing_to_do)
     name_files(result.written)
     if is_main_process():
-        typer.echo(f"next: {then}")
-
-
-def evaluate_command(config: Path | str, overrides: Sequence[str]) -> str:
-    """What measures the detector that a run has trained."""
-    return shlex.join(["anomdet", "evaluate", "--config", str(config), *overrides])
+        typer.echo(f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *overrides])}")
 
 
 def end_evaluation(result: Evaluation) -> None:
     """Files first, then what a person looks at: the verdict, the classes, the page."""
-    if not result.written:
-        return
     name_files(result.written)
-    typer.echo(f"\n{result.table}")
-    for path in result.written:
-        if path.name == REPORT:
-            typer.echo(f"open {path}")
+    if result.written:
+        pages = [f"open {path}" for path in result.written if path.name == REPORT]
+        typer.echo("\n".join(["", result.table, *pages]))
 
 
 def show_log() -> None:

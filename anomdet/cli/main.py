@@ -20,7 +20,6 @@ from anomdet.cli.app import (
     Split,
     app,
     end_evaluation,
-    evaluate_command,
     name_files,
     name_run,
     resume_command,
@@ -41,7 +40,7 @@ def train(
     from anomdet.workflows.train import train as run
 
     result = run(config, overrides or (), resume=resume, resume_hint=resume_command(config, overrides or ()))
-    name_run(result, evaluate_command(config, overrides or ()))
+    name_run(result, config, overrides or ())
 
 
 @app.command(epilog="Example: anomdet evaluate -c configs/default.yaml --split val")

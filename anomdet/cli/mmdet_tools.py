@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from anomdet.cli.app import evaluate_command, name_files, name_run, resume_command, show_log
+from anomdet.cli.app import name_files, name_run, resume_command, show_log
 from anomdet.cli.failures import run_command
 from anomdet.errors import Problem, UserError
 
@@ -139,7 +139,7 @@ def _train(args: argparse.Namespace) -> list[Path]:
     overrides = _overrides(args)
     hint = resume_command(args.config, overrides)
     result = run(args.config, overrides, resume=args.resume, resume_hint=hint)
-    name_run(result, evaluate_command(args.config, overrides))
+    name_run(result, args.config, overrides)
     return []
 
 
