@@ -26,9 +26,11 @@ _OWN = {
     "num_workers",
     "out_dir",
     "persistent_workers",
+    "prefetch_factor",
     "resume",
     "save_dir",
     "split_files",
+    "timeout",
     "visualizer",
     "work_dir",
 }
