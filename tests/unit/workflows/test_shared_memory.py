@@ -26,7 +26,7 @@ def config(batch_size: int = 16, num_workers: int = 2, size_px: int | None = 640
 
 @pytest.mark.parametrize(
     ("free_mb", "workers"),
-    [(1024, 2), (120, 2), (100, 1), (64, 1), (60, 0), (0, 0), (None, 2)],
+    [(1024, 2), (120, 2), (100, 1), (64, 0), (0, 0), (None, 2)],
 )
 def test_the_default_batch_at_640_px(free_mb: int | None, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """16 images of 3 x 640 x 640 bytes and their boxes are 19.75 MB; n workers hold 2 n + 1 of them."""
