@@ -242,7 +242,10 @@ test_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 640,
@@ -314,7 +317,10 @@ train_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 transforms=[
@@ -390,7 +396,10 @@ val_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 640,

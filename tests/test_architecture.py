@@ -20,7 +20,7 @@ OUTSIDE = sorted([*ROOT.glob("*.py"), *(ROOT / "tools").rglob("*.py"), *(ROOT / 
 # and in files. A place that may import another of its own level stands in SAME_LEVEL, with the reason.
 LEVELS = (
     # The catalogue of metrics, the defaults and the palette are shared by schema, engine, evaluation and report.
-    {"", "addresses", "errors", "file_hash", "layout", "ranks", "boxes", "outputs", "output_rule", "run_lock"}
+    {"", "addresses", "errors", "fields", "file_hash", "layout", "ranks", "boxes", "outputs", "output_rule", "run_lock"}
     | {"metric_catalogue", "defaults", "palette", "documents"},
     {"config", "ops", "images", "visualization"},
     {"registry"},

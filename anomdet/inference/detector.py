@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.images.decode import read_image
+from anomdet.images.decode import read_noted
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
 from anomdet.inference.outcome import Outcome
@@ -157,9 +157,12 @@ class Detector:
         preprocessing = self.artifact.preprocessing
         if isinstance(image, (str, os.PathLike)):
             name = os.fspath(image) if name is None else name
-            pixels = read_image(os.fspath(image), max_megapixels=preprocessing.max_megapixels)
+            pixels, note = read_noted(
+                os.fspath(image), max_megapixels=preprocessing.max_megapixels, bit_depth=preprocessing.bit_depth
+            )
+            warnings = (note,) if note else ()
         else:
-            pixels, warnings = to_bgr8(image, channels)
+            pixels, warnings = to_bgr8(image, channels, preprocessing.bit_depth)
         read = time.perf_counter()
         fitted = fit_inside(pixels, preprocessing)
         times = {"read": read - start, "prepare": time.perf_counter() - read}
