@@ -162,7 +162,10 @@ test_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
@@ -259,7 +262,10 @@ train_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 transforms=[
@@ -338,7 +344,10 @@ val_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,

@@ -2,6 +2,12 @@ channels_last = False
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
     dict(
+        ema_type='ExpMomentumEMA',
+        gamma=50,
+        momentum=0.005,
+        type='EMAHook',
+        update_buffers=True),
+    dict(
         min_delta=0.0,
         monitor='mAP',
         nan_limit=3,
@@ -236,7 +242,10 @@ test_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 640,
@@ -308,7 +317,10 @@ train_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 transforms=[
@@ -384,7 +396,10 @@ val_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 640,

@@ -158,7 +158,10 @@ test_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
@@ -247,7 +250,10 @@ train_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 transforms=[
@@ -318,7 +324,10 @@ val_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,

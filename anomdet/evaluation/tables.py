@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -16,7 +15,7 @@ from anomdet.evaluation.counts import count
 from anomdet.evaluation.image_level import rejected
 from anomdet.evaluation.summary import Measured
 from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
-from anomdet.outputs import csv_cell
+from anomdet.outputs import csv_text
 
 HEADS = {metric.key: metric.of_class.label for metric in METRICS if metric.of_class}
 _IMAGE_HEADS: tuple[str, ...] = ("file_name", "part", "width", "height", "num_gt", "num_predictions", "num_matched")
@@ -107,15 +106,15 @@ def metrics_csv(metrics: Mapping[str, Any]) -> str:
     ):
         for key, value in table.items():
             if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-                rows.append((csv_cell(scope), key, csv_cell(value), *(map(csv_cell, own.get(key) or ("", "")))))
+                rows.append((scope, key, value, *(own.get(key) or ("", ""))))
     rows += [
-        (scope, f"{name}_{key}", csv_cell(value), "", "")
+        (scope, f"{name}_{key}", value, "", "")
         for scope in ("errors", "sizes")
         for name, row in metrics.get(scope, {}).items()
         for key, value in row.items()
         if not isinstance(value, list)
     ]
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def per_image_csv(measured: Measured) -> str:
@@ -139,10 +138,4 @@ def per_image_csv(measured: Measured) -> str:
         verdict.tolist(),
     ]
     assert len(columns) == len(_IMAGE_HEADS), metrics.keys()
-    return _csv([_IMAGE_HEADS, *(tuple(map(csv_cell, row)) for row in zip(*columns, strict=True))])
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    output = StringIO()
-    csv.writer(output, lineterminator="\n").writerows(rows)
-    return output.getvalue()
+    return csv_text([_IMAGE_HEADS, *zip(*columns, strict=True)])

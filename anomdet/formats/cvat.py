@@ -20,6 +20,7 @@ from anomdet.formats.dataset import (
     to_number,
 )
 from anomdet.formats.image_files import ImageFiles
+from anomdet.formats.pictures import files_in
 from anomdet.formats.xml_files import Element, escape, number_in, read_xml, size_in
 from anomdet.layout import SPLIT_OF, SPLITS
 
@@ -42,7 +43,7 @@ def _xml_files(source: Source) -> list[Path]:
     if source.path.is_file():
         return [source.path]
     whole = source.path / "annotations.xml"
-    others = sorted(path for path in source.path.glob("*.xml") if path != whole)
+    others = [path for path in files_in(source.path, "*.xml") if path != whole]
     if not whole.is_file() and others:
         return others
     for path in others:

@@ -24,7 +24,7 @@ from anomdet.formats.dataset import (
 )
 from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.json_files import entries, numbers_of, points_of, read_json, size_of, write_json
-from anomdet.formats.pictures import is_image, measure
+from anomdet.formats.pictures import files_in, is_image, measure
 from anomdet.formats.xml_files import escape
 from anomdet.layout import SPLITS
 
@@ -40,7 +40,7 @@ def read(source: Source) -> Dataset:
     dataset = Dataset()
     path = source.path
     if path.is_dir():
-        found = sorted(path.glob("*.json"))
+        found = files_in(path, "*.json")
         if len(found) != 1:
             got = Phrase(f"{len(found)} of them")
             source.findings.problem(str(path), "one JSON file", got, "name the JSON file itself")

@@ -8,6 +8,7 @@ VisA's ``Data/Images/{Normal,Anomaly}`` with ``Data/Masks/Anomaly``. How a mask 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +16,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.index.files import check_image
+from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
 from anomdet.data.index.spelling import by_spelling, plain_spelling
 from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.mask_levels import SOFT_HINT, is_opaque, soft_rims, two_levels
-from anomdet.formats.pictures import child_of, images_below
+from anomdet.formats.pictures import child_of, images_below, is_image
 from anomdet.images.headers import BadImageError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.layout import SPLIT_OF
 
 _MAX_VALUES = 32  # classes in one mask; a mask with soft edges has far more
 _MAX_COMPONENTS = 1000
+_ENDING = re.compile(r"[_-](?:mask|gt|seg|label|segmentation|ground_?truth)$", re.IGNORECASE)
 _NORMAL = ("good", "normal", "ok")  # folders of images without a defect, as MVTec AD, VisA and others call them
 _TILES = "cut the mask and its image into tiles"
 
@@ -66,6 +68,9 @@ def read(source: Source) -> Dataset:
                 source.findings.problem(picture.where, "a name of its own", got, "rename one")
             dataset.pictures.append(picture)
     masked = _read_masks(layout, keys, source)
+    if dataset.pictures and not masked and not layout.by_class and source.unlabelled is None:
+        hint = "--unlabelled normal takes images without a mask as normal"
+        source.findings.problem(source.name(layout.masks), "at least one mask", NOTHING, hint)
     for picture in dataset.pictures:
         if picture.where not in masked:
             _without_mask(picture, layout, unmasked, source)
@@ -115,6 +120,10 @@ def _read_masks(layout: _Layout, keys: dict[str, Picture], source: Source) -> se
     """Give the pictures their boxes; returns the pictures, by where, that have a mask."""
     masked: dict[str, str] = {}
     spellings = by_spelling(keys)
+    for file in list_files(layout.masks):
+        if not is_image(file.name) and _image_of(file.name, layout, keys, spellings)[1] is not None:
+            kinds = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
+            source.findings.problem(source.name(layout.masks / file.name), f"a mask as {kinds}", file.suffix)
     for name in images_below(layout.masks):
         where = source.name(layout.masks / name)
         label, picture = _image_of(name, layout, keys, spellings)
@@ -141,7 +150,7 @@ def _image_of(
     """The class of a mask, empty where the grey values tell it, and its image."""
     stem = name.rpartition(".")[0]
     class_name, _, inner = stem.partition("/")
-    stems = [stem, *(stem.removesuffix(ending) for ending in ("_mask", "_gt") if stem.endswith(ending))]
+    stems = list(dict.fromkeys((stem, _ENDING.sub("", stem))))
     if layout.by_class:
         guesses = [(class_name, one) for one in stems]
     else:

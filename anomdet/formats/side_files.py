@@ -128,8 +128,8 @@ def _report_unknown(dataset: Dataset, unknown: set[str], given: dict[int, str], 
                 findings.problem(box.where, f"a class of {', '.join(given.values())}", box.label, "add it to the list")
 
 
-def check_names(dataset: Dataset, findings: Findings, *, names_only: bool) -> None:
-    """Class names that any file can hold; one for each class where the target has names only."""
+def check_names(dataset: Dataset, findings: Findings) -> None:
+    """Class names that any file can hold, each for one class: some formats have only names to tell them by."""
     owner: dict[str, int] = {}
     for number, name in dataset.names.items():
         where = f"class {number}"
@@ -137,8 +137,8 @@ def check_names(dataset: Dataset, findings: Findings, *, names_only: bool) -> No
             findings.problem(where, "a class number of at most 18 digits", number)
         if not name or name != name.strip() or not is_text(name):
             findings.problem(where, "a name without outer blanks and control characters", name, _NAME_HINT)
-        elif owner.setdefault(name, number) != number and names_only:
-            got = Phrase(f"{name!r}, as class {owner[name]}; the target tells classes by their names")
+        elif owner.setdefault(name, number) != number:
+            got = Phrase(f"{name!r}, as class {owner[name]}")
             findings.problem(where, "a name of its own", got, _NAME_HINT)
 
 
@@ -154,10 +154,15 @@ def read_splits(source: Source, dataset: Dataset) -> None:
     for split in SPLITS:
         path = folder / f"{split}.txt"
         for place, line in read_lines(path, source.name(path), source.findings) if path.is_file() else ():
-            if line in by_name:
-                by_name[line].split = split
-            else:
+            picture = by_name.get(line)
+            if picture is None:
                 source.findings.problem(place, "the name of an image", line)
+            elif picture.split not in ("", split):
+                source.findings.problem(
+                    place, "each image in one split", Phrase(f"{line} again, after {picture.split}")
+                )
+            else:
+                picture.split = split
 
 
 def read_lines(path: Path, where: str, findings: Findings) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from anomdet.formats.accounting import is_converted, splits_by_folder, take_unlabelled
 from anomdet.formats.dataset import (
+    NOTHING,
     Box,
     Dataset,
     Findings,
@@ -39,6 +40,9 @@ def read(source: Source) -> Dataset:
     _set_names(layout.names, dataset)
     unlisted = _unlisted(layout)
     pairs = pair_labels([*layout.images, *unlisted], layout, source)
+    if layout.images and not pairs and source.unlabelled is None:
+        hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
+        source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
     for path, splits in layout.images.items():
         picture = Picture(name_below(path, layout.root), source.name(path), path)
         picture.split = next(iter(splits)) if len(splits) == 1 else ""

@@ -11,6 +11,7 @@ from typing import Any
 from anomdet.config.load import SettingsSource, load_settings
 from anomdet.config.schema import Settings
 from anomdet.errors import Problem, UserError
+from anomdet.layout import EVALUATION_DIR
 from anomdet.workflows.evaluate import Evaluation
 
 _log = logging.getLogger("anomdet")
@@ -75,12 +76,16 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     from anomdet.evaluation.files import read_results
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
+    from anomdet.output_rule import check_apart, check_names
     from anomdet.outputs import make_folder
-    from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
+    from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, with_context, write_all
 
     assert files.ground_truth is not None and files.predictions is not None
     results = _grouped(read_results(files.ground_truth, files.predictions), settings.data.group_by)
-    folder = make_folder(out or files.predictions.parent / "evaluation", "--out")
+    folder = Path(out or files.predictions.parent / EVALUATION_DIR)
+    check_apart(folder, [files.images] if files.images else [], "--out")
+    check_names(folder, ALL_FILES, "--out")
+    make_folder(folder, "--out")
     metrics = settings.metrics
     measured = measure(
         results,

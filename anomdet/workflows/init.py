@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem
+from anomdet.output_rule import check_apart, data_folders
 from anomdet.workflows.propose import Proposal, choice_problems, propose_settings, raise_any
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
+
+_NOT_TIMED = "  time          not planned: --minutes 30 times some steps here, and plans a run that ends in time"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def init(
     Raises:
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
+    check_apart(out, data_folders(data_dir), "--out")
     raise_any([*_out_problems(out), *_minutes_problems(minutes, overrides), *choice_problems(device, overrides)])
     from anomdet.outputs import write_text
 
@@ -62,7 +66,8 @@ def init(
         '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.'
     )
     write_text(out, _yaml(found.settings, title, found.reasons))
-    return Written(out, "\n".join(found.notes), _next_steps(out))
+    notes = found.notes if minutes is not None else [*found.notes, _NOT_TIMED]
+    return Written(out, "\n".join(notes), _next_steps(out))
 
 
 def _minutes_problems(minutes: float | None, overrides: Sequence[str]) -> list[Problem]:

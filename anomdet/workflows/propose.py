@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.layout import SPLITS_DIR
+from anomdet.workflows.beside_data import refuse_raw_data, split_lists
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -78,17 +80,21 @@ def propose_settings(data_dir: str | Path, overrides: Sequence[str] = (), *, dev
     machine = _for_device(look(), device)
     base = configs_dir() / f"{preset_of(machine).config}.yaml"
     settings = load_settings(base, overrides)
+    refuse_raw_data(data_dir)
     index = _scan(data_dir, settings)
     facts = facts_of(index)
     names = _names(data_dir, facts, settings)
-    choices = _without(choose(facts, machine, _given(settings, given, facts.num_images)), given)
+    lists, list_notes = _lists(data_dir, index, given)
+    taken = given | ({"data.split_files"} if lists else set())
+    choices = _without(choose(facts, machine, _given(settings, given, facts.num_images)), taken)
     reasons = {
         "data.classes": f"names from {names.source}" if names.source else "no names found beside the data",
         **{key: choice.reason for key, choice in choices.items()},
+        **({"data.split_files": "lists found beside the data"} if lists else {}),
         **dict.fromkeys(given, "given on the command line"),
     }
-    notes = [*_summary(facts, names, choices), *index.notes, *names.notes]
-    return Proposal(_chosen(settings, data_dir, names, choices), reasons, notes, base.name)
+    notes = [*_summary(facts, names, choices), *list_notes, *index.notes, *names.notes]
+    return Proposal(_chosen(settings, data_dir, names, choices, lists), reasons, notes, base.name)
 
 
 def _keys(overrides: Sequence[str]) -> set[str]:
@@ -199,12 +205,31 @@ def _without(choices: dict[str, Choice], given: set[str]) -> dict[str, Choice]:
     return {key: choice for key, choice in choices.items() if not _is_given(key, taken)}
 
 
-def _chosen(settings: Settings, data_dir: Path, names: FoundNames, choices: dict[str, Choice]) -> Settings:
+def _lists(data_dir: Path, index: DataIndex, given: set[str]) -> tuple[dict[str, str], list[str]]:
+    """The lists of the splits beside the data, if they are whole and sound; and a line about them."""
+    found = split_lists(data_dir)
+    if not found or any(_is_given(key, given) for key in (*_SPLITS, "data.split_files", "data.split")):
+        return {}, []
+    from anomdet.data.splits.lists import read_split_files
+
+    try:
+        sizes = {split: len(positions) for split, positions in read_split_files(index, found).items()}
+    except UserError as error:
+        return {}, [f"! splits        {SPLITS_DIR}/ is not used: {error.problems[0]}"]
+    shown = ", ".join(f"{split} {size:,}" for split, size in sizes.items())
+    return found, [f"  splits        lists found in {SPLITS_DIR}/: {shown}"]
+
+
+def _chosen(
+    settings: Settings, data_dir: Path, names: FoundNames, choices: dict[str, Choice], lists: dict[str, str]
+) -> Settings:
     from anomdet.quality.propose.rules import nested
 
     values = settings.model_dump()
     _merge(values, nested(choices))
     values["data"].update(data_dir=str(data_dir), classes=names.names)
+    if lists:
+        values["data"].update(split_files=lists)
     return type(settings).model_validate(values)
 
 

@@ -201,6 +201,7 @@ def _join(images: list[str], parts: list[Part]) -> Columns:
         names,
         name_starts,
         np.concatenate([np.zeros((0, 2), np.int32), *(part.sizes_hw for part in parts)]),
+        np.concatenate([np.zeros(0, np.uint8), *(part.bit_depths for part in parts)]),
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
         np.concatenate([np.zeros((0, 4), np.float32), *(part.bboxes_xyxy for part in parts)]),
         np.concatenate([np.zeros(0, np.int64), *(part.class_nums for part in parts)]),
@@ -229,5 +230,5 @@ def _whole(columns: Columns, num_pairs: int, problems: list[Problem]) -> list[Pr
     largest = float(columns.bboxes_xyxy.max())
     if largest > 2:
         return []
-    hint = "these look like YOLO's relative boxes; multiply them by the image's size"
+    hint = "these look like YOLO's relative boxes; convert them with anomdet convert --from yolo --to anomdet"
     return [Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint)]

@@ -261,3 +261,37 @@ def test_an_output_that_cannot_be_written_is_named(code: int, tmp_path: Path, mo
     assert str(raised.value).startswith(
         f"--out: expected a folder that can be written, got {tmp_path / 'y'} (not allowed)"
     )
+
+
+@pytest.mark.parametrize(
+    ("format_name", "files", "told"),
+    [
+        ("yolo", {"images/a.png": None, "images/b.png": None}, "expected label files, labels/x.txt for images/x"),
+        ("yolo", {"images/a.png": None, "labels/a.xml": "<annotation/>"}, "expected label files, labels/x.txt"),
+        ("masks", {"images/a.png": None, "masks/readme.md": ""}, "masks: expected at least one mask, got nothing"),
+        ("masks", {"images/a.png": None, "masks/a.gif": b"GIF89a"}, "masks/a.gif: expected a mask as png jpg"),
+        ("masks", {"images/a.png": None, "masks/dent/a_mask.npy": b"x"}, "expected a mask as png jpg"),
+    ],
+)
+def test_where_no_labels_are_found_nothing_becomes_normal(
+    format_name: str, files: dict, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as raised:
+        run(write_files(tmp_path / "in", files), format_name, "anomdet", tmp_path / "out")
+    assert told in str(raised.value)
+
+
+def test_an_image_in_two_lists_of_a_converted_folder(tmp_path: Path) -> None:
+    files = {"images/a.png": None, "labels/a.txt": "", "splits/train.txt": "a.png\n", "splits/val.txt": "a.png\n"}
+    with pytest.raises(
+        UserError, match=r"splits/val.txt:1: expected each image in one split, got a.png again, after train"
+    ):
+        run(write_files(tmp_path / "in", files), "anomdet", "coco", tmp_path / "out")
+
+
+def test_hidden_files_that_macos_leaves_are_passed_over(tmp_path: Path) -> None:
+    write_files(tmp_path / "1", {**UNLABELLED["labelstudio"], "._e.json": b"\x00"})
+    write_files(tmp_path / "2", {**UNLABELLED["cvat"], "._annotations.xml": b"\x00"})
+    write_files(tmp_path / "3", {**UNLABELLED["yolo"], "._data.yaml": b"\x00", "labels/._a.txt": b"\x00"})
+    for folder, format_name in zip("123", ("labelstudio", "cvat", "yolo"), strict=True):
+        assert run(tmp_path / folder, None, "anomdet", tmp_path / f"out {folder}").recognised.startswith(format_name)

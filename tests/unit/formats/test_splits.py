@@ -159,3 +159,12 @@ def test_a_converted_folder_has_its_splits_in_lists_alone(tmp_path: Path) -> Non
     for format_name in ("yolo", "voc", "labelme", "coco"):
         run(tmp_path / "in", "anomdet", format_name, tmp_path / format_name)
         assert set(splits_of(format_name, tmp_path / format_name).values()) == {""}
+
+
+def test_darknet_names_that_are_not_there(tmp_path: Path) -> None:
+    files = {**YOLO["CVAT"], "obj.names": None}
+    del files["obj.names"]
+    _, findings = read("yolo", write_files(tmp_path, files))
+    assert [str(problem) for problem in findings.problems] == [
+        "obj.data: names: expected a list of class names, got 'data/obj.names'; correct the path"
+    ]

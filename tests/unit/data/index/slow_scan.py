@@ -160,5 +160,5 @@ def _check_whole(records: list[ImageRecord], pairs: list, report: _Report) -> No
     if largest is None and not report.problems:
         report.problems.append(Problem("labels/", "at least one object", "only empty files", _LABELS_HINT))
     elif largest is not None and largest <= 2:
-        hint = "these look like YOLO's relative boxes; multiply them by the image's size"
+        hint = "these look like YOLO's relative boxes; convert them with anomdet convert --from yolo --to anomdet"
         report.problems.append(Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint))

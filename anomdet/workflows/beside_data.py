@@ -1,0 +1,64 @@
+"""What lies beside images/ and labels/: lists of splits, class names; or the labels of another tool in their place."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anomdet.errors import Problem, UserError
+from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR, SPLITS, SPLITS_DIR
+
+if TYPE_CHECKING:
+    from anomdet.config.schema_data import DataSettings
+
+_TITLES = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO", "cvat": "CVAT", "labelstudio": "Label Studio"}
+
+
+def refuse_raw_data(data_dir: str | Path) -> None:
+    """Refuse a folder without images/ and labels/ that holds another tool's labels, with the command that converts it.
+
+    A folder that is not recognised is left to whoever reads it.
+
+    Raises:
+        UserError: as said.
+    """
+    folder = Path(data_dir)
+    if all((folder / name).is_dir() for name in (IMAGES_DIR, LABELS_DIR)) or not folder.is_dir():
+        return
+    from anomdet.formats.recognise import recognise
+
+    found = recognise(folder)
+    if not found or "anomdet" in found:
+        return
+    shown = " or ".join(f"{_TITLES.get(name, name)} ({path})" for name, path in found.items())
+    source = shlex.quote(str(folder))
+    out = shlex.quote(f"{str(folder).rstrip('/')}_anomdet")
+    name = next(iter(found)) if len(found) == 1 else "FORMAT"
+    hint = f"convert it: anomdet convert {source} --from {name} --to anomdet --out {out}"
+    raise UserError(Problem(str(folder), f"a folder with {IMAGES_DIR}/ and {LABELS_DIR}/", f"labels of {shown}", hint))
+
+
+def split_lists(data_dir: str | Path) -> dict[str, str]:
+    """Split to the list of its images in splits/, as ``anomdet convert`` writes them; only those that are there."""
+    folder = Path(data_dir) / SPLITS_DIR
+    return {split: str(folder / f"{split}.txt") for split in SPLITS if (folder / f"{split}.txt").is_file()}
+
+
+def unused_files(data: DataSettings) -> list[str]:
+    """A line for each file beside the data that the settings make no use of, with how to use it."""
+    lists = split_lists(data.data_dir)
+    lines = []
+    if data.split_files is None and len(lists) == len(SPLITS):
+        given = ", ".join(f"{split}: {path}" for split, path in lists.items())
+        folder = Path(data.data_dir) / SPLITS_DIR
+        lines.append(
+            f"{folder} has lists of the splits that the settings do not use; add 'data.split_files={{{given}}}'"
+        )
+    elif data.split_files is None and lists:
+        given = ", ".join(f"{split}.txt" for split in lists)
+        folder = Path(data.data_dir) / SPLITS_DIR
+        lines.append(f"{folder} has {given}, which is not used: data.split_files needs train, val and test")
+    if data.classes is None and (path := Path(data.data_dir) / CLASSES_FILE).is_file():
+        lines.append(f"{path} has class names that the settings do not use; copy its data.classes into them")
+    return lines

@@ -1,0 +1,105 @@
+"""One run at a time in a folder; the dead hold nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from anomdet.errors import UserError
+from anomdet.run_lock import one_run_in
+
+# Holds the lock until it is killed; with a loader, a child that it forked lives on.
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from anomdet.run_lock import one_run_in
+with one_run_in({"logging.log_dir": Path(sys.argv[1])}):
+    if sys.argv[2] == "with a loader" and os.fork() == 0:
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+    print("held", flush=True)
+    time.sleep(60)
+"""
+# Waits for a common moment, then takes the lock for a while: the process that may not says so with code 2.
+RACE = """
+import sys, time
+from pathlib import Path
+from anomdet.errors import UserError
+from anomdet.run_lock import one_run_in
+time.sleep(max(float(sys.argv[2]) - time.time(), 0))
+try:
+    with one_run_in({"logging.log_dir": Path(sys.argv[1])}):
+        time.sleep(0.5)
+except UserError:
+    sys.exit(2)
+"""
+
+
+def start(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_the_second_is_refused_and_told_who_is_at_work(tmp_path: Path) -> None:
+    holder = start(HOLD, tmp_path, "alone", "https://user:token@host/x?key=secret")
+    try:
+        assert first_line(holder) == "held"
+        with pytest.raises(UserError) as raised, one_run_in({"logging.log_dir": tmp_path}):
+            pass
+        told = str(raised.value)
+        assert told.startswith("logging.log_dir: expected a folder that no other run writes into, got ")
+        assert f"process {holder.pid} on {os.uname().nodename} (since " in told and "-c" in told
+        assert "https://..." in told and "token" not in told and "secret" not in told
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+@pytest.mark.parametrize("manner", ["alone", "with a loader"])
+def test_a_crash_leaves_the_folder_free(tmp_path: Path, manner: str) -> None:
+    """At once, also while a process that the dead one had forked is still there."""
+    holder = start(HOLD, tmp_path, manner)
+    words = [first_line(holder) for _ in range(2 if manner == "with a loader" else 1)]
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    try:
+        with one_run_in({"logging.log_dir": tmp_path}):
+            pass
+    finally:
+        for pid in (int(word) for word in words if word.isdigit()):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_of_two_at_once_one_is_refused(tmp_path: Path) -> None:
+    for _ in range(5):
+        moment = time.time() + 0.4
+        racers = [start(RACE, tmp_path, str(moment)) for _ in range(2)]
+        assert sorted(racer.wait() for racer in racers) == [0, 2]
+
+
+def test_nothing_is_left_behind_and_the_folder_is_free_again(tmp_path: Path) -> None:
+    folders = {"logging.log_dir": tmp_path, "logging.checkpoint_dir": tmp_path / "." / "x" / ".."}
+    (tmp_path / "x").mkdir()
+    for _ in range(2):
+        with one_run_in(folders):
+            assert {path.name for path in tmp_path.iterdir()} == {"x", ".anomdet.lock", ".anomdet.running"}
+        assert {path.name for path in tmp_path.iterdir()} == {"x"}
+
+
+def test_the_ranks_of_a_job_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with one_run_in({"logging.log_dir": tmp_path}):
+        monkeypatch.setenv("RANK", "1")
+        with one_run_in({"logging.log_dir": tmp_path}):
+            assert (tmp_path / ".anomdet.running").exists()
+        assert (tmp_path / ".anomdet.running").exists()

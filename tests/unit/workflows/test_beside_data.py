@@ -1,0 +1,88 @@
+"""Another tool's labels in place of the data, and lists and class names beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anomdet.config.schema_data import DataSettings
+from anomdet.errors import UserError
+from anomdet.workflows.beside_data import refuse_raw_data, unused_files
+from anomdet.workflows.check import check
+from anomdet.workflows.propose import propose_settings
+from anomdet.workflows.train import train
+from tests.unit.formats.cases import write_files
+from tests.unit.formats.test_accounting import UNLABELLED
+from tests.unit.formats.test_names import coco
+
+RAW = {
+    "coco": {"train/_annotations.coco.json": coco("a.png"), "train/a.png": None},
+    "voc": {"Annotations/a.xml": "<annotation/>", "JPEGImages/a.png": None},
+    "labelme": UNLABELLED["labelme"],
+    "yolo": {"train/images/a.png": None, "train/labels/a.txt": "0 0.5 0.5 0.1 0.1\n", "data.yaml": "names: [a]\n"},
+}
+
+
+@pytest.mark.parametrize("verb", ["init", "train", "check"])
+@pytest.mark.parametrize("format_name", RAW)
+def test_the_command_that_converts_is_named(format_name: str, verb: str, tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "my data", RAW[format_name])
+    with pytest.raises(UserError) as raised:
+        if verb == "init":
+            propose_settings(folder)
+        elif verb == "check":
+            check(folder)
+        else:
+            train({"data": {"data_dir": str(folder)}})
+    command = f"anomdet convert '{folder}' --from {format_name} --to anomdet --out '{folder}_anomdet'"
+    assert str(raised.value).startswith(f"{folder}: expected a folder with images/ and labels/, got labels of ")
+    assert str(raised.value).endswith(f"; convert it: {command}")
+
+
+def test_several_formats_and_none(tmp_path: Path) -> None:
+    write_files(tmp_path / "two", {"a.xml": "<annotation/>", "b.xml": "<annotations/>"})
+    with pytest.raises(UserError, match=r"Pascal VOC \(a.xml\) or CVAT \(b.xml\); convert it: .*--from FORMAT"):
+        refuse_raw_data(tmp_path / "two")
+    refuse_raw_data(write_files(tmp_path / "none", {"images/a.png": None}))
+    refuse_raw_data(tmp_path / "nowhere")
+    refuse_raw_data(write_files(tmp_path / "ours", {"images/a.png": None, "labels/a.txt": "", "x.json": coco("a")}))
+
+
+LISTS = {"splits/train.txt": "0.png\n1.png\n2.png\n", "splits/val.txt": "3.png\n", "splits/test.txt": "4.png\n"}
+DATA = {f"images/{i}.png": None for i in range(5)} | {f"labels/{i}.txt": "7 10 20 30 40\n" for i in range(5)}
+
+
+def test_init_takes_the_lists_and_names(tmp_path: Path) -> None:
+    write_files(tmp_path, {**DATA, **LISTS, "classes.yaml": "data: {classes: {7: dent}}"})
+    found = propose_settings(tmp_path)
+    files = found.settings.data.split_files
+    assert files is not None
+    assert files.model_dump() == {split: str(tmp_path / f"splits/{split}.txt") for split in ("train", "val", "test")}
+    assert found.settings.data.classes == {7: "dent"}
+    assert "  splits        lists found in splits/: train 3, val 1, test 1" in found.notes
+    assert (
+        propose_settings(
+            tmp_path, ["data.train_split=0.6", "data.val_split=0.2", "data.test_split=0.2"]
+        ).settings.data.split_files
+        is None
+    )
+
+
+@pytest.mark.parametrize("spoilt", [{"splits/val.txt": "9.png\n"}, {"splits/val.txt": "0.png\n"}])
+def test_init_says_why_lists_are_not_used(spoilt: dict[str, str], tmp_path: Path) -> None:
+    write_files(tmp_path, {**DATA, **LISTS, **spoilt})
+    found = propose_settings(tmp_path)
+    assert found.settings.data.split_files is None
+    assert any(line.startswith("! splits        splits/ is not used: ") and "val.txt:1" in line for line in found.notes)
+
+
+def test_what_training_does_not_use_is_said(tmp_path: Path) -> None:
+    write_files(tmp_path, {**DATA, **LISTS, "classes.yaml": "data: {classes: {7: dent}}"})
+    data = DataSettings(data_dir=str(tmp_path))
+    lines = unused_files(data)
+    assert f"add 'data.split_files={{train: {tmp_path}/splits/train.txt, val: " in lines[0]
+    assert "class names that the settings do not use" in lines[1]
+    (tmp_path / "splits/test.txt").unlink()
+    assert "has train.txt, val.txt, which is not used" in unused_files(data)[0]
+    assert unused_files(data.model_copy(update={"data_dir": str(tmp_path / "images")})) == []
