@@ -33,7 +33,7 @@ class FakeDetector:
     largest_batch: int = 10**6
     classes: dict[int, str] = field(default_factory=lambda: dict(CLASSES))
     batches: list[int] = field(default_factory=list)
-    reading: Reading = Reading(max_megapixels=1.0)
+    reading: Reading = field(default_factory=lambda: Reading(max_megapixels=1.0))
     sha256: str = hashlib.sha256(b"fake").hexdigest()
 
     @property
