@@ -49,4 +49,7 @@ CROPS_DIR, PICTURES_DIR = "crops", "pictures"
 PREVIOUS = "previous"
 
 # An exported detector.
-MANIFEST, PARITY = "manifest.json", "parity.json"
+EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"
+
+# In each folder of outputs: the names that AnomDet wrote there, the lock of the run at work, and who that is.
+MANIFEST, LOCK, HOLDER = ".anomdet.json", ".anomdet.lock", ".anomdet.running"

@@ -105,6 +105,9 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
         typer.Option(help="YAML with data.classes: number and name of each class."),
     ] = None,
     no_images: Annotated[bool, typer.Option("--no-images", help="Write the labels only.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Copy images outside of SRC, too: by links or by their paths.")
+    ] = False,
     unlabelled: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Images without labels are normal, skip (left out) or error; default: as the format has it."),
@@ -126,6 +129,7 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
         classes=classes,
         with_images=not no_images,
         unlabelled=unlabelled,
+        follow_links=follow_links,
     )
     typer.echo(done.text)
     name_files(done.written)

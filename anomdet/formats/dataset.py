@@ -49,6 +49,7 @@ class Picture:
         boxes: its objects.
         split: ``train``, ``val``, ``test``, or empty.
         measured: whether the file's header was read and fits; None: not yet.
+        is_outside: the file lies outside of what was named as the source.
         left_out: why the image is not carried over: something marked on it has no box; empty: it is carried over.
     """
 
@@ -61,6 +62,7 @@ class Picture:
     split: str = ""
     measured: bool | None = None
     left_out: str = ""
+    is_outside: bool = False
 
     @property
     def stem(self) -> str:

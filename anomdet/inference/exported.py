@@ -28,7 +28,7 @@ from anomdet.inference.fields import (
     plain,
     text,
 )
-from anomdet.layout import MANIFEST
+from anomdet.layout import EXPORT_MANIFEST
 
 EXPORT_VERSION = 1
 _MAX_BYTES = 64 * 2**20
@@ -149,10 +149,10 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         UserError: no manifest, a wrong one, or a file that is missing or another one.
     """
-    path = folder / MANIFEST
+    path = folder / EXPORT_MANIFEST
     if not path.is_file():
         got = "none in it" if folder.is_dir() else "nothing there"
-        raise UserError(Problem(str(folder), f"a folder that anomdet export wrote, with {MANIFEST}", got))
+        raise UserError(Problem(str(folder), f"a folder that anomdet export wrote, with {EXPORT_MANIFEST}", got))
     if path.stat().st_size > _MAX_BYTES:
         raise UserError(Problem(str(path), f"at most {_MAX_BYTES >> 20} MB", f"{path.stat().st_size:,} bytes"))
     try:
@@ -175,7 +175,7 @@ def _wrong(path: Path, sha256: str) -> Problem | None:
 
 
 def _file_name(value: Any) -> str:
-    name = text(value)
+    name: str = text(value)
     if not name or name in (".", "..") or any(mark in name for mark in "/\\:\0"):
         raise ValueError(value)
     return name

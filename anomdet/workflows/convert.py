@@ -19,6 +19,7 @@ def convert(  # noqa: PLR0913 (the options of the command)
     classes: str | Path | None = None,
     with_images: bool = True,
     unlabelled: str | None = None,
+    follow_links: bool = False,
 ) -> Converted:
     """Convert labels; the source is not changed, and all that the other format cannot hold is reported.
 
@@ -33,6 +34,7 @@ def convert(  # noqa: PLR0913 (the options of the command)
         with_images: also hard-link or copy the images.
         unlabelled: images without labels are ``normal``, left out (``skip``) or an ``error``; None: as the format
             has it.
+        follow_links: copy images that lie outside the source too, where a link or a path of the labels leads there.
 
     Raises:
         UserError: everything that is wrong with the source, at once; nothing was written.
@@ -52,5 +54,6 @@ def convert(  # noqa: PLR0913 (the options of the command)
             None if classes is None else Path(classes),
             with_images,
             unlabelled,
+            follow_links,
         )
     )

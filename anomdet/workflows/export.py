@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
-from anomdet.layout import MANIFEST, PARITY
+from anomdet.layout import EXPORT_MANIFEST, PARITY
 from anomdet.outputs import write_text
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def export(
         _place(temporary, folder, manifest, parity)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    written = [folder / MANIFEST, *(folder / name for name in manifest.network.sha256), folder / PARITY]
+    written = [folder / EXPORT_MANIFEST, *(folder / name for name in manifest.network.sha256), folder / PARITY]
     return Exported(folder, manifest, parity, time.monotonic() - started, written)
 
 
@@ -172,4 +172,4 @@ def _place(temporary: Path, folder: Path, manifest: Manifest, parity: Parity) ->
     for name in manifest.network.sha256:
         (temporary / name).replace(folder / name)
     manifest = replace(manifest, parity=parity.to_dict())
-    write_text(folder / MANIFEST, json.dumps(manifest.to_dict(), indent=2, allow_nan=False) + "\n")
+    write_text(folder / EXPORT_MANIFEST, json.dumps(manifest.to_dict(), indent=2, allow_nan=False) + "\n")

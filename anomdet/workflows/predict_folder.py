@@ -11,7 +11,8 @@ from typing import Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import COCO, CROPS_DIR, JOB, LABELS_DIR, PARTS_CSV, PICTURES_DIR, PREVIOUS, RESULTS, RESULTS_CSV
-from anomdet.outputs import make_folder, move_aside, write_text
+from anomdet.output_rule import move_aside
+from anomdet.outputs import make_folder, write_text
 from anomdet.workflows.predict_journal import result_files
 
 JOB_VERSION = 1

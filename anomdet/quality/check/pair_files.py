@@ -49,6 +49,7 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     listed = list_folders([os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")])
     images = _of_kind(found_files(listed[0]), IMAGE_SUFFIXES, "images", findings)
     labels = _of_kind(found_files(listed[1]), (".txt",), "labels", findings)
+    findings += map(_line_break, (image for image in images if "\n" in image.name))
     stems = [_stem(image) for image in images]
     if images and stems == [_stem(label) for label in labels] and len(set(stems)) == len(stems):
         return [Entry(image, label, whole=True) for image, label in zip(images, labels, strict=True)], findings
@@ -69,6 +70,11 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
         suffixes = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
         findings.append(Finding("no-images", "images", 0, f"at least one image ({suffixes})", "none"))
     return entries, findings
+
+
+def _line_break(image: FoundFile) -> Finding:
+    hint = "rename it and its label file: the list files of the splits have a name a line"
+    return Finding("image-name", f"images/{image.name}", 0, "a name without a line break", "one", hint)
 
 
 def _of_kind(

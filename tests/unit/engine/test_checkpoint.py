@@ -15,14 +15,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from anomdet.engine.checkpoint import (
-    Progress,
-    collect_checkpoint,
-    load_checkpoint,
-    load_weights,
-    save_atomically,
-    use_safe_loading,
-)
+from anomdet.engine.checkpoint import load_checkpoint, load_weights, save_atomically, use_safe_loading
+from anomdet.engine.run_state import Progress, collect_checkpoint
 from anomdet.errors import UserError
 
 
@@ -136,7 +130,7 @@ def test_a_checkpoint_of_mmengine(tmp_path: Path) -> None:
         dict(state_dict={"a": torch.ones(1)}, meta={"time": "now", "mAP": np.float64(0.5)}, message_hub=hub), path
     )
     found = load_checkpoint(path)
-    assert found["message_hub"]["log_scalars"]["train/loss"].data[0].tolist() == [0.5, 0.25]
+    assert found["message_hub"]["log_scalars"]["train/loss"]["log_history"].tolist() == [0.5, 0.25]
     assert found["meta"]["mAP"] == 0.5
 
 
