@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from anomdet.workflows.convert import convert as convert
     from anomdet.workflows.evaluate import evaluate as evaluate
     from anomdet.workflows.evaluate_files import evaluate_files as evaluate_files
-    from anomdet.workflows.export import ExportOptions as ExportOptions
     from anomdet.workflows.export import export as export
+    from anomdet.workflows.export_source import ExportOptions as ExportOptions
     from anomdet.workflows.load import load as load
     from anomdet.workflows.predict import predict as predict
     from anomdet.workflows.predict_job import PredictJob as PredictJob
@@ -29,7 +29,7 @@ __version__ = "0.1.0"
 # Public name to where it stands; imported at its first use (PEP 562).
 _WHERE = {
     "Detector": "anomdet.inference.detector",
-    "ExportOptions": "anomdet.workflows.export",
+    "ExportOptions": "anomdet.workflows.export_source",
     "PredictJob": "anomdet.workflows.predict_job",
     "Problem": "anomdet.errors",
     "Result": "anomdet.inference.result",

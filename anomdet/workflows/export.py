@@ -15,12 +15,12 @@ from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.layout import EXPORT_MANIFEST, PARITY
 from anomdet.outputs import write_text
+from anomdet.workflows.export_source import ExportOptions, Source, open_source
 
 if TYPE_CHECKING:
     from anomdet.exporting.parity import Parity
     from anomdet.inference.exported import Manifest
     from anomdet.workflows.export_images import ParityImages
-    from anomdet.workflows.export_source import Source
 
 FORMATS = ("onnx", "openvino", "torchscript")
 NMS = ("inside", "outside")
@@ -61,29 +61,6 @@ class Exported:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class ExportOptions:
-    """How to export.
-
-    Args:
-        format: ``onnx``, ``openvino`` or ``torchscript``.
-        int8: quantise with OpenVINO's NNCF; the operating point is chosen again.
-        nms: ``inside`` the graph, or ``outside``: the host suppresses.
-        route: of torch's two exporters: ``torchscript`` or ``dynamo``.
-        licence: a sentence on the weights for whoever gets the folder.
-        custom_file: the Python file of a custom backbone or model.
-        max_images: of the comparison.
-    """
-
-    format: str = "onnx"
-    int8: bool = False
-    nms: str = "inside"
-    route: str = "torchscript"
-    licence: str = ""
-    custom_file: str | None = None
-    max_images: int = 500
-
-
 def export(
     checkpoint: str | Path,
     out: str | Path,
@@ -112,7 +89,6 @@ def export(
     options, folder = options or ExportOptions(), Path(out)
     _check(options, folder, settings, images)
     from anomdet.workflows.export_images import parity_images
-    from anomdet.workflows.export_source import open_source
 
     source = open_source(Path(checkpoint), options)
     compared = parity_images(settings, images, source.detector, options.max_images)

@@ -14,9 +14,31 @@ if TYPE_CHECKING:
     from anomdet.exporting.graph import Graph
     from anomdet.inference.detector import Detector
     from anomdet.inference.exported import Manifest
-    from anomdet.workflows.export import ExportOptions
 
 _LICENCE = "not stated: the weights' own licence, of the data and of what they were pretrained on, applies"
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to export.
+
+    Args:
+        format: ``onnx``, ``openvino`` or ``torchscript``.
+        int8: quantise with OpenVINO's NNCF; the operating point is chosen again.
+        nms: ``inside`` the graph, or ``outside``: the host suppresses.
+        route: of torch's two exporters: ``torchscript`` or ``dynamo``.
+        licence: a sentence on the weights for whoever gets the folder.
+        custom_file: the Python file of a custom backbone or model.
+        max_images: of the comparison.
+    """
+
+    format: str = "onnx"
+    int8: bool = False
+    nms: str = "inside"
+    route: str = "torchscript"
+    licence: str = ""
+    custom_file: str | None = None
+    max_images: int = 500
 
 
 @dataclass(frozen=True)
