@@ -40,9 +40,6 @@ def read(source: Source) -> Dataset:
     _set_names(layout.names, dataset)
     unlisted = _unlisted(layout)
     pairs = pair_labels([*layout.images, *unlisted], layout, source)
-    if layout.images and not pairs and source.unlabelled is None:
-        hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
-        source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
     for path, splits in layout.images.items():
         picture = Picture(name_below(path, layout.root), source.name(path), path)
         picture.split = next(iter(splits)) if len(splits) == 1 else ""
@@ -56,6 +53,9 @@ def read(source: Source) -> Dataset:
     for path in unlisted:
         _take_unlisted(path, pairs.get(path), layout, dataset, source)
     report_unpaired(pairs, normal, layout, source)
+    if layout.images and not pairs and source.unlabelled is None and not source.findings.problems:
+        hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
+        source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
     if not layout.listed:
         splits_by_folder(dataset, layout.root, lambda picture: _folder(picture, layout.root))
     return dataset
