@@ -7,6 +7,7 @@ image's path is replaced by ``/labels/``; beside the image, as darknet has it, i
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from anomdet.formats.accounting import is_converted, splits_by_folder, take_unlabelled
@@ -64,8 +65,8 @@ def read(source: Source) -> Dataset:
 def _unlisted(layout: Layout) -> list[Path]:
     """Images below the root that no list of a split names."""
     below = (layout.root / name for name in images_below(layout.root)) if layout.listed else ()
-    listed = {path.absolute() for path in layout.images}
-    return [path for path in below if path.absolute() not in listed]
+    listed = {os.path.abspath(path) for path in layout.images}  # noqa: PTH100 (links stay)
+    return [path for path in below if os.path.abspath(path) not in listed]  # noqa: PTH100
 
 
 def _take_unlisted(path: Path, labels: Path | None, layout: Layout, dataset: Dataset, source: Source) -> None:
