@@ -128,8 +128,8 @@ def _report_unknown(dataset: Dataset, unknown: set[str], given: dict[int, str], 
                 findings.problem(box.where, f"a class of {', '.join(given.values())}", box.label, "add it to the list")
 
 
-def check_names(dataset: Dataset, findings: Findings, *, names_only: bool) -> None:
-    """Class names that any file can hold; one for each class where the target has names only."""
+def check_names(dataset: Dataset, findings: Findings) -> None:
+    """Class names that any file can hold, each for one class: some formats have only names to tell them by."""
     owner: dict[str, int] = {}
     for number, name in dataset.names.items():
         where = f"class {number}"
@@ -137,8 +137,8 @@ def check_names(dataset: Dataset, findings: Findings, *, names_only: bool) -> No
             findings.problem(where, "a class number of at most 18 digits", number)
         if not name or name != name.strip() or not is_text(name):
             findings.problem(where, "a name without outer blanks and control characters", name, _NAME_HINT)
-        elif owner.setdefault(name, number) != number and names_only:
-            got = Phrase(f"{name!r}, as class {owner[name]}; the target tells classes by their names")
+        elif owner.setdefault(name, number) != number:
+            got = Phrase(f"{name!r}, as class {owner[name]}")
             findings.problem(where, "a name of its own", got, _NAME_HINT)
 
 
