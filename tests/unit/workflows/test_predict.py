@@ -180,7 +180,7 @@ def test_nothing_is_written_in_at_or_around_the_sources(job: PredictJob, name: s
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "best_model.pth").write_text("")
     before = contents(tmp_path)
-    with pytest.raises(UserError, match="--out .*: expected a|--out: expected an empty"):
+    with pytest.raises(UserError, match=r"--out .*: expected a|--out: expected an empty"):
         predict(replace(job, out=tmp_path / name))
     assert contents(tmp_path) == before
 
