@@ -13,6 +13,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
 from anomdet.formats.pictures import is_text
 from anomdet.layout import CLASSES_FILE, SPLITS, SPLITS_DIR
+from anomdet.strict_files import MAX_YAML_BYTES, parse_yaml, read_regular
 
 _MAX_NUMBER = 10**18
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*")
@@ -21,12 +22,12 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*")
 def load_yaml(path: Path, where: str, findings: Findings) -> Any:
     """The content of a YAML file; None and a problem if it cannot be read."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        return parse_yaml(read_regular(path, MAX_YAML_BYTES).decode("utf-8-sig"))
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
     except UnicodeDecodeError:
         findings.problem(where, "UTF-8 text", Phrase("something else"))
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or type(error).__name__
         findings.problem(f"{where}:{mark.line + 1}" if mark else where, "YAML", Phrase(said))
@@ -168,7 +169,7 @@ def read_splits(source: Source, dataset: Dataset) -> None:
 def read_lines(path: Path, where: str, findings: Findings) -> list[tuple[str, str]]:
     """Place and text of each line that is not blank."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
         return []
