@@ -16,13 +16,16 @@ import anomdet
 
 ROOT = Path(__file__).parents[2]
 NAMES = {
+    "Detector",
     "Problem",
+    "Result",
     "Settings",
     "UserError",
     "check",
     "compare",
     "evaluate",
     "evaluate_files",
+    "load",
     "load_settings",
     "propose_settings",
     "train",
