@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
-from anomdet.addresses import forget_weights, has_weights
+from anomdet.addresses import forget_weights, has_weights, hide_secrets
 from anomdet.config import presets
 from anomdet.config.schema import Settings, effective_model_name
 from anomdet.config.schema_data import DataSettings
@@ -20,7 +20,7 @@ def model_config(settings: Settings) -> tuple[ConfigDict, str | None]:
         model = ConfigDict(
             type="anomdet.FileModel",
             file=wanted.custom_model_file,
-            config=settings.model_dump(mode="json"),
+            config=_for_a_file(settings),
             num_classes=_num_classes(settings),
         )
         return model, None
@@ -39,6 +39,12 @@ def model_config(settings: Settings) -> tuple[ConfigDict, str | None]:
     if not wanted.pretrained and not has_weights(model.backbone):
         presets.thaw(model.backbone)
     return model, load_from
+
+
+def _for_a_file(settings: Settings) -> dict[str, Any]:
+    """The settings as a user's file sees them, and as its checkpoints keep them: no secret of an address in them."""
+    hidden: dict[str, Any] = hide_secrets(settings.model_dump(mode="json"))
+    return hidden
 
 
 def _num_classes(settings: Settings) -> int | None:
@@ -66,7 +72,7 @@ def _set_backbone(model: ConfigDict, settings: Settings) -> bool:
     wanted = settings.model
     if wanted.custom_backbone_file:
         model.backbone = ConfigDict(
-            type="anomdet.FileBackbone", file=wanted.custom_backbone_file, config=settings.model_dump(mode="json")
+            type="anomdet.FileBackbone", file=wanted.custom_backbone_file, config=_for_a_file(settings)
         )
         return False
     name = wanted.backbone

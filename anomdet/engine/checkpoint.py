@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
@@ -189,12 +188,3 @@ def _is_finite(value: torch.Tensor) -> bool:
     if not value.is_floating_point() or bool(torch.isfinite(value.sum())):
         return True
     return bool(torch.isfinite(value).all())
-
-
-def use_safe_loading() -> None:
-    """Make MMEngine load local files through :func:`load_checkpoint`; by itself it falls back to running pickles."""
-
-    def load_from_safe(filename: str, map_location: Any = None) -> dict[str, Any]:
-        return load_checkpoint(filename, map_location)
-
-    CheckpointLoader.register_scheme(prefixes="", loader=load_from_safe, force=True)

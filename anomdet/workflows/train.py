@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from anomdet.addresses import without_secrets
 from anomdet.config.load import SettingsSource
 from anomdet.engine.resume import agree_on_resume, must_exist
 from anomdet.errors import interruption
@@ -227,7 +228,7 @@ def _make_room(log_dir: Path, checkpoint_dir: Path, *, continues: bool) -> list[
 
 def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     """Leave the settings and the complete config beside the outputs: either repeats the run."""
-    write_text(log_dir / CONFIG, config.pretty_text)
+    write_text(log_dir / CONFIG, without_secrets(config.pretty_text))
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 

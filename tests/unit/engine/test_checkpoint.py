@@ -15,8 +15,9 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from anomdet.engine.checkpoint import load_checkpoint, load_weights, save_atomically, use_safe_loading
+from anomdet.engine.checkpoint import load_checkpoint, load_weights, save_atomically
 from anomdet.engine.run_state import Progress, collect_checkpoint
+from anomdet.engine.weights import use_safe_loading
 from anomdet.errors import UserError
 
 
