@@ -42,7 +42,7 @@ def read(source: Source) -> Dataset:
     pairs = pair_labels([*layout.images, *unlisted], layout, source)
     if layout.images and not pairs and source.unlabelled is None:
         hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
-        source.findings.problem(source.name(layout.root), "label files, labels/x.txt for images/x.*", NOTHING, hint)
+        source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
     for path, splits in layout.images.items():
         picture = Picture(name_below(path, layout.root), source.name(path), path)
         picture.split = next(iter(splits)) if len(splits) == 1 else ""

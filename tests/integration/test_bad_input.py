@@ -140,11 +140,17 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def _make_parents(folder: Path, names: list[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+
+
 def spoil(folder: Path, trained: Path, case: dict[str, Any]) -> None:
     """Bring about what the case is about."""
     for name in CHECKPOINTS if case.get("trained") else ():
         shutil.copy(trained / name, folder / name)
     texts = {**case.get("write", {}), **({"run.yaml": case["run"]} if "run" in case else {})}
+    _make_parents(folder, [*texts, *case.get("copy", {}).values()])
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     for name, digits in case.get("bytes", {}).items():
