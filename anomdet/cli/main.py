@@ -89,6 +89,23 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
         name_files(result.written)
 
 
+@app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")
+def upgrade(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of version 0.1 or before.")],
+    config: Config,
+    out: Annotated[Path, typer.Option(help="The new file; the old one stays as it is.")],
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Bring a checkpoint up to date.
+
+    It then stands alone: predict and anomdet.load need no settings. The settings must be those of its training.
+    """
+    from anomdet.workflows.upgrade import upgrade as run
+
+    name_files([run(checkpoint, config, overrides or (), out=out)])
+
+
 @app.command(epilog="Example: anomdet compare logs_a/evaluation logs_b/evaluation")
 def compare(
     first: Annotated[Path, typer.Argument(help="A folder that `anomdet evaluate` wrote.")],

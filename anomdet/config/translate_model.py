@@ -14,7 +14,7 @@ from anomdet.config.translate_data import size_hw
 
 
 def model_config(settings: Settings) -> tuple[ConfigDict, str | None]:
-    """The model dict, and the address of COCO weights where the settings want them."""
+    """The model dict, and the weights to start from: those of the settings, or COCO's where they want these."""
     wanted = settings.model
     if wanted.custom_model_file:
         model = ConfigDict(
@@ -23,20 +23,21 @@ def model_config(settings: Settings) -> tuple[ConfigDict, str | None]:
             config=_for_a_file(settings),
             num_classes=_num_classes(settings),
         )
-        return model, None
+        return model, wanted.weights
     name = effective_model_name(settings)
     model = presets.load_model(name)
     own_backbone = _set_backbone(model, settings)
-    load_from = presets.coco_weights(name) if wanted.pretrained and own_backbone else None
+    coco_weights = presets.coco_weights(name) if wanted.pretrained and own_backbone else None
+    load_from = wanted.weights or coco_weights
     if load_from or not wanted.pretrained:
-        forget_weights(model)  # COCO weights hold the backbone too: nothing else need be fetched
+        forget_weights(model)  # these weights hold the backbone too: nothing else need be fetched
     for node in presets.walk(model):
         if "num_classes" in node:
             node["num_classes"] = _num_classes(settings)
-    model.data_preprocessor = _data_preprocessor(settings.data, model.data_preprocessor, coco=load_from is not None)
+    model.data_preprocessor = _data_preprocessor(settings.data, model.data_preprocessor, coco=coco_weights is not None)
     presets.fit_queries(model, size_hw(settings.data.image_size))
     _merge(model, wanted.overrides)
-    if not wanted.pretrained and not has_weights(model.backbone):
+    if not (wanted.pretrained or wanted.weights) and not has_weights(model.backbone):
         presets.thaw(model.backbone)
     return model, load_from
 

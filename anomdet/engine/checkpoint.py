@@ -22,6 +22,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.outputs import atomic_write
 
 _A_CHECKPOINT = "a checkpoint written by torch.save"
+_SHOWN = 8  # names of weights in a line of the log
 _DAMAGED = "a file of another kind or a damaged one"
 _UNREADABLE = (
     *(RuntimeError, EOFError, ValueError, LookupError, TypeError, OSError, AttributeError),
@@ -158,6 +159,8 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
     """
     weights = {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
     own = model.state_dict()
+    if not strict and not any(key in own for key in weights):  # of a bare backbone
+        weights = {f"backbone.{key}": value for key, value in weights.items()}
     fitting = {key: value for key, value in weights.items() if key in own and _same_shape(own[key], value)}
     missing = [key for key in own if key not in fitting and not key.endswith("num_batches_tracked")]
     strange = [key for key in weights if key not in own]
@@ -172,8 +175,8 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
         hint = "the training that wrote it diverged: take an earlier checkpoint, or a lower learning rate"
         raise UserError(Problem(str(path), "finite weights", got, hint))
     model.load_state_dict(fitting, strict=False)
-    left = sorted({key.split(".")[0] for key in missing})
-    note = f"; newly begun: {len(missing)} in {', '.join(left)}" if missing else ""
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    note = f"; newly begun: {', '.join(missing[:_SHOWN])}{more}" if missing else ""
     return f"{len(fitting)} of {len(own)} weights from {path}{note}"
 
 

@@ -94,7 +94,7 @@ def fetch(address: str) -> Path:
         reason = without_secrets(str(getattr(error, "reason", error)))
         hint = f"{_HINT}; or put the file at {target}"
         raise UserError(
-            Problem("model.pretrained", f"the weights from {without_secrets(url)}", reason, hint)
+            Problem("pretrained weights", f"the file from {without_secrets(url)}", reason, hint)
         ) from None  # the error behind it may show the address
     finally:
         temporary.unlink(missing_ok=True)
