@@ -20,7 +20,20 @@ OUTSIDE = sorted([*ROOT.glob("*.py"), *(ROOT / "tools").rglob("*.py"), *(ROOT / 
 # and in files. A place that may import another of its own level stands in SAME_LEVEL, with the reason.
 LEVELS = (
     # The catalogue of metrics, the defaults and the palette are shared by schema, engine, evaluation and report.
-    {"", "addresses", "errors", "fields", "file_hash", "layout", "ranks", "boxes", "outputs", "output_rule", "run_lock"}
+    {
+        "",
+        "addresses",
+        "errors",
+        "fields",
+        "file_hash",
+        "layout",
+        "ranks",
+        "boxes",
+        "outputs",
+        "output_rule",
+        "run_lock",
+        "strict_files",
+    }
     | {"metric_catalogue", "defaults", "palette", "documents"},
     {"config", "ops", "images", "visualization"},
     {"registry"},
@@ -34,6 +47,7 @@ LEVEL = {place: level for level, places in enumerate(LEVELS) for place in places
 SAME_LEVEL = {("output_rule", "outputs"), ("output_rule", "layout")}  # what may be written; how, and under which names
 SAME_LEVEL |= {("documents", "layout"), ("documents", "metric_catalogue")}  # which file, and which numbers it may hold
 SAME_LEVEL |= {("run_lock", "layout"), ("run_lock", "ranks")}  # the first of the ranks holds the lock for all
+SAME_LEVEL |= {("documents", "strict_files")}  # JSON that means one thing
 # Rooms of models and data know the settings by the Config alone, not by the schema.
 NO_CONFIG = {"images", "data", "models", "engine", "evaluation", "visualization", "report", "formats"}
 MAX_CLI_LINES = 900

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 import anomdet
+from anomdet.layout import REPORT
 from anomdet.ranks import is_main_process, num_processes
 
 if TYPE_CHECKING:
+    from anomdet.workflows.evaluate import Evaluation
     from anomdet.workflows.train import TrainResult
 
 app = typer.Typer(
@@ -67,11 +69,21 @@ def resume_command(config: Path | str, overrides: Sequence[str]) -> str:
     return shlex.join(["python", str(script), str(config), "--resume", *options])
 
 
-def name_run(result: TrainResult) -> None:
-    """End ``train``."""
+def name_run(result: TrainResult, config: Path | str, overrides: Sequence[str]) -> None:
+    """End ``train`` with the next command."""
     if result.nothing_to_do and is_main_process():
         typer.echo(result.nothing_to_do)
     name_files(result.written)
+    if is_main_process():
+        typer.echo(f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *overrides])}")
+
+
+def end_evaluation(result: Evaluation) -> None:
+    """Files first, then what a person looks at: the verdict, the classes, the page."""
+    name_files(result.written)
+    if result.written:
+        pages = [f"open {path}" for path in result.written if path.name == REPORT]
+        typer.echo("\n".join(["", result.table, *pages]))
 
 
 def show_log() -> None:

@@ -139,7 +139,7 @@ def _train(args: argparse.Namespace) -> list[Path]:
     overrides = _overrides(args)
     hint = resume_command(args.config, overrides)
     result = run(args.config, overrides, resume=args.resume, resume_hint=hint)
-    name_run(result)
+    name_run(result, args.config, overrides)
     return []
 
 

@@ -77,10 +77,22 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
         lists = ", ".join(f"{name}: {Path(runner.work_dir) / 'splits' / name}.txt" for name in ("train", "val", "test"))
         hint = f"to go on with them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
         problems.append(Problem(path, "the splits that the training began with", got, hint))
+    problems += _other_bits(meta.inference or {}, dataset, path)
     if problems:
         raise UserError(problems)
     holds = f"{Progress.of(meta)}, iteration {meta.iter}, weights {checksum(model.parameters())}"
     return holds, _finished(runner, file, path)
+
+
+def _other_bits(document: dict[str, Any], dataset: Any, path: str) -> list[Problem]:
+    """``data.bit_depth: auto`` may find other bits where images have changed since the training began."""
+    known = document.get("preprocessing", {}).get("bit_depth")
+    steps = getattr(getattr(dataset, "pipeline", None), "transforms", ())
+    found = next((step.bit_depth for step in steps if hasattr(step, "bit_depth")), known)
+    if known is None or known == found:
+        return []
+    hint = f"add data.bit_depth={known} to continue with it; or train without --resume"
+    return [Problem(path, f"data.bit_depth {found}, as the data uses", f"{known}, from the start of the run", hint)]
 
 
 def _finished(runner: Any, file: CheckpointFile, path: str) -> str:

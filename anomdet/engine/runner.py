@@ -27,6 +27,7 @@ from anomdet.engine.distributed.buckets import settle_buckets
 from anomdet.engine.distributed.collected_warnings import collect_warnings
 from anomdet.engine.distributed.elastic import fit_to_processes
 from anomdet.engine.distributed.loader_signals import outlive_sigterm
+from anomdet.engine.distributed.same_settings import agree_on_settings
 from anomdet.engine.distributed.shared_averages import share_averages
 from anomdet.engine.distributed.watch import Watch, watch
 from anomdet.engine.plain_state import history_from_plain
@@ -111,11 +112,12 @@ class InspectionRunner(Runner):
             self.watch.runner = self
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
-        """MMEngine's; of many processes each is watched from here on."""
+        """MMEngine's; of many processes each is watched from here on, and all must have the same settings."""
         super().setup_env(env_cfg)
         if self.world_size > 1:
             timeout_s = env_cfg.get("dist_cfg", {}).get("timeout", _TIMEOUT_S)
             self.watch = watch(self.rank, self.world_size, timeout_s)
+            agree_on_settings(self.cfg)
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """MMEngine's; the watch learns where the process stands, before any hook runs."""

@@ -146,7 +146,7 @@ def _read(source: Source, source_format: Format, given: dict[int, str] | None, t
         check_inside(dataset, source, follow_links=job.follow_links)
     check_pictures(dataset, findings, with_images=with_images, images_hint=hint)
     settle_classes(dataset, given, findings)
-    check_names(dataset, findings, names_only=target.names_only)
+    check_names(dataset, findings)
     if target.by_stem:
         _check_stems(dataset, findings)
     findings.raise_problems()

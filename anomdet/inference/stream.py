@@ -94,6 +94,11 @@ def judge_all(
         loaded.close()
 
 
+def auto_batch_size(device: str) -> int:
+    """Images at once where nobody says: more gain nothing on a CPU."""
+    return 8 if device == "cpu" else 32
+
+
 def _judged(one: _Loaded, result: Result | None) -> Judged:
     item = one.item
     if result is None:

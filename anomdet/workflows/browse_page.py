@@ -78,7 +78,7 @@ def browse_page(
     columns, notes = _columns(source)
     check_apart(folder, data_folders(source.data_dir, columns.names), "--out")
     make_folder(folder, "--out")
-    pictures = plan_pictures(columns.files)
+    pictures = plan_pictures(columns.files, columns.bit_depth)
     page = _write(folder, source, columns, pictures, notes)
     boxes, found = len(columns.labels), sum(map(len, columns.findings.values())) + len(columns.general)
     told = f"{found:,} finding{'' if found == 1 else 's'}"

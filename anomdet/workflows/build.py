@@ -7,8 +7,10 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from anomdet.data.index.scan import DataIndex
 from anomdet.errors import Problem, UserError
 from anomdet.output_rule import data_folders
+from anomdet.workflows.bit_depth import resolve_bit_depth
 from anomdet.workflows.plugins import import_plugins
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -30,8 +32,8 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
     with _scope():
         import_plugins(config.get("custom_imports", {}).get("imports", ()))
         dataset = config["train_dataloader" if class_names is None else "test_dataloader"].dataset
-        if _is_ours(dataset):
-            _fill_classes(config, dataset, class_names)
+        index = _fill_classes(config, dataset, class_names) if _is_ours(dataset) else None
+        resolve_bit_depth(config, index)
         if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
             _fit_backbone(config)
     return config
@@ -81,7 +83,8 @@ def _scope() -> Any:
         yield
 
 
-def _fill_classes(config: Any, wanted: Any, class_names: dict[int, str] | None) -> None:
+def _fill_classes(config: Any, wanted: Any, class_names: dict[int, str] | None) -> DataIndex:
+    """Of all loaders and of the model; returns the index of the data."""
     from mmdet.registry import DATASETS
 
     if class_names is not None:
@@ -95,6 +98,8 @@ def _fill_classes(config: Any, wanted: Any, class_names: dict[int, str] | None) 
     for name in LOADERS:
         config[name].dataset.classes = pairs
     _set_num_classes(config.model, len(pairs))
+    index: DataIndex = dataset.index
+    return index
 
 
 def _check_groups(config: Any, index: Any) -> None:

@@ -82,7 +82,7 @@ def _measured(folder: Path) -> Any:
         raise UserError(Problem("compare", "a folder that anomdet evaluate wrote", got))
     metrics = read_metrics(folder)
     results = read_results(folder / GROUND_TRUTH, folder / PREDICTIONS)
-    point = dict(metrics["operating_point"])
+    point = {key: value for key, value in metrics["operating_point"].items() if key != "criterion"}
     if metrics["operating_point"]["per_class"] is not None:
         nums = {name: row["class_num"] for name, row in metrics["per_class"].items()}
         point["per_class"] = {nums[name]: value for name, value in metrics["operating_point"]["per_class"].items()}

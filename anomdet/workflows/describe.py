@@ -12,6 +12,7 @@ from anomdet.config.schema import Settings, effective_model_name
 from anomdet.defaults import MAX_IMAGE_MEGAPIXELS
 from anomdet.file_hash import sha256
 from anomdet.inference.artifact import Artifact, CustomFile, ModelInfo, OperatingPoint, Preprocessing
+from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.provenance import versions
 
 _PACKAGES = (
@@ -144,6 +145,7 @@ def _preprocessing(config: Any) -> Preprocessing:
         channel_order=channel_order,
         pad_multiple=int(given.get("pad_size_divisor", 1)),
         pad_value=float(given.get("pad_value", 0)),
+        bit_depth=bit_depth_of(config),
         max_megapixels=float(steps[_LOAD].get("max_megapixels", MAX_IMAGE_MEGAPIXELS)),
     )
 

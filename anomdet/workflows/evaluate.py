@@ -18,6 +18,7 @@ from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
+from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.run_config import Run, load_run
 
 if TYPE_CHECKING:  # its type costs torch
@@ -125,7 +126,8 @@ def _written(
 
     wanted = options(run.config)
     measured = with_context(measured, about(run, loaded.file, loaded.split, dataset), wanted)
-    read_picture = picture_reader(Path(dataset.data_root) / IMAGES_DIR, None)  # the data set has checked their sizes
+    images_dir, bit_depth = Path(dataset.data_root) / IMAGES_DIR, bit_depth_of(loaded.config)
+    read_picture = picture_reader(images_dir, None, bit_depth)  # the data set has checked their sizes
     written = write_all(measured, folder, wanted, read_picture, say)
     predictions = to_coco(measured.results)[1]
     return Evaluation(format_table(measured.metrics), measured.metrics, predictions, written)
@@ -173,6 +175,7 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> L
     config = copy.deepcopy(config)
     config.load_from = None
     forget_weights(config.model)
+    take_bit_depth(config, known_bits(file.meta.inference), path)
     try:
         config = complete(config, names)
     except UserError as error:

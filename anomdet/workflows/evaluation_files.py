@@ -58,7 +58,7 @@ def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] 
     write_report(measured.metrics, details(measured), path, read_image=read_picture)
 
 
-def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[str], Any]:
+def picture_reader(images_dir: Path, max_megapixels: float | None, bit_depth: int = 16) -> Callable[[str], Any]:
     """File name below a folder to RGB pixels ``(H, W, 3)``; a name that leads out of the folder is refused."""
     from anomdet.images.decode import read_image
 
@@ -66,6 +66,6 @@ def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[
         path = PurePath(file_name)
         if path.is_absolute() or path.drive or ".." in path.parts:
             raise UserError(Problem(file_name, f"the name of an image below {images_dir}", "one that leads out of it"))
-        return read_image(images_dir / path, max_megapixels=max_megapixels)[..., ::-1]
+        return read_image(images_dir / path, max_megapixels=max_megapixels, bit_depth=bit_depth)[..., ::-1]
 
     return read

@@ -73,7 +73,11 @@ def write_page(
     moved = make_room(path.parent, _marks(path), "--report", marks=_marks(path))
     write_text(numbers, json.dumps(health, allow_nan=False, ensure_ascii=True) + "\n")
     images = checked.data_dir / "images"
-    write_health_page(health, path, read_image=lambda name: read_image(images / name, max_megapixels=None)[..., ::-1])
+
+    def read_rgb(name: str) -> Any:
+        return read_image(images / name, max_megapixels=None, bit_depth=checked.bit_depth)[..., ::-1]
+
+    write_health_page(health, path, read_image=read_rgb)
     return [path, numbers], f"an earlier report was moved to {moved}" if moved else ""
 
 

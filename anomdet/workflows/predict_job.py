@@ -86,12 +86,6 @@ class PredictJob:
         """Whether the model is still to be loaded."""
         return isinstance(self.model, (str, os.PathLike))
 
-    def images_at_once(self, device: str) -> int:
-        """The batch size on a device."""
-        if isinstance(self.batch_size, int):
-            return self.batch_size
-        return 8 if device == "cpu" else 32
-
 
 def check_job(job: PredictJob, stdin: Iterable[str] | None) -> Sources:
     """The sources, opened.

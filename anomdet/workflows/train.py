@@ -30,6 +30,7 @@ from anomdet.outputs import make_folder, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.beside_data import refuse_raw_data, unused_files
+from anomdet.workflows.bit_depth import with_bit_depth
 from anomdet.workflows.build import data_sources
 from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
@@ -241,4 +242,4 @@ def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 
-        write_text(log_dir / SETTINGS, dump_yaml(run.settings))
+        write_text(log_dir / SETTINGS, dump_yaml(with_bit_depth(run.settings, config)))

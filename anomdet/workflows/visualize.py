@@ -10,6 +10,7 @@ from typing import Any
 from anomdet.layout import CONTACT_SHEET, IMAGES_DIR, VISUALIZATION_DIR
 from anomdet.output_rule import check_apart, data_folders, make_room
 from anomdet.run_lock import one_run_in
+from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.run_config import load_run
 
 _JPG = re.compile(r".*\.jpg")
@@ -59,7 +60,7 @@ def visualize(
         measured = runner.test_evaluator.metrics[0].last
         if measured is None:  # not the first process
             return []
-        pictures = _draw_all(measured, config.test_dataloader.dataset.data_root, folder)
+        pictures = _draw_all(measured, config, folder)
     scores = ", ".join(dict.fromkeys(f"{score_thr:.3g}" for score_thr in measured.score_thrs.tolist()))
     runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder]
@@ -84,24 +85,25 @@ def _thin_out(dataset: Any, limit: int) -> None:
     dataset.indices = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(int)).tolist()
 
 
-def _draw_all(measured: Any, data_root: str, folder: Path) -> list[Path]:
+def _draw_all(measured: Any, config: Any, folder: Path) -> list[Path]:
     from anomdet.evaluation.counts import kept
     from anomdet.images.decode import read_image
     from anomdet.visualization.color import class_colors
     from anomdet.visualization.sheets import comparison, contact_sheet
     from anomdet.visualization.write import write_image
 
-    results = measured.results
+    results, data_root = measured.results, config.test_dataloader.dataset.data_root
     check_apart(folder, data_folders(data_root, results.file_names), "--out")
     make_room(folder, [*map(_jpg_name, results.file_names), CONTACT_SHEET], "--out", earlier=_JPG)
-    images_dir = Path(data_root) / IMAGES_DIR
+    images_dir, bit_depth = Path(data_root) / IMAGES_DIR, bit_depth_of(config)
     colors = class_colors(list(results.unique_names))
     shown = kept(results, measured.matches, measured.score_thrs)
     pictures, paths = [], []
     for i, file_name in enumerate(results.file_names):
         left = _objects(results.gt, results.gt.image == i, results.unique_names)
         right = _objects(results.pred, (results.pred.image == i) & shown, results.unique_names)
-        image = read_image(images_dir / file_name, max_megapixels=None)  # the data set has checked its size
+        path = images_dir / file_name
+        image = read_image(path, max_megapixels=None, bit_depth=bit_depth)  # the data set has checked its size
         picture = comparison(image, left, right, title=file_name, colors=colors)
         path = folder / _jpg_name(file_name)
         write_image(path, picture)

@@ -33,7 +33,10 @@ def point_of(config: Path, *arguments: str) -> dict[str, Any]:
 def test_it_travels_with_the_checkpoint(run: Path, capsys: Capture) -> None:
     for name in ("best_model.pth", "last.pth"):
         meta = torch.load(run.parent / "checkpoints" / name, weights_only=False)["meta"]["operating_point"]
-        assert meta["criterion"] == {"by": "max_f1", "per_class": False, "iou_thr": 0.5}
+        assert meta["criterion"] == {
+            **{"by": "auto", "per_class": True, "iou_thr": 0.5},
+            **{"escape_cost": 10.0, "overkill_cost": 1.0},
+        }
     found = point_of(run)
     assert found["score_threshold"] == meta["point"]["score_threshold"]
     assert "choosing the operating point" not in capsys.readouterr().out

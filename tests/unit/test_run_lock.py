@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,17 +25,23 @@ with one_run_in({"logging.log_dir": Path(sys.argv[1])}):
     print("held", flush=True)
     time.sleep(60)
 """
-# Waits for a common moment, then takes the lock for a while: the process that may not says so with code 2.
+# Waits until two have started, then takes the lock until two have tried: the one that may not says so with code 2.
 RACE = """
 import sys, time
 from pathlib import Path
 from anomdet.errors import UserError
 from anomdet.run_lock import one_run_in
-time.sleep(max(float(sys.argv[2]) - time.time(), 0))
+folder, name = Path(sys.argv[1]), sys.argv[2]
+def both(word):
+    (folder / f"{word}.{name}").touch()
+    while len(list(folder.glob(f"{word}.*"))) < 2:
+        time.sleep(0.001)
+both("ready")
 try:
-    with one_run_in({"logging.log_dir": Path(sys.argv[1])}):
-        time.sleep(0.5)
+    with one_run_in({"logging.log_dir": folder}):
+        both("tried")
 except UserError:
+    (folder / f"tried.{name}").touch()
     sys.exit(2)
 """
 
@@ -82,10 +87,10 @@ def test_a_crash_leaves_the_folder_free(tmp_path: Path, manner: str) -> None:
 
 
 def test_of_two_at_once_one_is_refused(tmp_path: Path) -> None:
-    for _ in range(5):
-        moment = time.time() + 0.4
-        racers = [start(RACE, tmp_path, str(moment)) for _ in range(2)]
-        assert sorted(racer.wait() for racer in racers) == [0, 2]
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        racers = [start(RACE, tmp_path / str(number), name) for name in "ab"]
+        assert sorted(racer.wait(timeout=60) for racer in racers) == [0, 2]
 
 
 def test_nothing_is_left_behind_and_the_folder_is_free_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +60,9 @@ def test_train_in_any_order(
     assert calls[0][:2] == ("run.yaml", overrides)
     assert calls[0][2]["resume"]
     assert calls[0][2]["resume_hint"].startswith("anomdet train --config run.yaml")
-    assert capsys.readouterr().out == "wrote:\n  best_model.pth\n  last.pth\n  w/training.log\n"
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:-1] == ["wrote:", "  best_model.pth", "  last.pth", "  w/training.log"]
+    assert shlex.split(shown[-1]) == ["next:", "anomdet", "evaluate", "--config", "run.yaml", *overrides]
 
 
 def test_a_python_config_has_its_own_keys(calls: list[tuple[Any, ...]]) -> None:

@@ -244,6 +244,11 @@ ROWS: dict[str, Row] = {
         lambda c: [c[name].dataset.verify_images for name in LOADERS],
         ["decode"] * 3,
     ),
+    "data.bit_depth": (
+        ("data.bit_depth=12",),
+        lambda c: [c[name].dataset.pipeline[0].bit_depth for name in LOADERS],
+        [12] * 3,
+    ),
     "data.max_image_megapixels": (
         ("data.max_image_megapixels=400",),
         lambda c: [
