@@ -15,6 +15,7 @@ from anomdet.cli.app import (
     Config,
     Debug,
     Limit,
+    NewFile,
     Out,
     Overrides,
     Split,
@@ -89,17 +90,8 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
 
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")
-def upgrade(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of version 0.1 or before.")],
-    config: Config,
-    out: Annotated[Path, typer.Option(help="The new file; the old one stays as it is.")],
-    overrides: Overrides = None,
-    debug: Debug = False,
-) -> None:
-    """Bring a checkpoint up to date.
-
-    It then stands alone: predict and anomdet.load need no settings. The settings must be those of its training.
-    """
+def upgrade(checkpoint: Path, config: Config, out: NewFile, overrides: Overrides = None, debug: Debug = False) -> None:
+    """Write a checkpoint of version 0.1 again, so that it stands alone. The settings are those of its training."""
     from anomdet.workflows.upgrade import upgrade as run
 
     name_files([run(checkpoint, config, overrides or (), out=out)])
