@@ -19,7 +19,7 @@ from typing import Any
 from anomdet.images.headers import BadImageError
 from anomdet.images.read_header import header_of
 from anomdet.inference.folders import files_below, is_image
-from anomdet.inference.item import Item, NotYetError, UnreadableImageError, failed_item, read_file
+from anomdet.inference.item import Item, NotYetError, Reading, UnreadableImageError, failed_item, read_file
 
 Stamp = tuple[int, int]
 """Size in bytes, time of change in nanoseconds."""
@@ -130,7 +130,7 @@ class Arrivals:
         last_chance = unchanged_s >= self._patience.give_up_s
         try:
             header_of(path)
-            read: Callable[[float | None], Any] = partial(_read_complete, path, stamp, last_chance)
+            read: Callable[[Reading | None], Any] = partial(_read_complete, path, stamp, last_chance)
         except BadImageError as error:
             if not last_chance:
                 return None
@@ -141,7 +141,7 @@ class Arrivals:
         return Item(path, key, read, stamp=stamp)
 
 
-def _read_complete(path: str, stamp: Stamp, last_chance: bool, max_megapixels: float | None) -> Any:
+def _read_complete(path: str, stamp: Stamp, last_chance: bool, reading: Reading | None) -> Any:
     """The pixels of a file that is the same before and after.
 
     Raises:
@@ -149,7 +149,7 @@ def _read_complete(path: str, stamp: Stamp, last_chance: bool, max_megapixels: f
         UnreadableImageError: it never could be.
     """
     try:
-        pixels = read_file(path, max_megapixels)
+        pixels = read_file(path, reading)
     except UnreadableImageError as error:
         if last_chance:
             raise

@@ -15,6 +15,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_noted
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
+from anomdet.inference.item import Reading
 from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
@@ -149,9 +150,15 @@ class Detector:
             batch_size=batch_size or auto_batch_size(self.backend.device),
             live=sources.live,
             min_score=min_score,
-            max_megapixels=self.artifact.preprocessing.max_megapixels,
+            reading=self.reading,
         )
         return (judged.outcome for batch in batches for judged in batch)
+
+    @property
+    def reading(self) -> Reading:
+        """How image files are read."""
+        preprocessing = self.artifact.preprocessing
+        return Reading(preprocessing.max_megapixels, preprocessing.bit_depth)
 
     def prepare(self, image: Image, *, channels: str = "rgb", name: str | None = None) -> Prepared:
         """Read an image and resize it for the network; may be called from several threads.

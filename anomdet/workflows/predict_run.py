@@ -69,7 +69,7 @@ class Run:
             live=self._sources.live or job.watch,
             keep_pixels=bool(NEED_PIXELS & set(job.kinds)),
             min_score=LEAST_SCORE if job.min_score is None else job.min_score,
-            max_megapixels=self._detector.artifact.preprocessing.max_megapixels,
+            reading=self._detector.reading,
         )
         total = self._total() if on_progress else None
         start = time.monotonic()
