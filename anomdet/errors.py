@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ NO_SHARED_MEMORY = 113
 """Exit code of a process that loads images and has no room to hand them over."""
 _MORE_SHARED_MEMORY = "set data.num_workers=0, or start the container with --shm-size=1g"
 _LESS_MEMORY = "lower training.batch_size or data.image_size, or choose a smaller model"
+_REINSTALL_CV2 = "pip install --force-reinstall --no-deps opencv-python-headless"
+_REINSTALL = "pip install -r requirements.txt"
 
 
 @dataclass(frozen=True)
@@ -85,3 +88,21 @@ def machine_limit(error: BaseException) -> str:
     if isinstance(error, RuntimeError) and "DataLoader worker" in text:
         return f"a process that loads images died, mostly for want of memory; lower data.num_workers, {_LESS_MEMORY}"
     return ""
+
+
+def missing_library(error: ImportError) -> str:
+    """What to install, for a library that cannot be imported."""
+    text = str(error)
+    if "libGL" in text or "libgthread" in text:
+        return f"OpenCV finds no screen library ({text}); run: {_REINSTALL_CV2}"
+    if error.name and error.name.split(".")[0] == "cv2":
+        return f"OpenCV cannot be imported ({text}); run: {_REINSTALL_CV2}"
+    return f"a library cannot be imported ({text}); run: {_REINSTALL}"
+
+
+def bad_file(error: OSError) -> Problem:
+    """Of what the system refuses: the file, and the system's reason."""
+    where = str(error.filename or "disk")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(where, "room to write", "a full disk", "free some space and run the command again")
+    return Problem(where, "a file that can be read or written", str(error.strerror))
