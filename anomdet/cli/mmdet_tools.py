@@ -137,8 +137,7 @@ def _train(args: argparse.Namespace) -> list[Path]:
     from anomdet.workflows.train import train as run
 
     overrides = _overrides(args)
-    hint = resume_command(args.config, overrides)
-    result = run(args.config, overrides, resume=args.resume, resume_hint=hint)
+    result = run(args.config, overrides, resume=args.resume, resume_hint=resume_command(args.config, overrides))
     name_run(result, args.config, overrides)
     return []
 
