@@ -199,25 +199,27 @@ def class_number(value: Any) -> int:
     return integer(int(value) if isinstance(value, str) else value, least=-(2**63), most=2**63 - 1)
 
 
-def plain(value: Any) -> Any:
-    """A copy of nested dicts with text keys, lists, tuples, text, numbers, flags and None; nothing else.
+def plain(value: Any, keys: tuple[type, ...] = (str,)) -> Any:
+    """A copy of nested dicts with text keys (or those of other kinds, as class numbers), lists, tuples, text, numbers,
+    flags and None; nothing else.
 
     Raises:
         WrongValueError: names the place.
     """
-    return _plain(value, "", 0)
+    return _plain(value, "", 0, keys)
 
 
-def _plain(value: Any, inside: str, depth: int) -> Any:
+def _plain(value: Any, inside: str, depth: int, keys: tuple[type, ...]) -> Any:
     if depth > _MAX_DEPTH:
         raise WrongValueError(f"at most {_MAX_DEPTH} levels", value, inside)
     if isinstance(value, dict):
         for key in value:
-            if not isinstance(key, str):
-                raise WrongValueError("keys that are text", key, inside)
-        return {key: _plain(item, f"{inside}.{key}", depth + 1) for key, item in value.items()}
+            if type(key) not in keys:
+                words = "text" if keys == (str,) else "text or integers"
+                raise WrongValueError(f"keys that are {words}", key, inside)
+        return {key: _plain(item, f"{inside}.{key}", depth + 1, keys) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        items = [_plain(item, f"{inside}[{at}]", depth + 1) for at, item in enumerate(value)]
+        items = [_plain(item, f"{inside}[{at}]", depth + 1, keys) for at, item in enumerate(value)]
         return items if isinstance(value, list) else tuple(items)
     if value is None or type(value) in (str, int, float, bool):
         return value

@@ -89,8 +89,7 @@ def _train(args: argparse.Namespace) -> list[Path]:
     from anomdet.workflows.train import train as run
 
     overrides = overrides_of(args)
-    hint = resume_command(args.config, overrides)
-    result = run(args.config, overrides, resume=args.resume, resume_hint=hint)
+    result = run(args.config, overrides, resume=args.resume, resume_hint=resume_command(args.config, overrides))
     name_run(result, args.config, overrides)
     return []
 

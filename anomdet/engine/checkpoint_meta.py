@@ -23,7 +23,8 @@ from anomdet.fields import (
 
 _COUNT = checked("an integer >= 0", partial(integer, least=0, most=2**62))
 _COUNT_OR_NONE = checked("an integer >= 0, or null", optional(partial(integer, least=0, most=2**62)))
-_PLAIN_OR_NONE = checked("plain containers, or null", optional(plain))
+# A threshold for each class stands under the class's number.
+_PLAIN_OR_NONE = checked("plain containers, or null", optional(partial(plain, keys=(str, int))))
 
 
 @dataclass(frozen=True)

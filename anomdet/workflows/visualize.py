@@ -61,9 +61,17 @@ def visualize(
         if measured is None:  # not the first process
             return []
         pictures = _draw_all(measured, config, folder)
-    scores = ", ".join(dict.fromkeys(f"{score_thr:.3g}" for score_thr in measured.score_thrs.tolist()))
+    scores = _thresholds(measured)
     runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder]
+
+
+def _thresholds(measured: Any) -> str:
+    """``0.3``, or ``scratch 0.2, dent 0.4`` where each class has its own."""
+    found = [f"{score_thr:.3g}" for score_thr in measured.score_thrs.tolist()]
+    if measured.point.per_class is None:
+        return found[0]
+    return ", ".join(f"{name} {value}" for name, value in zip(measured.results.unique_names, found, strict=True))
 
 
 def check_limit(limit: int) -> None:
