@@ -43,7 +43,7 @@ def main() -> None:
 
 def train(folder: Path) -> Path:
     """A checkpoint of a small network at 64 px."""
-    generate(folder / "data", num_images=200, size_hw=(64, 64))
+    generate(folder / "data", num_images=200, size_hw=(96, 96))
     settings = {
         "model": {"name": "rtmdet_tiny", "backbone": "efficientnet_lite0"},
         "training": {"epochs": 1, "batch_size": 8, "use_amp": False},
