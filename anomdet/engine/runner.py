@@ -21,7 +21,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compr
 from torch.utils.data import DataLoader
 
 import anomdet
-from anomdet.engine.checkpoint import CheckpointFile, load_weights, read_checkpoint, use_safe_loading
+from anomdet.engine.checkpoint import CheckpointFile, load_weights, read_checkpoint
 from anomdet.engine.distributed.agreement import agree, checksum
 from anomdet.engine.distributed.buckets import settle_buckets
 from anomdet.engine.distributed.collected_warnings import collect_warnings
@@ -31,6 +31,7 @@ from anomdet.engine.distributed.same_settings import agree_on_settings
 from anomdet.engine.distributed.shared_averages import share_averages
 from anomdet.engine.distributed.watch import Watch, watch
 from anomdet.engine.plain_state import history_from_plain
+from anomdet.engine.weights import use_safe_loading
 from anomdet.errors import UserError
 from anomdet.layout import TRAINING_LOG
 from anomdet.ops.postprocessing import take_over
