@@ -39,7 +39,7 @@ def demo(out: Path | None = None) -> list[Path]:
     summary = generate(out / "data", num_images=NUM_IMAGES)
     _log.info(f"{summary.num_images} images, {summary.num_normal} of them normal; objects by class {summary.objects}")
     config = write_text(out / "demo.yaml", _settings(configs_dir() / "demo.yaml", out))
-    train(config)
+    train(config, resume_hint=f"anomdet train --config {config} --resume")
     result = evaluate(config)
     _log.info(result.table)
     pictures = visualize(config)
