@@ -39,7 +39,7 @@ LEVELS = (
     {"registry"},
     {"data", "models", "engine", "evaluation", "inference", "anomaly", "report"},
     {"formats"},
-    {"quality", "export", "serving"},
+    {"quality", "exporting", "serving"},
     {"workflows"},
     {"cli"},
 )
