@@ -39,7 +39,7 @@ LEVELS = (
     {"registry"},
     {"data", "models", "engine", "evaluation", "inference", "anomaly", "report"},
     {"formats"},
-    {"quality", "export", "serving"},
+    {"quality", "exporting", "serving"},
     {"workflows"},
     {"cli"},
 )
@@ -188,6 +188,7 @@ NOT_IN_WORKFLOWS = {
     "sys.argv",
     "sys.exit",
     "os.chdir",
+    "warnings.filterwarnings",
     "signal.signal",
     "sys.stdout",
     "sys.stderr",

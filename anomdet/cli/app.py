@@ -6,6 +6,7 @@ import logging
 import platform
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -52,6 +53,7 @@ Overrides = Annotated[
 Split = Annotated[str, typer.Option(help="train, val or test.")]
 Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_dir/best_model.pth.")]  # noqa: UP045
 Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
+NewFile = Annotated[Path, typer.Option(help="A new file; the old one stays as it is.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
 
@@ -87,7 +89,9 @@ def end_evaluation(result: Evaluation) -> None:
 
 
 def show_log() -> None:
-    """Show what the workflows report: plain lines on stdout, warnings on stderr."""
+    """Show what the workflows report, plain lines on stdout and warnings on stderr; not what the libraries warn of."""
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore")
     log = logging.getLogger("anomdet")
     if not any(isinstance(handler, _Echo) for handler in log.handlers):
         log.addHandler(_Echo())
@@ -113,8 +117,5 @@ class _Echo(logging.Handler):
 
 def name_files(paths: list[Path]) -> None:
     """End a command by naming what it wrote, if anything; of many processes only the first speaks."""
-    if not paths or not is_main_process():
-        return
-    typer.echo("wrote:")
-    for path in paths:
-        typer.echo(f"  {path}")
+    if paths and is_main_process():
+        typer.echo("\n".join(["wrote:", *(f"  {path}" for path in paths)]))

@@ -9,12 +9,13 @@ from typing import Annotated, Optional
 
 import typer
 
-from anomdet.cli import data_commands, predict_commands  # noqa: F401 - they add their commands to the application
+from anomdet.cli import data_commands, export_commands, predict_commands  # noqa: F401 - they add their commands to the application
 from anomdet.cli.app import (
     Checkpoint,
     Config,
     Debug,
     Limit,
+    NewFile,
     Out,
     Overrides,
     Split,
@@ -86,6 +87,14 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
             raise UserError(Problem("--config", "a YAML or Python file", "nothing", hint))
         result = run(config, overrides or (), split=split, checkpoint=checkpoint, out=out)
     end_evaluation(result)
+
+
+@app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")
+def upgrade(checkpoint: Path, config: Config, out: NewFile, overrides: Overrides = None, debug: Debug = False) -> None:
+    """Write a checkpoint of version 0.1 again, so that it stands alone. The settings are those of its training."""
+    from anomdet.workflows.upgrade import upgrade as run
+
+    name_files([run(checkpoint, config, overrides or (), out=out)])
 
 
 @app.command(epilog="Example: anomdet compare logs_a/evaluation logs_b/evaluation")

@@ -36,6 +36,8 @@ class ModelSettings(Section):
     """The same as `name`, under the data owner's word; null: build `name` on `backbone` or on a file."""
     pretrained: bool = True
     """Start from COCO weights where the preset has them, else from ImageNet's."""
+    weights: str | None = None
+    """Start from a checkpoint of AnomDet or MMDetection, or safetensors: a file or an address. What fits is loaded."""
     num_classes: PositiveInt | None = None
     """Null: as many as the data has. Given, it must agree with the data."""
     backbone: BackboneName | None = None

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
@@ -19,10 +18,11 @@ from anomdet.engine.archive import BadArchiveError, check_archive, is_archive
 from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.older_checkpoints import load_older
 from anomdet.engine.plain_state import only_plain
-from anomdet.errors import Problem, UserError
+from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.outputs import atomic_write
 
 _A_CHECKPOINT = "a checkpoint written by torch.save"
+_SHOWN = 8  # names of weights in a line of the log
 _DAMAGED = "a file of another kind or a damaged one"
 _UNREADABLE = (
     *(RuntimeError, EOFError, ValueError, LookupError, TypeError, OSError, AttributeError),
@@ -41,6 +41,8 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
         with atomic_write(path) as file:
             torch.save(checkpoint, file)
     except (OSError, RuntimeError) as error:
+        if machine_limit(error):  # a loader's process died meanwhile; the disk has nothing to do with it
+            raise
         hint = "free some space or set logging.checkpoint_dir; an earlier file is untouched"
         raise UserError(Problem(str(path), "room to write the checkpoint", str(error), hint)) from error
 
@@ -159,6 +161,8 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
     """
     weights = {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
     own = model.state_dict()
+    if not strict and not any(key in own for key in weights):  # of a bare backbone
+        weights = {f"backbone.{key}": value for key, value in weights.items()}
     fitting = {key: value for key, value in weights.items() if key in own and _same_shape(own[key], value)}
     missing = [key for key in own if key not in fitting and not key.endswith("num_batches_tracked")]
     strange = [key for key in weights if key not in own]
@@ -173,8 +177,8 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
         hint = "the training that wrote it diverged: take an earlier checkpoint, or a lower learning rate"
         raise UserError(Problem(str(path), "finite weights", got, hint))
     model.load_state_dict(fitting, strict=False)
-    left = sorted({key.split(".")[0] for key in missing})
-    note = f"; newly begun: {len(missing)} in {', '.join(left)}" if missing else ""
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    note = f"; newly begun: {', '.join(missing[:_SHOWN])}{more}" if missing else ""
     return f"{len(fitting)} of {len(own)} weights from {path}{note}"
 
 
@@ -189,12 +193,3 @@ def _is_finite(value: torch.Tensor) -> bool:
     if not value.is_floating_point() or bool(torch.isfinite(value.sum())):
         return True
     return bool(torch.isfinite(value).all())
-
-
-def use_safe_loading() -> None:
-    """Make MMEngine load local files through :func:`load_checkpoint`; by itself it falls back to running pickles."""
-
-    def load_from_safe(filename: str, map_location: Any = None) -> dict[str, Any]:
-        return load_checkpoint(filename, map_location)
-
-    CheckpointLoader.register_scheme(prefixes="", loader=load_from_safe, force=True)

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import weights_to_cpu
 
 import anomdet
+from anomdet.addresses import without_secrets
 from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.distributed.elastic import draws_done, images_a_step
 from anomdet.engine.plain_state import to_plain
@@ -122,5 +123,5 @@ def _config_text(runner: Runner) -> str:
     """The config as Python, formatted once a run: that takes a third of a second, and swallows a Ctrl-C meanwhile."""
     text = vars(runner).get("_anomdet_config_text")
     if text is None:
-        text = vars(runner)["_anomdet_config_text"] = runner.cfg.pretty_text
+        text = vars(runner)["_anomdet_config_text"] = without_secrets(runner.cfg.pretty_text)
     return str(text)

@@ -164,7 +164,7 @@ def _check_boxes(picture: Picture, findings: Findings) -> None:
         if right <= 0 or bottom <= 0 or box.x >= picture.width or box.y >= picture.height:
             got = Phrase(f"x {box.x:g} to {right:g}, y {box.y:g} to {bottom:g}")
             expected = f"a box within the image of {picture.width} x {picture.height} pixels (width x height)"
-            findings.problem(box.where, expected, got, "mend or delete it")
+            findings.problem(box.where, expected, got, "correct or delete it")
         elif min(box.x, box.y) < -tolerance or right - picture.width > tolerance or bottom - picture.height > tolerance:
             findings.note("box that leaves its image in part", "kept as it is", picture.where)
 

@@ -56,7 +56,7 @@ def read_layout(source: Source) -> Layout | None:
         content = {name: f"{name}.txt" for name in SPLIT_OF if _is_list(layout.root / f"{name}.txt")}
     layout.one_list = content.get("train") == content.get("val")
     for image, split in _listed(content, path or layout.root, layout, source):
-        layout.images.setdefault(image, set()).add(split)
+        layout.images.setdefault(Path(os.path.normpath(image)), set()).add(split)  # a/../b is b
     layout.listed = bool(layout.images)
     layout.images = layout.images or {layout.root / name: set() for name in images_below(layout.root)}
     return layout

@@ -39,6 +39,23 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
     return config
 
 
+def complete_without_data(config: Any, class_names: dict[int, str]) -> Any:
+    """As :func:`complete`, with the classes of a checkpoint alone: the data need not be there.
+
+    Raises:
+        UserError: the classes, or the user's files.
+    """
+    config = copy.deepcopy(config)
+    with _scope():
+        import_plugins(config.get("custom_imports", {}).get("imports", ()))
+        for name in LOADERS:
+            config[name].dataset.classes = [[number, name_] for number, name_ in class_names.items()]
+        _set_num_classes(config.model, len(class_names))
+        if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
+            _fit_backbone(config)
+    return config
+
+
 def data_sources(config: Any) -> list[Path]:
     """The folders of images and labels that a config reads; no output may be among them."""
     roots = dict.fromkeys(str(config[name].dataset.get("data_root") or "") for name in LOADERS)

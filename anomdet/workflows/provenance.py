@@ -55,7 +55,7 @@ def _settings_text(run: Run) -> str:
         return without_secrets(str(run.config.pretty_text))
     from anomdet.config.dump import dump_yaml
 
-    return without_secrets(dump_yaml(run.settings))
+    return dump_yaml(run.settings)
 
 
 def _splits(dataset: Any) -> dict[str, Any]:

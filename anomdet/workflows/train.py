@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from anomdet.addresses import without_secrets
 from anomdet.config.load import SettingsSource
+from anomdet.engine.distributed.agreement import raise_for_all
 from anomdet.engine.resume import agree_on_resume, must_exist
-from anomdet.errors import interruption
+from anomdet.errors import UserError, interruption
 from anomdet.layout import (
     BEST,
     CHECKPOINTS,
@@ -34,10 +37,14 @@ from anomdet.workflows.build import data_sources
 from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
+from anomdet.workflows.starting_weights import check_start, read_start
 from anomdet.workflows.time_budget import with_plan
 from anomdet.workflows.training_log import hook_with, log_best, log_data
 
 LOG_DIR, CHECKPOINT_DIR = "logging.log_dir", "logging.checkpoint_dir"
+
+if TYPE_CHECKING:  # its type costs torch
+    from anomdet.engine.checkpoint import CheckpointFile
 
 
 @dataclass(frozen=True)
@@ -97,11 +104,25 @@ def train(
     with run.blamed():
         config = complete(run.config)
         fitted, more_notes = for_machine(config)
-    prepared = _Prepared(run, config, fitted, [*notes, *more_notes], started)
+    last = folders[CHECKPOINT_DIR] / LAST
+    with run.blamed():
+        start = read_start(config, fitted, last if resume and last.is_file() else None, notes)
+    prepared = _Prepared(run, config, fitted, [*notes, *more_notes], started, start)
     for option, folder in folders.items():
         make_folder(folder, option)
-    with one_run_in(folders):
+    with contextlib.ExitStack() as stack:
+        _lock(stack, folders)
         return _train(prepared, folders, resume=resume, again=resume_hint or "anomdet.train(..., resume=True)")
+
+
+def _lock(stack: contextlib.ExitStack, folders: dict[str, Path]) -> None:
+    """The first process takes the lock; if it may not, all say so."""
+    failure = None
+    try:
+        stack.enter_context(one_run_in(folders))
+    except UserError as error:
+        failure = error
+    raise_for_all(failure)
 
 
 @dataclass(frozen=True)
@@ -113,6 +134,7 @@ class _Prepared:
     fitted: Any
     notes: list[str]
     started: float
+    weights: CheckpointFile | None
 
 
 def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again: str) -> TrainResult:
@@ -129,6 +151,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         # Nothing of an earlier run is touched before everything is known to be sound.
         runner = build_runner(fitted, log_name=None)
         _ = runner.train_loop, runner.val_loop
+        check_start(runner, prepared.weights)
     if resume and (finished := agree_on_resume(runner, last, continues)):
         return replace(result, nothing_to_do=finished)
     looked = look_at_splits(runner)
@@ -228,7 +251,7 @@ def _make_room(log_dir: Path, checkpoint_dir: Path, *, continues: bool) -> list[
 
 def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     """Leave the settings and the complete config beside the outputs: either repeats the run."""
-    write_text(log_dir / CONFIG, config.pretty_text)
+    write_text(log_dir / CONFIG, without_secrets(config.pretty_text))
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, found_files
 from anomdet.data.index.listing import list_folders
-from anomdet.data.index.spelling import by_spelling, hint_of_spelling
+from anomdet.data.index.spelling import by_spelling, hint_of_folder, hint_of_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.quality.check.findings import ERROR, NOTE, Finding
 
@@ -38,8 +38,9 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     Raises:
         UserError: images/ or labels/ is missing.
     """
+    holds = "the data folder holds images/ and labels/"
     missing = [
-        Problem(str(data_dir / name), "a folder", "nothing", "the data folder holds images/ and labels/")
+        Problem(str(data_dir / name), "a folder", "nothing", hint_of_folder(data_dir, name) or holds)
         for name in ("images", "labels")
         if not (data_dir / name).is_dir()
     ]

@@ -95,6 +95,7 @@ ROWS: dict[str, Row] = {
     "model.name": (("model.name=retinanet",), lambda c: c.model.type, "RetinaNet"),
     "model.detection_model": (("model.detection_model=fcos",), lambda c: c.model.type, "FCOS"),
     "model.pretrained": (("model.pretrained=false",), lambda c: c.load_from, None),
+    "model.weights": (("model.weights=mine.pth",), lambda c: c.load_from, "mine.pth"),
     "model.num_classes": (("model.num_classes=7",), lambda c: c.model.roi_head.bbox_head.num_classes, 7),
     "model.backbone": ((FASTER, "model.backbone=resnet18"), lambda c: c.model.backbone.depth, 18),
     "model.custom_backbone_file": (

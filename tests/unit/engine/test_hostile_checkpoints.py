@@ -14,8 +14,9 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals
 
-from anomdet.engine.checkpoint import load_checkpoint, load_weights, read_checkpoint, save_atomically, use_safe_loading
+from anomdet.engine.checkpoint import load_checkpoint, load_weights, read_checkpoint, save_atomically
 from anomdet.engine.plain_state import history_from_plain, only_plain, to_plain
+from anomdet.engine.weights import use_safe_loading
 from anomdet.errors import UserError
 from tests.unit.engine import hostile
 

@@ -134,3 +134,17 @@ def test_a_blank_name_in_data_yaml_is_no_class(tmp_path: Path) -> None:
     dataset, _ = read("yolo", write_files(tmp_path, files))
     assert boxes_of(dataset) == {"a.png": [("dent", *BOX)]}
     assert dataset.numbers == {"scratch": 0, "dent": 2}
+
+
+def test_a_path_that_goes_up_and_down_is_the_same_image(tmp_path: Path) -> None:
+    files = {"data.yaml": "train: images/../images/train\nval: val.txt\nnames: [scratch, dent]\n"}
+    files |= {"val.txt": "./images/train/../val/b.png\n", "labels/train/a.txt": LINE, "labels/val/b.txt": LINE}
+    dataset, findings = read(
+        "yolo", write_files(tmp_path, {**files, "images/train/a.png": None, "images/val/b.png": None})
+    )
+    assert not findings.problems
+    assert not findings.notes
+    assert {picture.file_name: picture.split for picture in dataset.pictures} == {
+        "train/a.png": "train",
+        "val/b.png": "val",
+    }

@@ -194,6 +194,16 @@ def test_another_spelling_is_hinted_by_check_and_training(make_data, image, labe
     assert str(refusal.value).count(how) == 2
 
 
+def test_a_folder_in_another_letter_case_is_hinted(make_data):
+    data_dir = make_data(TEXTS)
+    (data_dir / "labels").rename(data_dir / "Labels")
+    for look in (lambda: check_data(data_dir, Rules()), lambda: scan(data_dir)):
+        with pytest.raises(
+            UserError, match="expected a folder, got nothing; Labels differs only in upper and lower case"
+        ):
+            look()
+
+
 def test_case_is_hinted(make_data):
     data_dir = make_data(TEXTS)
     (data_dir / "labels/a.txt").rename(data_dir / "labels/A.txt")
