@@ -36,6 +36,15 @@ def without_secrets(text: str) -> str:
     return _WITH_SECRET.sub(shorter, text)
 
 
+def hide_secrets(node: Any) -> Any:
+    """A copy of nested dicts and lists with :func:`without_secrets` of every text."""
+    if isinstance(node, dict):
+        return {key: hide_secrets(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [hide_secrets(item) for item in node]
+    return without_secrets(node) if isinstance(node, str) else node
+
+
 def replace_addresses(node: Any, new: Callable[[str], str]) -> None:
     """Put something else in the place of every address inside a config, in place.
 

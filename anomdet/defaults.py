@@ -10,5 +10,7 @@ FALLBACK_SCORE = 0.3
 """The score threshold where nothing can be chosen on."""
 MISSING_LABELS: Final = "error"
 """What an image without a label file is."""
+BIT_DEPTHS = (8, 10, 12, 14, 16)
+"""Bits of 16 that cameras use; the last: all of them."""
 MAX_IMAGE_MEGAPIXELS = 100.0
 """Images of more are refused by their header."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+NO_SHARED_MEMORY = 113
+"""Exit code of a process that loads images and has no room to hand them over."""
+_MORE_SHARED_MEMORY = "set data.num_workers=0, or start the container with --shm-size=1g"
 _LESS_MEMORY = "lower training.batch_size or data.image_size, or choose a smaller model"
+_REINSTALL_CV2 = "pip install --force-reinstall --no-deps opencv-python-headless"
+_REINSTALL = "pip install -r requirements.txt"
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,19 @@ def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
     return error
 
 
+def _of_loader(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and "DataLoader" in str(error)
+
+
 def machine_limit(error: BaseException) -> str:
     """What to do about an error that comes from too little memory; empty for any other error."""
     text = str(error)
+    if _of_loader(error):
+        causes = " ".join(map(str, (error, error.__cause__, error.__context__)))
+        if f"exit code {NO_SHARED_MEMORY}." in causes:
+            return f"shared memory (/dev/shm) is full; {_MORE_SHARED_MEMORY}"
+        if "timed out" in text:
+            return "a process that loads images gave none for minutes; look at the disk, or set data.num_workers=0"
     if type(error).__name__ == "OutOfMemoryError":
         return f"the GPU's memory is full; {_LESS_MEMORY}"
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:
@@ -72,3 +88,21 @@ def machine_limit(error: BaseException) -> str:
     if isinstance(error, RuntimeError) and "DataLoader worker" in text:
         return f"a process that loads images died, mostly for want of memory; lower data.num_workers, {_LESS_MEMORY}"
     return ""
+
+
+def missing_library(error: ImportError) -> str:
+    """What to install, for a library that cannot be imported."""
+    text = str(error)
+    if "libGL" in text or "libgthread" in text:
+        return f"OpenCV finds no screen library ({text}); run: {_REINSTALL_CV2}"
+    if error.name and error.name.split(".")[0] == "cv2":
+        return f"OpenCV cannot be imported ({text}); run: {_REINSTALL_CV2}"
+    return f"a library cannot be imported ({text}); run: {_REINSTALL}"
+
+
+def bad_file(error: OSError) -> Problem:
+    """Of what the system refuses: the file, and the system's reason."""
+    where = str(error.filename or "disk")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(where, "room to write", "a full disk", "free some space and run the command again")
+    return Problem(where, "a file that can be read or written", str(error.strerror))

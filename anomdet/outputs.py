@@ -1,21 +1,24 @@
-"""Files that appear whole or not at all, and the folders they lie in: nothing that is there is overwritten."""
+"""Files that appear whole or not at all, and the folders they lie in. The rule for both is in ``output_rule``."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import os
 import re
+import socket
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import PREVIOUS
 
-_FORMULA = re.compile(r"[=+@\t\r\n]|-(?!\d+(\.\d+)?$)")  # what a cell may not begin with; -7 is a number
+_FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # of any spreadsheet, with the blanks that some skip
+_NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_SHOWN_CHARACTERS = 40  # of a name in that of its temporary file: a name has at most 255 bytes
 
 
 @contextmanager
@@ -27,7 +30,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: no room, no right to write, no such folder.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    prefix = f".{path.name[:_SHOWN_CHARACTERS]}.{_host()}-{os.getpid()}."
+    handle, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -39,6 +43,36 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _host() -> str:
+    """This machine, as temporary files are named after, besides their process."""
+    return re.sub(r"[^\w-]", "_", socket.gethostname())[:_SHOWN_CHARACTERS]
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Delete what a kill in the middle of :func:`atomic_write` left; not what a living process is writing.
+
+    Args:
+        folder: of the outputs.
+        names: of the files that were to be written.
+    """
+    for name in names:
+        pattern = re.compile(rf"\.{re.escape(name[:_SHOWN_CHARACTERS])}\.{_host()}-(\d+)\.[a-z0-9_]{{8}}")
+        for path in folder.iterdir():
+            found = pattern.fullmatch(path.name)
+            if found and not _is_alive(int(found[1])):
+                path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -54,29 +88,15 @@ def _umask() -> int:
     return mask
 
 
-def move_aside(folder: Path, names: Iterable[str]) -> Path | None:
-    """Move the named results of an earlier run into ``<folder>/previous/<time>/``.
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV, in which a spreadsheet runs no text as a formula; None and NaN are empty cells.
 
-    Args:
-        folder: the folder of the outputs; need not exist.
-        names: files and folders in it that the coming run will write.
-
-    Returns:
-        Where they went; None if there were none.
+    >>> csv_text([("file", "score"), ("=cmd.png", -0.5)])
+    "file,score\\n'=cmd.png,-0.5\\n"
     """
-    present = [folder / name for name in names if (folder / name).exists()]
-    if not present:
-        return None
-    stamp = time.strftime("%Y%m%d_%H%M%S")
-    target = folder / PREVIOUS / stamp
-    count = 1
-    while target.exists():
-        count += 1
-        target = folder / PREVIOUS / f"{stamp}_{count}"
-    target.mkdir(parents=True)
-    for path in present:
-        path.replace(target / path.name)
-    return target
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(tuple(map(csv_cell, row)) for row in rows)
+    return text.getvalue()
 
 
 def make_folder(path: str | Path, key: str) -> Path:
@@ -90,8 +110,9 @@ def make_folder(path: str | Path, key: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise UserError(Problem(key, "a folder that can be written", f"{folder} ({error.strerror})")) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(Problem(key, "a folder that can be written", f"{folder} ({reason})")) from error
     return folder
 
 
@@ -105,5 +126,5 @@ def csv_cell(value: Any) -> Any:
         return ""
     if isinstance(value, str):
         # csv writes a carriage return without quotes, and what follows it would be a row of its own
-        return ("'" if _FORMULA.match(value) else "") + value.replace("\r", " ")
+        return ("'" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else "") + value.replace("\r", " ")
     return value

@@ -158,7 +158,10 @@ test_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
@@ -212,12 +215,12 @@ test_evaluator = dict(
     ],
     matching_iou_threshold=0.5,
     operating_point=dict(
-        by='max_f1',
+        by='auto',
         escape_cost=10.0,
         max_false_alarms=10.0,
         min_recall=0.95,
         overkill_cost=1.0,
-        per_class=False),
+        per_class=None),
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
@@ -247,7 +250,10 @@ train_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 transforms=[
@@ -318,7 +324,10 @@ val_dataloader = dict(
         max_image_megapixels=100.0,
         missing_labels='error',
         pipeline=[
-            dict(max_megapixels=100.0, type='anomdet.LoadInspectionImage'),
+            dict(
+                bit_depth='auto',
+                max_megapixels=100.0,
+                type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
                 320,
@@ -372,12 +381,12 @@ val_evaluator = dict(
     ],
     matching_iou_threshold=0.5,
     operating_point=dict(
-        by='max_f1',
+        by='auto',
         escape_cost=10.0,
         max_false_alarms=10.0,
         min_recall=0.95,
         overkill_cost=1.0,
-        per_class=False),
+        per_class=None),
     score_threshold=None,
     type='anomdet.InspectionMetric')
 visualizer = None

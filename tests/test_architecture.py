@@ -24,27 +24,30 @@ LEVELS = (
         "",
         "addresses",
         "errors",
+        "fields",
         "file_hash",
         "layout",
         "ranks",
         "boxes",
         "outputs",
-        "metric_catalogue",
-        "defaults",
-        "palette",
-        "documents",
-    },
+        "output_rule",
+        "run_lock",
+        "strict_files",
+    }
+    | {"metric_catalogue", "defaults", "palette", "documents"},
     {"config", "ops", "images", "visualization"},
     {"registry"},
     {"data", "models", "engine", "evaluation", "inference", "anomaly", "report"},
     {"formats"},
-    {"quality", "export", "serving"},
+    {"quality", "exporting", "serving"},
     {"workflows"},
     {"cli"},
 )
 LEVEL = {place: level for level, places in enumerate(LEVELS) for place in places}
-SAME_LEVEL = {("outputs", "errors"), ("outputs", "layout")}  # an error names the folder; the names are layout's
+SAME_LEVEL = {("output_rule", "outputs"), ("output_rule", "layout")}  # what may be written; how, and under which names
 SAME_LEVEL |= {("documents", "layout"), ("documents", "metric_catalogue")}  # which file, and which numbers it may hold
+SAME_LEVEL |= {("run_lock", "layout"), ("run_lock", "ranks")}  # the first of the ranks holds the lock for all
+SAME_LEVEL |= {("documents", "strict_files")}  # JSON that means one thing
 # Rooms of models and data know the settings by the Config alone, not by the schema.
 NO_CONFIG = {"images", "data", "models", "engine", "evaluation", "visualization", "report", "formats"}
 MAX_CLI_LINES = 900
@@ -290,7 +293,7 @@ HEAVY = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "numpy", "cv2", "a
     [
         ("anomdet", HEAVY),
         ("anomdet.errors", HEAVY),
-        ("anomdet.outputs", HEAVY),
+        ("anomdet.output_rule", HEAVY),
         ("anomdet.inference.artifact", HEAVY),
         ("anomdet.cli.main", HEAVY),
         ("anomdet.config.preset_names", HEAVY),

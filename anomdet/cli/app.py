@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 import anomdet
+from anomdet.layout import REPORT
 from anomdet.ranks import is_main_process, num_processes
 
 if TYPE_CHECKING:
+    from anomdet.workflows.evaluate import Evaluation
     from anomdet.workflows.train import TrainResult
 
 app = typer.Typer(
@@ -50,6 +52,7 @@ Overrides = Annotated[
 Split = Annotated[str, typer.Option(help="train, val or test.")]
 Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_dir/best_model.pth.")]  # noqa: UP045
 Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
+NewFile = Annotated[Path, typer.Option(help="A new file; the old one stays as it is.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
 
@@ -67,11 +70,21 @@ def resume_command(config: Path | str, overrides: Sequence[str]) -> str:
     return shlex.join(["python", str(script), str(config), "--resume", *options])
 
 
-def name_run(result: TrainResult) -> None:
-    """End ``train``."""
+def name_run(result: TrainResult, config: Path | str, overrides: Sequence[str]) -> None:
+    """End ``train`` with the next command."""
     if result.nothing_to_do and is_main_process():
         typer.echo(result.nothing_to_do)
     name_files(result.written)
+    if is_main_process():
+        typer.echo(f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *overrides])}")
+
+
+def end_evaluation(result: Evaluation) -> None:
+    """Files first, then what a person looks at: the verdict, the classes, the page."""
+    name_files(result.written)
+    if result.written:
+        pages = [f"open {path}" for path in result.written if path.name == REPORT]
+        typer.echo("\n".join(["", result.table, *pages]))
 
 
 def show_log() -> None:
@@ -101,8 +114,5 @@ class _Echo(logging.Handler):
 
 def name_files(paths: list[Path]) -> None:
     """End a command by naming what it wrote, if anything; of many processes only the first speaks."""
-    if not paths or not is_main_process():
-        return
-    typer.echo("wrote:")
-    for path in paths:
-        typer.echo(f"  {path}")
+    if paths and is_main_process():
+        typer.echo("\n".join(["wrote:", *(f"  {path}" for path in paths)]))

@@ -105,6 +105,9 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
         typer.Option(help="YAML with data.classes: number and name of each class."),
     ] = None,
     no_images: Annotated[bool, typer.Option("--no-images", help="Write the labels only.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Copy images outside of SRC, too: by links or by their paths.")
+    ] = False,
     unlabelled: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Images without labels are normal, skip (left out) or error; default: as the format has it."),
@@ -115,9 +118,18 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
 
     SRC is not changed; images are hard-linked or copied into OUT. All that the other format cannot hold is reported.
     """
-    from anomdet.formats.convert import Job
-    from anomdet.formats.convert import convert as run
+    from anomdet.workflows.convert import convert as run
 
-    done = run(Job(src, from_format, to_format, out, images, classes, not no_images, unlabelled))
+    done = run(
+        src,
+        out,
+        from_format=from_format,
+        to_format=to_format,
+        images=images,
+        classes=classes,
+        with_images=not no_images,
+        unlabelled=unlabelled,
+        follow_links=follow_links,
+    )
     typer.echo(done.text)
     name_files(done.written)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -16,10 +15,7 @@ from typing import Any
 import typer
 
 from anomdet.engine.distributed.last_words import leave, own_words
-from anomdet.errors import Problem, Terminated, UserError, interruption, machine_limit
-
-_REINSTALL_CV2 = "pip install --force-reinstall --no-deps opencv-python-headless"
-_REINSTALL = "pip install -r requirements.txt"
+from anomdet.errors import Terminated, UserError, bad_file, interruption, machine_limit, missing_library
 
 
 def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: bool) -> int:
@@ -69,9 +65,9 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, i
     if limit:
         return f"error: {limit}", 1
     if isinstance(error, ImportError):
-        return f"error: {_missing_library(error)}", 2
+        return f"error: {missing_library(error)}", 2
     if isinstance(error, OSError) and error.strerror:
-        return f"error: {_bad_file(error)}", 2
+        return f"error: {bad_file(error)}", 2
     first_line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     return f"unforeseen error: {first_line}\nrun again with --debug for the traceback", 1
 
@@ -79,22 +75,6 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, i
 def _own_words(text: str) -> str:
     """A data loader's worker wraps an error in its traceback; the user needs the last part."""
     return text.rsplit("UserError: ", 1)[-1].rstrip() if "Original Traceback" in text else text
-
-
-def _missing_library(error: ImportError) -> str:
-    text = str(error)
-    if "libGL" in text or "libgthread" in text:
-        return f"OpenCV finds no screen library ({text}); run: {_REINSTALL_CV2}"
-    if error.name and error.name.split(".")[0] == "cv2":
-        return f"OpenCV cannot be imported ({text}); run: {_REINSTALL_CV2}"
-    return f"a library cannot be imported ({text}); run: {_REINSTALL}"
-
-
-def _bad_file(error: OSError) -> Problem:
-    where = str(error.filename or "disk")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem(where, "room to write", "a full disk", "free some space and run the command again")
-    return Problem(where, "a file that can be read or written", str(error.strerror))
 
 
 def _say(message: str) -> None:

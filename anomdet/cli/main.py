@@ -9,16 +9,18 @@ from typing import Annotated, Optional
 
 import typer
 
-from anomdet.cli import data_commands, predict_commands  # noqa: F401 - they add their commands to the application
+from anomdet.cli import data_commands, export_commands, predict_commands  # noqa: F401 - they add their commands to the application
 from anomdet.cli.app import (
     Checkpoint,
     Config,
     Debug,
     Limit,
+    NewFile,
     Out,
     Overrides,
     Split,
     app,
+    end_evaluation,
     name_files,
     name_run,
     resume_command,
@@ -39,7 +41,7 @@ def train(
     from anomdet.workflows.train import train as run
 
     result = run(config, overrides or (), resume=resume, resume_hint=resume_command(config, overrides or ()))
-    name_run(result)
+    name_run(result, config, overrides or ())
 
 
 @app.command(epilog="Example: anomdet evaluate -c configs/default.yaml --split val")
@@ -84,9 +86,15 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
             hint = "or --predictions and --ground-truth; see: anomdet evaluate --help"
             raise UserError(Problem("--config", "a YAML or Python file", "nothing", hint))
         result = run(config, overrides or (), split=split, checkpoint=checkpoint, out=out)
-    if result.written:
-        typer.echo(result.table)
-        name_files(result.written)
+    end_evaluation(result)
+
+
+@app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")
+def upgrade(checkpoint: Path, config: Config, out: NewFile, overrides: Overrides = None, debug: Debug = False) -> None:
+    """Write a checkpoint of version 0.1 again, so that it stands alone. The settings are those of its training."""
+    from anomdet.workflows.upgrade import upgrade as run
+
+    name_files([run(checkpoint, config, overrides or (), out=out)])
 
 
 @app.command(epilog="Example: anomdet compare logs_a/evaluation logs_b/evaluation")
@@ -106,8 +114,7 @@ def compare(
 
     result = run(first, second, num_resamples=resamples, confidence=confidence, out=out)
     typer.echo(result.text)
-    if result.written:
-        name_files(result.written)
+    name_files(result.written)
 
 
 @app.command(epilog="Example: anomdet report logs/evaluation")
@@ -120,7 +127,6 @@ def report(
     """Write an evaluation's report again, from its files alone."""
     from anomdet.workflows.report import report as run
 
-    show_log()
     name_files([run(folder, images=images, out=out).path])
 
 

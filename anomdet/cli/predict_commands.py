@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -49,6 +50,7 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.workflows.predict import predict as run
     from anomdet.workflows.predict_job import PredictJob
 
+    warnings.filterwarnings("ignore", category=UserWarning, module="torch")  # of MMDetection's ways, not of the data
     job = PredictJob.from_options(context.params)
     log_to_stderr(job.out is None)
     done = run(job, stdin=lines_of(0), emit=typer.echo, on_progress=_Bar(), same_command="the same command")

@@ -8,6 +8,8 @@ from typing import Any
 from anomdet.errors import Problem
 
 _VALUES = {"--limit": "an integer >= 1", "--config": "a YAML or Python file", "src": "a file or folder of labels"}
+_VALUES |= {"source": "an image, folder, list, video or camera", "--every": "an integer >= 1", "--idle": "seconds"}
+_VALUES |= dict.fromkeys(("--threshold", "--min-score"), "a score from 0 to 1")
 _LONG = {"-c": "--config"}
 
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from anomdet.addresses import without_secrets
 from anomdet.config.describe import flat_keys
 from anomdet.config.reference import section_meanings
 from anomdet.config.schema import Settings
@@ -13,8 +14,11 @@ from anomdet.config.yaml_lines import to_yaml
 
 
 def dump_yaml(settings: Settings) -> str:
-    """Every key with its value, in the order of the schema; ``load_settings`` reads the same settings from it."""
-    return to_yaml(settings.model_dump())
+    """Every key with its value, in the order of the schema; ``load_settings`` reads the same settings from it.
+
+    But for addresses, which lose what may be a secret.
+    """
+    return without_secrets(to_yaml(settings.model_dump()))
 
 
 def annotated_yaml(

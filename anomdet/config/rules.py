@@ -179,11 +179,11 @@ def _static_graph(facts: Facts) -> None:
 def _operating_point(facts: Facts) -> None:
     """A demand that `by` does not look at would be thought to hold."""
     by = facts.value((*POINT, "by"))
-    for name, user in _DEMANDS.items():
+    for name, users in _DEMANDS.items():
         path = (*POINT, name)
-        if by != user and facts.given(path) and facts.value(path) != facts.default(path):
-            hint = f"write evaluation.operating_point.by: {user}, or leave {name} out"
-            facts.report.add((*POINT, "by"), f"{user}, since {name} is given", repr(by), hint)
+        if by not in users and facts.given(path) and facts.value(path) != facts.default(path):
+            hint = f"write evaluation.operating_point.by: {users[-1]}, or leave {name} out"
+            facts.report.add((*POINT, "by"), f"{' or '.join(users)}, since {name} is given", repr(by), hint)
 
 
 def _names_and_no_code(facts: Facts) -> None:
@@ -213,10 +213,10 @@ _PYTHON_FILES = {"FileBackbone": "custom_backbone_file", "FileModel": "custom_mo
 _TYPE_NAME = re.compile(r"[\w.]+")
 _PLAIN_NAME = re.compile(r"[\w .\-/*:]+")
 _DEMANDS = {
-    "min_recall": "min_recall",
-    "max_false_alarms": "max_false_alarms",
-    "escape_cost": "costs",
-    "overkill_cost": "costs",
+    "min_recall": ("min_recall",),
+    "max_false_alarms": ("max_false_alarms",),
+    "escape_cost": ("auto", "costs"),
+    "overkill_cost": ("auto", "costs"),
 }
 _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((NAME, DETECTION_MODEL), _known_name),

@@ -36,6 +36,8 @@ class ModelSettings(Section):
     """The same as `name`, under the data owner's word; null: build `name` on `backbone` or on a file."""
     pretrained: bool = True
     """Start from COCO weights where the preset has them, else from ImageNet's."""
+    weights: str | None = None
+    """Start from a checkpoint of AnomDet or MMDetection, or safetensors: a file or an address. What fits is loaded."""
     num_classes: PositiveInt | None = None
     """Null: as many as the data has. Given, it must agree with the data."""
     backbone: BackboneName | None = None
@@ -76,18 +78,18 @@ class MetricsSettings(Section):
 class OperatingPointSettings(Section):
     """How the score threshold is chosen on the validation split; it is kept in the checkpoint."""
 
-    by: Literal["max_f1", "min_recall", "max_false_alarms", "costs"] = "max_f1"
-    """The best F1 of the boxes; or one of the demands below."""
-    per_class: bool = False
-    """A threshold for each class, or one for all."""
+    by: Literal["auto", "max_f1", "min_recall", "max_false_alarms", "costs"] = "auto"
+    """`auto`: by the costs below if the split has good parts, else by F1; or F1; or one of the demands below."""
+    per_class: bool | None = None
+    """A threshold for each class, or one for all; null: for each with `auto`."""
     min_recall: OpenFraction = 0.95
     """With `min_recall`: the highest score that finds at least this share of the objects."""
     max_false_alarms: NonNegativeFloat = 10.0
     """With `max_false_alarms`: the lowest score that rejects at most so many of 1,000 good parts."""
     escape_cost: NonNegativeFloat = 10.0
-    """With `costs`: of a defective part that passes."""
+    """With `costs` and `auto`: of a defective part that passes."""
     overkill_cost: NonNegativeFloat = 1.0
-    """With `costs`: of a good part that is rejected."""
+    """With `costs` and `auto`: of a good part that is rejected."""
 
 
 class EvaluationSettings(Section):

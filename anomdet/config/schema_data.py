@@ -103,6 +103,8 @@ class DataSettings(Section):
     """How images are checked before training: `header` reads a few hundred bytes, `decode` every pixel."""
     max_image_megapixels: PositiveFloat = MAX_IMAGE_MEGAPIXELS
     """Images of more millions of pixels are refused by their header, unread; 100: 10,000 x 10,000, 0.3 GB a copy."""
+    bit_depth: Literal["auto", 8, 10, 12, 14, 16] = "auto"
+    """Bits that images of 16 bit use: cameras write 12 bits into 16; `auto`: as the largest value of 64 images says."""
     num_workers: NonNegativeInt = 4
     """Processes that load images; never more than the machine has cores."""
     augmentations: AugmentationSettings | list[Transform] = Field(

@@ -45,6 +45,11 @@ def _dataset(settings: Settings, split: str, pipeline: list[dict[str, Any]]) -> 
     return {**own, **data.dataset}
 
 
+def _load_step(data: DataSettings) -> dict[str, Any]:
+    max_megapixels = data.max_image_megapixels
+    return dict(type="anomdet.LoadInspectionImage", max_megapixels=max_megapixels, bit_depth=data.bit_depth)
+
+
 def _loader(settings: Settings, batch_size: int, **parts: Any) -> dict[str, Any]:
     workers = settings.data.num_workers
     return dict(batch_size=batch_size, num_workers=workers, persistent_workers=workers > 0, **parts)
@@ -55,7 +60,7 @@ def train_loader(settings: Settings) -> dict[str, Any]:
     styled = data.augmentations
     transforms = to_albumentations(styled) if isinstance(styled, AugmentationSettings) else styled
     pipeline: list[dict[str, Any]] = [
-        dict(type="anomdet.LoadInspectionImage", max_megapixels=data.max_image_megapixels),
+        _load_step(data),
         dict(type="LoadAnnotations", with_bbox=True),
         *([dict(type="anomdet.AlbumentationsAugment", transforms=transforms)] if transforms else []),
         *data.transforms,
@@ -79,7 +84,7 @@ def train_loader(settings: Settings) -> dict[str, Any]:
 def eval_loader(settings: Settings, split: str) -> dict[str, Any]:
     data = settings.data
     pipeline: list[dict[str, Any]] = [
-        dict(type="anomdet.LoadInspectionImage", max_megapixels=data.max_image_megapixels),
+        _load_step(data),
         dict(type="LoadAnnotations", with_bbox=True),  # for the loss; the metric reads `instances`, in original pixels
         dict(type="anomdet.FitInside", size_hw=size_hw(data.image_size)),
         dict(type="anomdet.PackInspectionInputs", meta_keys=(*META_KEYS, "instances")),

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
-from anomdet.addresses import forget_weights, has_weights
+from anomdet.addresses import forget_weights, has_weights, hide_secrets
 from anomdet.config import presets
 from anomdet.config.schema import Settings, effective_model_name
 from anomdet.config.schema_data import DataSettings
@@ -14,31 +14,38 @@ from anomdet.config.translate_data import size_hw
 
 
 def model_config(settings: Settings) -> tuple[ConfigDict, str | None]:
-    """The model dict, and the address of COCO weights where the settings want them."""
+    """The model dict, and the weights to start from: those of the settings, or COCO's where they want these."""
     wanted = settings.model
     if wanted.custom_model_file:
         model = ConfigDict(
             type="anomdet.FileModel",
             file=wanted.custom_model_file,
-            config=settings.model_dump(mode="json"),
+            config=_for_a_file(settings),
             num_classes=_num_classes(settings),
         )
-        return model, None
+        return model, wanted.weights
     name = effective_model_name(settings)
     model = presets.load_model(name)
     own_backbone = _set_backbone(model, settings)
-    load_from = presets.coco_weights(name) if wanted.pretrained and own_backbone else None
+    coco_weights = presets.coco_weights(name) if wanted.pretrained and own_backbone else None
+    load_from = wanted.weights or coco_weights
     if load_from or not wanted.pretrained:
-        forget_weights(model)  # COCO weights hold the backbone too: nothing else need be fetched
+        forget_weights(model)  # these weights hold the backbone too: nothing else need be fetched
     for node in presets.walk(model):
         if "num_classes" in node:
             node["num_classes"] = _num_classes(settings)
-    model.data_preprocessor = _data_preprocessor(settings.data, model.data_preprocessor, coco=load_from is not None)
+    model.data_preprocessor = _data_preprocessor(settings.data, model.data_preprocessor, coco=coco_weights is not None)
     presets.fit_queries(model, size_hw(settings.data.image_size))
     _merge(model, wanted.overrides)
-    if not wanted.pretrained and not has_weights(model.backbone):
+    if not (wanted.pretrained or wanted.weights) and not has_weights(model.backbone):
         presets.thaw(model.backbone)
     return model, load_from
+
+
+def _for_a_file(settings: Settings) -> dict[str, Any]:
+    """The settings as a user's file sees them, and as its checkpoints keep them: no secret of an address in them."""
+    hidden: dict[str, Any] = hide_secrets(settings.model_dump(mode="json"))
+    return hidden
 
 
 def _num_classes(settings: Settings) -> int | None:
@@ -66,7 +73,7 @@ def _set_backbone(model: ConfigDict, settings: Settings) -> bool:
     wanted = settings.model
     if wanted.custom_backbone_file:
         model.backbone = ConfigDict(
-            type="anomdet.FileBackbone", file=wanted.custom_backbone_file, config=settings.model_dump(mode="json")
+            type="anomdet.FileBackbone", file=wanted.custom_backbone_file, config=_for_a_file(settings)
         )
         return False
     name = wanted.backbone

@@ -28,6 +28,7 @@ class Point(TypedDict):
     score_threshold: Number
     per_class: dict[str, Finite] | None
     note: str
+    criterion: NotRequired[dict[str, Any]]
 
 
 class Parts(TypedDict):
@@ -116,6 +117,7 @@ class Metrics(TypedDict):
     errors: NotRequired[dict[str, Error]]
     sizes: NotRequired[dict[str, Size]]
     intervals: NotRequired[Intervals]
+    notes: NotRequired[list[str]]
     about: NotRequired[About]
 
 

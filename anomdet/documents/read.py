@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import DETAILS, METRICS, SPLIT_RECORD, SPLITS_DIR
 from anomdet.metric_catalogue import METRIC, of_key
+from anomdet.strict_files import not_finite, parse_json, read_regular
 
 if TYPE_CHECKING:
     from anomdet.documents.kinds import Details, Metrics, SplitRecord
@@ -59,7 +59,7 @@ def read_json(path: Path, hint: str = "") -> Any:
         UserError: no such file, or something else.
     """
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=_not_finite)
+        return parse_json(read_regular(path), not_finite)
     except FileNotFoundError:
         problem = Problem(str(path), "a JSON file", "no such file", hint)
     except OSError as error:
@@ -67,10 +67,6 @@ def read_json(path: Path, hint: str = "") -> Any:
     except (ValueError, RecursionError) as error:
         problem = Problem(str(path), "a JSON file", f"text that is not JSON ({error})")
     raise UserError(problem)
-
-
-def _not_finite(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
 
 
 def _read(path: Path, kind: str, hint: str) -> dict[str, Any]:

@@ -2,123 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import pickle
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
-from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals, weights_to_cpu
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
 from torch import nn
 
-import anomdet
-from anomdet.engine.distributed.elastic import draws_done, images_a_step
-from anomdet.errors import Problem, UserError
+from anomdet.engine.archive import BadArchiveError, check_archive, is_archive
+from anomdet.engine.checkpoint_meta import Meta
+from anomdet.engine.older_checkpoints import load_older
+from anomdet.engine.plain_state import only_plain
+from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.outputs import atomic_write
 
+_A_CHECKPOINT = "a checkpoint written by torch.save"
+_SHOWN = 8  # names of weights in a line of the log
 _DAMAGED = "a file of another kind or a damaged one"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is.
-
-    Args:
-        epoch: epochs done, their validations included.
-        batch: batches done of the next one; all of them: only its validation is left.
-        iter: batches done since the start.
-    """
-
-    epoch: int
-    batch: int
-    iter: int
-
-    @classmethod
-    def of(cls, meta: dict[str, Any]) -> Progress:
-        """As a checkpoint's ``meta`` tells it."""
-        return cls(meta.get("epoch", 0), meta.get("batch", 0), meta.get("iter", 0))
-
-    def __str__(self) -> str:
-        return f"epoch {self.epoch}" if not self.batch else f"epoch {self.epoch + 1} up to batch {self.batch}"
-
-
-def collect_checkpoint(
-    runner: Runner,
-    *,
-    progress: Progress,
-    best: dict[str, Any],
-    for_resume: bool,
-    operating_point: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """What a checkpoint holds, in MMEngine's layout.
-
-    Args:
-        runner: the training.
-        progress: how far it is.
-        best: the best score so far, its epoch and metric.
-        for_resume: with optimizer, schedules and history; without them it serves inference at half the size.
-        operating_point: ``point`` and ``criterion`` of the validation that chose it; None: none did.
-
-    Returns:
-        ``meta`` (epoch, batch and draws of the next, iter, processes, images a step, seed, config, classes, hashes of
-        the splits, versions, best, and ``inference``, the document of a detector), ``state_dict``, and for a resume
-        ``optimizer``, ``param_schedulers`` and ``message_hub``.
-    """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    dataset, images = runner.train_dataloader.dataset, images_a_step(runner.train_dataloader, runner.world_size)
-    meta = dict(
-        **asdict(progress),
-        draws=draws_done(runner.train_loop, progress.batch, images),
-        world_size=runner.world_size,
-        images_a_step=images,
-        seed=runner.seed,
-        cfg=_config_text(runner),
-        dataset_meta=dict(dataset.metainfo),
-        split_hashes=dict(getattr(dataset, "split_hashes", {})),
-        anomdet_version=anomdet.__version__,
-        torch_version=str(torch.__version__),
-        best=best,
-        inference=_document(runner, operating_point),
-        **({"operating_point": operating_point} if operating_point else {}),
-    )
-    checkpoint: dict[str, Any] = {"meta": meta, "state_dict": weights_to_cpu(model.state_dict())}
-    if for_resume:
-        checkpoint["message_hub"] = runner.message_hub.state_dict()
-        checkpoint["optimizer"] = runner.optim_wrapper.state_dict()
-        checkpoint["param_schedulers"] = [scheduler.state_dict() for scheduler in runner.param_schedulers or []]
-    runner.call_hook("before_save_checkpoint", checkpoint=checkpoint)
-    if not for_resume:
-        checkpoint.pop("ema_state_dict", None)
-    return checkpoint
-
-
-def _document(runner: Runner, operating_point: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What the training's workflow says of the detector, with the newest operating point."""
-    document: dict[str, Any] | None = getattr(runner, "inference", None)
-    if document is None or operating_point is None:
-        return document
-    return {**document, "operating_point": {**operating_point["point"], "criterion": operating_point["criterion"]}}
-
-
-def changed_splits(meta: dict[str, Any], dataset: Any) -> list[str]:
-    """The splits that hold other images than in the training of a checkpoint; none where either side cannot tell.
-
-    Args:
-        meta: of the checkpoint.
-        dataset: with ``split_hashes``.
-    """
-    hashes = getattr(dataset, "split_hashes", {})
-    return [name for name, value in meta.get("split_hashes", {}).items() if hashes.get(name, value) != value]
-
-
-def _config_text(runner: Runner) -> str:
-    """The config as Python, formatted once a run: that takes a third of a second, and swallows a Ctrl-C meanwhile."""
-    text = vars(runner).get("_anomdet_config_text")
-    if text is None:
-        text = vars(runner)["_anomdet_config_text"] = runner.cfg.pretty_text
-    return str(text)
+_UNREADABLE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, TypeError, OSError, AttributeError),
+    *(AssertionError, RecursionError, MemoryError, OverflowError, UnicodeError, SafetensorError),
+)
 
 
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
@@ -132,44 +41,106 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
         with atomic_write(path) as file:
             torch.save(checkpoint, file)
     except (OSError, RuntimeError) as error:
+        if machine_limit(error):  # a loader's process died meanwhile; the disk has nothing to do with it
+            raise
         hint = "free some space or set logging.checkpoint_dir; an earlier file is untouched"
         raise UserError(Problem(str(path), "room to write the checkpoint", str(error), hint)) from error
 
 
-def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Read a checkpoint of AnomDet, MMEngine or plain weights; nothing in it is executed.
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A checkpoint as it was read, once.
 
-    Returns:
-        The checkpoint's dict.
+    Args:
+        path: of the file.
+        content: its dict.
+        sha256: of its bytes, in hex.
+        meta: what it says of its training.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    sha256: str
+    meta: Meta
+
+
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> CheckpointFile:
+    """As :func:`load_checkpoint`, with the hash of the file and its ``meta`` checked.
 
     Raises:
-        UserError: no such file, not a checkpoint, cut short, or one that holds code.
+        UserError: as there; or ``meta`` holds what it should not.
     """
     path = Path(path).expanduser()
+    data = _bytes_of(path)
+    content = _content(data, path, map_location)
+    return CheckpointFile(path, content, hashlib.sha256(data).hexdigest(), Meta.of(content, str(path)))
+
+
+def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Read a checkpoint of AnomDet or MMEngine, plain weights, or safetensors; nothing in it is executed.
+
+    Records of its archive must have the sizes and the checksums that it says.
+
+    Returns:
+        The checkpoint's dict, of plain containers, numbers and tensors.
+
+    Raises:
+        UserError: no such file, not a checkpoint, cut short, damaged, or one that holds code.
+    """
+    path = Path(path).expanduser()
+    return _content(_bytes_of(path), path, map_location)
+
+
+def _bytes_of(path: Path) -> bytes:
     if not path.is_file():
-        got = "a folder" if path.is_dir() else "nothing there"
+        got = "a folder" if path.is_dir() else "nothing there" if not path.exists() else "no regular file"
         raise UserError(Problem(str(path), "a checkpoint file", got, "train first, or give --checkpoint"))
     try:
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
-            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(Problem(str(path), _A_CHECKPOINT, f"a file that cannot be read ({error.strerror})")) from error
+
+
+def _content(data: bytes, path: Path, map_location: Any) -> dict[str, Any]:
+    try:
+        if path.suffix == ".safetensors":
+            return {"state_dict": load_safetensors(data)}
+        if is_archive(data):
+            check_archive(data)
+        checkpoint = only_plain(_unpickled(data, map_location))
+    except BadArchiveError as error:
+        raise UserError(Problem(str(path), _A_CHECKPOINT, error.got, error.hint)) from error
     except pickle.UnpicklingError as error:
         raise UserError(_refused(path, error)) from error
-    except (RuntimeError, EOFError, ValueError, LookupError, TypeError, OSError, AttributeError) as error:
-        got = f"a file that cannot be read ({error.strerror})" if isinstance(error, OSError) else _DAMAGED
-        raise UserError(Problem(str(path), "a checkpoint written by torch.save", got)) from error
+    except _UNREADABLE as error:
+        raise UserError(Problem(str(path), _A_CHECKPOINT, _DAMAGED)) from error
     if not isinstance(checkpoint, dict):
         raise UserError(Problem(str(path), "a dict of weights", type(checkpoint).__name__))
     return checkpoint
 
 
+def _unpickled(data: bytes, map_location: Any) -> Any:
+    """By torch's own list of names; where a file needs more, by the reader of older ones."""
+    try:
+        return torch.load(io.BytesIO(data), map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "GLOBAL" not in str(error):
+            raise
+        refused = error
+    try:
+        return load_older(data, map_location)
+    except (pickle.UnpicklingError, *_UNREADABLE) as error:
+        raise (error if "GLOBAL" in str(error) else refused) from error
+
+
 def _refused(path: Path, error: Exception) -> Problem:
-    text = str(error)
-    if "Unsupported global" in text or "GLOBAL" in text:
-        name = text.split("GLOBAL ", 1)[-1].split(" ", 1)[0]
+    message = str(error)
+    if "Unsupported global" in message or "GLOBAL" in message:
+        name = message.split("GLOBAL ", 1)[-1].split(" ", 1)[0]
         return Problem(
             str(path), "weights only", f"the Python object {name}", "it was not loaded: such a file can run any code"
         )
-    return Problem(str(path), "a checkpoint written by torch.save", _DAMAGED)
+    return Problem(str(path), _A_CHECKPOINT, _DAMAGED)
 
 
 def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path, *, strict: bool) -> str:
@@ -190,6 +161,8 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
     """
     weights = {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
     own = model.state_dict()
+    if not strict and not any(key in own for key in weights):  # of a bare backbone
+        weights = {f"backbone.{key}": value for key, value in weights.items()}
     fitting = {key: value for key, value in weights.items() if key in own and _same_shape(own[key], value)}
     missing = [key for key in own if key not in fitting and not key.endswith("num_batches_tracked")]
     strange = [key for key in weights if key not in own]
@@ -198,20 +171,25 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
         example = next(iter(missing or strange), "")
         hint = f"for example {example!r} does not; give the config that it was trained with"
         raise UserError(Problem(str(path), "the weights of this model", got, hint))
+    broken = [key for key, value in fitting.items() if not _is_finite(value) and _is_finite(own[key])]
+    if broken:
+        got = f"{len(broken)} weights that are not finite, {broken[0]!r} first"
+        hint = "the training that wrote it diverged: take an earlier checkpoint, or a lower learning rate"
+        raise UserError(Problem(str(path), "finite weights", got, hint))
     model.load_state_dict(fitting, strict=False)
-    left = sorted({key.split(".")[0] for key in missing})
-    note = f"; newly begun: {len(missing)} in {', '.join(left)}" if missing else ""
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    note = f"; newly begun: {', '.join(missing[:_SHOWN])}{more}" if missing else ""
     return f"{len(fitting)} of {len(own)} weights from {path}{note}"
 
 
 def _same_shape(own: torch.Tensor, value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and own.shape == value.shape
+    """Of the plain kind: no sparse, quantised or complex one, nor one without memory."""
+    plain = isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type != "meta"
+    return plain and not value.is_quantized and own.shape == value.shape and own.is_complex() == value.is_complex()
 
 
-def use_safe_loading() -> None:
-    """Make MMEngine load local files through :func:`load_checkpoint`; by itself it falls back to running pickles."""
-
-    def load_from_safe(filename: str, map_location: Any = None) -> dict[str, Any]:
-        return load_checkpoint(filename, map_location)
-
-    CheckpointLoader.register_scheme(prefixes="", loader=load_from_safe, force=True)
+def _is_finite(value: torch.Tensor) -> bool:
+    """By the sum, which takes a sixth of the time; it may overflow where no weight is infinite."""
+    if not value.is_floating_point() or bool(torch.isfinite(value.sum())):
+        return True
+    return bool(torch.isfinite(value).all())

@@ -7,11 +7,16 @@ from typing import Any
 
 from mmengine.model import is_model_wrapper
 
-from anomdet.engine.checkpoint import Progress, changed_splits, load_checkpoint, load_weights
+from anomdet.engine.checkpoint import CheckpointFile, load_weights, read_checkpoint
 from anomdet.engine.distributed.agreement import agree, checksum
+from anomdet.engine.optimizer_state import check_optimizer
+from anomdet.engine.plain_state import history_from_plain
+from anomdet.engine.run_state import Progress, changed_splits
 from anomdet.errors import Problem, UserError
 from anomdet.layout import LAST
 from anomdet.ranks import num_processes
+
+_NEEDED = ("state_dict", "optimizer", "param_schedulers", "message_hub")
 
 
 def agree_on_resume(runner: Any, last: Path, resume: bool) -> str:
@@ -51,12 +56,18 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
         UserError: no such file; or all differences.
     """
     must_exist(Path(path))
-    checkpoint = load_checkpoint(path)
+    file = read_checkpoint(path)
+    missing = [key for key in _NEEDED if key not in file.content]
+    if missing:
+        hint = f"resume from {LAST}; or start a new run from these weights: model.weights={path}"
+        raise UserError(Problem(path, "a checkpoint to resume from", f"no {', '.join(missing)} in it", hint))
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    load_weights(model, checkpoint, path, strict=True)
-    meta, dataset = checkpoint.get("meta", {}), runner.train_dataloader.dataset
+    load_weights(model, file.content, path, strict=True)
+    check_optimizer(runner, file.content["optimizer"], path)
+    history_from_plain(file.content["message_hub"], path)
+    meta, dataset = file.meta, runner.train_dataloader.dataset
     problems = []
-    known = list(meta.get("dataset_meta", {}).get("class_nums", []))
+    known = list(meta.dataset_meta.class_nums)
     found = list(dataset.metainfo.get("class_nums", known))
     if known and known != found:
         problems.append(Problem(path, f"the classes {found} of the data", str(known), "train without --resume"))
@@ -66,19 +77,31 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
         lists = ", ".join(f"{name}: {Path(runner.work_dir) / 'splits' / name}.txt" for name in ("train", "val", "test"))
         hint = f"to go on with them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
         problems.append(Problem(path, "the splits that the training began with", got, hint))
+    problems += _other_bits(meta.inference or {}, dataset, path)
     if problems:
         raise UserError(problems)
-    holds = f"{Progress.of(meta)}, iteration {meta.get('iter', 0)}, weights {checksum(model.parameters())}"
-    return holds, _finished(runner, checkpoint, path)
+    holds = f"{Progress.of(meta)}, iteration {meta.iter}, weights {checksum(model.parameters())}"
+    return holds, _finished(runner, file, path)
 
 
-def _finished(runner: Any, checkpoint: dict[str, Any], path: str) -> str:
-    progress = Progress.of(checkpoint.get("meta", {}))
+def _other_bits(document: dict[str, Any], dataset: Any, path: str) -> list[Problem]:
+    """``data.bit_depth: auto`` may find other bits where images have changed since the training began."""
+    known = document.get("preprocessing", {}).get("bit_depth")
+    steps = getattr(getattr(dataset, "pipeline", None), "transforms", ())
+    found = next((step.bit_depth for step in steps if hasattr(step, "bit_depth")), known)
+    if known is None or known == found:
+        return []
+    hint = f"add data.bit_depth={known} to continue with it; or train without --resume"
+    return [Problem(path, f"data.bit_depth {found}, as the data uses", f"{known}, from the start of the run", hint)]
+
+
+def _finished(runner: Any, file: CheckpointFile, path: str) -> str:
+    progress = Progress.of(file.meta)
     if progress.epoch >= runner.max_epochs:
         found = f"{path} holds {progress} of {runner.max_epochs}"
         return f"nothing is left to do: {found}; to go on, raise the number of epochs"
     for hook in (hook for hook in runner.hooks if hasattr(hook, "reason")):
-        hook.after_load_checkpoint(runner, checkpoint)
+        hook.after_load_checkpoint(runner, file.content)
         if why := hook.reason():
             hint = "to go on, raise training.early_stopping.patience"
             return f"nothing is left to do: {path} holds a training that stopped early, {progress}: {why}; {hint}"

@@ -21,14 +21,17 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compr
 from torch.utils.data import DataLoader
 
 import anomdet
-from anomdet.engine.checkpoint import load_checkpoint, load_weights, use_safe_loading
+from anomdet.engine.checkpoint import CheckpointFile, load_weights, read_checkpoint
 from anomdet.engine.distributed.agreement import agree, checksum
 from anomdet.engine.distributed.buckets import settle_buckets
 from anomdet.engine.distributed.collected_warnings import collect_warnings
 from anomdet.engine.distributed.elastic import fit_to_processes
 from anomdet.engine.distributed.loader_signals import outlive_sigterm
+from anomdet.engine.distributed.same_settings import agree_on_settings
 from anomdet.engine.distributed.shared_averages import share_averages
 from anomdet.engine.distributed.watch import Watch, watch
+from anomdet.engine.plain_state import history_from_plain
+from anomdet.engine.weights import use_safe_loading
 from anomdet.errors import UserError
 from anomdet.layout import TRAINING_LOG
 from anomdet.ops.postprocessing import take_over
@@ -96,6 +99,7 @@ class InspectionRunner(Runner):
 
     _log_dir: str
     watch: Watch | None = None
+    preloaded: CheckpointFile | None = None  # a checkpoint that was read before, and need not be again
     inference: dict[str, Any] | None = None  # what its checkpoints carry so that they stand alone
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -108,11 +112,12 @@ class InspectionRunner(Runner):
             self.watch.runner = self
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
-        """MMEngine's; of many processes each is watched from here on."""
+        """MMEngine's; of many processes each is watched from here on, and all must have the same settings."""
         super().setup_env(env_cfg)
         if self.world_size > 1:
             timeout_s = env_cfg.get("dist_cfg", {}).get("timeout", _TIMEOUT_S)
             self.watch = watch(self.rank, self.world_size, timeout_s)
+            agree_on_settings(self.cfg)
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """MMEngine's; the watch learns where the process stands, before any hook runs."""
@@ -182,7 +187,10 @@ class InspectionRunner(Runner):
         Raises:
             UserError: unreadable, not weights only, or another model's.
         """
-        checkpoint = load_checkpoint(filename, map_location)
+        file = self.preloaded
+        if file is None or str(file.path) != str(filename):
+            file = read_checkpoint(filename, map_location)
+        checkpoint = dict(file.content)
         if self._resume and self._train_loop is not None:
             scale_lr = bool(self.cfg.get("scale_lr"))
             note = fit_to_processes(checkpoint, self.train_dataloader, self.world_size, scale_lr=scale_lr)
@@ -191,6 +199,8 @@ class InspectionRunner(Runner):
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         starting = self._train_loop is not None and not self._resume
+        if "message_hub" in checkpoint and self._resume:
+            checkpoint["message_hub"] = history_from_plain(checkpoint["message_hub"], filename)
         self.logger.info(load_weights(model, checkpoint, filename, strict=not starting))
         self._has_loaded = True
         return checkpoint

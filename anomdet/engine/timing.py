@@ -13,7 +13,8 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from anomdet.engine.checkpoint import Progress, collect_checkpoint, save_atomically
+from anomdet.engine.checkpoint import save_atomically
+from anomdet.engine.run_state import Progress, collect_checkpoint
 from anomdet.layout import LAST
 from anomdet.registry import HOOKS
 

@@ -109,7 +109,7 @@ class InspectionMetric(BaseMetric):
         # Ranks with an image less repeat one, and they come in any order.
         images = sorted({result.img_id: result for result in results}.values(), key=lambda result: result.img_id)
         _report_dropped(sum(image.num_dropped for image in images))
-        self.last = measure(self._columns(images), self.point, **self.settings)
+        self.last = measure(self._columns(images), self.point, **self.settings).with_criterion(self.criterion)
         numbers = {key: self.last.metrics.get(key) for key in (*COCO_KEYS, *MATCHING_KEYS.values())}
         numbers |= {
             threshold_key(iou_thr): self.last.metrics[threshold_key(iou_thr)] for iou_thr in self.last.iou_thresholds

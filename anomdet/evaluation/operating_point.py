@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
+from anomdet.evaluation.auto_point import best_f1, least_cost
 from anomdet.evaluation.counts import Matches
 from anomdet.evaluation.curves import sweep
 from anomdet.evaluation.image_level import Parts, parts_of
 from anomdet.evaluation.results import Bools, Floats, Results
 
-By = Literal["max_f1", "min_recall", "max_false_alarms", "costs"]
+By = Literal["auto", "max_f1", "min_recall", "max_false_alarms", "costs"]
 NOTHING_PASSES = 1.01  # over every score
 _NO_BOX = f"with the threshold {NOTHING_PASSES} no box counts"
 
@@ -24,17 +25,19 @@ class Criterion:
     """What to choose by.
 
     Args:
-        by: ``max_f1``: the best F1 of the boxes; ``min_recall``: the highest score that finds at least ``min_recall``
-            of the objects; ``max_false_alarms``: the lowest score that rejects at most ``max_false_alarms`` of 1,000
-            good parts; ``costs``: the least sum of ``escape_cost`` for each defective part passed and
-            ``overkill_cost`` for each good part rejected.
-        per_class: a threshold for each class, from its own boxes; parts are defective by this class, good without any.
+        by: ``auto``: where there are good parts to choose on, by the costs below, else by F1, with few examples in mind
+            (auto_point.py); ``max_f1``: the best F1 of the boxes; ``min_recall``: the highest score that finds at least
+            ``min_recall`` of the objects; ``max_false_alarms``: the lowest score that rejects at most
+            ``max_false_alarms`` of 1,000 good parts; ``costs``: the least sum of ``escape_cost`` for each defective
+            part passed and ``overkill_cost`` for each good part rejected.
+        per_class: a threshold for each class, from its own boxes; parts are defective by this class, good without any;
+            None: with ``auto``.
         min_recall, max_false_alarms, escape_cost, overkill_cost: as above.
         iou_thr: least IoU of a right box.
     """
 
-    by: By = "max_f1"
-    per_class: bool = False
+    by: By = "auto"
+    per_class: bool | None = None
     min_recall: float = 0.95
     max_false_alarms: float = 10.0
     escape_cost: float = 10.0
@@ -44,15 +47,22 @@ class Criterion:
     def __post_init__(self) -> None:
         assert self.by in get_args(By), self.by
 
+    @property
+    def is_per_class(self) -> bool:
+        """Whether each class gets a threshold of its own."""
+        return self.by == "auto" if self.per_class is None else self.per_class
+
     def as_dict(self) -> dict[str, Any]:
         """What matters for the choice, so that two criteria that choose alike are equal."""
         own = {
+            "auto": ("escape_cost", "overkill_cost", "iou_thr"),
             "max_f1": ("iou_thr",),
             "min_recall": ("min_recall", "iou_thr"),
             "max_false_alarms": ("max_false_alarms",),
             "costs": ("escape_cost", "overkill_cost"),
         }[self.by]
-        return {key: value for key, value in asdict(self).items() if key in ("by", "per_class", *own)}
+        chosen = {key: value for key, value in asdict(self).items() if key in ("by", *own)}
+        return {**chosen, "per_class": self.is_per_class}
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,9 @@ def choose(results: Results, matches: Matches, criterion: Criterion, chosen_on: 
     a demand; all together may reject more good parts.
     """
     parts = parts_of(results, matches)
-    if not criterion.per_class:
+    if criterion.by == "auto":
+        return _choose_auto(results, matches, parts, criterion, chosen_on)
+    if not criterion.is_per_class:
         num_gt = int((~results.gt.crowd).sum())
         score_thr, note = _choose(criterion, results, matches, matches.counted, num_gt, parts, None)
         return OperatingPoint(criterion.by, "default" if score_thr is None else chosen_on, _or(score_thr), note=note)
@@ -108,6 +120,28 @@ def choose(results: Results, matches: Matches, criterion: Criterion, chosen_on: 
     if criterion.by == "max_false_alarms" and results.num_classes > 1:
         notes.append("each class by itself meets the demand; all together may reject more good parts")
     return OperatingPoint(criterion.by, chosen_on if was_chosen else "default", None, per_class, "; ".join(notes))
+
+
+def _choose_auto(
+    results: Results, matches: Matches, parts: Parts, criterion: Criterion, chosen_on: str
+) -> OperatingPoint:
+    """For parts where there are good and defective ones, else by F1."""
+    labels = np.arange(results.num_classes) if criterion.is_per_class else None
+    chosen: Floats = np.full(results.num_classes if criterion.is_per_class else 1, np.nan)
+    if not parts.defective.any():
+        by = "max_f1"
+        note = f"no objects to choose on: {FALLBACK_SCORE} taken"
+    elif parts.good.any():
+        by, note = "costs", ""
+        chosen = least_cost(parts, labels, criterion.escape_cost, criterion.overkill_cost)
+    else:
+        by, chosen = "max_f1", best_f1(results, matches, labels)
+        note = f"no prediction is right: {FALLBACK_SCORE} taken" if np.isnan(chosen).any() else ""
+    score_thrs = np.where(np.isnan(chosen), FALLBACK_SCORE, chosen).tolist()
+    chosen_on = "default" if note else chosen_on
+    if labels is None:
+        return OperatingPoint(by, chosen_on, score_thrs[0], note=note)
+    return OperatingPoint(by, chosen_on, None, dict(zip(results.class_nums.tolist(), score_thrs, strict=True)), note)
 
 
 def _or(score_thr: float | None) -> float:

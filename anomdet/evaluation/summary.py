@@ -47,6 +47,12 @@ class Measured:
     point: OperatingPoint
     metrics: Mapping[str, Any]
 
+    def with_criterion(self, criterion: Criterion) -> Measured:
+        """The same with what the operating point was chosen by, unless it was not chosen."""
+        if self.point.chosen_on != "val":
+            return self
+        return self.with_metrics(operating_point={**self.metrics["operating_point"], "criterion": criterion.as_dict()})
+
     def with_metrics(self, **more: Any) -> Measured:
         """The same with more in metrics.json, as ``about`` or ``intervals``."""
         return replace(self, metrics={**self.metrics, **more})
@@ -100,6 +106,7 @@ def measure(
         per_class=_per_class(measured, included, coco),
         part_level=_part_level(measured),
         **(_tables(measured) if complete else {}),
+        notes=_silent_classes(measured),
     )
 
 
@@ -147,6 +154,32 @@ def _per_class(measured: Measured, included: list[str], coco: CocoNumbers) -> di
             "escapes": int((defective & ~caught.any(axis=1)).sum()),
         }
     return out
+
+
+def _silent_classes(measured: Measured) -> list[str]:
+    """Classes that have objects but no box from their threshold on, and what to change."""
+    results = measured.results
+    best, objects = np.zeros(results.num_classes), ~results.gt.crowd
+    np.maximum.at(best, results.pred.label, results.pred.score)
+    num_gt = np.bincount(results.gt.label[objects], minlength=results.num_classes)
+    notes = []
+    for k in np.flatnonzero((num_gt > 0) & (best < measured.score_thrs)).tolist():
+        threshold, name = measured.score_thrs[k], results.unique_names[k]
+        if best[k] == 0:
+            notes.append(f"{name}: no box of this class at any score, for {num_gt[k]} objects; train it longer")
+        else:
+            notes.append(
+                f"{name}: its best score, {best[k]:.3g}, stays under its threshold, {threshold:.3g}: none of "
+                f"{num_gt[k]} objects is reported; set metrics.score_threshold={_round_down(best[k]):g} or lower, or "
+                "evaluation.operating_point.by=auto"
+            )
+    return notes
+
+
+def _round_down(score: float) -> float:
+    """Two digits, not above the score."""
+    digits = 1 - int(np.floor(np.log10(score)))
+    return float(np.floor(score * 10**digits) / 10**digits)
 
 
 def _part_level(measured: Measured) -> dict[str, Any]:

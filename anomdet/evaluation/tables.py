@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -16,69 +15,81 @@ from anomdet.evaluation.counts import count
 from anomdet.evaluation.image_level import rejected
 from anomdet.evaluation.summary import Measured
 from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
-from anomdet.outputs import csv_cell
+from anomdet.outputs import csv_text
 
+CHOSEN_BY = {"costs": "least cost of escapes and overkill", "max_f1": "best F1", "min_recall": "recall demanded"}
+CHOSEN_BY |= {"max_false_alarms": "false alarms allowed"}
 HEADS = {metric.key: metric.of_class.label for metric in METRICS if metric.of_class}
 _IMAGE_HEADS: tuple[str, ...] = ("file_name", "part", "width", "height", "num_gt", "num_predictions", "num_matched")
 _IMAGE_HEADS += ("num_missed", "num_false", *MATCHING_KEYS.values(), "anomaly_score", "verdict")
 
 
 def format_table(metrics: Mapping[str, Any]) -> str:
-    """``metrics.json`` for the console: a line for each class, one for all, then the other numbers. Plain text."""
+    """``metrics.json`` for the console, plain text: the verdict, what needs attention, a line for each class.
+
+    COCO's other numbers stand in the files.
+    """
     included = [key for key in MATCHING_KEYS.values() if key in metrics]
     table = Table(show_edge=False, pad_edge=False, box=None)
     table.add_column("class", overflow="fold")
-    for head in ("objects", "AP", "AP_50", *(HEADS[key] for key in included)):
+    heads = ("objects", "escapes", "AP", "AP_50", *(HEADS[key] for key in included), "threshold")
+    for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for name, row in metrics["per_class"].items():
-        numbers = [_number(row[key]) for key in ("AP", "AP_50", *included)]
-        table.add_row(Text(name), str(row["num_gt"]), *numbers)
-    numbers = [_number(metrics[key]) for key in ("mAP", "mAP_50", *included)]
-    table.add_row("all", str(metrics["num_gt"]), *numbers)
+        numbers = [_number(row[key]) for key in ("AP", "AP_50", *included, "score_threshold")]
+        table.add_row(Text(name), str(row["num_gt"]), _count(row["escapes"], row["num_defective"]), *numbers)
+    level = metrics["part_level"]
+    numbers = [_number(metrics[key]) for key in ("mAP", "mAP_50", *included, "score_threshold")]
+    table.add_row("all", str(metrics["num_gt"]), _count(level["escapes"], level["num_defective"]), *numbers)
 
     output = StringIO()
-    Console(file=output, width=100, color_system=None, legacy_windows=False).print(table)
+    Console(file=output, width=110, color_system=None, legacy_windows=False).print(table)
     lines = [line.rstrip() for line in output.getvalue().splitlines()]
-    return "\n".join([*lines, "", *_footnotes(metrics, included)])
+    return "\n".join([*_verdict_lines(metrics), *_attention(metrics), "", *lines, "", *_footnotes(metrics, included)])
 
 
-def _footnotes(metrics: Mapping[str, Any], included: list[str]) -> list[str]:
-    shown = {"mAP", "mAP_50"}
-    others = [key for key in metrics if key.startswith(("mAP", "AR_")) and key not in shown]
-    footnotes = [
-        "  ".join(f"{key} {_number(metrics[key])}" for key in others[start : start + 7])
-        for start in range(0, len(others), 7)
-    ]
-    footnotes.append(
-        f"{metrics['num_images']} images, {metrics['num_gt']} objects, {metrics['num_predictions']} predictions"
-    )
-    if included:
-        heads = ", ".join(HEADS[key] for key in included)
-        footnotes.append(f"{heads}: {_point(metrics)}, right from IoU {metrics['matching_iou_threshold']:g} on")
-    footnotes += [metrics["operating_point"]["note"]] if metrics["operating_point"]["note"] else []
-    footnotes += _part_lines(metrics["part_level"])
-    footnotes += _interval_line(metrics)
-    return footnotes
+def _count(part: int, whole: int) -> str:
+    return f"{part} of {whole}" if whole else "-"
+
+
+def _verdict_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+    level, bounds = metrics["part_level"], metrics.get("intervals", {})
+    for part, whole, words, rate in (
+        ("escapes", "num_defective", "defective {unit}s pass as good (escapes)", "escape_rate"),
+        ("overkill", "num_good", "good {unit}s are rejected (overkill)", "overkill_rate"),
+    ):
+        if level[whole]:
+            text = f"{level[part]} of {level[whole]} {words.format(unit=level['unit'])}: {100 * level[rate]:.1f} %"
+            if bounds.get(rate):
+                low, high = (100 * bound for bound in bounds[rate])
+                text = f"{text} ({100 * bounds['confidence']:g} % interval: {low:.1f} to {high:.1f} %)"
+            yield text
+
+
+def _attention(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """What a reader must know before believing the table."""
+    if metrics["operating_point"]["note"]:
+        yield f"note: {metrics['operating_point']['note']}"
+    yield from (f"note: {note}" for note in metrics.get("notes", []))
+
+
+def _footnotes(metrics: Mapping[str, Any], included: list[str]) -> Iterator[str]:
+    heads = ", ".join(("escapes", "overkill", *(HEADS[key] for key in included)))
+    yield f"{heads}: {_point(metrics)}, right from IoU {metrics['matching_iou_threshold']:g} on"
+    level = metrics["part_level"]
+    if level["auroc"] is not None:
+        yield f"good against defective {level['unit']}s by the highest score: AUROC {_number(level['auroc'])}"
+    yield from _interval_line(metrics)
+    yield f"{metrics['num_images']} images, {metrics['num_gt']} objects, {metrics['num_predictions']} predictions"
 
 
 def _point(metrics: Mapping[str, Any]) -> str:
     point = metrics["operating_point"]
-    how = {"val": "by {by} on the validation split", "settings": "set", "default": "not chosen"}
-    origin = how.get(point["chosen_on"], "by {by} on {chosen_on}").format(**point)
+    how = {"val": f"{CHOSEN_BY.get(point['by'], point['by'])} on the validation split", "settings": "set"}
+    origin = how.get(point["chosen_on"], "not chosen")
     if point["score_threshold"] is None:
-        return f"predictions from the score of their class on ({origin})"
+        return f"predictions from the threshold of their class on ({origin})"
     return f"predictions with score >= {point['score_threshold']:.3g} ({origin})"
-
-
-def _part_lines(parts: dict[str, Any]) -> Iterator[str]:
-    kind = parts["unit"] + "s"
-    if parts["num_defective"]:
-        yield f"defective {kind}: {parts['num_defective']}, passed (escapes) {parts['escapes']}"
-    if parts["num_good"]:
-        alarms = f"{_number(parts['false_alarms_per_good'])} false boxes each"
-        yield f"good {kind}: {parts['num_good']}, rejected (overkill) {parts['overkill']}, {alarms}"
-    if parts["auroc"] is not None:
-        yield f"good against defective by the highest score: AUROC {_number(parts['auroc'])}"
 
 
 def _interval_line(metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -107,15 +118,15 @@ def metrics_csv(metrics: Mapping[str, Any]) -> str:
     ):
         for key, value in table.items():
             if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-                rows.append((csv_cell(scope), key, csv_cell(value), *(map(csv_cell, own.get(key) or ("", "")))))
+                rows.append((scope, key, value, *(own.get(key) or ("", ""))))
     rows += [
-        (scope, f"{name}_{key}", csv_cell(value), "", "")
+        (scope, f"{name}_{key}", value, "", "")
         for scope in ("errors", "sizes")
         for name, row in metrics.get(scope, {}).items()
         for key, value in row.items()
         if not isinstance(value, list)
     ]
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def per_image_csv(measured: Measured) -> str:
@@ -139,10 +150,4 @@ def per_image_csv(measured: Measured) -> str:
         verdict.tolist(),
     ]
     assert len(columns) == len(_IMAGE_HEADS), metrics.keys()
-    return _csv([_IMAGE_HEADS, *(tuple(map(csv_cell, row)) for row in zip(*columns, strict=True))])
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    output = StringIO()
-    csv.writer(output, lineterminator="\n").writerows(rows)
-    return output.getvalue()
+    return csv_text([_IMAGE_HEADS, *zip(*columns, strict=True)])

@@ -12,6 +12,7 @@ from typing import Any
 
 from anomdet.data.index.files import list_files
 from anomdet.formats.accounting import take_empty, take_unused, tell_apart
+from anomdet.formats.coco_segments import box_around
 from anomdet.formats.dataset import (
     NOTHING,
     Box,
@@ -21,7 +22,6 @@ from anomdet.formats.dataset import (
     Picture,
     Source,
     add_box,
-    around,
     split_of_folder,
 )
 from anomdet.formats.image_files import ImageFiles, without_images_folder
@@ -156,15 +156,15 @@ def _categories(content: dict, where: str, findings: Findings) -> dict[int, str]
 
 def _images(
     content: dict, where: str, split: str, files: ImageFiles, roots: list[Path], findings: Findings
-) -> dict[int, Picture]:
-    pictures: dict[int, Picture] = {}
+) -> dict[str, Picture]:
+    pictures: dict[str, Picture] = {}
     for image, place in entries(content, "images", where, findings):
-        number = integer_of(image, "id", place, findings)
+        number = _image_id(image, place, findings)
         name = text_of(image, "file_name", place, findings)
         if number is None or name is None:
             continue
         if number in pictures:
-            findings.problem(f"{place}.id", "an id that no other has", number)
+            findings.problem(f"{place}.id", "an id that no other has", image["id"])
         size = size_of(image, ("width", "height"), place, findings)
         picture = Picture(name, place, None, *size, split=split)
         files.use(picture, files.find([name], place, roots=roots), name)
@@ -173,11 +173,20 @@ def _images(
     return pictures
 
 
+def _image_id(image: dict, place: str, findings: Findings) -> str | None:
+    """A number or a text, as some tools write it; they are the same if they look the same."""
+    value = image.get("id")
+    if isinstance(value, (int, str)) and not isinstance(value, bool) and value != "":
+        return str(value)
+    findings.problem(f"{place}.id", "a number or a text", NOTHING if value is None else value)
+    return None
+
+
 def _annotation(
-    annotation: dict, place: str, pictures: dict[int, Picture], names: dict[int, str], findings: Findings
+    annotation: dict, place: str, pictures: dict[str, Picture], names: dict[int, str], findings: Findings
 ) -> None:
     where = place.split(": ")[0]
-    picture, number = pictures.get(_key(annotation, "image_id")), _key(annotation, "category_id")
+    picture, number = pictures.get(str(annotation.get("image_id"))), _key(annotation, "category_id")
     bbox = _bbox(annotation)
     if picture is None:
         findings.problem(f"{place}.image_id", "the id of an image", annotation.get("image_id", NOTHING))
@@ -193,14 +202,12 @@ def _annotation(
 
 
 def _bbox(annotation: dict) -> list[float] | None:
-    """The box; where there is none, the one around the polygons of the segment."""
-    segments = annotation.get("segmentation")
-    if annotation.get("bbox") or not isinstance(segments, list):
-        return numbers_of(annotation.get("bbox"), 4)
-    lists = [numbers_of(segment, len(segment)) for segment in segments if isinstance(segment, list)]
-    points = [pair for values in lists if values for pair in zip(values[::2], values[1::2], strict=False)]
-    box = around(points)
-    return list(box) if box else None
+    """The box; where there is none, or one without an area, that around what is marked."""
+    bbox = numbers_of(annotation.get("bbox"), 4)
+    if (bbox is None and annotation.get("bbox")) or (bbox is not None and min(bbox[2:]) > 0):
+        return bbox
+    box = box_around(annotation)
+    return list(box) if box else bbox
 
 
 def _losses(annotation: dict, where: str, findings: Findings) -> None:

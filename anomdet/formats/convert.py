@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import secrets
 import shutil
 from collections import Counter
@@ -14,7 +13,7 @@ from anomdet.formats.accounting import UNLABELLED, drop_left_out
 from anomdet.formats.archives import unpacked
 from anomdet.formats.dataset import Dataset, Findings, Phrase, Source
 from anomdet.formats.formats import FORMATS, Format
-from anomdet.formats.pictures import check_pictures, note_other_images, place_images
+from anomdet.formats.pictures import check_inside, check_pictures, note_other_images, place_images
 from anomdet.formats.recognise import recognise_one
 from anomdet.formats.side_files import (
     check_names,
@@ -26,6 +25,8 @@ from anomdet.formats.side_files import (
     settle_classes,
     write_side_files,
 )
+from anomdet.output_rule import check_apart, check_new_folder
+from anomdet.outputs import csv_text, write_text
 
 NOTES_FILE = "conversion.csv"
 _MAX_REASONS = 5
@@ -45,6 +46,7 @@ class Job:
         classes: a YAML file with ``data.classes``; None: what the source says.
         with_images: also link or copy the images.
         unlabelled: what becomes of images without labels: normal, skip or error; None: what the format means by it.
+        follow_links: images may lie outside of the source and of ``images``; they are copied.
     """
 
     source: Path
@@ -55,6 +57,7 @@ class Job:
     classes: Path | None = None
     with_images: bool = True
     unlabelled: str | None = None
+    follow_links: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,15 +125,13 @@ def convert(job: Job) -> Converted:
         source_format = _source_format(name, job)
         source = Source(path, job.images, findings, job.unlabelled)
         given = read_classes(job.classes) if job.classes is not None else classes_beside(path)
-        dataset = _read(source, source_format, given, target_format, with_images=job.with_images)
+        dataset = _read(source, source_format, given, target_format, job)
         done = _write(job, target_format, dataset, findings)
     return replace(done, recognised=f"{name} ({shown_by})" if shown_by else "")
 
 
-def _read(
-    source: Source, source_format: Format, given: dict[int, str] | None, target: Format, *, with_images: bool
-) -> Dataset:
-    findings = source.findings
+def _read(source: Source, source_format: Format, given: dict[int, str] | None, target: Format, job: Job) -> Dataset:
+    findings, with_images = source.findings, job.with_images
     dataset = source_format.read(source)
     if source.path.is_dir():
         note_other_images(source.path, findings)
@@ -141,9 +142,11 @@ def _read(
         findings.problem("SRC", "at least one image with its labels", Phrase(f"none; all were left out: {reasons}"))
     hint = "name their folder with --images" if source_format.images_apart else ""
     hint += ", or leave the images out with --no-images" if hint and with_images else ""
+    if with_images:
+        check_inside(dataset, source, follow_links=job.follow_links)
     check_pictures(dataset, findings, with_images=with_images, images_hint=hint)
     settle_classes(dataset, given, findings)
-    check_names(dataset, findings, names_only=target.names_only)
+    check_names(dataset, findings)
     if target.by_stem:
         _check_stems(dataset, findings)
     findings.raise_problems()
@@ -159,7 +162,7 @@ def _source_format(name: str, job: Job) -> Format:
 
 
 def _check_job(job: Job) -> Format:
-    problems = []
+    problems: list[Problem | str] = []
     known = ", ".join(FORMATS)
     writable = ", ".join(name for name, one in FORMATS.items() if one.write is not None)
     if job.from_format not in (None, *FORMATS):
@@ -171,10 +174,11 @@ def _check_job(job: Job) -> Format:
         problems.append(Problem("--images", "a folder of images", f"{job.images}, which is none"))
     if job.unlabelled not in (None, *UNLABELLED):
         problems.append(Problem("--unlabelled", f"one of {', '.join(UNLABELLED)}", repr(job.unlabelled)))
-    if job.out.exists() and (not job.out.is_dir() or any(job.out.iterdir())):
-        got = "one that holds something" if job.out.is_dir() else "a file"
-        hint = "nothing was overwritten; name another folder or move this one away"
-        problems.append(Problem("--out", "an empty or new folder", f"{job.out}, {got}", hint))
+    try:
+        check_new_folder(job.out, "--out")
+        check_apart(job.out, [job.source, *([job.images] if job.images else [])], "--out")
+    except UserError as error:
+        problems += error.problems
     if problems:
         raise UserError(problems)
     check_source(job.source)
@@ -250,12 +254,9 @@ def _write_notes(findings: Findings, out: Path) -> list[Path]:
     """All that is not carried over as it was, a row for each file; nothing to tell: no file."""
     if not findings.notes:
         return []
-    with (out / NOTES_FILE).open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("what", "fate", "count", "file"))
-        for (what, fate), files in sorted(findings.notes.items()):
-            rows.writerows((what, fate, count, name) for name, count in sorted(files.items()))
-    return [out / NOTES_FILE]
+    notes = sorted(findings.notes.items())
+    rows = [(what, fate, count, name) for (what, fate), files in notes for name, count in sorted(files.items())]
+    return [write_text(out / NOTES_FILE, csv_text([("what", "fate", "count", "file"), *rows]))]
 
 
 def _sentences(findings: Findings) -> list[str]:

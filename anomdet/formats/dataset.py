@@ -49,6 +49,7 @@ class Picture:
         boxes: its objects.
         split: ``train``, ``val``, ``test``, or empty.
         measured: whether the file's header was read and fits; None: not yet.
+        is_outside: the file lies outside of what was named as the source.
         left_out: why the image is not carried over: something marked on it has no box; empty: it is carried over.
     """
 
@@ -61,6 +62,7 @@ class Picture:
     split: str = ""
     measured: bool | None = None
     left_out: str = ""
+    is_outside: bool = False
 
     @property
     def stem(self) -> str:
@@ -88,7 +90,7 @@ class Findings:
     """Collects what is wrong with a source, and what of it the target cannot hold.
 
     Args:
-        problems: what must be mended first.
+        problems: what must be corrected first.
         notes: (what, fate) to the files it was found in, with the count in each.
         renamed: the beginning of paths that means nothing to the user (of an unpacked archive), and what to show.
     """
@@ -167,7 +169,7 @@ def add_box(picture: Picture, box: Box, findings: Findings) -> None:
     x, y, width, height = box[1:5]
     if not (0 < width < _LIMIT and 0 < height < _LIMIT and abs(x) < _LIMIT and abs(y) < _LIMIT):
         got = Phrase(f"x {x:g}, y {y:g}, width {width:g}, height {height:g}")
-        findings.problem(box.where, "a box with a width and a height > 0, in pixels", got, "mend or delete it")
+        findings.problem(box.where, "a box with a width and a height > 0, in pixels", got, "correct or delete it")
         return
     picture.boxes.append(box)
 

@@ -16,7 +16,6 @@ class Format:
         read: a source to pictures.
         write: pictures into a folder; None: it is only read.
         images_dir: where the images lie in the folder that it writes.
-        names_only: it tells classes by their names.
         by_stem: a label file has its image's name without the suffix, so that no two images may share that.
         images_apart: ``--images`` may say where the images are.
     """
@@ -24,7 +23,6 @@ class Format:
     read: Reader
     write: Writer | None = None
     images_dir: str = "images"
-    names_only: bool = False
     by_stem: bool = False
     images_apart: bool = False
 
@@ -32,11 +30,11 @@ class Format:
 FORMATS = {
     "anomdet": Format(anomdet_text.read, anomdet_text.write, by_stem=True),
     "coco": Format(coco.read, coco.write, images_apart=True),
-    "cvat": Format(cvat.read, cvat.write, names_only=True, images_apart=True),
+    "cvat": Format(cvat.read, cvat.write, images_apart=True),
     "deeppcb": Format(deeppcb.read),
-    "labelme": Format(labelme.read, labelme.write, images_dir="", names_only=True, by_stem=True, images_apart=True),
-    "labelstudio": Format(labelstudio.read, labelstudio.write, names_only=True, images_apart=True),
+    "labelme": Format(labelme.read, labelme.write, images_dir="", by_stem=True, images_apart=True),
+    "labelstudio": Format(labelstudio.read, labelstudio.write, images_apart=True),
     "masks": Format(masks.read),
-    "voc": Format(voc.read, voc.write, images_dir="JPEGImages", names_only=True, by_stem=True, images_apart=True),
-    "yolo": Format(yolo.read, yolo.write, names_only=True, by_stem=True),
+    "voc": Format(voc.read, voc.write, images_dir="JPEGImages", by_stem=True, images_apart=True),
+    "yolo": Format(yolo.read, yolo.write, by_stem=True),
 }

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.formats.dataset import NOTHING, Findings, Phrase, is_number
+from anomdet.strict_files import DuplicateKeyError, parse_json, read_regular
 
 
 def read_json(path: Path, where: str, findings: Findings) -> Any:
     """The content of a JSON file; None and a problem if it has none."""
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        return parse_json(read_regular(path))
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
     except UnicodeDecodeError as error:
@@ -21,6 +22,8 @@ def read_json(path: Path, where: str, findings: Findings) -> Any:
     except json.JSONDecodeError as error:
         place = f"{where}:{error.lineno}"
         findings.problem(place, "JSON", Phrase(f"{error.msg} at column {error.colno}"), "export the file again")
+    except DuplicateKeyError as error:
+        findings.problem(where, "each key once", Phrase(error), "export the file again")
     except (RecursionError, ValueError) as error:
         findings.problem(where, "JSON", Phrase(f"{type(error).__name__}: {error}"))
     return None

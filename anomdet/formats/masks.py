@@ -8,6 +8,7 @@ VisA's ``Data/Images/{Normal,Anomaly}`` with ``Data/Masks/Anomaly``. How a mask 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from anomdet.layout import SPLIT_OF
 
 _MAX_VALUES = 32  # classes in one mask; a mask with soft edges has far more
 _MAX_COMPONENTS = 1000
+_ENDING = re.compile(r"[_-](?:mask|gt|seg|label|segmentation|ground_?truth)$", re.IGNORECASE)
 _NORMAL = ("good", "normal", "ok")  # folders of images without a defect, as MVTec AD, VisA and others call them
 _TILES = "cut the mask and its image into tiles"
 
@@ -148,7 +150,7 @@ def _image_of(
     """The class of a mask, empty where the grey values tell it, and its image."""
     stem = name.rpartition(".")[0]
     class_name, _, inner = stem.partition("/")
-    stems = [stem, *(stem.removesuffix(ending) for ending in ("_mask", "_gt") if stem.endswith(ending))]
+    stems = list(dict.fromkeys((stem, _ENDING.sub("", stem))))
     if layout.by_class:
         guesses = [(class_name, one) for one in stems]
     else:

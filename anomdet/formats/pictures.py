@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
 from anomdet.errors import Problem, UserError
-from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture
+from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture, Source
 from anomdet.images.headers import BadImageError
 
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -88,6 +88,27 @@ def _measure(picture: Picture, path: Path, findings: Findings) -> bool:
     return True
 
 
+def check_inside(dataset: Dataset, source: Source, *, follow_links: bool) -> None:
+    """Image files that lie elsewhere, by a path of the labels or by a link: refused, or noted and then copied.
+
+    Args:
+        dataset: what a reader returned.
+        source: where its images may lie: SRC, or the folder that holds it if it is a file, and --images.
+        follow_links: images may lie anywhere.
+    """
+    own = source.path if source.path.is_dir() else source.path.parent
+    roots = tuple(os.path.realpath(root) + os.sep for root in (own, source.images) if root is not None)
+    for picture in dataset.pictures:
+        if picture.path is None or (real := os.path.realpath(picture.path)).startswith(roots):
+            continue
+        picture.is_outside = True
+        if follow_links:
+            source.findings.note("image file outside of SRC", "copied", picture.where)
+        else:
+            hint = "if you trust the labels: --follow-links copies such images"
+            source.findings.problem(picture.where, "an image inside SRC or --images", Phrase(real), hint)
+
+
 def check_pictures(dataset: Dataset, findings: Findings, *, with_images: bool, images_hint: str) -> None:
     """Sizes, names and boxes of all pictures.
 
@@ -143,13 +164,13 @@ def _check_boxes(picture: Picture, findings: Findings) -> None:
         if right <= 0 or bottom <= 0 or box.x >= picture.width or box.y >= picture.height:
             got = Phrase(f"x {box.x:g} to {right:g}, y {box.y:g} to {bottom:g}")
             expected = f"a box within the image of {picture.width} x {picture.height} pixels (width x height)"
-            findings.problem(box.where, expected, got, "mend or delete it")
+            findings.problem(box.where, expected, got, "correct or delete it")
         elif min(box.x, box.y) < -tolerance or right - picture.width > tolerance or bottom - picture.height > tolerance:
             findings.note("box that leaves its image in part", "kept as it is", picture.where)
 
 
 def place_images(dataset: Dataset, folder: Path) -> tuple[int, int]:
-    """Put every image into a folder: a hard link, or a copy where the disk cannot link.
+    """Put every image into a folder: a hard link, or a copy where the disk cannot link or the image is not SRC's.
 
     Returns:
         How many were linked, and how many copied.
@@ -160,6 +181,10 @@ def place_images(dataset: Dataset, folder: Path) -> tuple[int, int]:
     for picture in dataset.pictures:
         assert picture.path is not None
         target = folder / picture.file_name
+        if picture.is_outside:
+            shutil.copyfile(picture.path, target)
+            num_copied += 1
+            continue
         try:
             os.link(os.path.realpath(picture.path), target)
             num_linked += 1

@@ -14,6 +14,7 @@ from anomdet.formats.accounting import is_converted
 from anomdet.formats.dataset import to_number
 from anomdet.formats.pictures import child_of
 from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR
+from anomdet.strict_files import read_regular
 
 _MAX_FILES = 200  # of a kind that are looked into
 _HEAD_BYTES = 1 << 16
@@ -141,10 +142,10 @@ def _json_keys(path: Path) -> tuple[set[str], bool]:
     """Keys of the object, or of the first object of the list; of a large file the likely ones, wherever they stand."""
     try:
         if path.stat().st_size > _WHOLE_BYTES:
-            data = path.read_bytes()
+            data = read_regular(path)
             keys = ("images", "annotations", "shapes", "completions", "data")
             return {key for key in keys if f'"{key}"'.encode() in data}, data.lstrip()[:1] == b"["
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+        content = json.loads(read_regular(path).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return set(), False
     is_list = isinstance(content, list)

@@ -13,6 +13,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
 from anomdet.formats.pictures import is_text
 from anomdet.layout import CLASSES_FILE, SPLITS, SPLITS_DIR
+from anomdet.strict_files import MAX_YAML_BYTES, parse_yaml, read_regular
 
 _MAX_NUMBER = 10**18
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*")
@@ -21,12 +22,12 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*")
 def load_yaml(path: Path, where: str, findings: Findings) -> Any:
     """The content of a YAML file; None and a problem if it cannot be read."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        return parse_yaml(read_regular(path, MAX_YAML_BYTES).decode("utf-8-sig"))
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
     except UnicodeDecodeError:
         findings.problem(where, "UTF-8 text", Phrase("something else"))
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or type(error).__name__
         findings.problem(f"{where}:{mark.line + 1}" if mark else where, "YAML", Phrase(said))
@@ -128,8 +129,8 @@ def _report_unknown(dataset: Dataset, unknown: set[str], given: dict[int, str], 
                 findings.problem(box.where, f"a class of {', '.join(given.values())}", box.label, "add it to the list")
 
 
-def check_names(dataset: Dataset, findings: Findings, *, names_only: bool) -> None:
-    """Class names that any file can hold; one for each class where the target has names only."""
+def check_names(dataset: Dataset, findings: Findings) -> None:
+    """Class names that any file can hold, each for one class: some formats have only names to tell them by."""
     owner: dict[str, int] = {}
     for number, name in dataset.names.items():
         where = f"class {number}"
@@ -137,8 +138,8 @@ def check_names(dataset: Dataset, findings: Findings, *, names_only: bool) -> No
             findings.problem(where, "a class number of at most 18 digits", number)
         if not name or name != name.strip() or not is_text(name):
             findings.problem(where, "a name without outer blanks and control characters", name, _NAME_HINT)
-        elif owner.setdefault(name, number) != number and names_only:
-            got = Phrase(f"{name!r}, as class {owner[name]}; the target tells classes by their names")
+        elif owner.setdefault(name, number) != number:
+            got = Phrase(f"{name!r}, as class {owner[name]}")
             findings.problem(where, "a name of its own", got, _NAME_HINT)
 
 
@@ -168,7 +169,7 @@ def read_splits(source: Source, dataset: Dataset) -> None:
 def read_lines(path: Path, where: str, findings: Findings) -> list[tuple[str, str]]:
     """Place and text of each line that is not blank."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
         return []

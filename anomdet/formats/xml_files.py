@@ -8,6 +8,7 @@ from typing import Any
 from xml.parsers import expat
 
 from anomdet.formats.dataset import NOTHING, Findings, Phrase, to_number
+from anomdet.strict_files import read_regular
 
 _MAX_DEPTH = 100
 
@@ -91,7 +92,7 @@ def read_xml(path: Path, where: str, root: str, findings: Findings) -> Element |
     parser = expat.ParserCreate()
     builder = _Builder(parser)
     try:
-        parser.Parse(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), True)
+        parser.Parse(read_regular(path).removeprefix(b"\xef\xbb\xbf"), True)
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
         return None

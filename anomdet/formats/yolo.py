@@ -7,6 +7,7 @@ image's path is replaced by ``/labels/``; beside the image, as darknet has it, i
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from anomdet.formats.accounting import is_converted, splits_by_folder, take_unlabelled
@@ -40,9 +41,6 @@ def read(source: Source) -> Dataset:
     _set_names(layout.names, dataset)
     unlisted = _unlisted(layout)
     pairs = pair_labels([*layout.images, *unlisted], layout, source)
-    if layout.images and not pairs and source.unlabelled is None:
-        hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
-        source.findings.problem(source.name(layout.root), "label files, labels/x.txt for images/x.*", NOTHING, hint)
     for path, splits in layout.images.items():
         picture = Picture(name_below(path, layout.root), source.name(path), path)
         picture.split = next(iter(splits)) if len(splits) == 1 else ""
@@ -56,6 +54,9 @@ def read(source: Source) -> Dataset:
     for path in unlisted:
         _take_unlisted(path, pairs.get(path), layout, dataset, source)
     report_unpaired(pairs, normal, layout, source)
+    if layout.images and not pairs and source.unlabelled is None and not source.findings.problems:
+        hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
+        source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
     if not layout.listed:
         splits_by_folder(dataset, layout.root, lambda picture: _folder(picture, layout.root))
     return dataset
@@ -64,8 +65,8 @@ def read(source: Source) -> Dataset:
 def _unlisted(layout: Layout) -> list[Path]:
     """Images below the root that no list of a split names."""
     below = (layout.root / name for name in images_below(layout.root)) if layout.listed else ()
-    listed = {path.absolute() for path in layout.images}
-    return [path for path in below if path.absolute() not in listed]
+    listed = {os.path.abspath(path) for path in layout.images}  # noqa: PTH100 (links stay)
+    return [path for path in below if os.path.abspath(path) not in listed]  # noqa: PTH100
 
 
 def _take_unlisted(path: Path, labels: Path | None, layout: Layout, dataset: Dataset, source: Source) -> None:

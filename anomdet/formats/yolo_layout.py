@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anomdet.formats.dataset import NOTHING, Findings, Source
+from anomdet.data.index.files import list_files
+from anomdet.formats.dataset import NOTHING, Findings, Phrase, Source
 from anomdet.formats.pictures import files_in, images_below, is_file, is_image
 from anomdet.formats.side_files import load_yaml, read_lines, read_names
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
@@ -55,7 +56,7 @@ def read_layout(source: Source) -> Layout | None:
         content = {name: f"{name}.txt" for name in SPLIT_OF if _is_list(layout.root / f"{name}.txt")}
     layout.one_list = content.get("train") == content.get("val")
     for image, split in _listed(content, path or layout.root, layout, source):
-        layout.images.setdefault(image, set()).add(split)
+        layout.images.setdefault(Path(os.path.normpath(image)), set()).add(split)  # a/../b is b
     layout.listed = bool(layout.images)
     layout.images = layout.images or {layout.root / name: set() for name in images_below(layout.root)}
     return layout
@@ -98,7 +99,7 @@ def _names(content: dict, where: str, findings: Findings) -> dict[int, str]:
     for number, name in names.items():
         if not isinstance(name, (str, int)) or isinstance(name, bool):
             findings.problem(f"{where}: names.{number}", "a text", name, "put it in quotes")
-    return {number: str(name) for number, name in names.items()}
+    return {number: str(name) for number, name in names.items() if str(name).strip()}
 
 
 def _names_from_lines(content: dict, layout: Layout, source: Source) -> dict[int, str]:
@@ -107,8 +108,19 @@ def _names_from_lines(content: dict, layout: Layout, source: Source) -> dict[int
     if named and given is None:
         source.findings.problem("obj.data: names", "a list of class names", named, "correct the path")
     found = [path for path in (given, *(layout.root / name for name in _NAME_FILES)) if path and is_file(path)]
+    found = found or _name_files_below(layout.root, source)
     layout.texts.update(found)
     return read_names(found[0], source.name(found[0]), source.findings) if found else {}
+
+
+def _name_files_below(root: Path, source: Source) -> list[Path]:
+    """As LabelImg leaves them beside the labels, in every folder; they must say the same."""
+    paths = [root / file.name for file in list_files(root) if file.name.rpartition("/")[2] in _NAME_FILES]
+    for path in paths[1:]:
+        if path.read_bytes().split() != paths[0].read_bytes().split():
+            got = Phrase(f"other names than in {source.name(paths[0])}")
+            source.findings.problem(source.name(path), "the same class names in each folder", got)
+    return paths
 
 
 def _listed(content: dict, path: Path, layout: Layout, source: Source) -> Iterator[tuple[Path, str]]:

@@ -49,6 +49,17 @@ def read_image(
     Raises:
         UserError: missing, unreadable, truncated, too large, or of a kind whose pixels would be read wrong.
     """
+    pixels, note = read_noted(path, max_megapixels=max_megapixels, bit_depth=bit_depth)
+    if note and bit_depth not in _WARNED_DEPTHS:  # once in a process: a training reads each image many times
+        _WARNED_DEPTHS.add(bit_depth)
+        _LOG.warning("%s: %s; further images are not reported", path, note)
+    return pixels
+
+
+def read_noted(
+    path: str | Path, *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
+) -> tuple[NDArray[np.uint8], str]:
+    """As :func:`read_image`; what the user should know of it is returned, and not logged."""
     try:
         data = bytes_of(os.fspath(path))
     except OSError as error:
@@ -57,9 +68,15 @@ def read_image(
         pixels, largest = _decode_image(data, max_megapixels, bit_depth)
     except BadImageError as error:
         raise UserError(Problem(str(path), "a readable image", str(error))) from None
-    if largest >= 1 << bit_depth:
-        _warn_of_clipping(str(path), largest, bit_depth)
-    return pixels
+    return pixels, clipping(largest, bit_depth)
+
+
+def clipping(largest: int, bit_depth: int) -> str:
+    """What happens to values of an image of 16 bit that do not fit into the bits that are used; empty: they all do."""
+    white = (1 << bit_depth) - 1
+    if largest <= white:
+        return ""
+    return f"values up to {largest:,} were clipped to {white:,}, since data.bit_depth is {bit_depth}"
 
 
 def bytes_of(path: str) -> NDArray[np.uint8]:
@@ -194,12 +211,3 @@ def _turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uin
         pixels = cv2.transpose(pixels)
     flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
     return pixels if flip is None else cv2.flip(pixels, flip)
-
-
-def _warn_of_clipping(path: str, largest: int, bit_depth: int) -> None:
-    """Once for each process and depth: a training reads each image many times."""
-    if bit_depth in _WARNED_DEPTHS:
-        return
-    _WARNED_DEPTHS.add(bit_depth)
-    text = "%s: values up to %d were clipped to %d, since data.bit_depth is %d; further images are not reported"
-    _LOG.warning(text, path, largest, (1 << bit_depth) - 1, bit_depth)

@@ -1,7 +1,8 @@
 """Files that arrive in a folder: each is handed on once it is complete, and once only.
 
 The folder is looked through at each poll, with one stat a file: that works on network drives, where nobody reports
-changes, and costs what benchmarks/watch.py measures. Move judged files away where a folder grows without end.
+changes, and costs what benchmarks/watch.py measures. Move judged files away where a folder grows without end: polls
+become rarer, so that looking takes a tenth of a core at most.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import Any
 
 from anomdet.images.headers import BadImageError
 from anomdet.images.read_header import header_of
-from anomdet.inference.folders import files_below, is_image, output_key
-from anomdet.inference.item import Item, NotYetError, UnreadableImageError, failed_item, read_file
+from anomdet.inference.folders import files_below, is_image
+from anomdet.inference.item import Item, NotYetError, Reading, UnreadableImageError, failed_item, read_file
 
 Stamp = tuple[int, int]
 """Size in bytes, time of change in nanoseconds."""
+_MOST_LOOKS = 9  # looking at a large folder takes a tenth of a core at most: polls become rarer
 log = logging.getLogger("anomdet")
 
 
@@ -61,7 +63,7 @@ class Arrivals:
     """
 
     def __init__(self, folder: str, done: dict[str, Stamp], patience: Patience) -> None:
-        self.folder, self._base, self._patience = folder, os.path.abspath(folder), patience  # noqa: PTH100
+        self.folder, self._patience = folder.rstrip(os.sep) or folder, patience
         self._done = done
         self._files: dict[str, _File] = {}
         self._in_flight: set[tuple[str, Stamp | None]] = set()
@@ -83,17 +85,20 @@ class Arrivals:
     def __iter__(self) -> Iterator[Item]:
         last = time.monotonic()
         while not self._stop.is_set():
+            start = time.thread_time()
             yield from self._complete()
+            look_s = time.thread_time() - start
             with self._lock:
                 is_busy = bool(self._in_flight) or any(not file.handed_on for file in self._files.values())
             last = time.monotonic() if is_busy else last
             if self._patience.idle_s is not None and time.monotonic() - last >= self._patience.idle_s:
                 return
-            self._stop.wait(self._patience.poll_s)
+            self._stop.wait(max(self._patience.poll_s, _MOST_LOOKS * look_s))
 
     def _complete(self) -> Iterator[Item]:
         """One look at all files."""
         now, present = time.monotonic(), set()
+        start = len(self.folder) + (not self.folder.endswith(os.sep))
         for path, error in files_below(self.folder):
             if error is not None or not is_image(path):
                 continue
@@ -101,7 +106,7 @@ class Arrivals:
                 look = os.stat(path)  # noqa: PTH116 (speed)
             except OSError:  # moved away in between, or a link to nothing
                 continue
-            key, stamp = output_key(path, self._base), (look.st_size, look.st_mtime_ns)
+            key, stamp = path[start:].replace(os.sep, "/"), (look.st_size, look.st_mtime_ns)
             present.add(key)
             item = self._look(path, key, stamp, now)
             if item is not None:
@@ -125,7 +130,7 @@ class Arrivals:
         last_chance = unchanged_s >= self._patience.give_up_s
         try:
             header_of(path)
-            read: Callable[[float | None], Any] = partial(_read_complete, path, stamp, last_chance)
+            read: Callable[[Reading | None], Any] = partial(_read_complete, path, stamp, last_chance)
         except BadImageError as error:
             if not last_chance:
                 return None
@@ -136,7 +141,7 @@ class Arrivals:
         return Item(path, key, read, stamp=stamp)
 
 
-def _read_complete(path: str, stamp: Stamp, last_chance: bool, max_megapixels: float | None) -> Any:
+def _read_complete(path: str, stamp: Stamp, last_chance: bool, reading: Reading | None) -> Any:
     """The pixels of a file that is the same before and after.
 
     Raises:
@@ -144,7 +149,7 @@ def _read_complete(path: str, stamp: Stamp, last_chance: bool, max_megapixels: f
         UnreadableImageError: it never could be.
     """
     try:
-        pixels = read_file(path, max_megapixels)
+        pixels = read_file(path, reading)
     except UnreadableImageError as error:
         if last_chance:
             raise

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+from anomdet.defaults import BIT_DEPTHS
 from anomdet.errors import Problem, UserError
-from anomdet.inference.fields import (
+from anomdet.fields import (
     WrongValueError,
     checked,
     class_number,
@@ -99,7 +100,7 @@ class Preprocessing:
         pad_value: of the padding, after the normalisation.
         resize: ``fit_inside``, the only one there is.
         interpolation: OpenCV's: ``bilinear`` is ``INTER_LINEAR``.
-        bit_depth: that pixels are brought to; 16 bit is divided by 257.
+        bit_depth: bits that images of 16 bit use: they are scaled by the largest value of so many bits.
         max_megapixels: a larger image is refused.
     """
 
@@ -114,7 +115,9 @@ class Preprocessing:
         default="bilinear",
         metadata=checked("bilinear, area, bicubic or nearest", one_of("bilinear", "area", "bicubic", "nearest")),
     )
-    bit_depth: Literal[8] = field(default=8, metadata=checked("8", one_of(8)))
+    bit_depth: int = field(
+        default=BIT_DEPTHS[-1], metadata=checked("8, 10, 12, 14 or 16", lambda value: _bit_depth(value))
+    )
     max_megapixels: float = field(default=100.0, metadata=checked("a number > 0", lambda value: _positive(value)))
 
     def __post_init__(self) -> None:
@@ -233,6 +236,12 @@ def _three_or_none(value: Any) -> tuple[float, ...]:
     if len(numbers) not in (0, 3):
         raise ValueError(value)
     return numbers
+
+
+def _bit_depth(value: Any) -> int:
+    if integer(value, least=BIT_DEPTHS[0]) not in BIT_DEPTHS:
+        raise ValueError(value)
+    return int(value)
 
 
 def _not_negative(value: Any) -> float:

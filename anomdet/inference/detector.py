@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.images.decode import read_image
+from anomdet.images.decode import read_noted
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
+from anomdet.inference.item import Reading
 from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
@@ -116,30 +117,48 @@ class Detector:
         return self.run([self.prepare(image, channels=channels) for image in images], min_score=min_score)
 
     def predict(
-        self, source: Any, *, batch_size: int = 8, channels: str = "rgb", min_score: float | None = None
+        self,
+        source: Any,
+        *,
+        batch_size: int | None = None,
+        every: int = 1,
+        channels: str = "rgb",
+        min_score: float | None = None,
     ) -> Iterator[Outcome]:
-        """The results of many images, one by one in their order; reading overlaps the network, memory is bounded.
+        """Many images, in order: reading overlaps the network, and no more than three batches are in memory.
 
         Args:
-            source: file, folder, glob, list, video or camera, array or PIL image; or several of them; or an iterator.
-            batch_size: images that go through the network together.
+            source: one or several of: image, folder, pattern, list (.txt, .csv), video, camera, array; or an iterator.
+            batch_size: images at once; None: 8 on a CPU, 32 on a GPU.
+            every: take each so many-th frame of videos and cameras.
             channels: ``rgb`` or ``bgr``, of arrays.
             min_score: as for a single image.
 
-        Yields:
-            A :class:`Result` each; for an image that cannot be read a :class:`FailedImage`, which is no accept.
+        Returns:
+            A :class:`Result` each; a :class:`anomdet.inference.outcome.FailedImage` for one that cannot be read.
 
         Raises:
-            UserError: a source that is not there.
+            UserError: all that is wrong with the sources; raised here, not at the first result.
         """
         from anomdet.inference.sources import open_sources
-        from anomdet.inference.stream import judge_all
+        from anomdet.inference.stream import auto_batch_size, judge_all
 
-        sources, limit = open_sources(source, channels=channels), self.artifact.preprocessing.max_megapixels
-        for batch in judge_all(
-            self, sources, batch_size=batch_size, live=sources.live, min_score=min_score, max_megapixels=limit
-        ):
-            yield from (judged.outcome for judged in batch)
+        sources = open_sources(source, every=every, channels=channels)
+        batches = judge_all(
+            self,
+            sources,
+            batch_size=batch_size or auto_batch_size(self.backend.device),
+            live=sources.live,
+            min_score=min_score,
+            reading=self.reading,
+        )
+        return (judged.outcome for batch in batches for judged in batch)
+
+    @property
+    def reading(self) -> Reading:
+        """How image files are read."""
+        preprocessing = self.artifact.preprocessing
+        return Reading(preprocessing.max_megapixels, preprocessing.bit_depth)
 
     def prepare(self, image: Image, *, channels: str = "rgb", name: str | None = None) -> Prepared:
         """Read an image and resize it for the network; may be called from several threads.
@@ -157,9 +176,12 @@ class Detector:
         preprocessing = self.artifact.preprocessing
         if isinstance(image, (str, os.PathLike)):
             name = os.fspath(image) if name is None else name
-            pixels = read_image(os.fspath(image), max_megapixels=preprocessing.max_megapixels)
+            pixels, note = read_noted(
+                os.fspath(image), max_megapixels=preprocessing.max_megapixels, bit_depth=preprocessing.bit_depth
+            )
+            warnings = (note,) if note else ()
         else:
-            pixels, warnings = to_bgr8(image, channels)
+            pixels, warnings = to_bgr8(image, channels, preprocessing.bit_depth)
         read = time.perf_counter()
         fitted = fit_inside(pixels, preprocessing)
         times = {"read": read - start, "prepare": time.perf_counter() - read}

@@ -7,13 +7,14 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_image
+from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 
 
 class UnreadableImageError(Exception):
@@ -22,6 +23,18 @@ class UnreadableImageError(Exception):
 
 class NotYetError(UnreadableImageError):
     """The file is still being written."""
+
+
+class Reading(NamedTuple):
+    """How image files are read: as the training of the detector did.
+
+    Args:
+        max_megapixels: the largest image to decode; None: any.
+        bit_depth: bits that images of 16 bit use.
+    """
+
+    max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS
+    bit_depth: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,7 @@ class Item:
 
     name: str | None
     key: str
-    read: Callable[[float | None], Any]
+    read: Callable[[Reading | None], Any]
     channels: str = "bgr"
     frame: int | None = None
     time_s: float | None = None
@@ -58,18 +71,18 @@ def file_item(path: str, key: str, stamp: tuple[int, int] | None = None) -> Item
 def failed_item(name: str | None, key: str, reason: str) -> Item:
     """What cannot be read, so that it stands among the results."""
 
-    def read(_max_megapixels: float | None) -> Any:
+    def read(_reading: Reading | None) -> Any:
         raise UnreadableImageError(reason)
 
     return Item(name, key, read)
 
 
-def read_file(path: str, max_megapixels: float | None) -> NDArray[np.uint8]:
+def read_file(path: str, reading: Reading | None = None) -> NDArray[np.uint8]:
     """Pixels ``(H, W, 3)``, uint8 BGR, as training reads them.
 
     Args:
         path: the file.
-        max_megapixels: the largest image to decode; None: any.
+        reading: how; None: by the defaults.
 
     Raises:
         UnreadableImageError: no regular file (a pipe would never end), or no image that can be decoded.
@@ -81,7 +94,8 @@ def read_file(path: str, max_megapixels: float | None) -> NDArray[np.uint8]:
     if not stat.S_ISREG(kind):
         raise UnreadableImageError(f"{special_kind(kind)}, where a regular file is expected")
     try:
-        return read_image(path, max_megapixels=max_megapixels)
+        max_megapixels, bit_depth = reading or Reading()
+        return read_image(path, max_megapixels=max_megapixels, bit_depth=bit_depth)
     except UserError as error:
         problem = error.problems[0]
         assert isinstance(problem, Problem)

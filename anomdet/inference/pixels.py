@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
+from anomdet.images.decode import clipping
 
 CHANNEL_ORDERS = ("rgb", "bgr")
 _EXPECTED = "an array (H, W), (H, W, 3) or (H, W, 4) of uint8 or uint16"
@@ -22,14 +23,16 @@ def is_pil(image: Any) -> bool:
     return any(f"{kind.__module__}.{kind.__name__}" == "PIL.Image.Image" for kind in type(image).__mro__)
 
 
-def to_bgr8(image: Any, channels: str = "rgb") -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def to_bgr8(image: Any, channels: str = "rgb", bit_depth: int = 16) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Pixels ``(H, W, 3)`` uint8 BGR, C-contiguous, and what the user should know of them.
 
-    16 bit is divided by 257, so that white stays white; grey is spread over three channels; alpha is dropped.
+    16 bit is scaled by the bits that are used, so that white becomes white, and larger values are clipped; grey is
+    spread over three channels; alpha is dropped.
 
     Args:
         image: ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)``, uint8 or uint16; or a PIL image.
         channels: ``rgb`` or ``bgr``, of an array; a PIL image says it itself.
+        bit_depth: bits that are used of 16.
 
     Raises:
         UserError: another shape or type.
@@ -53,7 +56,10 @@ def to_bgr8(image: Any, channels: str = "rgb") -> tuple[NDArray[np.uint8], tuple
         raise UserError(Problem("image", _EXPECTED, str(image.dtype), _how_to_convert(image)))
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     if array.dtype == np.uint16:
-        array = cv2.convertScaleAbs(array, alpha=1 / 257)
+        white = (1 << bit_depth) - 1
+        note = clipping(int(array.max()), bit_depth)
+        warnings = (*warnings, note) if note else warnings
+        array = cv2.convertScaleAbs(array, alpha=255 / white)
     return _three_channels(array, channels), warnings
 
 

@@ -125,7 +125,7 @@ def _generated(given: Iterator[Source], channels: str) -> Iterator[Item]:
 
 
 def _array_item(pixels: Any, number: int, channels: str) -> Item:
-    return Item(None, f"array_{number:06d}", lambda _max_megapixels: pixels, channels=channels)
+    return Item(None, f"array_{number:06d}", lambda _reading: pixels, channels=channels)
 
 
 def _open(source: Source, stdin: Iterable[str] | None, channels: str, number: int) -> _Opened | Problem:

@@ -14,8 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from anomdet.errors import UserError, machine_limit
-from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
-from anomdet.inference.item import Item, NotYetError, UnreadableImageError
+from anomdet.inference.item import Item, NotYetError, Reading, UnreadableImageError
 from anomdet.inference.outcome import FailedImage, Outcome
 from anomdet.inference.result import Result
 
@@ -69,7 +68,7 @@ def judge_all(
     live: bool = False,
     keep_pixels: bool = False,
     min_score: float | None = None,
-    max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS,
+    reading: Reading | None = None,
 ) -> Generator[list[Judged], None, None]:
     """Batches of outcomes, in the order of the items. At most three batches of images are in memory.
 
@@ -80,9 +79,9 @@ def judge_all(
         live: a batch is what has arrived; else it is always full, so that results do not depend on timing.
         keep_pixels: hand the images on, for what is drawn or cut out of them.
         min_score: the least score of a detection in the results; None: the threshold.
-        max_megapixels: a larger image fails.
+        reading: of image files: larger images fail, and by how many bits those of 16 bit are scaled.
     """
-    load = partial(_load, detector, keep_pixels, max_megapixels)
+    load = partial(_load, detector, keep_pixels, reading)
     loaded = _Reader(load, items, 2 * batch_size)
     try:
         while batch := loaded.batch(batch_size, wait_for_all=not live):
@@ -92,6 +91,11 @@ def judge_all(
             yield [_judged(one, result_of.get(id(one))) for one in batch]
     finally:
         loaded.close()
+
+
+def auto_batch_size(device: str) -> int:
+    """Images at once where nobody says: more gain nothing on a CPU."""
+    return 8 if device == "cpu" else 32
 
 
 def _judged(one: _Loaded, result: Result | None) -> Judged:
@@ -124,11 +128,11 @@ def _run(detector: Judge, ready: list[_Loaded], batch_size: int, min_score: floa
     return results, batch_size
 
 
-def _load(detector: Judge, keep_pixels: bool, max_megapixels: float | None, item: Item) -> _Loaded:
+def _load(detector: Judge, keep_pixels: bool, reading: Reading | None, item: Item) -> _Loaded:
     times = {"read": 0.0, "prepare": 0.0}
     try:
         start = time.perf_counter()
-        pixels = item.read(max_megapixels)
+        pixels = item.read(reading)
         times["read"] = time.perf_counter() - start
         prepared = detector.prepare(pixels, channels=item.channels)
         times["prepare"] = time.perf_counter() - start - times["read"]

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from anomdet.errors import Problem
-from anomdet.inference.item import Item, failed_item
+from anomdet.inference.item import Item, Reading, failed_item
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".ts")
 _CAMERA = re.compile(r"camera:(\d{1,3})")
@@ -86,7 +86,7 @@ def _frame_item(name: str, stem: str, frame: int, time_s: float, pixels: Any, wa
     return Item(name, key, partial(_given, pixels), frame=frame, time_s=time_s, warnings=warnings)
 
 
-def _given(pixels: Any, _max_megapixels: float | None) -> Any:
+def _given(pixels: Any, _reading: Reading | None) -> Any:
     return pixels
 
 

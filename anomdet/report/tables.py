@@ -21,7 +21,7 @@ CHOSEN_BY = {
     "max_f1": "Chosen for the highest F1-score",
     "min_recall": "Chosen for the required recall",
     "max_false_alarms": "Chosen for the allowed rate of false alarms",
-    "costs": "Chosen for the least cost of escapes and false alarms",
+    "costs": "Chosen for the least cost of escapes and overkill",
     "fixed": "Fixed",
 }
 CHOSEN_ON = {"val": "on the validation split", "settings": "in the settings"}
@@ -37,12 +37,20 @@ def operating_point(metrics: Mapping[str, Any]) -> str:
         counted = "Each class has its own score threshold (see the table of the classes)."
     else:
         counted = f"A box counts from a score of {threshold:.3g} on."
-    chosen = "" if chosen_on == "default" else f"{CHOSEN_BY.get(by, by)} {CHOSEN_ON.get(chosen_on, chosen_on)}."
+    chosen = "" if chosen_on == "default" else f"{CHOSEN_BY.get(by, by)} {CHOSEN_ON.get(chosen_on, chosen_on)}"
+    chosen += f"{_weights(point.get('criterion') or {})}." if chosen else ""
     iou = metrics.get("matching_iou_threshold")
     right = (
         "" if iou is None else f"It is right if its class is right and it overlaps the defect by IoU {iou:g} or more."
     )
     return " ".join(part for part in (counted, right, chosen) if part)
+
+
+def _weights(criterion: Mapping[str, Any]) -> str:
+    """What the costs were, where the threshold was chosen by them."""
+    if "escape_cost" not in criterion:
+        return ""
+    return f", where an escape weighs {criterion['escape_cost']:g} and overkill {criterion['overkill_cost']:g}"
 
 
 def error_table(metrics: Mapping[str, Any]) -> Table | None:

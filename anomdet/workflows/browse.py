@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from anomdet.workflows.run_config import load_run
 from anomdet.workflows.visualize import check_limit
 
 NUM_PICTURES = 16
-_OURS = re.compile(rf"\d{{4,}}\.jpg|{re.escape(CONTACT_SHEET)}")  # of an earlier run; any other file is somebody's
+_OURS = re.compile(r"\d{4,}\.jpg")  # of an earlier run, which may have been longer
 
 
 def browse_command(
@@ -60,24 +61,28 @@ def browse(
     if not is_main_process():
         return []
     run = load_run(config_path, overrides)
-    from anomdet.workflows.build import build_loader, complete
+    from anomdet.workflows.build import build_loader, complete, data_sources
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    from anomdet.outputs import make_folder, move_aside
+    from anomdet.output_rule import check_apart, make_room
+    from anomdet.outputs import make_folder
     from anomdet.visualization.sheets import contact_sheet
     from anomdet.visualization.write import write_image
 
     with run.blamed():
         config = complete(run.config)
+        folder = Path(out or Path(config.work_dir) / "browse")
+        check_apart(folder, data_sources(config), "--out")
         loader = build_loader(config)
-    make_folder(config.work_dir, "logging.log_dir")
-    folder = make_folder(out or Path(config.work_dir) / "browse", "--out")
-    move_aside(folder, sorted(path.name for path in folder.iterdir() if _OURS.fullmatch(path.name)))
+        shown = list(itertools.islice(loader.sampler, limit))
+    make_folder(folder, "--out")
+    names = [f"{number:04d}.jpg" for number in range(len(shown))]
+    make_room(folder, [*names, CONTACT_SHEET], "--out", earlier=_OURS)
     pictures = []
-    for number, index in zip(range(limit), loader.sampler, strict=False):
+    for name, index in zip(names, shown, strict=True):
         picture = _picture(loader.dataset[index], loader.dataset.metainfo["classes"])
-        write_image(folder / f"{number:04d}.jpg", picture)
+        write_image(folder / name, picture)
         pictures.append(picture)
     write_image(folder / CONTACT_SHEET, contact_sheet(pictures[:16], columns=4))
     return [folder / CONTACT_SHEET, folder]

@@ -6,9 +6,8 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
@@ -69,16 +68,17 @@ def browse_page(
         raise UserError(Problem("--limit", "an integer >= 0", str(limit)))
     source = _source(config, overrides, data)
     folder = out or source.log_dir / FOLDER
+    from anomdet.output_rule import check_apart, data_folders
     from anomdet.outputs import make_folder
     from anomdet.quality.browse.thumbnails import plan_pictures
     from anomdet.report.browse_folder import check_folder
 
-    _keep_apart(folder, source.data_dir)
+    check_apart(folder, [source.data_dir, *data_folders(source.data_dir)], "--out")
     check_folder(folder)
     columns, notes = _columns(source)
-    _keep_apart(folder, source.data_dir, columns.names)
+    check_apart(folder, data_folders(source.data_dir, columns.names), "--out")
     make_folder(folder, "--out")
-    pictures = plan_pictures(columns.files)
+    pictures = plan_pictures(columns.files, columns.bit_depth)
     page = _write(folder, source, columns, pictures, notes)
     boxes, found = len(columns.labels), sum(map(len, columns.findings.values())) + len(columns.general)
     told = f"{found:,} finding{'' if found == 1 else 's'}"
@@ -102,40 +102,6 @@ def _source(config: Path | None, overrides: Sequence[str], data: Path | None) ->
 
     settings = load_settings(config, overrides)
     return Source(data or Path(settings.data.data_dir), settings, Path(settings.logging.log_dir))
-
-
-def _keep_apart(folder: Path, data_dir: Path, names: Sequence[str] = ()) -> None:
-    """Nothing is written among the user's data, where a training would find it, nor around it.
-
-    Args:
-        folder: for the page.
-        data_dir: of the images and labels, which may be links.
-        names: of the images; folders between them may be links too.
-    """
-    roots = [data_dir, data_dir / "images", data_dir / "labels"]
-    below = {PurePosixPath(parent) for parent in {name.rpartition("/")[0] for name in names}}
-    below |= {parent for path in below for parent in path.parents}
-    inner = [root / path for root in roots[1:] for path in below]
-    if not _above(folder).isdisjoint(_identities([*roots, *inner])):
-        raise UserError(Problem(f"--out {folder}", "a folder outside the data", f"one in {data_dir}"))
-    if any(_identities([folder]) & _above(root) for root in roots):
-        raise UserError(Problem(f"--out {folder}", "a folder without the data in it", f"one that holds {data_dir}"))
-
-
-def _above(path: Path) -> set[tuple[int, int]]:
-    """The identities of a path and of all folders above it, links resolved."""
-    path = path.resolve()
-    return _identities([path, *path.parents])
-
-
-def _identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
-    """One for all names of a folder, however they are spelled; none of a path that is not there."""
-    found = set()
-    for path in paths:
-        with suppress(OSError):
-            stat = path.stat()
-            found.add((stat.st_dev, stat.st_ino))
-    return found
 
 
 def _columns(source: Source) -> tuple[Columns, list[str]]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from pathlib import Path
 from typing import Any
 
+from anomdet.data.index.scan import DataIndex
 from anomdet.errors import Problem, UserError
+from anomdet.output_rule import data_folders
+from anomdet.workflows.bit_depth import resolve_bit_depth
 from anomdet.workflows.plugins import import_plugins
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -17,7 +21,7 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
 
     Args:
         config: from YAML or Python.
-        class_names: class number to name, from a checkpoint; None: from the config or the data.
+        class_names: class number to name, from a checkpoint that is to be tested; None: from the config or the data.
 
     Raises:
         UserError: anything wrong with the data or the user's files.
@@ -27,11 +31,35 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
     config.setdefault("default_scope", "mmdet")
     with _scope():
         import_plugins(config.get("custom_imports", {}).get("imports", ()))
-        if _is_ours(config.train_dataloader.dataset):
-            _fill_classes(config, class_names)
+        dataset = config["train_dataloader" if class_names is None else "test_dataloader"].dataset
+        index = _fill_classes(config, dataset, class_names) if _is_ours(dataset) else None
+        resolve_bit_depth(config, index)
         if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
             _fit_backbone(config)
     return config
+
+
+def complete_without_data(config: Any, class_names: dict[int, str]) -> Any:
+    """As :func:`complete`, with the classes of a checkpoint alone: the data need not be there.
+
+    Raises:
+        UserError: the classes, or the user's files.
+    """
+    config = copy.deepcopy(config)
+    with _scope():
+        import_plugins(config.get("custom_imports", {}).get("imports", ()))
+        for name in LOADERS:
+            config[name].dataset.classes = [[number, name_] for number, name_ in class_names.items()]
+        _set_num_classes(config.model, len(class_names))
+        if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
+            _fit_backbone(config)
+    return config
+
+
+def data_sources(config: Any) -> list[Path]:
+    """The folders of images and labels that a config reads; no output may be among them."""
+    roots = dict.fromkeys(str(config[name].dataset.get("data_root") or "") for name in LOADERS)
+    return [folder for root in roots if root for folder in data_folders(root)]
 
 
 def _is_ours(dataset: Any) -> bool:
@@ -55,20 +83,23 @@ def _scope() -> Any:
         yield
 
 
-def _fill_classes(config: Any, class_names: dict[int, str] | None) -> None:
+def _fill_classes(config: Any, wanted: Any, class_names: dict[int, str] | None) -> DataIndex:
+    """Of all loaders and of the model; returns the index of the data."""
     from mmdet.registry import DATASETS
 
     if class_names is not None:
         for name in LOADERS:
             config[name].dataset.classes = [[number, name_] for number, name_ in class_names.items()]
     # Lazily: the Runner builds it again, in full.
-    dataset = DATASETS.build({**config.train_dataloader.dataset, "pipeline": [], "lazy_init": True})
+    dataset = DATASETS.build({**wanted, "pipeline": [], "lazy_init": True})
     _check_groups(config, dataset.index)
     metainfo = dataset.metainfo
     pairs = [[int(number), str(name)] for number, name in zip(metainfo["class_nums"], metainfo["classes"], strict=True)]
     for name in LOADERS:
         config[name].dataset.classes = pairs
     _set_num_classes(config.model, len(pairs))
+    index: DataIndex = dataset.index
+    return index
 
 
 def _check_groups(config: Any, index: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from anomdet.quality.check.fix import Mended
 
 FORMATS = ("text", "json", "sarif")
+# What findings begin with, in each format: any other file of that name is the user's.
+_FINDINGS = re.compile(
+    rb"\A(?:(?:error|warning|note) [a-z-]+: |boxes are corner and size|cannot tell |[\d,]+ images? \()"
+    rb'|\A\{\s*"version": \d+,\s*"data_dir": |\A\{\s*"\$schema": "[^"]*/sarif-schema-'
+)
 
 
 @dataclass(frozen=True)
@@ -86,18 +92,17 @@ def check(
 
     >>> [finding.code for finding in anomdet.check("data").findings]  # doctest: +SKIP
     """
-    from anomdet.outputs import write_text
     from anomdet.quality.check.check import check_data
     from anomdet.quality.check.findings import ERROR, make_strict
     from anomdet.quality.check.fix import write_mended
     from anomdet.quality.check.text_format import verdict
-    from anomdet.workflows.health_report import page_path, write_page
+    from anomdet.workflows.health_report import write_page
 
     options = options or CheckOptions()
     _check_options(options, out)
     used = _settings(settings, overrides, data, options.leaks)
     data_dir, rules = _rules(used, Path(data) if data is not None else None, options)
-    page = page_path(options.report, data_dir) if options.report is not None else None
+    page = _check_places(data_dir, options.report, fix, out)
     refuse_raw_data(data_dir)
     checked = check_data(data_dir, rules)
     if used is not None:
@@ -107,7 +112,7 @@ def check(
     mended = write_mended(checked, fix) if fix is not None else None
     written = [fix] if fix is not None else []
     if out is not None:
-        written.append(write_text(out, f"{text}\n"))
+        written.append(_write_findings(out, text))
     shown = out is None and options.style == "text"  # the verdict, as the last line of the text
     summary = [*([] if shown else [verdict(checked, findings)]), *_mended_summary(mended)]
     if page is not None:
@@ -119,6 +124,14 @@ def check(
     return CheckResult(findings, text, "\n".join(summary), written, int(failed))
 
 
+def _write_findings(out: Path, text: str) -> Path:
+    from anomdet.output_rule import make_room
+    from anomdet.outputs import write_text
+
+    make_room(out.parent, [out.name], "--out", marks={out.name: _FINDINGS})
+    return write_text(out, f"{text}\n")
+
+
 def _check_options(options: CheckOptions, out: Path | None) -> None:
     problems = []
     if options.style not in FORMATS:
@@ -128,6 +141,20 @@ def _check_options(options: CheckOptions, out: Path | None) -> None:
         problems.append(Problem(f"--out {out}", "a file to write", got))
     if problems:
         raise UserError(problems)
+
+
+def _check_places(data_dir: Path, report: Path | None, fix: Path | None, out: Path | None) -> Path | None:
+    """Before the data is looked at, whether what is asked for may be written; returns where the page goes."""
+    from anomdet.output_rule import check_apart, check_names, check_new_folder, data_folders
+    from anomdet.workflows.health_report import page_path
+
+    if fix is not None:
+        check_new_folder(fix, "--fix")
+        check_apart(fix, data_folders(data_dir), "--fix")
+    if out is not None:
+        check_apart(out, data_folders(data_dir), "--out")
+        check_names(out.parent, [out.name], "--out", marks={out.name: _FINDINGS})
+    return page_path(report, data_dir) if report is not None else None
 
 
 def _settings(

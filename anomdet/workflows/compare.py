@@ -48,19 +48,24 @@ def compare(
     """
     from anomdet.evaluation.comparison import compared, comparison_text
     from anomdet.evaluation.files import write_json
+    from anomdet.output_rule import check_names, make_room
     from anomdet.outputs import make_folder
 
     if num_resamples < 1:
         raise UserError(Problem("--resamples", "an integer >= 1", str(num_resamples)))
     if not 0 < confidence < 1:
         raise UserError(Problem("--confidence", "a share above 0 and below 1", f"{confidence:g}"))
+    if out is not None:
+        check_names(Path(out), [COMPARISON], "--out")
     table = compared(
         _measured(Path(first)), _measured(Path(second)), num_resamples=num_resamples, confidence=confidence
     )
     text = comparison_text(table, str(first), str(second))
     if out is None:
         return Comparison(table, text, [])
-    path = make_folder(out, "--out") / COMPARISON
+    folder = make_folder(out, "--out")
+    path = folder / COMPARISON
+    make_room(folder, [COMPARISON], "--out")
     write_json(path, {"first": str(first), "second": str(second), **table}, indent=2)
     return Comparison(table, text, [path])
 
@@ -77,7 +82,7 @@ def _measured(folder: Path) -> Any:
         raise UserError(Problem("compare", "a folder that anomdet evaluate wrote", got))
     metrics = read_metrics(folder)
     results = read_results(folder / GROUND_TRUTH, folder / PREDICTIONS)
-    point = dict(metrics["operating_point"])
+    point = {key: value for key, value in metrics["operating_point"].items() if key != "criterion"}
     if metrics["operating_point"]["per_class"] is not None:
         nums = {name: row["class_num"] for name, row in metrics["per_class"].items()}
         point["per_class"] = {nums[name]: value for name, value in metrics["operating_point"]["per_class"].items()}

@@ -7,7 +7,7 @@ import logging
 import time
 from pathlib import Path
 
-from anomdet.errors import Problem, UserError
+from anomdet.output_rule import check_new_folder
 from anomdet.outputs import make_folder
 from anomdet.workflows.evaluate import evaluate
 from anomdet.workflows.train import train
@@ -60,10 +60,7 @@ def free_folder() -> Path:
 
 
 def _empty_folder(out: Path) -> Path:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        hint = "nothing was overwritten; name another folder or move this one away"
-        got = "one that holds something" if out.is_dir() else "a file"
-        raise UserError(Problem("--out", "an empty or new folder", f"{out}, {got}", hint))
+    check_new_folder(out, "--out")
     return make_folder(out, "--out")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from anomdet.addresses import forget_weights
 from anomdet.config.presets import walk
@@ -12,6 +12,7 @@ from anomdet.config.schema import Settings, effective_model_name
 from anomdet.defaults import MAX_IMAGE_MEGAPIXELS
 from anomdet.file_hash import sha256
 from anomdet.inference.artifact import Artifact, CustomFile, ModelInfo, OperatingPoint, Preprocessing
+from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.provenance import versions
 
 _PACKAGES = (
@@ -86,6 +87,33 @@ def network(model: Any) -> dict[str, Any]:
     return plain
 
 
+def use_normalization(model: Any, trained: Preprocessing) -> str:
+    """Give a model's config the normalisation that weights were trained with, in place.
+
+    Returns:
+        What was changed, for the log; empty: nothing, or the config's data_preprocessor is of a kind of its own.
+    """
+    try:
+        own = _normalization(_preprocessor(model))
+    except NotDescribedError:
+        return ""
+    wanted = (trained.mean, trained.std, trained.channel_order)
+    if own == wanted or "data_preprocessor" not in model:
+        return ""
+    model.data_preprocessor.update(
+        mean=list(trained.mean) or None, std=list(trained.std) or None, bgr_to_rgb=trained.channel_order == "rgb"
+    )
+    return (
+        f"its own normalisation is used: {trained.channel_order.upper()}, mean {list(trained.mean)}, "
+        f"std {list(trained.std)}; the settings have {own[2].upper()}, mean {list(own[0])}, std {list(own[1])}"
+    )
+
+
+def _normalization(given: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...], Literal["rgb", "bgr"]]:
+    mean, std = (tuple(float(value) for value in given.get(key) or ()) for key in ("mean", "std"))
+    return mean, std, "rgb" if given.get("bgr_to_rgb") or given.get("rgb_to_bgr") else "bgr"
+
+
 def _without_folders(model: dict[str, Any]) -> dict[str, Any]:
     for node in walk(model):
         if node.get("type") in _FILE_KEYS:
@@ -108,14 +136,16 @@ def _preprocessing(config: Any) -> Preprocessing:
     if kinds != [_LOAD, _FIT, _PACK]:
         raise NotDescribedError(f"its test pipeline is {', '.join(kinds)}, not {_LOAD}, {_FIT}, {_PACK}")
     given = _preprocessor(config.model)
+    mean, std, channel_order = _normalization(given)
     height, width = steps[_FIT].size_hw
     return Preprocessing(
         size_hw=(int(height), int(width)),
-        mean=tuple(float(value) for value in given.get("mean") or ()),
-        std=tuple(float(value) for value in given.get("std") or ()),
-        channel_order="rgb" if given.get("bgr_to_rgb") or given.get("rgb_to_bgr") else "bgr",
+        mean=mean,
+        std=std,
+        channel_order=channel_order,
         pad_multiple=int(given.get("pad_size_divisor", 1)),
         pad_value=float(given.get("pad_value", 0)),
+        bit_depth=bit_depth_of(config),
         max_megapixels=float(steps[_LOAD].get("max_megapixels", MAX_IMAGE_MEGAPIXELS)),
     )
 

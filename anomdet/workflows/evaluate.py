@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
+from anomdet.fields import from_mapping
+from anomdet.inference.artifact import Artifact, OperatingPoint
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
+from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
+from anomdet.ranks import is_main_process
+from anomdet.run_lock import one_run_in
+from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.run_config import Run, load_run
+
+if TYPE_CHECKING:  # its type costs torch
+    from anomdet.engine.checkpoint import CheckpointFile
 
 
 @dataclass(frozen=True)
@@ -58,16 +68,23 @@ def evaluate(
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    from anomdet.engine.hooks.progress import foreign_keys
+    from anomdet.workflows.evaluation_files import ALL_FILES
 
     with run.blamed():
         loaded = with_checkpoint(run.config, split, checkpoint)
-        make_folder(loaded.config.work_dir, "logging.log_dir")
-        folder = make_folder(out or Path(loaded.config.work_dir) / EVALUATION_DIR, "--out")
+        folder = output_folder(loaded.config, out or Path(loaded.config.work_dir) / EVALUATION_DIR, ALL_FILES)
+    with one_run_in({"--out": folder}):
+        return _evaluate(run, loaded, folder)
+
+
+def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
+    from anomdet.engine.hooks.progress import foreign_keys
+
+    with run.blamed():
         set_operating_point(loaded)
-        runner = build_tester(loaded.config)
+        runner = build_tester(loaded.config, loaded.file)
     dataset = runner.test_dataloader.dataset
-    runner.logger.info(f"evaluating {loaded.path} on the {split} split: {len(dataset)} images")
+    runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {len(dataset)} images")
     warn_of_other_splits(runner, loaded)
     with run.blamed():
         found = runner.test()
@@ -81,6 +98,23 @@ def evaluate(
     return _written(measured, run, loaded, dataset, folder, runner.logger.info)
 
 
+def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
+    """A folder for results, apart from the data, where these names are free; log_dir is made too, for the log.
+
+    Raises:
+        UserError: it is neither.
+    """
+    from anomdet.workflows.build import data_sources
+
+    folders = {"logging.log_dir": Path(config.work_dir), "--out": Path(out)}
+    for option, folder in folders.items():
+        check_apart(folder, data_sources(config), option)
+    check_names(folders["logging.log_dir"], [EVALUATION_LOG], "logging.log_dir")
+    check_names(folders["--out"], names, "--out")
+    made = {option: make_folder(folder, option) for option, folder in folders.items()}
+    return made["--out"]
+
+
 def _written(
     measured: Any, run: Run, loaded: Loaded, dataset: Any, folder: Path, say: Callable[[str], None]
 ) -> Evaluation:
@@ -91,8 +125,9 @@ def _written(
     from anomdet.workflows.provenance import about
 
     wanted = options(run.config)
-    measured = with_context(measured, about(run, loaded.path, loaded.split, dataset), wanted)
-    read_picture = picture_reader(Path(dataset.data_root) / IMAGES_DIR, None)  # the data set has checked their sizes
+    measured = with_context(measured, about(run, loaded.file, loaded.split, dataset), wanted)
+    images_dir, bit_depth = Path(dataset.data_root) / IMAGES_DIR, bit_depth_of(loaded.config)
+    read_picture = picture_reader(images_dir, None, bit_depth)  # the data set has checked their sizes
     written = write_all(measured, folder, wanted, read_picture, say)
     predictions = to_coco(measured.results)[1]
     return Evaluation(format_table(measured.metrics), measured.metrics, predictions, written)
@@ -111,14 +146,12 @@ class Loaded:
 
     Args:
         config: complete, with the checkpoint named in it.
-        path: of the checkpoint.
-        meta: the checkpoint's own facts.
+        file: the checkpoint, read.
         split: train, val or test.
     """
 
     config: Any
-    path: Path
-    meta: dict[str, Any]
+    file: CheckpointFile
     split: str
 
 
@@ -128,28 +161,40 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> L
     The classes are the checkpoint's, in its order; data with other class numbers is refused.
     """
     from anomdet.addresses import forget_weights
-    from anomdet.engine.checkpoint import load_checkpoint
+    from anomdet.engine.checkpoint import read_checkpoint
     from anomdet.workflows.build import complete
 
     if split not in SPLITS:
         raise UserError(Problem("--split", f"one of {', '.join(SPLITS)}", repr(split)))
     path = Path(checkpoint or Path(config.default_hooks.checkpoint.out_dir) / BEST)
-    meta = load_checkpoint(path).get("meta", {})
-    dataset_meta = meta.get("dataset_meta", {})
-    if "class_nums" not in dataset_meta:
+    file = read_checkpoint(path)
+    names = file.meta.dataset_meta.names
+    if not names:
         raise UserError(Problem(str(path), "a checkpoint of AnomDet, which knows its classes", "none in it"))
-    names = dict(zip(dataset_meta["class_nums"], dataset_meta["classes"], strict=True))
     # The checkpoint brings all weights: nothing pretrained need be fetched or read.
     config = copy.deepcopy(config)
     config.load_from = None
     forget_weights(config.model)
+    take_bit_depth(config, known_bits(file.meta.inference), path)
     try:
         config = complete(config, names)
     except UserError as error:
         raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
     config.test_dataloader.dataset.split = split
-    config.load_from = str(path)
-    return Loaded(config, path, meta, split)
+    _prepare_as_trained(config, file)
+    config.load_from = str(file.path)
+    return Loaded(config, file, split)
+
+
+def _prepare_as_trained(config: Any, file: CheckpointFile) -> None:
+    """The checkpoint's own normalisation, which may come from the weights that its training began with."""
+    from anomdet.workflows.describe import use_normalization
+
+    if file.meta.inference is None:
+        return
+    trained = Artifact.from_dict(file.meta.inference, f"{file.path}: inference").preprocessing
+    if note := use_normalization(config.model, trained):
+        logging.getLogger("anomdet").warning(f"{file.path}: {note}")
 
 
 def set_operating_point(loaded: Loaded) -> None:
@@ -166,16 +211,15 @@ def set_operating_point(loaded: Loaded) -> None:
         return
     iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
     criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
-    kept = loaded.meta.get("operating_point") or {}
-    if kept.get("criterion") == criterion.as_dict():
-        metric.point = kept["point"]
+    if (point := _kept_point(loaded.file, criterion.as_dict())) is not None:
+        metric.point = point
         return
     if loaded.split == "val":
         return
     config = copy.deepcopy(loaded.config)
     config.test_dataloader.dataset.split = "val"
     try:
-        runner = build_tester(config)
+        runner = build_tester(config, loaded.file)
     except UserError as error:
         note = f"no validation split to choose on ({error}): {FALLBACK_SCORE} taken"
         metric.point = asdict(fixed(FALLBACK_SCORE, "default", note))
@@ -183,6 +227,16 @@ def set_operating_point(loaded: Loaded) -> None:
     runner.logger.info("choosing the operating point on the validation split: the checkpoint has none of this kind")
     runner.test()
     metric.point = runner.test_evaluator.metrics[0].share_point()
+
+
+def _kept_point(file: CheckpointFile, criterion: dict[str, Any]) -> dict[str, Any] | None:
+    """The operating point that the training chose, if it was by the same criterion."""
+    kept = file.meta.operating_point or {}
+    if kept.get("criterion") != criterion or not isinstance(kept.get("point"), dict):
+        return None
+    point = asdict(from_mapping(OperatingPoint, kept["point"], f"{file.path}: meta.operating_point.point"))
+    del point["criterion"]
+    return point
 
 
 def own_metric(config: Any) -> Any:
@@ -193,12 +247,12 @@ def own_metric(config: Any) -> Any:
 
 def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
     """Images that the network has learned from give better figures than new ones."""
-    from anomdet.engine.checkpoint import changed_splits
+    from anomdet.engine.run_state import changed_splits
 
-    changed = changed_splits(loaded.meta, runner.test_dataloader.dataset)
+    changed = changed_splits(loaded.file.meta, runner.test_dataloader.dataset)
     if changed:
         runner.logger.warning(
-            f"{', '.join(changed)}: other images than when {loaded.path} was trained; if data.split, the ratios "
+            f"{', '.join(changed)}: other images than when {loaded.file.path} was trained; if data.split, the ratios "
             "or the images changed, it may have learned from some that it is measured on now"
         )
 
@@ -211,7 +265,7 @@ def _in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
     return replace(problem, expected=expected, hint="give the checkpoint that was trained on this data")
 
 
-def build_tester(config: Any) -> Any:
+def build_tester(config: Any, file: CheckpointFile) -> Any:
     """A Runner that only tests, with the checkpoint's weights in it.
 
     Raises:
@@ -228,7 +282,10 @@ def build_tester(config: Any) -> Any:
     fitted.custom_hooks, fitted.visualizer = [], None
     fitted.default_hooks = dict(logger=None, checkpoint=None, param_scheduler=None, sampler_seed=None)
     runner = build_runner(fitted, log_name=None)
+    runner.preloaded = file
     runner.load_or_resume()
     _ = runner.test_loop  # builds the data loader: what can be wrong is found before anything is written
+    if is_main_process():
+        claim(Path(config.work_dir), [EVALUATION_LOG], "logging.log_dir")
     runner.open_log(EVALUATION_LOG)
     return runner

@@ -11,6 +11,7 @@ from typing import Any
 from anomdet.config.load import SettingsSource, load_settings
 from anomdet.config.schema import Settings
 from anomdet.errors import Problem, UserError
+from anomdet.layout import EVALUATION_DIR
 from anomdet.workflows.evaluate import Evaluation
 
 _log = logging.getLogger("anomdet")
@@ -75,12 +76,16 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     from anomdet.evaluation.files import read_results
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
+    from anomdet.output_rule import check_apart, check_names
     from anomdet.outputs import make_folder
-    from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
+    from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, with_context, write_all
 
     assert files.ground_truth is not None and files.predictions is not None
     results = _grouped(read_results(files.ground_truth, files.predictions), settings.data.group_by)
-    folder = make_folder(out or files.predictions.parent / "evaluation", "--out")
+    folder = Path(out or files.predictions.parent / EVALUATION_DIR)
+    check_apart(folder, [files.images] if files.images else [], "--out")
+    check_names(folder, ALL_FILES, "--out")
+    make_folder(folder, "--out")
     metrics = settings.metrics
     measured = measure(
         results,
@@ -93,6 +98,7 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
         _log.warning(f"{files.predictions}: {note}")
     if not len(results.pred):
         _log.warning(f"{files.predictions} holds no predictions at all")
+    measured = measured.with_criterion(_criterion(settings))
     measured = with_context(measured, {**_about(files, settings), "notes": list(results.notes)}, settings.evaluation)
     read_picture = picture_reader(files.images, settings.data.max_image_megapixels) if files.images else None
     written = write_all(measured, folder, settings.evaluation, read_picture, _log.info)
@@ -120,7 +126,7 @@ def _point(files: Files, settings: Any) -> Any:
     """The settings' threshold, or one chosen on the validation files; never on the test's."""
     from anomdet.defaults import FALLBACK_SCORE
     from anomdet.evaluation.files import read_results
-    from anomdet.evaluation.operating_point import Criterion, fixed
+    from anomdet.evaluation.operating_point import fixed
     from anomdet.evaluation.summary import measure
 
     metrics = settings.metrics
@@ -129,9 +135,16 @@ def _point(files: Files, settings: Any) -> Any:
     if files.val_ground_truth is None or files.val_predictions is None:
         note = f"no validation results to choose on: {FALLBACK_SCORE} taken; give --val-ground-truth and "
         return fixed(FALLBACK_SCORE, "default", f"{note}--val-predictions, or metrics.score_threshold=...")
-    criterion = Criterion(**settings.evaluation.operating_point.model_dump(), iou_thr=metrics.matching_iou_threshold)
+    criterion = _criterion(settings)
     results = _grouped(read_results(files.val_ground_truth, files.val_predictions), settings.data.group_by)
     return measure(results, criterion, matching_iou_threshold=criterion.iou_thr, complete=False).point
+
+
+def _criterion(settings: Any) -> Any:
+    from anomdet.evaluation.operating_point import Criterion
+
+    chosen = settings.evaluation.operating_point.model_dump()
+    return Criterion(**chosen, iou_thr=settings.metrics.matching_iou_threshold)
 
 
 def _grouped(results: Any, group_by: str | None) -> Any:

@@ -9,6 +9,8 @@ from typing import Any
 from anomdet.errors import Problem, UserError
 from anomdet.layout import REPORT, RESULT_FILES
 
+ALL_FILES = (*RESULT_FILES, REPORT)
+
 
 def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
     """An evaluation with the intervals that the settings ask for, and with where its numbers come from."""
@@ -36,10 +38,10 @@ def write_all(
         The files.
     """
     from anomdet.evaluation.files import write_measured, write_results
-    from anomdet.outputs import move_aside
+    from anomdet.output_rule import make_room
 
     names = [*RESULT_FILES, *([REPORT] if options.report else [])]
-    moved = move_aside(folder, [*RESULT_FILES, REPORT])
+    moved = make_room(folder, ALL_FILES, "--out")
     if moved:
         say(f"results of an earlier evaluation were moved to {moved}")
     write_results(folder, measured.results)
@@ -56,7 +58,7 @@ def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] 
     write_report(measured.metrics, details(measured), path, read_image=read_picture)
 
 
-def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[str], Any]:
+def picture_reader(images_dir: Path, max_megapixels: float | None, bit_depth: int = 16) -> Callable[[str], Any]:
     """File name below a folder to RGB pixels ``(H, W, 3)``; a name that leads out of the folder is refused."""
     from anomdet.images.decode import read_image
 
@@ -64,6 +66,6 @@ def picture_reader(images_dir: Path, max_megapixels: float | None) -> Callable[[
         path = PurePath(file_name)
         if path.is_absolute() or path.drive or ".." in path.parts:
             raise UserError(Problem(file_name, f"the name of an image below {images_dir}", "one that leads out of it"))
-        return read_image(images_dir / path, max_megapixels=max_megapixels)[..., ::-1]
+        return read_image(images_dir / path, max_megapixels=max_megapixels, bit_depth=bit_depth)[..., ::-1]
 
     return read

@@ -14,6 +14,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.ranks import num_processes
 from anomdet.workflows.build import LOADERS
 from anomdet.workflows.plugins import in_folder_only
+from anomdet.workflows.shared_memory import fit_shared_memory
 
 
 def for_machine(config: Any) -> tuple[Any, list[str]]:
@@ -37,6 +38,7 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
         if loader.num_workers > cores:
             notes.append(f"{name}: {loader.num_workers} workers asked for, {cores} cores here: {cores} used")
             loader.num_workers = cores
+    notes += fit_shared_memory(config)
     config.optim_wrapper, note = for_device(config.optim_wrapper, _side_px(config))
     notes += [note] if note else []
     notes += _scale_learning_rate(config)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.output_rule import PAGE_MARK, check_apart, check_names, data_folders
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from anomdet.quality.health.plan import Plan
 
 DEFAULT_NAME = "health.html"
-# What the two files begin with: others of these names are the user's.
-_PAGE, _NUMBERS = rb'<meta name="generator" content="AnomDet">', rb'\A\{"version": \d+, "verdict": '
+# What the numbers beside the page begin with: another file of that name is the user's.
+_NUMBERS = re.compile(rb'\A\{"version": \d+, "verdict": ')
 _RPN = ("fasterrcnn_resnet50_fpn", "faster_rcnn", "cascade_rcnn")
 _ANCHORED = (*_RPN, "retinanet")
 
@@ -34,29 +35,13 @@ def page_path(report: Path, data_dir: Path) -> Path:
         raise UserError(Problem(f"--report {report}", "a file to write", "one in a folder that is not there"))
     if path.suffix.lower() not in (".html", ".htm"):
         raise UserError(Problem(f"--report {report}", "a name that ends in .html, or a folder", repr(path.name)))
-    for name in ("images", "labels"):
-        if (data_dir / name).resolve() in path.resolve().parents:
-            hint = "the next check would find it there"
-            raise UserError(Problem(f"--report {report}", "a place outside of the images and labels", name, hint))
-    _check_names(report, path)
+    check_apart(path, data_folders(data_dir), "--report")
+    check_names(path.parent, _marks(path), "--report", marks=_marks(path))
     return path
 
 
-def _check_names(report: Path, path: Path) -> None:
-    """Only an earlier report is moved aside."""
-    expected = "the names of an earlier report, or new ones"
-    problems = [
-        Problem(f"--report {report}", expected, f"{file}, which is none", "name another file; nothing was changed")
-        for file, begin in zip((path, path.with_suffix(".json")), (_PAGE, _NUMBERS), strict=True)
-        if file.exists() and not (file.is_file() and _begins(file, begin))
-    ]
-    if problems:
-        raise UserError(problems)
-
-
-def _begins(file: Path, pattern: bytes) -> bool:
-    with file.open("rb") as opened:
-        return re.search(pattern, opened.read(4096)) is not None
+def _marks(path: Path) -> dict[str, re.Pattern[bytes]]:
+    return {path.name: PAGE_MARK, path.with_suffix(".json").name: _NUMBERS}
 
 
 def write_page(
@@ -76,7 +61,8 @@ def write_page(
     """
     from anomdet.config.schema import Settings
     from anomdet.images.decode import read_image
-    from anomdet.outputs import move_aside, write_text
+    from anomdet.output_rule import make_room
+    from anomdet.outputs import write_text
     from anomdet.quality.health.report import measure_health
     from anomdet.report.health_page import write_health_page
 
@@ -84,10 +70,14 @@ def write_page(
     health = measure_health(checked, findings, plan_of(used, checked.data_dir, known=settings is not None))
     health["about"] = _about(checked.data_dir, config, settings)
     numbers = path.with_suffix(".json")
-    moved = move_aside(path.parent, [path.name, numbers.name])
+    moved = make_room(path.parent, _marks(path), "--report", marks=_marks(path))
     write_text(numbers, json.dumps(health, allow_nan=False, ensure_ascii=True) + "\n")
     images = checked.data_dir / "images"
-    write_health_page(health, path, read_image=lambda name: read_image(images / name, max_megapixels=None)[..., ::-1])
+
+    def read_rgb(name: str) -> Any:
+        return read_image(images / name, max_megapixels=None, bit_depth=checked.bit_depth)[..., ::-1]
+
+    write_health_page(health, path, read_image=read_rgb)
     return [path, numbers], f"an earlier report was moved to {moved}" if moved else ""
 
 

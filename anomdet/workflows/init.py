@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem
+from anomdet.output_rule import check_apart, data_folders
 from anomdet.workflows.propose import Proposal, choice_problems, propose_settings, raise_any
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def init(
     Raises:
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
+    check_apart(out, data_folders(data_dir), "--out")
     raise_any([*_out_problems(out), *_minutes_problems(minutes, overrides), *choice_problems(device, overrides)])
     from anomdet.outputs import write_text
 

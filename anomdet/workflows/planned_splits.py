@@ -17,7 +17,7 @@ def rules_of(data: DataSettings, *, decode: bool = False) -> Rules:
     from anomdet.quality.check.check import Rules
 
     decode = decode or data.verify_images == "decode"
-    return Rules(data.classes, data.missing_labels, decode, data.max_image_megapixels)
+    return Rules(data.classes, data.missing_labels, decode, data.max_image_megapixels, data.bit_depth)
 
 
 def planned_splits(data: DataSettings, data_dir: Path) -> tuple[dict[str, list[str]] | None, str]:

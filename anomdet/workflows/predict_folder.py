@@ -11,7 +11,8 @@ from typing import Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import COCO, CROPS_DIR, JOB, LABELS_DIR, PARTS_CSV, PICTURES_DIR, PREVIOUS, RESULTS, RESULTS_CSV
-from anomdet.outputs import make_folder, move_aside, write_text
+from anomdet.output_rule import check_apart, check_new_folder, move_aside
+from anomdet.outputs import make_folder, remove_leftovers, write_text
 from anomdet.workflows.predict_journal import result_files
 
 JOB_VERSION = 1
@@ -53,6 +54,7 @@ class OutFolder:
         if not goes_on or self.earlier is None:
             names = {*_NAMES, *(path.name for path in result_files(self.path))}
             moved = move_aside(self.path, sorted(names))
+        remove_leftovers(self.path, _NAMES)
         write_job(self.path, job)
         return moved
 
@@ -68,28 +70,11 @@ def check_folder(out: str | Path, places: Sequence[Path]) -> OutFolder:
         UserError: it is, holds, or lies within a source; or it holds other things than an earlier job's.
     """
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(Problem("--out", "a folder", f"{str(out)!r}, which is a file"))
-    problem = next((problem for place in places if (problem := _too_close(folder, place))), None)
-    if problem:
-        raise UserError(problem)
-    earlier = read_job(folder)
-    if earlier is None and folder.is_dir() and any(entry.name != PREVIOUS for entry in os.scandir(folder)):
-        got = f"{str(out)!r}, which holds something else"
-        raise UserError(Problem("--out", "a new or empty folder, or one of an earlier predict", got))
+    check_apart(folder, places, "--out")
+    earlier = read_job(folder) if folder.is_dir() else None
+    if earlier is None and not (folder.is_dir() and {entry.name for entry in os.scandir(folder)} == {PREVIOUS}):
+        check_new_folder(folder, "--out")
     return OutFolder(folder, earlier)
-
-
-def _too_close(folder: Path, place: Path) -> Problem | None:
-    out, source = os.path.realpath(folder), os.path.realpath(place)
-    if out == source or (os.path.isdir(source) and _is_below(out, source)) or _is_below(source, out):  # noqa: PTH112
-        expected = "a folder apart from the sources and the model"
-        return Problem("--out", expected, f"{str(folder)!r}, with {str(place)!r}", "name another folder")
-    return None
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
 
 
 def _check_same(folder: Path, earlier: dict[str, Any], job: dict[str, Any]) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import IO, Any
 
 from anomdet.inference.outcome import FAILED
 from anomdet.inference.parts import Part
 from anomdet.layout import COCO, PARTS_CSV, RESULTS, RESULTS_CSV
-from anomdet.outputs import atomic_write, csv_cell
+from anomdet.outputs import atomic_write, csv_text
 from anomdet.workflows.predict_journal import read_lines
 
 _SHOWN_FAILURES = 20
@@ -85,9 +83,7 @@ def write_tables(
 
 
 def _rows(file: IO[bytes], rows: Sequence[Sequence[Any]]) -> None:
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows([list(map(csv_cell, row)) for row in rows])
-    file.write(text.getvalue().encode("utf-8", "backslashreplace"))
+    file.write(csv_text(rows).encode("utf-8", "backslashreplace"))
 
 
 def _documents(folder: Path) -> Iterator[dict[str, Any]]:

@@ -6,23 +6,26 @@ import platform
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anomdet
-from anomdet.file_hash import sha256
+from anomdet.addresses import without_secrets
 from anomdet.layout import IMAGES_DIR
 from anomdet.workflows.run_config import Run
+
+if TYPE_CHECKING:  # its type costs torch
+    from anomdet.engine.checkpoint import CheckpointFile
 
 _PACKAGES = ("torch", "torchvision", "numpy", "onedl-mmengine", "onedl-mmdetection", "onedl-mmcv", "albumentations")
 
 
-def about(run: Run, checkpoint: Path, split: str, dataset: Any) -> dict[str, Any]:
+def about(run: Run, checkpoint: CheckpointFile, split: str, dataset: Any) -> dict[str, Any]:
     """The ``about`` of metrics.json."""
     return {
         "title": run.path.stem,
         "split": split,
-        "checkpoint": str(checkpoint),
-        "checkpoint_sha256": sha256(checkpoint),
+        "checkpoint": str(checkpoint.path),
+        "checkpoint_sha256": checkpoint.sha256,
         "created": now(),
         "versions": versions(_PACKAGES),
         "settings": _settings_text(run),
@@ -49,7 +52,7 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 def _settings_text(run: Run) -> str:
     if run.settings is None:
-        return str(run.config.pretty_text)
+        return without_secrets(str(run.config.pretty_text))
     from anomdet.config.dump import dump_yaml
 
     return dump_yaml(run.settings)

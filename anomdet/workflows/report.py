@@ -38,7 +38,8 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
         UserError: a file is missing or is not what an evaluation writes; the page cannot be written.
     """
     from anomdet.documents import read_details, read_metrics
-    from anomdet.outputs import make_folder, move_aside
+    from anomdet.output_rule import PAGE_MARK, check_apart, make_room
+    from anomdet.outputs import make_folder
     from anomdet.report.write import write_report
     from anomdet.workflows.evaluation_files import picture_reader
 
@@ -51,8 +52,9 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
     path = folder / REPORT if out is None else Path(out)
     if path.is_dir():
         raise UserError(Problem("--out", "a file to write", f"{path}, a folder", f"as {path / REPORT}"))
+    check_apart(path, [images_dir] if images_dir else [], "--out")
     make_folder(path.parent, "--out")
-    if moved := move_aside(path.parent, [path.name]):
+    if moved := make_room(path.parent, [path.name], "--out", marks={path.name: PAGE_MARK}):
         _log.info(f"the earlier page was moved to {moved}")
     reader = picture_reader(images_dir, MAX_IMAGE_MEGAPIXELS) if images_dir else None
     return Report(write_report(metrics, details, path, read_image=reader), images_dir)

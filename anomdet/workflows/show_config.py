@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from anomdet.addresses import without_secrets
 from anomdet.errors import Problem, UserError
 
 FORMATS = ("yaml", "py", "schema")
@@ -38,4 +39,4 @@ def show(path: str | Path | None, overrides: Sequence[str] = (), to: str = "yaml
         return dump_yaml(settings)
     from anomdet.config.translate import to_mmengine
 
-    return str(to_mmengine(settings).pretty_text)
+    return without_secrets(str(to_mmengine(settings).pretty_text))

@@ -20,10 +20,12 @@ def look_at_splits(runner: Any) -> Looked:
         UserError: ``data.split.on_leak`` does not allow those that there are; or the processes have other splits.
     """
     from anomdet.data.near_duplicates.across import Looked, look_at_start
+    from anomdet.data.splits.lists import check_listable
 
     dataset = runner.train_dataloader.dataset
     if not hasattr(dataset, "split_rule"):
         return Looked()
+    check_listable(dataset.index)
     _check_same(dataset.split_hashes)
     on_leak = dataset.split_rule.on_leak
     if not is_main_process() and on_leak not in ("error", "group"):

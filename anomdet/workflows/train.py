@@ -8,20 +8,41 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from anomdet.addresses import without_secrets
 from anomdet.config.load import SettingsSource
 from anomdet.engine.resume import agree_on_resume, must_exist
 from anomdet.errors import interruption
-from anomdet.layout import BEST, CHECKPOINTS, CONFIG, LAST, RUN_FILES, SETTINGS, TRAINING_LOG
-from anomdet.outputs import make_folder, move_aside, write_text
+from anomdet.layout import (
+    BEST,
+    CHECKPOINTS,
+    CONFIG,
+    EVALUATION_DIR,
+    LAST,
+    RUN_FILES,
+    SETTINGS,
+    TRAINING_LOG,
+    VISUALIZATION_DIR,
+)
+from anomdet.output_rule import check_apart, check_names, claim, make_room
+from anomdet.outputs import make_folder, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
+from anomdet.run_lock import one_run_in
 from anomdet.workflows.beside_data import refuse_raw_data, unused_files
+from anomdet.workflows.bit_depth import with_bit_depth
+from anomdet.workflows.build import data_sources
 from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
+from anomdet.workflows.starting_weights import check_start, read_start
 from anomdet.workflows.time_budget import with_plan
 from anomdet.workflows.training_log import hook_with, log_best, log_data
+
+LOG_DIR, CHECKPOINT_DIR = "logging.log_dir", "logging.checkpoint_dir"
+
+if TYPE_CHECKING:  # its type costs torch
+    from anomdet.engine.checkpoint import CheckpointFile
 
 
 @dataclass(frozen=True)
@@ -71,17 +92,44 @@ def train(
     """
     started = time.monotonic()
     run = _looked_beside(load_run(settings, overrides))
-    from anomdet.workflows.build import build_runner, complete
+    from anomdet.workflows.build import complete
     from anomdet.workflows.fit_machine import for_machine
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    run, plan_notes = with_plan(run, resume=resume, started=started)
+    folders = _output_folders(run.config, resume=resume)
+    run, notes = with_plan(run, resume=resume, started=started)
     with run.blamed():
         config = complete(run.config)
-        fitted, notes = for_machine(config)
-    log_dir = make_folder(config.work_dir, "logging.log_dir")
-    checkpoint_dir = make_folder(config.default_hooks.checkpoint.out_dir, "logging.checkpoint_dir")
+        fitted, more_notes = for_machine(config)
+    last = folders[CHECKPOINT_DIR] / LAST
+    with run.blamed():
+        start = read_start(config, fitted, last if resume and last.is_file() else None, notes)
+    prepared = _Prepared(run, config, fitted, [*notes, *more_notes], started, start)
+    for option, folder in folders.items():
+        make_folder(folder, option)
+    with one_run_in(folders):
+        return _train(prepared, folders, resume=resume, again=resume_hint or "anomdet.train(..., resume=True)")
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A run before its Runner: ``config`` is complete, ``fitted`` is it for this machine."""
+
+    run: Run
+    config: Any
+    fitted: Any
+    notes: list[str]
+    started: float
+    weights: CheckpointFile | None
+
+
+def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again: str) -> TrainResult:
+    """Everything after the folders are this run's alone."""
+    from anomdet.workflows.build import build_runner
+
+    run, fitted, notes = prepared.run, prepared.fitted, prepared.notes
+    log_dir, checkpoint_dir = folders[LOG_DIR], folders[CHECKPOINT_DIR]
     result = TrainResult(checkpoint_dir / BEST, last := checkpoint_dir / LAST, log_dir)
     if continues := resume and not _is_first_start(last, notes):
         fitted.resume, fitted.load_from = True, str(last)
@@ -90,21 +138,22 @@ def train(
         # Nothing of an earlier run is touched before everything is known to be sound.
         runner = build_runner(fitted, log_name=None)
         _ = runner.train_loop, runner.val_loop
+        check_start(runner, prepared.weights)
     if resume and (finished := agree_on_resume(runner, last, continues)):
         return replace(result, nothing_to_do=finished)
     looked = look_at_splits(runner)
     with run.blamed():
         runner.begin_tracking(trackers)
     if is_main_process():
-        notes += [] if continues else _make_room(log_dir, checkpoint_dir)
-        _write_inputs(run, config, log_dir)
+        notes += _make_room(log_dir, checkpoint_dir, continues=continues)
+        _write_inputs(run, prepared.config, log_dir)
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():
-        log_data(runner, [*plan_notes, *notes, *let_stand_alone(runner, config, run.settings)])
+        log_data(runner, [*notes, *let_stand_alone(runner, prepared.config, run.settings)])
         log_splits(runner, looked)
-        runner.logger.debug(f"ready after {time.monotonic() - started:.1f} s")
-        _run(runner, resume_hint or "anomdet.train(..., resume=True)")
+        runner.logger.debug(f"ready after {time.monotonic() - prepared.started:.1f} s")
+        _run(runner, again)
     return _with_best(result, runner)
 
 
@@ -166,15 +215,31 @@ def _is_first_start(last: Path, notes: list[str]) -> bool:
     return True
 
 
-def _make_room(log_dir: Path, checkpoint_dir: Path) -> list[str]:
-    moved = (move_aside(log_dir, RUN_FILES), move_aside(checkpoint_dir, CHECKPOINTS))
+def _output_folders(config: Any, *, resume: bool) -> dict[str, Path]:
+    """Key of the settings to folder: apart from the data, and free of files of the user's."""
+    folders = {LOG_DIR: Path(config.work_dir), CHECKPOINT_DIR: Path(config.default_hooks.checkpoint.out_dir)}
+    names = {LOG_DIR: RUN_FILES, CHECKPOINT_DIR: () if resume else CHECKPOINTS}
+    for option, folder in folders.items():
+        check_apart(folder, data_sources(config), option)
+        check_names(folder, names[option], option)
+    return folders
+
+
+def _make_room(log_dir: Path, checkpoint_dir: Path, *, continues: bool) -> list[str]:
+    if continues:
+        claim(log_dir, RUN_FILES, LOG_DIR)
+        return []
+    results = [log_dir / name for name in (EVALUATION_DIR, VISUALIZATION_DIR)]
+    with one_run_in({str(folder): folder for folder in results if folder.is_dir()}):
+        pass  # nobody is writing what is moved now
+    moved = (make_room(log_dir, RUN_FILES, LOG_DIR), make_room(checkpoint_dir, CHECKPOINTS, CHECKPOINT_DIR))
     return [f"results of an earlier run were moved to {place}" for place in moved if place]
 
 
 def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     """Leave the settings and the complete config beside the outputs: either repeats the run."""
-    write_text(log_dir / CONFIG, config.pretty_text)
+    write_text(log_dir / CONFIG, without_secrets(config.pretty_text))
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 
-        write_text(log_dir / SETTINGS, dump_yaml(run.settings))
+        write_text(log_dir / SETTINGS, dump_yaml(with_bit_depth(run.settings, config)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from anomdet.data.sampling.sampler import class_exposure
+from anomdet.workflows.bit_depth import note_on_bits
 
 
 def hook_with(runner: Any, attribute: str) -> Any:
@@ -18,6 +19,8 @@ def log_data(runner: Any, notes: Sequence[str]) -> None:
     dataset = runner.train_dataloader.dataset
     names = ", ".join(f"{number}: {name}" for number, name in zip(*_classes(dataset.metainfo), strict=True))
     runner.logger.info(f"data: {len(dataset)} training images; classes {names}")
+    if note := note_on_bits(runner.cfg):
+        runner.logger.info(f"data: {note}")
     _log_exposure(runner)
     warmup = max((one.get("warmup_iterations", 0) for one in runner.cfg.get("param_scheduler") or []), default=0)
     if warmup >= runner.max_iters:

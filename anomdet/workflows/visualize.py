@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anomdet.layout import CONTACT_SHEET
+from anomdet.layout import CONTACT_SHEET, IMAGES_DIR, VISUALIZATION_DIR
+from anomdet.output_rule import check_apart, data_folders, make_room
+from anomdet.run_lock import one_run_in
+from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.run_config import load_run
+
+_JPG = re.compile(r".*\.jpg")
 
 
 def visualize(
@@ -32,30 +38,40 @@ def visualize(
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    from anomdet.outputs import make_folder, move_aside
-    from anomdet.workflows.evaluate import build_tester, set_operating_point, warn_of_other_splits, with_checkpoint
+    from anomdet.workflows.evaluate import (
+        build_tester,
+        output_folder,
+        set_operating_point,
+        warn_of_other_splits,
+        with_checkpoint,
+    )
 
     with run.blamed():
         loaded = with_checkpoint(run.config, split, checkpoint)
         config = loaded.config
-        make_folder(config.work_dir, "logging.log_dir")
-        folder = make_folder(out or Path(config.work_dir) / "visualization", "--out")
-        set_operating_point(loaded)
-        _thin_out(config.test_dataloader.dataset, limit)
-        runner = build_tester(config)
-        warn_of_other_splits(runner, loaded)
-        runner.test()
-    measured = runner.test_evaluator.metrics[0].last
-    if measured is None:  # not the first process
-        return []
-    moved = move_aside(folder, sorted(path.name for path in folder.iterdir() if path.suffix == ".jpg"))
-    if moved:
-        runner.logger.info(f"earlier pictures were moved to {moved}")
-    images_dir = Path(config.test_dataloader.dataset.data_root) / "images"
-    pictures = _draw_all(measured, images_dir, folder)
-    scores = ", ".join(dict.fromkeys(f"{score_thr:.3g}" for score_thr in measured.score_thrs.tolist()))
+        folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
+    with one_run_in({"--out": folder}):
+        with run.blamed():
+            set_operating_point(loaded)
+            _thin_out(config.test_dataloader.dataset, limit)
+            runner = build_tester(config, loaded.file)
+            warn_of_other_splits(runner, loaded)
+            runner.test()
+        measured = runner.test_evaluator.metrics[0].last
+        if measured is None:  # not the first process
+            return []
+        pictures = _draw_all(measured, config, folder)
+    scores = _thresholds(measured)
     runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder]
+
+
+def _thresholds(measured: Any) -> str:
+    """``0.3``, or ``scratch 0.2, dent 0.4`` where each class has its own."""
+    found = [f"{score_thr:.3g}" for score_thr in measured.score_thrs.tolist()]
+    if measured.point.per_class is None:
+        return found[0]
+    return ", ".join(f"{name} {value}" for name, value in zip(measured.results.unique_names, found, strict=True))
 
 
 def check_limit(limit: int) -> None:
@@ -77,28 +93,36 @@ def _thin_out(dataset: Any, limit: int) -> None:
     dataset.indices = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(int)).tolist()
 
 
-def _draw_all(measured: Any, images_dir: Path, folder: Path) -> list[Path]:
+def _draw_all(measured: Any, config: Any, folder: Path) -> list[Path]:
     from anomdet.evaluation.counts import kept
     from anomdet.images.decode import read_image
     from anomdet.visualization.color import class_colors
     from anomdet.visualization.sheets import comparison, contact_sheet
     from anomdet.visualization.write import write_image
 
-    results = measured.results
+    results, data_root = measured.results, config.test_dataloader.dataset.data_root
+    check_apart(folder, data_folders(data_root, results.file_names), "--out")
+    make_room(folder, [*map(_jpg_name, results.file_names), CONTACT_SHEET], "--out", earlier=_JPG)
+    images_dir, bit_depth = Path(data_root) / IMAGES_DIR, bit_depth_of(config)
     colors = class_colors(list(results.unique_names))
     shown = kept(results, measured.matches, measured.score_thrs)
     pictures, paths = [], []
     for i, file_name in enumerate(results.file_names):
         left = _objects(results.gt, results.gt.image == i, results.unique_names)
         right = _objects(results.pred, (results.pred.image == i) & shown, results.unique_names)
-        image = read_image(images_dir / file_name, max_megapixels=None)  # the data set has checked its size
+        path = images_dir / file_name
+        image = read_image(path, max_megapixels=None, bit_depth=bit_depth)  # the data set has checked its size
         picture = comparison(image, left, right, title=file_name, colors=colors)
-        path = folder / f"{Path(file_name).with_suffix('').as_posix().replace('/', '__')}.jpg"
+        path = folder / _jpg_name(file_name)
         write_image(path, picture)
         pictures.append(picture)
         paths.append(path)
     write_image(folder / CONTACT_SHEET, contact_sheet(pictures[:12], columns=2, cell_px=900))
     return paths
+
+
+def _jpg_name(file_name: str) -> str:
+    return f"{Path(file_name).with_suffix('').as_posix().replace('/', '__')}.jpg"
 
 
 def _objects(boxes: Any, rows: Any, names: list[str]) -> Any:

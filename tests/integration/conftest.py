@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,9 @@ def assert_same_weights(first: Path, second: Path) -> None:
 
 
 def named_files(output: str) -> list[Path]:
-    """The paths below the last ``wrote:`` of a command's output."""
+    """The paths below the last ``wrote:`` of a command's output, up to the first line that is not indented."""
     lines: Sequence[str] = output.rsplit("wrote:\n", 1)[1].splitlines()
-    return [Path(line.strip()) for line in lines if line.strip()]
+    return [Path(line.strip()) for line in takewhile(lambda line: line.startswith("  "), lines)]
 
 
 def shared(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

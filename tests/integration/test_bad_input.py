@@ -5,6 +5,7 @@ The table is bad_input.yaml. Each case starts from a folder with ``data/`` (12 i
 
 - ``run``: the text of run.yaml; ``write``: file to text; ``bytes``: file to hex; ``remove``, ``cut`` (to half): files;
 - ``copy``: file to file; ``labels``: a text for every label file; ``replace``: file to [old, new];
+- ``spoil``: checkpoint to what becomes of it: ``flipped``, ``compressed``, ``nan``, ``older`` or ``reaches_exec``;
 - ``save``: file to what torch.save writes there: ``list``, ``no_classes`` or ``code``;
 - ``trained``: whether checkpoints/ holds real checkpoints, and not just two small files;
 - ``args``: the command line; ``error``: all that stderr says, ``{here}`` standing for the folder.
@@ -19,6 +20,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from anomdet.cli import mmdet_tools as mmdet_manners
 from anomdet.cli.main import main
 from anomdet.data.synth.generate import generate
 from anomdet.workflows import train
+from tests.unit.engine import hostile
 
 RUN = """\
 model: {name: rtmdet_tiny, pretrained: false}
@@ -49,6 +52,43 @@ class Code:
 
 
 SAVED = {"list": [1], "no_classes": {"state_dict": {}}, "code": {"state_dict": Code()}}
+
+
+def flipped(path: Path) -> None:
+    """One bit of its largest weight."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda record: record.file_size)
+    content[largest.header_offset + largest.file_size // 2] ^= 1
+    path.write_bytes(content)
+
+
+def compressed(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        records = [(record.filename, archive.read(record)) for record in archive.infolist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in records:
+            archive.writestr(name, content)
+
+
+def nan(path: Path) -> None:
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["backbone.stem.0.conv.weight"][0] = float("nan")
+    torch.save(checkpoint, path)
+
+
+def older(path: Path) -> None:
+    """As version 0.1 wrote it."""
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint["meta"]["inference"]
+    torch.save(checkpoint, path)
+
+
+def reaches_exec(path: Path) -> None:
+    hostile.write_archive(path, hostile.reach_exec(path.with_name("executed")))
+
+
+SPOILT = {spoil.__name__: spoil for spoil in (flipped, compressed, nan, older, reaches_exec)}
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +140,23 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def _make_parents(folder: Path, names: list[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+
+
 def spoil(folder: Path, trained: Path, case: dict[str, Any]) -> None:
     """Bring about what the case is about."""
     for name in CHECKPOINTS if case.get("trained") else ():
         shutil.copy(trained / name, folder / name)
     texts = {**case.get("write", {}), **({"run.yaml": case["run"]} if "run" in case else {})}
+    _make_parents(folder, [*texts, *case.get("copy", {}).values()])
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     for name, digits in case.get("bytes", {}).items():
         (folder / name).write_bytes(bytes.fromhex(digits))
     for name in case.get("remove", []):
         shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink()
-    for name in case.get("cut", []):
-        (folder / name).write_bytes((folder / name).read_bytes()[: (folder / name).stat().st_size // 2])
     for source, target in case.get("copy", {}).items():
         shutil.copy(folder / source, folder / target)
     for path in (folder / "data" / "labels").glob("*.txt") if "labels" in case else []:
@@ -121,8 +165,16 @@ def spoil(folder: Path, trained: Path, case: dict[str, Any]) -> None:
         text = (folder / name).read_text(encoding="utf-8")
         assert old in text
         (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    spoil_checkpoints(folder, case)
+
+
+def spoil_checkpoints(folder: Path, case: dict[str, Any]) -> None:
+    for name in case.get("cut", []):
+        (folder / name).write_bytes((folder / name).read_bytes()[: (folder / name).stat().st_size // 2])
     for name, kind in case.get("save", {}).items():
         torch.save(SAVED[kind], folder / name)
+    for name, kind in case.get("spoil", {}).items():
+        SPOILT[kind](folder / name)
 
 
 def test_the_table_is_long_enough() -> None:

@@ -584,7 +584,7 @@ def test_bad_arguments(config, tmp_path, capsys):
         (["--data", data_dir], "expected --page beside it"),
         (["--data", data_dir, "--page", "data.image_size=64"], "expected settings with --config only"),
         (["--data", tmp_path / "none", "--page", "--out", tmp_path / "new"], "expected a folder, got nothing"),
-        (["--data", data_dir, "--page", "--out", data_dir / "images" / "page"], "expected a folder outside the data"),
+        (["--data", data_dir, "--page", "--out", data_dir / "images" / "page"], "expected a place outside of the data"),
         (["--data", data_dir, "--page", "--out", tmp_path / "taken"], "one that holds index.html"),
         (["--data", data_dir, "--page", "--out", config], "expected a folder, got a file"),
         (["--data", data_dir, "--page", "--limit", "-1"], "--limit: expected an integer >= 0, got -1"),

@@ -56,7 +56,8 @@ def test_the_validation_files_choose(tmp_path: Path) -> None:
     val_truth, val_found = write_case(tmp_path / "val", Case(seed=4, num_images=40))
     val = ("--val-ground-truth", val_truth, "--val-predictions", val_found)
     first = run_files(truth, found, *val)["operating_point"]
-    assert (first["by"], first["chosen_on"]) == ("max_f1", "val")
+    assert (first["by"], first["chosen_on"]) == ("costs", "val")
+    assert first["per_class"].keys() == {"class -1", "class 0", "class 7", "class 1000"}
     by_recall = run_files(truth, found, *val, "evaluation.operating_point={by: min_recall, min_recall: 0.2}")
     assert by_recall["operating_point"]["score_threshold"] != first["score_threshold"]
     assert run_files(truth, found, *val, "metrics.score_threshold=0.7")["score_threshold"] == 0.7

@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from anomdet.data.synth.generate import generate
-from anomdet.workflows.check import Manner, check
+from anomdet.workflows.check import CheckOptions, check
 from tests.integration.conftest import ROOT, run_command
 from tests.integration.test_check import write_config
 from tests.integration.test_report_page import COLORS, browser, load, pytestmark  # noqa: F401 (fixtures)
@@ -42,7 +42,7 @@ def faulty(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def page(faulty) -> Path:
     path = faulty.parent / "health of parts.html"
-    check(None, data=faulty, manner=Manner(report=path))
+    check(None, data=faulty, options=CheckOptions(report=path))
     return path
 
 
@@ -97,15 +97,18 @@ def test_no_torch(faulty, tmp_path):
     [
         ("nowhere/r.html", "a folder that is not there"),
         ("r.pdf", "a name that ends in .html, or a folder, got 'r.pdf'"),
-        ("data/images/r.html", "a place outside of the images and labels, got images"),
-        ("data/labels", "a place outside of the images and labels, got labels"),
+        (
+            "data/images/r.html",
+            "expected a place outside of the data, got one at or in {here}/data/images",
+        ),
+        ("data/labels", "expected a place outside of the data, got one at or in {here}/data/labels"),
     ],
 )
 def test_bad_places(tmp_path, capsys, report, told):
     data_dir = generate(tmp_path / "data", num_images=12, size_hw=(96, 96)).data_dir
     before = sorted(path for path in data_dir.rglob("*"))
     run_command("check", "--data", data_dir, "--report", tmp_path / report, code=2)
-    assert told in capsys.readouterr().err
+    assert told.format(here=tmp_path) in capsys.readouterr().err
     assert sorted(path for path in data_dir.rglob("*")) == before
 
 
@@ -115,7 +118,7 @@ def test_files_of_others_are_not_moved(tmp_path, capsys, name, content):
     data_dir = generate(tmp_path / "data", num_images=12, size_hw=(96, 96)).data_dir
     (tmp_path / name).write_text(content)
     run_command("check", "--data", data_dir, "--report", tmp_path / "r.html", code=2)
-    expected = f"expected the names of an earlier report, or new ones, got {tmp_path / name}, which is none"
+    expected = f"expected a new name, or one of an earlier run, got {tmp_path / name}, which is neither"
     assert expected in capsys.readouterr().err
     assert (tmp_path / name).read_text() == content and {one.name for one in tmp_path.iterdir()} == {"data", name}
 

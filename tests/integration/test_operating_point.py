@@ -33,11 +33,15 @@ def point_of(config: Path, *arguments: str) -> dict[str, Any]:
 def test_it_travels_with_the_checkpoint(run: Path, capsys: Capture) -> None:
     for name in ("best_model.pth", "last.pth"):
         meta = torch.load(run.parent / "checkpoints" / name, weights_only=False)["meta"]["operating_point"]
-        assert meta["criterion"] == {"by": "max_f1", "per_class": False, "iou_thr": 0.5}
+        assert meta["criterion"] == {
+            **{"by": "auto", "per_class": True, "iou_thr": 0.5},
+            **{"escape_cost": 10.0, "overkill_cost": 1.0},
+        }
     found = point_of(run)
-    assert found["score_threshold"] == meta["point"]["score_threshold"]
+    names = {1: "scratch", 2: "dent", 3: "stain", 4: "hole"}
+    assert found["per_class"] == {names[number]: value for number, value in meta["point"]["per_class"].items()}
     assert "choosing the operating point" not in capsys.readouterr().out
-    assert point_of(run, "--split", "val")["score_threshold"] == meta["point"]["score_threshold"]
+    assert point_of(run, "--split", "val")["per_class"] == found["per_class"]
 
 
 def test_another_criterion_is_chosen_by_on_the_validation_split(run: Path, capsys: Capture) -> None:
@@ -51,7 +55,7 @@ def test_another_criterion_is_chosen_by_on_the_validation_split(run: Path, capsy
 
 
 def test_the_pictures_use_it(run: Path, capsys: Capture) -> None:
-    threshold = point_of(run)["score_threshold"]
+    thresholds = ", ".join(f"{name} {value:.3g}" for name, value in point_of(run)["per_class"].items())
     capsys.readouterr()
     run_command("visualize", "-c", run, "--limit", "2")
-    assert f"score >= {threshold:.3g}" in capsys.readouterr().out
+    assert f"score >= {thresholds}" in capsys.readouterr().out

@@ -224,7 +224,7 @@ def test_browse(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
     sheet, folder = named_files(capsys.readouterr().out)
     assert folder == tmp_path
     assert len([path for path in folder.iterdir() if path.suffix == ".jpg"]) == 6
-    for path in folder.iterdir():
+    for path in folder.glob("[!.]*"):
         assert_picture(path)
     assert sheet.is_file()
 

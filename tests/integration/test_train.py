@@ -17,6 +17,7 @@ from anomdet.cli.app import resume_command
 from anomdet.config.load import load_settings
 from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
+from anomdet.output_rule import make_room
 from tests.integration.conftest import (
     ROOT,
     Trained,
@@ -34,7 +35,7 @@ def test_writes_what_it_names(trained: Trained) -> None:
     named = named_files(trained.output)
     assert [path.name for path in named] == ["best_model.pth", "last.pth", "training.log"]
     assert all(path.is_file() and path.stat().st_size > 0 for path in named)
-    assert {path.name for path in trained.checkpoint_dir.iterdir()} == {"best_model.pth", "last.pth"}
+    assert {path.name for path in trained.checkpoint_dir.glob("[!.]*")} == {"best_model.pth", "last.pth"}
     assert {"training.log", "settings.yaml", "config.py"} <= {path.name for path in trained.log_dir.iterdir()}
 
 
@@ -102,6 +103,7 @@ def test_earlier_results_are_moved_aside(data_dir: Path, tmp_path: Path) -> None
     logs, checkpoints = tmp_path / "logs", tmp_path / "checkpoints"
     for folder, name in ((logs, "training.log"), (logs, "settings.yaml"), (checkpoints, "best_model.pth")):
         folder.mkdir(exist_ok=True)
+        make_room(folder, [name], "a test")
         (folder / name).write_text("of an earlier run", encoding="utf-8")
     (logs / "notes.txt").write_text("mine", encoding="utf-8")
     run_command("train", "-c", config)
@@ -112,6 +114,18 @@ def test_earlier_results_are_moved_aside(data_dir: Path, tmp_path: Path) -> None
         assert {path.read_text(encoding="utf-8") for path in moved.iterdir()} == {"of an earlier run"}
         assert str(moved) in log
     assert (logs / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_files_that_no_run_wrote_are_not_moved(data_dir: Path, tmp_path: Path, capsys: Capture) -> None:
+    config = write_settings(tmp_path, data_dir)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "config.py").write_text("mine", encoding="utf-8")
+    (tmp_path / "checkpoints").mkdir()
+    run_command("train", "-c", config, code=2)
+    told = capsys.readouterr().err
+    assert "logging.log_dir: expected a new name, or one of an earlier run, got " in told
+    assert str(tmp_path / "logs" / "config.py") in told
+    assert {path.name for path in tmp_path.rglob("*") if path != config} == {"logs", "checkpoints", "config.py"}
 
 
 def _interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +339,7 @@ def test_debug_tells_every_batch(data_dir: Path, tmp_path: Path) -> None:
 def test_a_run_that_learns_nothing_still_leaves_both_checkpoints(data_dir: Path, tmp_path: Path) -> None:
     config = write_settings(tmp_path, data_dir, learning_rate=1e-12)
     run_command("train", "-c", config)
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best_model.pth", "last.pth"}
+    assert {path.name for path in (tmp_path / "checkpoints").glob("[!.]*")} == {"best_model.pth", "last.pth"}
 
 
 @pytest.mark.parametrize("early", [False, True])

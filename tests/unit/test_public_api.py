@@ -16,14 +16,22 @@ import anomdet
 
 ROOT = Path(__file__).parents[2]
 NAMES = {
+    "Detector",
+    "ExportOptions",
+    "PredictJob",
     "Problem",
+    "Result",
     "Settings",
     "UserError",
     "check",
     "compare",
+    "convert",
     "evaluate",
     "evaluate_files",
+    "export",
+    "load",
     "load_settings",
+    "predict",
     "propose_settings",
     "train",
 }

@@ -201,6 +201,7 @@ def _join(images: list[str], parts: list[Part]) -> Columns:
         names,
         name_starts,
         np.concatenate([np.zeros((0, 2), np.int32), *(part.sizes_hw for part in parts)]),
+        np.concatenate([np.zeros(0, np.uint8), *(part.bit_depths for part in parts)]),
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
         np.concatenate([np.zeros((0, 4), np.float32), *(part.bboxes_xyxy for part in parts)]),
         np.concatenate([np.zeros(0, np.int64), *(part.class_nums for part in parts)]),

@@ -24,6 +24,7 @@ class ImageRecord:
         height: of the upright image, pixels.
         width: of the upright image, pixels.
         labels: its objects, within the image; none: a normal image.
+        bit_depth: of a channel of the file.
     """
 
     img_id: int
@@ -31,6 +32,7 @@ class ImageRecord:
     height: int
     width: int
     labels: Labels
+    bit_depth: int = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ class Columns:
         names: uint8, the file names one behind the other, each with a zero behind it.
         name_starts: int64 ``(N + 1,)``.
         sizes_hw: int32 ``(N, 2)``, of the upright images.
+        bit_depths: uint8 ``(N,)``, of a channel of the files.
         box_starts: int64 ``(N + 1,)``: the objects of image i are those from ``box_starts[i]`` on.
         bboxes_xyxy: float32 ``(M, 4)``.
         class_nums: int64 ``(M,)``.
@@ -50,6 +53,7 @@ class Columns:
     names: NDArray[np.uint8]
     name_starts: NDArray[np.int64]
     sizes_hw: NDArray[np.int32]
+    bit_depths: NDArray[np.uint8]
     box_starts: NDArray[np.int64]
     bboxes_xyxy: NDArray[np.float32]
     class_nums: NDArray[np.int64]
@@ -160,15 +164,16 @@ class Records(Sequence[ImageRecord]):
             return tuple(self[one] for one in range(*at.indices(len(self))))
         index = range(len(self))[at]
         height, width = self.columns.sizes_hw[index].tolist()
-        return ImageRecord(index, self.columns.file_name(index), height, width, self.columns.labels(index))
+        bit_depth = int(self.columns.bit_depths[index])
+        return ImageRecord(index, self.columns.file_name(index), height, width, self.columns.labels(index), bit_depth)
 
     def __iter__(self) -> Iterator[ImageRecord]:
         columns = self.columns
         starts = columns.box_starts
-        rows = zip(columns.file_names(), columns.sizes_hw.tolist(), strict=True)
-        for at, (name, (height, width)) in enumerate(rows):
+        rows = zip(columns.file_names(), columns.sizes_hw.tolist(), columns.bit_depths.tolist(), strict=True)
+        for at, (name, (height, width), bit_depth) in enumerate(rows):
             labels = columns.labels(at) if starts[at] != starts[at + 1] else NO_OBJECTS
-            yield ImageRecord(at, name, height, width, labels)
+            yield ImageRecord(at, name, height, width, labels, bit_depth)
 
 
 def columns_of(records: Iterable[ImageRecord]) -> Columns:
@@ -183,6 +188,7 @@ def columns_of(records: Iterable[ImageRecord]) -> Columns:
         names,
         name_starts,
         np.array([(record.height, record.width) for record in records], dtype=np.int32).reshape(-1, 2),
+        np.array([record.bit_depth for record in records], dtype=np.uint8),
         box_starts,
         np.concatenate([NO_OBJECTS.bboxes_xyxy, *(record.labels.bboxes_xyxy for record in records)]),
         np.concatenate([NO_OBJECTS.class_nums, *(record.labels.class_nums for record in records)]),

@@ -26,6 +26,7 @@ class Part:
     Args:
         is_good: bool ``(n,)``, of all images.
         sizes_hw: int32 ``(good, 2)``.
+        bit_depths: uint8 ``(good,)``.
         counts: int64 ``(good,)``, objects of each.
         bboxes_xyxy: within the images.
         class_nums: of the objects.
@@ -38,6 +39,7 @@ class Part:
 
     is_good: NDArray[np.bool_]
     sizes_hw: NDArray[np.int32]
+    bit_depths: NDArray[np.uint8]
     counts: NDArray[np.int64]
     bboxes_xyxy: NDArray[np.float32]
     class_nums: NDArray[np.int64]
@@ -73,7 +75,7 @@ def _read_block(
     folders: tuple[int | str, int | str],
     check: ImageCheck,
 ) -> Part:
-    sizes_hw, is_good, image_problems = _read_sizes(images, folders[0], f"{data_dir}/images", check)
+    sizes_hw, bit_depths, is_good, image_problems = _read_sizes(images, folders[0], f"{data_dir}/images", check)
     ordinary = read_ordinary(folders[1], labels)
 
     def label_file(at: int) -> LabelFile:
@@ -82,7 +84,7 @@ def _read_block(
     unusual = {at: label_file(at) for at in ordinary.unusual}
     counts, boxes, class_nums = _with_unusual(ordinary, unusual)
     images_of = np.repeat(np.arange(len(images)), counts)
-    part = Part(is_good, sizes_hw[is_good], counts[is_good], boxes, class_nums, image_problems)
+    part = Part(is_good, sizes_hw[is_good], bit_depths[is_good], counts[is_good], boxes, class_nums, image_problems)
     part.class_places = _class_places(class_nums, images_of)
     keep = is_good[images_of]
     boxes, images_of, part.class_nums = boxes[keep], images_of[keep], class_nums[keep]
@@ -104,16 +106,18 @@ def _read_block(
 
 def _read_sizes(
     images: Sequence[str], folder: int | str, path: str, check: ImageCheck
-) -> tuple[NDArray[np.int32], NDArray[np.bool_], list[Problem]]:
-    """Upright sizes, 0 x 0 for a bad image; which are good; what is wrong with the others."""
+) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.bool_], list[Problem]]:
+    """Upright sizes, 0 x 0 for a bad image, and bits of a channel; which are good; what is wrong with the others."""
     headers = read_headers(path, folder, images, check)
     bad = {at: found for at, found in enumerate(headers) if isinstance(found, BadImageError)}
     found = [(0, 0) if isinstance(header, BadImageError) else header.upright_hw for header in headers]
     sizes_hw = np.array(found, dtype=np.int32).reshape(-1, 2)
+    bits = [8 if isinstance(header, BadImageError) else header.bit_depth for header in headers]
+    bit_depths = np.array(bits, dtype=np.uint8)
     problems = [Problem(f"images/{images[at]}", "a readable image", str(error)) for at, error in bad.items()]
     is_good = np.ones(len(images), dtype=bool)
     is_good[list(bad)] = False
-    return sizes_hw, is_good, problems
+    return sizes_hw, bit_depths, is_good, problems
 
 
 def _with_unusual(

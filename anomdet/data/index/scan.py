@@ -27,6 +27,7 @@ from anomdet.data.index.columns import Columns, ImageRecord, Records, columns_of
 from anomdet.data.index.image_batches import ImageCheck
 from anomdet.data.index.listing import Listing, list_folders
 from anomdet.data.index.scan_once import known
+from anomdet.data.index.spelling import hint_of_folder
 from anomdet.errors import Problem, UserError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 
@@ -125,11 +126,11 @@ def scan(
 
 def _check_folders(data_dir: Path) -> None:
     hints = (("images", "data_dir holds images/ and labels/"), ("labels", LABELS_HINT))
-    missing = [
-        Problem(str(data_dir / name), "a folder", "a file" if (data_dir / name).exists() else "nothing", hint)
-        for name, hint in hints
-        if not (data_dir / name).is_dir()
-    ]
+    missing = []
+    for name, hint in hints:
+        if not (data_dir / name).is_dir():
+            got = "a file" if (data_dir / name).exists() else "nothing"
+            missing.append(Problem(str(data_dir / name), "a folder", got, hint_of_folder(data_dir, name) or hint))
     if missing:
         raise UserError(missing)
 

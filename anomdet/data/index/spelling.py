@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import unquote
 
 
@@ -42,6 +44,14 @@ def by_spelling(names: Iterable[str]) -> dict[str, list[str]]:
     for name in names:
         found[plain_spelling(name)].append(name)
     return dict(found)
+
+
+def hint_of_folder(parent: str | Path, name: str) -> str:
+    """A hint for a folder that is not there: one beside it is spelt nearly as it; empty if there is none."""
+    try:
+        return hint_of_spelling(name, by_spelling(os.listdir(parent)))  # noqa: PTH208 (names alone)
+    except OSError:
+        return ""
 
 
 def hint_of_spelling(name: str, others: dict[str, list[str]], shown: str = "{}") -> str:

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from mmcv.transforms.base import BaseTransform
 
+from anomdet import defaults
 from anomdet.data.pipeline.mmdet_bases import PackDetInputs, Resize
+from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_image
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.registry import TRANSFORMS
@@ -21,16 +23,21 @@ class LoadInspectionImage(BaseTransform):
 
     Args:
         max_megapixels: larger images are refused.
+        bit_depth: bits that are used of 16; ``auto`` is the settings' word, which a run resolves before it starts.
 
     Required keys: ``img_path``. Sets ``img`` (uint8 BGR ``(H, W, 3)``), ``img_shape`` and ``ori_shape``, both
     ``(H, W)``.
     """
 
-    def __init__(self, max_megapixels: float = MAX_IMAGE_MEGAPIXELS) -> None:
+    def __init__(self, max_megapixels: float = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16) -> None:
+        if bit_depth not in defaults.BIT_DEPTHS:
+            expected = f"one of {', '.join(map(str, defaults.BIT_DEPTHS))} in a config that is built"
+            raise UserError(Problem("LoadInspectionImage: bit_depth", expected, repr(bit_depth)))
         self.max_megapixels = max_megapixels
+        self.bit_depth = bit_depth
 
     def transform(self, results: dict) -> dict:
-        image = read_image(results["img_path"], max_megapixels=self.max_megapixels)
+        image = read_image(results["img_path"], max_megapixels=self.max_megapixels, bit_depth=self.bit_depth)
         results["img"] = image
         results["img_shape"] = results["ori_shape"] = image.shape[:2]
         return results

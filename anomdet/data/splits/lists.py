@@ -72,6 +72,18 @@ def split_hash(index: DataIndex, positions: Sequence[int]) -> str:
     return digest.hexdigest()
 
 
+def check_listable(index: DataIndex) -> None:
+    """Refuse images that no list can name.
+
+    Raises:
+        UserError: the name of an image has a line break.
+    """
+    if index.columns.names.size and (index.columns.names == ord("\n")).any():
+        broken = [name for name in index.columns.file_names() if "\n" in name]
+        hint = "rename it: the list files of the splits have a name a line"
+        raise UserError([Problem(f"images/{name!r}", "a name without a line break", "one", hint) for name in broken])
+
+
 def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int]], made_by: Mapping[str, Any]) -> Path:
     """Write ``splits/train.txt``, ``val.txt``, ``test.txt`` and ``splits.json``: lists that make the same splits again.
 
@@ -85,12 +97,9 @@ def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int
         The folder.
 
     Raises:
-        UserError: the name of an image has a line break, which no list can hold.
+        UserError: see :func:`check_listable`.
     """
-    if index.columns.names.size and (index.columns.names == ord("\n")).any():
-        broken = [name for name in index.columns.file_names() if "\n" in name]
-        hint = "rename it: the list files of the splits have a name a line"
-        raise UserError([Problem(f"images/{name!r}", "a name without a line break", "one", hint) for name in broken])
+    check_listable(index)
     folder = log_dir / SPLITS_DIR
     folder.mkdir(exist_ok=True)
     told = {}

@@ -9,11 +9,14 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from anomdet.engine.checkpoint import Progress, collect_checkpoint, save_atomically
+from anomdet.engine.checkpoint import save_atomically
+from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.distributed.watch import Watch
 from anomdet.engine.hooks.monitor import ends_with_validation, is_better, worst
 from anomdet.engine.hooks.signals import Signals
-from anomdet.layout import BEST, LAST
+from anomdet.engine.run_state import Progress, collect_checkpoint
+from anomdet.layout import BEST, CHECKPOINTS, LAST
+from anomdet.outputs import remove_leftovers
 from anomdet.registry import HOOKS
 
 _SAME_SIGNAL_S = 2.0
@@ -46,9 +49,8 @@ class BestAndLastHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self.out_dir.mkdir(parents=True, exist_ok=True)
-        if runner.rank == 0:  # what a kill in the middle of a write left behind
-            for path in (*self.out_dir.glob(f".{BEST}.*"), *self.out_dir.glob(f".{LAST}.*")):
-                path.unlink(missing_ok=True)
+        if runner.rank == 0:
+            remove_leftovers(self.out_dir, CHECKPOINTS)
 
     def before_train_epoch(self, runner: Runner) -> None:
         watch = _watch(runner)
@@ -111,12 +113,11 @@ class BestAndLastHook(Hook):
         self._save(runner, LAST, progress, operating_point=_operating_point(runner))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        meta = checkpoint.get("meta", {})
-        best = meta.get("best")
-        if best and runner._resume:
-            self.best_score, self.best_epoch = best["score"], best["epoch"]
+        meta = Meta.of(checkpoint, LAST)
+        if meta.best and runner._resume:
+            self.best_score, self.best_epoch = meta.best.score, meta.best.epoch
             self.last = Progress.of(meta)
-            runner.train_loop.first_batch, runner.train_loop.first_draw = self.last.batch, meta.get("draws", 0)
+            runner.train_loop.first_batch, runner.train_loop.first_draw = self.last.batch, meta.draws or 0
 
     def close(self) -> None:
         """Give the signals back, however the training ended."""

@@ -12,7 +12,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.hooks.monitor import ends_with_validation, is_better, worst
+from anomdet.layout import LAST
 from anomdet.metric_catalogue import LOGGED, of_key
 from anomdet.registry import HOOKS
 
@@ -90,9 +92,9 @@ class ProgressHook(Hook):
             self.bar.start()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        best = checkpoint.get("meta", {}).get("best")
+        best = Meta.of(checkpoint, LAST).best
         if best and runner._resume:
-            self.best = best["score"]
+            self.best = best.score
             self.resumed = checkpoint.get("progress")
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:

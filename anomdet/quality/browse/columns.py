@@ -33,6 +33,7 @@ class Columns:
         smallest_px: float64 ``(N,)``, square root of the area of the smallest box at training scale; nan: none known.
         findings: position of an image to its findings.
         general: findings about no image of the folder.
+        bit_depth: bits that images of 16 bit use.
     """
 
     files: Sequence[CheckedFile]
@@ -48,6 +49,7 @@ class Columns:
     smallest_px: NDArray[np.float64]
     findings: Mapping[int, Sequence[Finding]]
     general: Sequence[Finding]
+    bit_depth: int = 16
 
     def __len__(self) -> int:
         return len(self.files)
@@ -98,6 +100,7 @@ def make_columns(
         smallest_px=_smallest_px(checked.bboxes_xywh, counts, size_wh, train_hw),
         findings=findings,
         general=general,
+        bit_depth=checked.bit_depth,
     )
 
 

@@ -40,11 +40,13 @@ class Pictures:
         thumbs: longest side ``THUMB_PX``; empty: the image itself is small enough, or cannot be read.
         previews: longest side ``PREVIEW_PX``, of an image that a browser cannot show as it is; else empty.
         direct: a browser can show the image itself, upright.
+        bit_depth: bits that images of 16 bit use.
     """
 
     thumbs: Sequence[str]
     previews: Sequence[str]
     direct: Sequence[bool]
+    bit_depth: int = 16
 
     @property
     def names(self) -> set[str]:
@@ -52,7 +54,7 @@ class Pictures:
         return {name for name in (*self.thumbs, *self.previews) if name}
 
 
-def plan_pictures(files: Iterable[CheckedFile]) -> Pictures:
+def plan_pictures(files: Iterable[CheckedFile], bit_depth: int = 16) -> Pictures:
     """Which images need which pictures. Nothing is read: the names come from the images' names, sizes and times."""
     thumbs, previews, direct = [], [], []
     for file in files:
@@ -60,11 +62,11 @@ def plan_pictures(files: Iterable[CheckedFile]) -> Pictures:
         assert image is not None
         shown = header is not None and _is_shown(header)
         small = header is not None and max(header.upright_hw) <= _SMALL_PX and image.size <= _SMALL_BYTES
-        key = _key(image)
+        key = _key(image, bit_depth if header is not None and header.bit_depth > 8 else 0)
         thumbs.append("" if header is None or (shown and small) else f"{key[:2]}/{key}.jpg")
         previews.append("" if header is None or shown else f"{key[:2]}/{key}_large.jpg")
         direct.append(shown)
-    return Pictures(thumbs, previews, direct)
+    return Pictures(thumbs, previews, direct, bit_depth)
 
 
 def _is_shown(header: Header) -> bool:
@@ -74,8 +76,9 @@ def _is_shown(header: Header) -> bool:
     return header.kind in _WEB_KINDS and header.bit_depth <= 8 and upright and small
 
 
-def _key(image: FoundFile) -> str:
-    text = f"{_VERSION}\0{THUMB_PX}\0{PREVIEW_PX}\0{image.name}\0{image.size}\0{image.modified_ns}"
+def _key(image: FoundFile, bit_depth: int) -> str:
+    scaled = f"\0{bit_depth}" if bit_depth else ""
+    text = f"{_VERSION}\0{THUMB_PX}\0{PREVIEW_PX}\0{image.name}\0{image.size}\0{image.modified_ns}{scaled}"
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=10).hexdigest()
 
 
@@ -107,7 +110,7 @@ def make_pictures(
         assert file.entry.image is not None and file.header is not None
         path = images_dir / file.entry.image.name
         try:
-            _make_one(path, file.header, folder, pictures.thumbs[place], pictures.previews[place])
+            _make_one(path, file.header, folder, (pictures.thumbs[place], pictures.previews[place]), pictures.bit_depth)
         except (UserError, OSError, cv2.error, MemoryError) as error:
             return place, str(error).removeprefix(f"{path}: ") or type(error).__name__
         return place, ""
@@ -125,16 +128,17 @@ def make_pictures(
             pool.shutdown(cancel_futures=True)
 
 
-def _make_one(path: Path, header: Header, folder: Path, thumb: str, preview: str) -> None:
+def _make_one(path: Path, header: Header, folder: Path, names: tuple[str, str], bit_depth: int) -> None:
+    thumb, preview = names
     if preview:  # read once for both
-        pixels = read_small(path, header, PREVIEW_PX)
+        pixels = read_small(path, header, PREVIEW_PX, bit_depth)
         _write(folder / preview, pixels, PREVIEW_PX)
         _write(folder / thumb, shrink(pixels, THUMB_PX), THUMB_PX)
     elif thumb:
-        _write(folder / thumb, read_small(path, header, THUMB_PX), THUMB_PX)
+        _write(folder / thumb, read_small(path, header, THUMB_PX, bit_depth), THUMB_PX)
 
 
-def read_small(path: Path, header: Header, longest_px: int) -> NDArray[np.uint8]:
+def read_small(path: Path, header: Header, longest_px: int, bit_depth: int = 16) -> NDArray[np.uint8]:
     """The upright image with its longest side at most ``longest_px``; BGR ``(H, W, 3)`` or grey ``(H, W)``, uint8.
 
     A JPEG is decoded at a half, a quarter or an eighth where that is still large enough: libjpeg then leaves out most
@@ -158,7 +162,7 @@ def read_small(path: Path, header: Header, longest_px: int) -> NDArray[np.uint8]
         height, width = (-(-side // factor) for side in header.upright_hw)
         if pixels is not None and pixels.shape[:2] == (height, width):
             return shrink(pixels, longest_px, header.upright_hw)
-    return shrink(read_image(path, max_megapixels=None), longest_px)
+    return shrink(read_image(path, max_megapixels=None, bit_depth=bit_depth), longest_px)
 
 
 def shrink(pixels: NDArray[np.uint8], longest_px: int, size_hw: tuple[int, int] | None = None) -> NDArray[np.uint8]:

@@ -25,7 +25,9 @@ _RATIO = 2.5
 _EXCHANGED = {AS_EXPECTED: SWAPPED, CORNERS: SWAPPED_CORNERS}
 
 
-def judge_axes(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, convention: Convention) -> Convention:
+def judge_axes(
+    data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, convention: Convention, bit_depth: int = 16
+) -> Convention:
     """The convention, with the question of x and y answered where pixels can.
 
     Args:
@@ -33,12 +35,13 @@ def judge_axes(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes,
         images: of ``boxes.files``.
         boxes: of all images.
         convention: as the boxes alone show it.
+        bit_depth: bits that images of 16 bit use.
     """
     square = (boxes.size_wh[:, 0] == boxes.size_wh[:, 1]) | np.isnan(boxes.size_wh[:, 0])
     exchanged_reading = _EXCHANGED.get(convention.reading)
     if not len(boxes) or not square.all() or exchanged_reading is None or convention.scaled.any():
         return convention
-    measured = _measure(data_dir, images, boxes, convention.reading)
+    measured = _measure(data_dir, images, boxes, convention.reading, bit_depth)
     open_questions = tuple(told for told in convention.open_questions if not told.startswith("x before y"))
     if len(measured) < _MIN_BOXES:
         told = "x before y or y before x: all images are square, and too few boxes can be compared with their pixels"
@@ -63,7 +66,7 @@ def _stands_out(measured: Floats) -> float:
     return float(sigma.max())
 
 
-def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, reading: str) -> Floats:
+def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, reading: str, bit_depth: int) -> Floats:
     """Features ``(N, 8, F)`` under the boxes of a sample of images; the first four ways keep the axes."""
     from anomdet.errors import UserError
     from anomdet.images.decode import read_image
@@ -76,7 +79,8 @@ def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, r
         image = images[file_at]
         assert image is not None
         try:
-            pixels = read_image(data_dir / "images" / image.name, max_megapixels=None)  # the check has its limit
+            path = data_dir / "images" / image.name
+            pixels = read_image(path, max_megapixels=None, bit_depth=bit_depth)  # the check has its limit
         except UserError:
             continue
         chosen = np.flatnonzero((boxes.file_at == file_at) & usable)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from anomdet.defaults import MISSING_LABELS
 from anomdet.images.headers import BadImageError, Header
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.quality.check.axes import judge_axes
+from anomdet.quality.check.bit_depth import check_bit_depth
 from anomdet.quality.check.classes import check_classes
 from anomdet.quality.check.convention import Convention, find_convention
 from anomdet.quality.check.duplicates import check_duplicates
@@ -39,12 +41,14 @@ class Rules:
         missing_labels: an image without a label file is an ``error``, a ``normal`` image, or left out (``skip``).
         decode: read all pixels of each image, not only its header.
         max_image_megapixels: a larger image is a finding, and never decoded.
+        bit_depth: bits that images of 16 bit use; ``auto``: as their largest value says.
     """
 
     classes: Mapping[int, str] | None = None
     missing_labels: str = MISSING_LABELS
     decode: bool = False
     max_image_megapixels: float = MAX_IMAGE_MEGAPIXELS
+    bit_depth: int | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Checked:
         boxes: of all images that have a label file, in the order of ``files``.
         bboxes_xywh: ``(N, 4)`` of ``boxes``, corner and size in pixels.
         convention: how the boxes were read.
+        bit_depth: bits by which images of 16 bit are scaled.
     """
 
     data_dir: Path
@@ -86,6 +91,7 @@ class Checked:
     boxes: Boxes
     bboxes_xywh: Floats
     convention: Convention
+    bit_depth: int = 16
 
     def counts(self) -> dict[str, int]:
         """Images, label files, objects, and images with an empty label file."""
@@ -109,9 +115,13 @@ def check_data(data_dir: str | Path, rules: Rules) -> Checked:
     entries, findings = pair_files(data_dir, rules.missing_labels)
     images = [entry.image for entry in entries if entry.image is not None]
     files, boxes = _read_files(data_dir, entries, images, rules, findings)
+    headers = [file.header for file in files if file.entry.image is not None]
+    bit_depth, few = check_bit_depth(data_dir, images, headers, rules.bit_depth, read_all=rules.decode)
+    findings += few
     convention = find_convention(boxes)
     if rules.decode:
-        convention = judge_axes(data_dir, [file.entry.image for file in files if file.has_boxes], boxes, convention)
+        with_boxes = [file.entry.image for file in files if file.has_boxes]
+        convention = judge_axes(data_dir, with_boxes, boxes, convention, bit_depth)
     found = convention.finding()
     findings += [found] if found else []
     bboxes_xywh = convention.to_xywh(boxes)
@@ -122,7 +132,7 @@ def check_data(data_dir: str | Path, rules: Rules) -> Checked:
     if images and not len(boxes) and not any(found.line for found in findings):
         hint = "each images/x.png has its labels/x.txt, empty for a normal image"
         findings.append(Finding("no-objects", "labels", 0, "at least one object", "none", hint))
-    return Checked(data_dir, sort_findings(findings), files, boxes, bboxes_xywh, convention)
+    return Checked(data_dir, sort_findings(findings), files, boxes, bboxes_xywh, convention, bit_depth)
 
 
 def _read_files(

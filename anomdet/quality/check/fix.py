@@ -6,8 +6,6 @@ its box would be taught as a good part. What only a person can judge is kept and
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from anomdet.errors import Problem, UserError
+from anomdet.output_rule import check_apart, check_new_folder, data_folders
+from anomdet.outputs import csv_text
 from anomdet.quality.check.check import Checked, CheckedFile
 from anomdet.quality.check.duplicates import exact_duplicates
 from anomdet.quality.check.findings import NOTE, Finding
@@ -65,7 +65,8 @@ def write_mended(checked: Checked, out_dir: Path) -> Mended:
     Raises:
         UserError: ``out_dir`` holds something, or lies inside the data folder's images/ or labels/.
     """
-    _check_target(checked.data_dir, out_dir)
+    check_new_folder(out_dir, "--fix")
+    check_apart(out_dir, data_folders(checked.data_dir), "--fix")
     changes: list[Change] = []
     num_images = 0
     with _appearing(out_dir) as partial:
@@ -195,13 +196,9 @@ def _kept(findings: list[Finding], changes: list[Change]) -> list[Change]:
 
 
 def _csv(changes: list[Change]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("file", "line", "action", "code", "before", "after"))
-    for change in changes:
-        line = change.line or ""
-        table.writerow((change.file, line, change.action, change.code, change.before, change.after))
-    return text.getvalue()
+    heads = ("file", "line", "action", "code", "before", "after")
+    rows = ((one.file, one.line or "", one.action, one.code, one.before, one.after) for one in changes)
+    return csv_text([heads, *rows])
 
 
 def _place_image(source: Path, target: Path) -> None:
@@ -211,17 +208,6 @@ def _place_image(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # another disk, or one without links
         shutil.copyfile(source, target)
-
-
-def _check_target(data_dir: Path, out_dir: Path) -> None:
-    problem = None
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        hint = "nothing was overwritten; name another folder or move this one away"
-        problem = Problem(f"--fix {out_dir}", "an empty or new folder", "one that holds something", hint)
-    elif any(out_dir.resolve().is_relative_to((data_dir / name).resolve()) for name in ("images", "labels")):
-        problem = Problem(f"--fix {out_dir}", "a folder outside of the data", "one inside of it", "name another folder")
-    if problem:
-        raise UserError(problem)
 
 
 @contextmanager

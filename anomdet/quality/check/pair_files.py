@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, found_files
 from anomdet.data.index.listing import list_folders
-from anomdet.data.index.spelling import by_spelling, hint_of_spelling
+from anomdet.data.index.spelling import by_spelling, hint_of_folder, hint_of_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.quality.check.findings import ERROR, NOTE, Finding
 
@@ -38,8 +38,9 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     Raises:
         UserError: images/ or labels/ is missing.
     """
+    holds = "the data folder holds images/ and labels/"
     missing = [
-        Problem(str(data_dir / name), "a folder", "nothing", "the data folder holds images/ and labels/")
+        Problem(str(data_dir / name), "a folder", "nothing", hint_of_folder(data_dir, name) or holds)
         for name in ("images", "labels")
         if not (data_dir / name).is_dir()
     ]
@@ -49,6 +50,7 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     listed = list_folders([os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")])
     images = _of_kind(found_files(listed[0]), IMAGE_SUFFIXES, "images", findings)
     labels = _of_kind(found_files(listed[1]), (".txt",), "labels", findings)
+    findings += map(_line_break, (image for image in images if "\n" in image.name))
     stems = [_stem(image) for image in images]
     if images and stems == [_stem(label) for label in labels] and len(set(stems)) == len(stems):
         return [Entry(image, label, whole=True) for image, label in zip(images, labels, strict=True)], findings
@@ -69,6 +71,11 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
         suffixes = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
         findings.append(Finding("no-images", "images", 0, f"at least one image ({suffixes})", "none"))
     return entries, findings
+
+
+def _line_break(image: FoundFile) -> Finding:
+    hint = "rename it and its label file: the list files of the splits have a name a line"
+    return Finding("image-name", f"images/{image.name}", 0, "a name without a line break", "one", hint)
 
 
 def _of_kind(

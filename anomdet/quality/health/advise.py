@@ -41,8 +41,7 @@ def _findings(health: Health) -> Iterator[Advice]:
         setting = "data.split.by=group" if "leak-group" in codes else "data.split.on_leak=group"
         yield Advice("leak", FIRST, "Keep pictures of one part in one split.", why, setting)
     if "images-mixed-depth" in codes:
-        why = "16 bit is divided by 257, so a camera that fills only 12 of 16 bits gives pictures 16 times as dark as "
-        why += "the 8 bit ones; the detector learns that difference too."
+        why = "Cameras and programs rarely scale 8 and 16 bit alike; the detector learns that difference too."
         yield Advice("mixed-depth", LIKELY, "Bring all images to one bit depth, scaled alike.", why)
     if "box-near-duplicate" in codes or "box-two-classes" in codes or "box-exact-duplicate" in codes:
         names = ("box-near-duplicate", "box-two-classes", "box-exact-duplicate")

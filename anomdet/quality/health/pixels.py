@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from anomdet.errors import UserError
+from anomdet.images.decode import read_image
 from anomdet.images.headers import Header
 from anomdet.layout import SPLITS
 from anomdet.quality.check.table import Floats, Ints
@@ -34,12 +36,13 @@ class Grey(NamedTuple):
     contrast: float
 
 
-def pixels(data_dir: Path, table: Table) -> dict[str, Any]:
+def pixels(data_dir: Path, table: Table, bit_depth: int = 16) -> dict[str, Any]:
     """How bright the images are, and which are unlike the others.
 
     Args:
         data_dir: holds images/.
         table: of the images.
+        bit_depth: bits that images of 16 bit use.
     """
     usable = np.flatnonzero([_readable(header) for header in table.headers])
     sample = usable[np.unique(np.linspace(0, len(usable) - 1, min(SAMPLE, len(usable))).astype(np.int64))]
@@ -47,7 +50,7 @@ def pixels(data_dir: Path, table: Table) -> dict[str, Any]:
     places = np.concatenate([sample, extra])
     jobs = [(os.fspath(data_dir / "images" / table.files[at].name), table.headers[at]) for at in places.tolist()]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        read = list(pool.map(lambda job: _grey(*job), jobs))
+        read = list(pool.map(lambda job: _grey(job[0], job[1], bit_depth), jobs))
     done = np.array([grey is not None for grey in read], dtype=bool)
     values = np.array([grey for grey in read if grey is not None], dtype=np.float64).reshape(-1, 2)
     even = done[: len(sample)].sum()
@@ -75,18 +78,25 @@ def _suspects(table: Table, usable: Ints) -> Ints:
     return usable[order[:SUSPECTS]]
 
 
-def _grey(path: str, header: Header) -> Grey | None:
+def _grey(path: str, header: Header, bit_depth: int) -> Grey | None:
     """None where the file cannot be decoded; ``check --decode`` says why."""
-    factor = next((factor for factor in _REDUCED if min(header.height, header.width) >= factor * _LEAST_SIDE), 0)
-    flags = _REDUCED.get(factor, cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flags)
-    except (OSError, cv2.error):
+        if header.kind == "tiff" or header.bit_depth > 8:  # as training sees them
+            image = cv2.cvtColor(read_image(path, max_megapixels=None, bit_depth=bit_depth), cv2.COLOR_BGR2GRAY)
+        else:
+            image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), _flags(header))
+    except (OSError, UserError, cv2.error):
         return None
     if image is None:
         return None
     mean, spread = cv2.meanStdDev(image)
     return Grey(float(mean[0, 0]), float(spread[0, 0]))
+
+
+def _flags(header: Header) -> int:
+    """Reduced, where that leaves enough."""
+    factor = next((factor for factor in _REDUCED if min(header.height, header.width) >= factor * _LEAST_SIDE), 0)
+    return int(_REDUCED.get(factor, cv2.IMREAD_GRAYSCALE)) | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def _of_splits(splits: Ints, means: Floats) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def measure_health(checked: Checked, findings: list[Finding], plan: Plan) -> dic
         "positions": numbers.positions(table, drawn),
         "per_image": numbers.per_image(table),
         "image_sizes": numbers.image_sizes(table, plan),
-        "pixels": pixels(checked.data_dir, table),
+        "pixels": pixels(checked.data_dir, table, checked.bit_depth),
         "samples": samples(table, names),
         "findings": show_findings(findings),
         "conventions": _conventions(checked),

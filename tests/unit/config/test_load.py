@@ -96,7 +96,7 @@ VALUES = [
     ("evaluation: {report: maybe}", "evaluation.report: expected true or false, got 'maybe'"),
     (
         "evaluation: {operating_point: {by: best}}",
-        "evaluation.operating_point.by: expected one of max_f1, min_recall, max_false_alarms, costs, got 'best'",
+        "evaluation.operating_point.by: expected one of auto, max_f1, min_recall, max_false_alarms, costs, got 'best'",
     ),
     (
         "evaluation: {operating_point: {min_recall: 95}}",
@@ -108,7 +108,7 @@ VALUES = [
     ),
     (
         "evaluation: {operating_point: {min_recall: 0.99}}",
-        "evaluation.operating_point.by: expected min_recall, since min_recall is given, got 'max_f1'; "
+        "evaluation.operating_point.by: expected min_recall, since min_recall is given, got 'auto'; "
         "write evaluation.operating_point.by: min_recall, or leave min_recall out",
     ),
     (
@@ -121,7 +121,7 @@ VALUES = [
     ),
     (
         "metrics: {include_metrics: [iou, recal]}",
-        "metrics.include_metrics[1]: expected one of iou, precision, recall, f1_score, got 'recal'; "
+        "metrics.include_metrics[1]: expected one of precision, recall, f1_score, iou, got 'recal'; "
         "did you mean recall?",
     ),
     ("data: {image_size: wide}", "data.image_size: expected an integer >= 1 or [height, width], got 'wide'"),

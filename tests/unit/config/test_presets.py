@@ -11,6 +11,7 @@ from mmengine.config import Config
 from anomdet.config import presets
 from anomdet.config.load import load_settings
 from anomdet.config.preset_names import PRESETS
+from anomdet.config.schema import Settings
 from anomdet.config.translate import to_mmengine
 from anomdet.errors import UserError
 
@@ -207,3 +208,13 @@ def test_every_metafile_can_be_read() -> None:
     found = {folder: presets._metafile_weights(folder) for folder in folders}
     assert len(found) > 50
     assert sum(len(weights) for weights in found.values()) > 200
+
+
+def test_a_config_of_mmdetections_with_addresses_in_odd_places() -> None:
+    """DetectoRS has them under ``pretrained``, in the neck too."""
+    name = "mmdet::detectors/cascade-rcnn_r50-rfp_1x_coco.py"
+    with_weights = to_mmengine(Settings.model_validate({"model": {"name": name}}))
+    without = to_mmengine(Settings.model_validate({"model": {"name": name, "pretrained": False}}))
+    assert "://" in repr(with_weights)
+    assert "://" not in repr(without.model)
+    assert without.load_from is None

@@ -95,6 +95,7 @@ ROWS: dict[str, Row] = {
     "model.name": (("model.name=retinanet",), lambda c: c.model.type, "RetinaNet"),
     "model.detection_model": (("model.detection_model=fcos",), lambda c: c.model.type, "FCOS"),
     "model.pretrained": (("model.pretrained=false",), lambda c: c.load_from, None),
+    "model.weights": (("model.weights=mine.pth",), lambda c: c.load_from, "mine.pth"),
     "model.num_classes": (("model.num_classes=7",), lambda c: c.model.roi_head.bbox_head.num_classes, 7),
     "model.backbone": ((FASTER, "model.backbone=resnet18"), lambda c: c.model.backbone.depth, 18),
     "model.custom_backbone_file": (
@@ -242,6 +243,11 @@ ROWS: dict[str, Row] = {
         ("data.verify_images=decode",),
         lambda c: [c[name].dataset.verify_images for name in LOADERS],
         ["decode"] * 3,
+    ),
+    "data.bit_depth": (
+        ("data.bit_depth=12",),
+        lambda c: [c[name].dataset.pipeline[0].bit_depth for name in LOADERS],
+        [12] * 3,
     ),
     "data.max_image_megapixels": (
         ("data.max_image_megapixels=400",),

@@ -15,14 +15,9 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from anomdet.engine.checkpoint import (
-    Progress,
-    collect_checkpoint,
-    load_checkpoint,
-    load_weights,
-    save_atomically,
-    use_safe_loading,
-)
+from anomdet.engine.checkpoint import load_checkpoint, load_weights, save_atomically
+from anomdet.engine.run_state import Progress, collect_checkpoint
+from anomdet.engine.weights import use_safe_loading
 from anomdet.errors import UserError
 
 
@@ -136,7 +131,7 @@ def test_a_checkpoint_of_mmengine(tmp_path: Path) -> None:
         dict(state_dict={"a": torch.ones(1)}, meta={"time": "now", "mAP": np.float64(0.5)}, message_hub=hub), path
     )
     found = load_checkpoint(path)
-    assert found["message_hub"]["log_scalars"]["train/loss"].data[0].tolist() == [0.5, 0.25]
+    assert found["message_hub"]["log_scalars"]["train/loss"]["log_history"].tolist() == [0.5, 0.25]
     assert found["meta"]["mAP"] == 0.5
 
 
@@ -183,7 +178,7 @@ def test_load_weights_loosely_takes_what_fits() -> None:
     source, model = network(), network(classes=5)
     head = model[2].weight.clone()
     line = load_weights(model, {"state_dict": source.state_dict()}, "coco.pth", strict=False)
-    assert line == "7 of 9 weights from coco.pth; newly begun: 2 in 2"
+    assert line == "7 of 9 weights from coco.pth; newly begun: 2.weight, 2.bias"
     assert torch.equal(model[0].weight, source[0].weight)
     assert torch.equal(model[2].weight, head)
 
@@ -230,3 +225,11 @@ def test_collect_checkpoint(tmp_path: Path) -> None:
     assert runner.calls == ["before_save_checkpoint"] * 2
     save_atomically(full, tmp_path / "last.pth")
     assert load_checkpoint(tmp_path / "last.pth")["meta"]["best"] == best
+
+
+def test_weights_of_a_bare_backbone() -> None:
+    model, backbone = nn.ModuleDict({"backbone": network(), "head": nn.Linear(1, 1)}), network()
+    line = load_weights(model, backbone.state_dict(), "resnet.pth", strict=False)
+    assert line == "9 of 11 weights from resnet.pth; newly begun: head.weight, head.bias"
+    with pytest.raises(UserError, match="0 of 11"):
+        load_weights(model, backbone.state_dict(), "resnet.pth", strict=True)

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 
 from anomdet.evaluation.coco_json import results_from_coco
-from anomdet.evaluation.intervals import intervals
+from anomdet.evaluation.intervals import intervals, wilson_interval
 from anomdet.evaluation.operating_point import Criterion, OperatingPoint, fixed
 from anomdet.evaluation.summary import Measured, measure
 from anomdet.evaluation.tables import format_table, metrics_csv, per_image_csv
@@ -30,35 +30,54 @@ def test_table():
     truth["categories"][0]["name"] = "[b]scratch[/b]"
     truth["categories"][1]["name"] = "凹み"
     lines = format_table(evaluate(truth, [pred(0, 1, [0, 0, 10, 6], 0.9)]).metrics).splitlines()
-    assert lines[0].split() == ["class", "objects", "AP", "AP_50", "Precision", "Recall", "F1", "Mean", "IoU"]
-    assert lines[1].split()[:2] == ["[b]scratch[/b]", "2"]
-    assert lines[1].split()[-4:] == ["1.000", "0.500", "0.667", "0.600"]
-    assert lines[2].split() == ["凹み", "0", "-", "-", "-", "-", "-", "-"]
-    assert lines[3].split()[:2] == ["all", "2"]
-    assert "3 images, 2 objects, 1 predictions" in lines
-    assert "Precision, Recall, F1, Mean IoU: predictions with score >= 0.3 (set), right from IoU 0.5 on" in lines
-    assert "defective images: 2, passed (escapes) 1" in lines
-    assert "good images: 1, rejected (overkill) 0, 0.000 false boxes each" in lines
-    assert lines[-1] == "good against defective by the highest score: AUROC 0.750"
+    assert lines[:4] == [
+        "1 of 2 defective images pass as good (escapes): 50.0 %",
+        "0 of 1 good images are rejected (overkill): 0.0 %",
+        "",
+        "class           objects  escapes     AP  AP_50  Precision  Recall     F1  Mean IoU  threshold",
+    ]
+    assert lines[4].split()[:5] == ["[b]scratch[/b]", "2", "1", "of", "2"]
+    assert lines[4].split()[-5:] == ["1.000", "0.500", "0.667", "0.600", "0.300"]
+    assert lines[5].split() == ["凹み", "0", "-", "-", "-", "-", "-", "-", "-", "0.300"]
+    assert lines[6].split()[:2] == ["all", "2"]
+    assert lines[8:] == [
+        "escapes, overkill, Precision, Recall, F1, Mean IoU: "
+        "predictions with score >= 0.3 (set), right from IoU 0.5 on",
+        "good against defective images by the highest score: AUROC 0.750",
+        "3 images, 2 objects, 1 predictions",
+    ]
     assert "\x1b" not in "\n".join(lines)
+
+
+def test_the_verdict_has_its_interval():
+    truth = gt_dict((0, 1, BOX), (1, 1, FAR))
+    measured = measure(results_from_coco(truth, [pred(0, 1, BOX, 0.9)]), fixed(0.3))
+    first = format_table({**measured.metrics, "intervals": intervals(measured, num_resamples=9)}).splitlines()[0]
+    low, high = (100 * bound for bound in wilson_interval(1, 2, 0.95))
+    assert first.endswith(f": 50.0 % (95 % interval: {low:.1f} to {high:.1f} %)")
+
+
+def test_what_needs_attention_stands_before_the_classes():
+    lines = format_table(evaluate(gt_dict((0, 1, BOX)), [pred(0, 1, BOX, 0.2)]).metrics).splitlines()
+    assert lines[2].startswith("note: a: its best score, 0.2, stays under its threshold, 0.3")
 
 
 def test_table_holds_what_was_included_only():
     table = format_table(evaluate(*draw_case(Case(0)), include_metrics=[]).metrics)
-    assert "precision" not in table and "score >=" not in table and "mAP_75" in table
+    assert "Precision" not in table and "mAP_75" not in table and "AP_50" in table
 
 
 def test_table_of_other_points_and_with_intervals():
-    results = results_of(Case(0, per_part=2))
-    measured = measure(results, Criterion())
+    results = results_of(Case(0, per_part=2, num_images=40))
+    measured = measure(results, Criterion("max_f1"))
     measured = measured.with_metrics(intervals=intervals(measured, num_resamples=20))
     lines = format_table(measured.metrics).splitlines()
-    assert any("(by max_f1 on the validation split)" in line for line in lines)
-    assert any(line.startswith("defective parts: ") for line in lines)
+    assert any("(best F1 on the validation split)" in line for line in lines)
+    assert lines[0].endswith(" %)") and " defective parts pass as good (escapes)" in lines[0]
     low, high = measured.metrics["intervals"]["mAP"]
-    assert lines[-1].startswith(f"95 % intervals: mAP {low:.3f} to {high:.3f}, ")
+    assert lines[-2].startswith(f"95 % intervals: mAP {low:.3f} to {high:.3f}, ")
     own = format_table(measure(results, OperatingPoint("costs", "val", None, {7: 0.2})).metrics)
-    assert "from the score of their class on" in own
+    assert "from the threshold of their class on" in own
     assert "not chosen" in format_table(measure(results, fixed(0.3, "default")).metrics)
 
 
@@ -68,7 +87,7 @@ def test_table_of_any_case(case):
 
 
 def test_metrics_csv_says_what_metrics_json_says():
-    measured = measure(results_of(Case(0, num_images=10)), fixed(0.3), iou_thresholds=(0.33,))
+    measured = measure(results_of(Case(0, num_images=30)), fixed(0.3), iou_thresholds=(0.33,))
     metrics = measured.metrics
     metrics["intervals"] = intervals(measured, num_resamples=20)
     rows = rows_of(metrics_csv(metrics))

@@ -118,7 +118,7 @@ def test_attributes_keypoints_and_unknown_keys_are_reported(tmp_path: Path) -> N
 
 def test_every_bad_entry_is_told_with_its_place(tmp_path: Path) -> None:
     content = {
-        "images": [{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "b.png"}, {"id": "2"}, 3],
+        "images": [{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "b.png"}, {"id": [2]}, 3],
         "annotations": [
             {"image_id": 9, "category_id": True, "bbox": [1, 2, 3]},
             {"image_id": 1, "category_id": 1, "bbox": [1, 2, 0, 4]},
@@ -131,7 +131,7 @@ def test_every_bad_entry_is_told_with_its_place(tmp_path: Path) -> None:
     told = "\n".join(problems_of(findings))
     for place in (
         "c.json: images[1].id: expected an id that no other has, got 1",
-        "c.json: images[2].id: expected an integer, got '2'",
+        "c.json: images[2].id: expected a number or a text, got [2]",
         "c.json: images[2].file_name: expected a text, got nothing",
         "c.json: images[3]: expected an object, got 3",
         "c.json: annotations[0].image_id: expected the id of an image, got 9",

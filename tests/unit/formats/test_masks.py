@@ -91,7 +91,7 @@ def test_problems(tmp_path: Path) -> None:
     }
     write_files(tmp_path, files)
     with pytest.raises(UserError) as raised:
-        run(tmp_path, "masks", "coco", tmp_path / "out")
+        run(tmp_path, "masks", "coco", tmp_path.with_name("out"))
     told = str(raised.value)
     for text in (
         "masks/a.png: expected at most 32 grey values, got 159",

@@ -116,3 +116,35 @@ def test_ultralytics_finds_what_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "out/train.txt").read_text() == "./images/images/a.png\n"
     assert (tmp_path / "out/images/labels/a.txt").read_text().split("\n")[0] == "0 0.5 0.5 0.25 0.5"
     assert (tmp_path / "out/data.yaml").read_text() == 'train: train.txt\nnames:\n  0: "-3"\n  1: "40"\n'
+
+
+def test_class_names_that_lie_beside_the_labels(tmp_path: Path) -> None:
+    """As LabelImg leaves them in every folder."""
+    files = {"images/a.png": None, "images/a.txt": LINE, "images/classes.txt": "scratch\ndent\n"}
+    dataset, findings = read("yolo", write_files(tmp_path / "1", files))
+    assert boxes_of(dataset) == {"a.png": [("dent", *BOX)]}
+    assert not findings.notes
+    files |= {"images/more/b.png": None, "images/more/b.txt": LINE, "images/more/classes.txt": "scratch\nhole\n"}
+    _, findings = read("yolo", write_files(tmp_path / "2", files))
+    assert "expected the same class names in each folder, got other names than in" in problems_of(findings)[0]
+
+
+def test_a_blank_name_in_data_yaml_is_no_class(tmp_path: Path) -> None:
+    files = {"data.yaml": "names: [scratch, '', dent]\n", "images/a.png": None, "labels/a.txt": "2 0.5 0.5 0.25 0.5\n"}
+    dataset, _ = read("yolo", write_files(tmp_path, files))
+    assert boxes_of(dataset) == {"a.png": [("dent", *BOX)]}
+    assert dataset.numbers == {"scratch": 0, "dent": 2}
+
+
+def test_a_path_that_goes_up_and_down_is_the_same_image(tmp_path: Path) -> None:
+    files = {"data.yaml": "train: images/../images/train\nval: val.txt\nnames: [scratch, dent]\n"}
+    files |= {"val.txt": "./images/train/../val/b.png\n", "labels/train/a.txt": LINE, "labels/val/b.txt": LINE}
+    dataset, findings = read(
+        "yolo", write_files(tmp_path, {**files, "images/train/a.png": None, "images/val/b.png": None})
+    )
+    assert not findings.problems
+    assert not findings.notes
+    assert {picture.file_name: picture.split for picture in dataset.pictures} == {
+        "train/a.png": "train",
+        "val/b.png": "val",
+    }

@@ -7,12 +7,12 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 
+from anomdet.inference.item import Reading
 from anomdet.inference.result import Result, Threshold
 
 CLASSES = {-3: "scratch", 7: "dent"}
@@ -33,7 +33,7 @@ class FakeDetector:
     largest_batch: int = 10**6
     classes: dict[int, str] = field(default_factory=lambda: dict(CLASSES))
     batches: list[int] = field(default_factory=list)
-    artifact: Any = field(default_factory=lambda: SimpleNamespace(preprocessing=SimpleNamespace(max_megapixels=1.0)))
+    reading: Reading = field(default_factory=lambda: Reading(max_megapixels=1.0))
     sha256: str = hashlib.sha256(b"fake").hexdigest()
 
     @property

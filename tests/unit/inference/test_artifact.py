@@ -77,7 +77,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("preprocessing.channel_order", "gbr", "channel_order: expected rgb or bgr, got 'gbr'"),
         ("preprocessing.pad_multiple", 0, "pad_multiple: expected an integer from 1 to 1024, got 0"),
         ("preprocessing.pad_multiple", 2**9000, r"got \.\.\."),
-        ("preprocessing.bit_depth", True, "bit_depth: expected 8, got True"),
+        ("preprocessing.bit_depth", True, "bit_depth: expected 8, 10, 12, 14 or 16, got True"),
+        ("preprocessing.bit_depth", 11, "bit_depth: expected 8, 10, 12, 14 or 16, got 11"),
         ("preprocessing.max_megapixels", 0, "max_megapixels: expected a number > 0, got 0"),
         ("preprocessing.crop", 3, "inference.preprocessing.'crop': expected one of size_hw, mean"),
         ("preprocessing", None, "inference.preprocessing: expected a mapping, got None"),
@@ -129,7 +130,7 @@ def test_a_bottomless_config() -> None:
 
 
 def test_all_problems_at_once() -> None:
-    content = changed("preprocessing.bit_depth", 16)
+    content = changed("preprocessing.bit_depth", 11)
     del content["class_nums"]
     content["model"]["channels_last"] = 1
     with pytest.raises(UserError) as caught:

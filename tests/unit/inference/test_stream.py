@@ -17,7 +17,7 @@ from tests.unit.inference.fake_detector import FakeDetector
 
 
 def array_item(number: int, read_s: float = 0.0) -> Item:
-    def read(_max_megapixels: float | None) -> np.ndarray:
+    def read(_reading: object) -> np.ndarray:
         time.sleep(read_s)
         return np.full((8, 8, 3), number % 256, np.uint8)
 
@@ -79,7 +79,7 @@ def test_reading_overlaps_the_network() -> None:
     read = []
 
     def watched(number: int) -> Item:
-        def reading(_max_megapixels: float | None) -> np.ndarray:
+        def reading(_reading: object) -> np.ndarray:
             read.append(number)
             return np.zeros((8, 8, 3), np.uint8)
 
@@ -148,3 +148,14 @@ def test_too_large_a_batch_is_halved() -> None:
     assert max(detector.batches) == 2
     with pytest.raises(MemoryError):
         list(judge_all(FakeDetector(largest_batch=0), [array_item(0)], batch_size=1))
+
+
+def test_files_are_read_by_the_bits_of_the_training(tmp_path):
+    import cv2
+
+    from anomdet.inference.item import Reading, file_item
+
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8), 4095, np.uint16))
+    item = file_item(str(tmp_path / "a.png"), "a")
+    assert item.read(Reading(bit_depth=12)).max() == 255
+    assert item.read(None).max() == 16

@@ -180,7 +180,7 @@ def test_nothing_is_written_in_at_or_around_the_sources(job: PredictJob, name: s
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "best_model.pth").write_text("")
     before = contents(tmp_path)
-    with pytest.raises(UserError, match="--out: expected a"):
+    with pytest.raises(UserError, match=r"--out .*: expected a|--out: expected an empty"):
         predict(replace(job, out=tmp_path / name))
     assert contents(tmp_path) == before
 
@@ -189,7 +189,7 @@ def test_a_folder_of_somebody_else_is_left_alone(job: PredictJob) -> None:
     """Labels of a person in a folder called ``labels`` would be moved away otherwise."""
     (out(job) / "labels").mkdir(parents=True)
     (out(job) / "labels" / "x.txt").write_text("1 2 3 4 5\n")
-    with pytest.raises(UserError, match="a new or empty folder, or one of an earlier predict"):
+    with pytest.raises(UserError, match="an empty or new folder"):
         predict(job)
     assert contents(out(job)) == {"labels/x.txt": b"1 2 3 4 5\n"}
 

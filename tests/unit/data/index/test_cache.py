@@ -53,7 +53,7 @@ def builds(monkeypatch):
 
 def contents(index) -> tuple:
     columns = index.columns
-    names = ("names", "name_starts", "sizes_hw", "box_starts", "bboxes_xyxy", "class_nums")
+    names = ("names", "name_starts", "sizes_hw", "bit_depths", "box_starts", "bboxes_xyxy", "class_nums")
     arrays = [(getattr(columns, name).dtype.str, getattr(columns, name).tolist()) for name in names]
     return index.class_nums, index.notes, arrays
 

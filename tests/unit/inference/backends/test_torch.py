@@ -131,7 +131,8 @@ def test_as_the_evaluation_bit_for_bit(preset, channels_last, tmp_path):
         )
     images = [random_image((240, 300)), random_image((64, 80), seed=1)]
     theirs = evaluated(theirs_model, images)
-    batch = stack([Prepared(fit_inside(image, HOW), image.shape[:2]) for image in images], 32)
+    prepared = [Prepared(fit_inside(image, HOW), image.shape[:2]) for image in images]
+    batch = stack(prepared, model.data_preprocessor.pad_size_divisor)
     ours = TorchBackend(model, channels_last=channels_last).run(batch, 0.0)
     for found, expected in zip(ours, theirs, strict=True):
         assert len(found) > 5

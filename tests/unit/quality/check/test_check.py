@@ -51,7 +51,7 @@ def spoil_pixels(folder: Path, name: str) -> None:
     path.write_bytes(bytes(data))
 
 
-GREY16 = np.zeros((40, 60), np.uint16)
+GREY16 = np.full((40, 60), 65535, np.uint16)
 CASES: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]], Rules]] = {
     "good": (lambda d: None, set(), Rules()),
     "missing label": (lambda d: (d / "labels/a.txt").unlink(), {("image-without-label", "images/a.png")}, Rules()),
@@ -85,6 +85,26 @@ CASES: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]], Rules]] =
         lambda d: image(d, "a.png", GREY16),
         {("images-mixed-depth", "images/a.png"), ("images-mixed-channels", "images/a.png")},
         Rules(),
+    ),
+    "few bits": (
+        lambda d: [image(d, f"{name}.png", GREY16 // 17) for name in "abcdef"],
+        {("images-few-bits", "images/a.png")},
+        Rules(),
+    ),
+    "few bits, decoded": (
+        lambda d: [image(d, f"{name}.png", GREY16 // 17) for name in "abcdef"],
+        {("images-few-bits", "images/a.png")},
+        Rules(decode=True),
+    ),
+    "over bits": (
+        lambda d: [image(d, f"{name}.png", GREY16) for name in "abcdef"],
+        {("images-over-bits", "images/a.png")},
+        Rules(bit_depth=12),
+    ),
+    "as many bits as said": (
+        lambda d: [image(d, f"{name}.png", GREY16 // 17) for name in "abcdef"],
+        set(),
+        Rules(bit_depth=12),
     ),
     "size": (
         lambda d: image(d, "a.png", np.zeros((50, 70, 3), np.uint8)),
@@ -172,6 +192,16 @@ def test_another_spelling_is_hinted_by_check_and_training(make_data, image, labe
     with pytest.raises(UserError) as refusal:
         scan(data_dir)
     assert str(refusal.value).count(how) == 2
+
+
+def test_a_folder_in_another_letter_case_is_hinted(make_data):
+    data_dir = make_data(TEXTS)
+    (data_dir / "labels").rename(data_dir / "Labels")
+    for look in (lambda: check_data(data_dir, Rules()), lambda: scan(data_dir)):
+        with pytest.raises(
+            UserError, match="expected a folder, got nothing; Labels differs only in upper and lower case"
+        ):
+            look()
 
 
 def test_case_is_hinted(make_data):

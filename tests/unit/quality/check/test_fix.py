@@ -110,7 +110,7 @@ def test_the_folder_must_be_empty_and_outside(make_data, tmp_path):
     checked = check_data(make_data({"a.png": GOOD}), Rules())
     with pytest.raises(UserError, match="an empty or new folder"):
         write_mended(checked, checked.data_dir)
-    with pytest.raises(UserError, match="outside of the data"):
+    with pytest.raises(UserError, match="a place outside of the data"):
         write_mended(checked, checked.data_dir / "labels" / "mended")
     (tmp_path / "empty").mkdir()
     assert write_mended(checked, tmp_path / "empty").num_images == 1

@@ -91,3 +91,12 @@ def test_what_is_no_name_is_not_used_and_told(tmp_path, name, text):
 def test_classes_yaml_that_cannot_be_used_is_told(tmp_path):
     (tmp_path / "classes.yaml").write_text("data:\n  classes:\n    0: [a]\n")
     assert names_beside(tmp_path, [0]).notes == ("classes.yaml not used: no names of classes can be read from it",)
+
+
+@pytest.mark.parametrize("name", ["classes.txt", "obj.names"])
+def test_a_blank_line_keeps_the_numbers_of_the_others(tmp_path, name):
+    (tmp_path / name).write_text("dent\n\nscratch\nhole\n")
+    assert names_beside(tmp_path, [0, 2]).names == {0: "dent", 2: "scratch"}
+    found = names_beside(tmp_path, [0, 1])
+    assert found.names == {0: "0", 1: "1"}
+    assert found.notes == (f"{name} not used: it has no name for 1, only for 0, 2, 3",)

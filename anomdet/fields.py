@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 from anomdet.errors import Problem, UserError
@@ -43,61 +43,67 @@ def nested(kind: type[Any], *, optional: bool = False) -> dict[str, Any]:
     return {"kind": kind, "optional": optional}
 
 
-def from_mapping(kind: type[T], content: Any, where: str) -> T:
+def from_mapping(kind: type[T], content: Any, where: str, *, ignore_unknown: bool = False) -> T:
     """A dataclass of checked fields from a dict.
 
     Args:
         kind: the dataclass; each of its fields has ``metadata`` of :func:`checked` or :func:`nested`.
         content: what the file holds there.
         where: for the messages, ``best_model.pth: inference``.
+        ignore_unknown: other keys are no problem; else they are.
 
     Raises:
         UserError: unknown, missing and wrong keys, all at once.
     """
     problems: list[Problem] = []
-    made = _read(kind, content, where, problems)
+    made = _Reader(problems, ignore_unknown).read(kind, content, where)
     if problems:
         raise UserError(problems)
     assert isinstance(made, kind)
     return made
 
 
-def _read(kind: type[Any], content: Any, where: str, problems: list[Problem]) -> Any:
-    if not isinstance(content, Mapping):
-        problems.append(Problem(where, "a mapping", shown(content)))
-        return None
-    known = {field.name: field for field in fields(kind)}
-    before = len(problems)
-    for key in content:
-        if key not in known:
-            problems.append(Problem(f"{where}.{shown(key)}", f"one of {', '.join(known)}", "an unknown key"))
-    values = {}
-    for name, field in known.items():
-        if name in content:
-            values[name] = _value(field.metadata, content[name], f"{where}.{name}", problems)
-        elif field.default is MISSING and field.default_factory is MISSING:
-            problems.append(Problem(f"{where}.{name}", "a value", "none"))
-    if len(problems) > before:
-        return None
-    try:
-        return kind(**values)
-    except WrongValueError as error:
-        problems.append(Problem(f"{where}{error.inside}", error.expected, shown(error.value)))
-        return None
+@dataclass(frozen=True)
+class _Reader:
+    problems: list[Problem]
+    ignore_unknown: bool
 
-
-def _value(metadata: Mapping[str, Any], value: Any, where: str, problems: list[Problem]) -> Any:
-    if "kind" in metadata:
-        if value is None and metadata["optional"]:
+    def read(self, kind: type[Any], content: Any, where: str) -> Any:
+        if not isinstance(content, Mapping):
+            self.problems.append(Problem(where, "a mapping", shown(content)))
             return None
-        return _read(metadata["kind"], value, where, problems)
-    try:
-        return metadata["read"](value)
-    except WrongValueError as error:
-        problems.append(Problem(f"{where}{error.inside}", error.expected, shown(error.value)))
-    except (ValueError, TypeError):
-        problems.append(Problem(where, metadata["expected"], shown(value)))
-    return None
+        known = {field.name: field for field in fields(kind)}
+        before = len(self.problems)
+        for key in content if not self.ignore_unknown else ():
+            if key not in known:
+                expected = f"one of {', '.join(known)}"
+                self.problems.append(Problem(f"{where}.{shown(key)}", expected, "an unknown key"))
+        values = {}
+        for name, field in known.items():
+            if name in content:
+                values[name] = self._value(field.metadata, content[name], f"{where}.{name}")
+            elif field.default is MISSING and field.default_factory is MISSING:
+                self.problems.append(Problem(f"{where}.{name}", "a value", "none"))
+        if len(self.problems) > before:
+            return None
+        try:
+            return kind(**values)
+        except WrongValueError as error:
+            self.problems.append(Problem(f"{where}{error.inside}", error.expected, shown(error.value)))
+            return None
+
+    def _value(self, metadata: Mapping[str, Any], value: Any, where: str) -> Any:
+        if "kind" in metadata:
+            if value is None and metadata["optional"]:
+                return None
+            return self.read(metadata["kind"], value, where)
+        try:
+            return metadata["read"](value)
+        except WrongValueError as error:
+            self.problems.append(Problem(f"{where}{error.inside}", error.expected, shown(error.value)))
+        except (ValueError, TypeError):
+            self.problems.append(Problem(where, metadata["expected"], shown(value)))
+        return None
 
 
 def shown(value: Any) -> str:
@@ -193,25 +199,27 @@ def class_number(value: Any) -> int:
     return integer(int(value) if isinstance(value, str) else value, least=-(2**63), most=2**63 - 1)
 
 
-def plain(value: Any) -> Any:
-    """A copy of nested dicts with text keys, lists, tuples, text, numbers, flags and None; nothing else.
+def plain(value: Any, keys: tuple[type, ...] = (str,)) -> Any:
+    """A copy of nested dicts with text keys (or those of other kinds, as class numbers), lists, tuples, text, numbers,
+    flags and None; nothing else.
 
     Raises:
         WrongValueError: names the place.
     """
-    return _plain(value, "", 0)
+    return _plain(value, "", 0, keys)
 
 
-def _plain(value: Any, inside: str, depth: int) -> Any:
+def _plain(value: Any, inside: str, depth: int, keys: tuple[type, ...]) -> Any:
     if depth > _MAX_DEPTH:
         raise WrongValueError(f"at most {_MAX_DEPTH} levels", value, inside)
     if isinstance(value, dict):
         for key in value:
-            if not isinstance(key, str):
-                raise WrongValueError("keys that are text", key, inside)
-        return {key: _plain(item, f"{inside}.{key}", depth + 1) for key, item in value.items()}
+            if type(key) not in keys:
+                words = "text" if keys == (str,) else "text or integers"
+                raise WrongValueError(f"keys that are {words}", key, inside)
+        return {key: _plain(item, f"{inside}.{key}", depth + 1, keys) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        items = [_plain(item, f"{inside}[{at}]", depth + 1) for at, item in enumerate(value)]
+        items = [_plain(item, f"{inside}[{at}]", depth + 1, keys) for at, item in enumerate(value)]
         return items if isinstance(value, list) else tuple(items)
     if value is None or type(value) in (str, int, float, bool):
         return value

@@ -1,0 +1,95 @@
+"""Files of a stranger: read only if they are regular ones, and JSON and YAML only where they mean one thing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+MAX_YAML_BYTES = 10 * 2**20
+
+
+class DuplicateKeyError(ValueError):
+    """One key twice in a JSON object: readers take the first or the last, and nobody knows which is meant."""
+
+
+def read_regular(path: str | Path, max_bytes: int | None = None) -> bytes:
+    """The bytes of a regular file; a pipe or a device, which may have no end, is not opened for reading.
+
+    Raises:
+        OSError: it cannot be read, is none, or has more bytes than allowed.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if max_bytes is not None and found.st_size > max_bytes:
+            raise OSError(errno.EFBIG, f"more than {max_bytes / 2**20:.0f} MB", str(path))
+        return file.read()
+
+
+def parse_json(data: bytes, parse_constant: Callable[[str], Any] | None = None) -> Any:
+    """JSON in UTF-8, with or without a byte order mark, in which each key stands once.
+
+    Raises:
+        UnicodeDecodeError, json.JSONDecodeError: it is neither.
+        DuplicateKeyError: names the key.
+        ValueError: a number of thousands of digits.
+        RecursionError: it is nested too deeply.
+
+    >>> parse_json(b'{"a": [1, 2]}')
+    {'a': [1, 2]}
+    """
+    return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=parse_constant)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        again = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise DuplicateKeyError(f"the key {again!r} twice in one object")
+    return found
+
+
+def parse_yaml(text: str) -> Any:
+    """YAML without anchors, tags and dates: plain mappings, lists, texts and numbers.
+
+    Raises:
+        yaml.YAMLError: it is not.
+        ValueError: a number of thousands of digits.
+        RecursionError: it is nested too deeply.
+
+    >>> parse_yaml("names: {0: dent}")
+    {'names': {0: 'dent'}}
+    """
+    import yaml
+
+    class Plain(yaml.SafeLoader):
+        """Refuses what can grow (aliases) and what is no data; a date stays a text."""
+
+        yaml_implicit_resolvers: ClassVar = {
+            first: [(tag, form) for tag, form in forms if not tag.endswith(":timestamp")]
+            for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            """As PyYAML's, for anything but an alias."""
+            if self.check_event(yaml.AliasEvent):
+                mark = self.peek_event().start_mark
+                raise yaml.MarkedYAMLError(problem="an alias (*), which is not read here", problem_mark=mark)
+            return super().compose_node(parent, index)
+
+    return yaml.load(text, Plain)  # noqa: S506 - derived from SafeLoader
+
+
+def not_finite(text: str) -> NoReturn:
+    """For ``parse_constant``: NaN and Infinity are no JSON."""
+    raise ValueError(f"{text} is no number")
