@@ -188,6 +188,7 @@ NOT_IN_WORKFLOWS = {
     "sys.argv",
     "sys.exit",
     "os.chdir",
+    "warnings.filterwarnings",
     "signal.signal",
     "sys.stdout",
     "sys.stderr",
