@@ -180,7 +180,7 @@ def test_a_custom_file_must_be_the_one_of_the_training(trained: Trained, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"backend": "tensorrt"}, "backend: expected auto, .*got 'tensorrt'"),
+        ({"backend": "tensorrt"}, "backend: expected auto or torch or onnx or openvino, got 'tensorrt'"),
         ({"device": "gpu"}, "device: expected auto, cpu, cuda or cuda:<number>, got 'gpu'"),
         ({"device": "meta"}, "device: expected auto, cpu, cuda or cuda:<number>, got 'meta'"),
         ({"device": "cuda:99"}, "device cuda:99: expected that GPU"),
