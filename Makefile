@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-RUNTIME := requirements.txt constraints.txt setup.py pyproject.toml requirements/runtime.txt requirements/optional.txt
+RUNTIME := requirements.txt constraints.txt setup.py pyproject.toml $(wildcard requirements/*.txt)
 
 .PHONY: demo test test-fast lint format install clean
 

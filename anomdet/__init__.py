@@ -9,10 +9,18 @@ if TYPE_CHECKING:
     from anomdet.config.schema import Settings as Settings
     from anomdet.errors import Problem as Problem
     from anomdet.errors import UserError as UserError
+    from anomdet.inference.detector import Detector as Detector
+    from anomdet.inference.result import Result as Result
     from anomdet.workflows.check import check as check
     from anomdet.workflows.compare import compare as compare
+    from anomdet.workflows.convert import convert as convert
     from anomdet.workflows.evaluate import evaluate as evaluate
     from anomdet.workflows.evaluate_files import evaluate_files as evaluate_files
+    from anomdet.workflows.export import export as export
+    from anomdet.workflows.export_source import ExportOptions as ExportOptions
+    from anomdet.workflows.load import load as load
+    from anomdet.workflows.predict import predict as predict
+    from anomdet.workflows.predict_job import PredictJob as PredictJob
     from anomdet.workflows.propose import propose_settings as propose_settings
     from anomdet.workflows.train import train as train
 
@@ -20,14 +28,22 @@ __version__ = "0.1.0"
 
 # Public name to where it stands; imported at its first use (PEP 562).
 _WHERE = {
+    "Detector": "anomdet.inference.detector",
+    "ExportOptions": "anomdet.workflows.export_source",
+    "PredictJob": "anomdet.workflows.predict_job",
     "Problem": "anomdet.errors",
+    "Result": "anomdet.inference.result",
     "Settings": "anomdet.config.schema",
     "UserError": "anomdet.errors",
     "check": "anomdet.workflows.check",
     "compare": "anomdet.workflows.compare",
+    "convert": "anomdet.workflows.convert",
     "evaluate": "anomdet.workflows.evaluate",
     "evaluate_files": "anomdet.workflows.evaluate_files",
+    "export": "anomdet.workflows.export",
+    "load": "anomdet.workflows.load",
     "load_settings": "anomdet.config.load",
+    "predict": "anomdet.workflows.predict",
     "propose_settings": "anomdet.workflows.propose",
     "train": "anomdet.workflows.train",
 }

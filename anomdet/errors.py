@@ -6,6 +6,9 @@ import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+NO_SHARED_MEMORY = 113
+"""Exit code of a process that loads images and has no room to hand them over."""
+_MORE_SHARED_MEMORY = "set data.num_workers=0, or start the container with --shm-size=1g"
 _LESS_MEMORY = "lower training.batch_size or data.image_size, or choose a smaller model"
 _REINSTALL_CV2 = "pip install --force-reinstall --no-deps opencv-python-headless"
 _REINSTALL = "pip install -r requirements.txt"
@@ -65,9 +68,19 @@ def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
     return error
 
 
+def _of_loader(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and "DataLoader" in str(error)
+
+
 def machine_limit(error: BaseException) -> str:
     """What to do about an error that comes from too little memory; empty for any other error."""
     text = str(error)
+    if _of_loader(error):
+        causes = " ".join(map(str, (error, error.__cause__, error.__context__)))
+        if f"exit code {NO_SHARED_MEMORY}." in causes:
+            return f"shared memory (/dev/shm) is full; {_MORE_SHARED_MEMORY}"
+        if "timed out" in text:
+            return "a process that loads images gave none for minutes; look at the disk, or set data.num_workers=0"
     if type(error).__name__ == "OutOfMemoryError":
         return f"the GPU's memory is full; {_LESS_MEMORY}"
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:

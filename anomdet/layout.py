@@ -48,5 +48,8 @@ CROPS_DIR, PICTURES_DIR = "crops", "pictures"
 # Results of an earlier run are moved to here, below their folder.
 PREVIOUS = "previous"
 
+# An exported detector.
+EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"
+
 # In each folder of outputs: the names that AnomDet wrote there, the lock of the run at work, and who that is.
 MANIFEST, LOCK, HOLDER = ".anomdet.json", ".anomdet.lock", ".anomdet.running"

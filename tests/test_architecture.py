@@ -39,7 +39,7 @@ LEVELS = (
     {"registry"},
     {"data", "models", "engine", "evaluation", "inference", "anomaly", "report"},
     {"formats"},
-    {"quality", "export", "serving"},
+    {"quality", "exporting", "serving"},
     {"workflows"},
     {"cli"},
 )
@@ -83,6 +83,18 @@ def imported(path: Path) -> Iterator[tuple[str, int]]:
                 yield from ((f"anomdet.{name.name}", node.lineno) for name in node.names)
             else:
                 yield module, node.lineno
+
+
+def test_every_module_of_ours_that_is_imported_exists() -> None:
+    """Also inside functions: a merge of a move and a new file is seen here, not by a user."""
+    missing = []
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "anomdet":
+                file = ROOT.joinpath(*node.module.split("."))
+                if not (file.with_suffix(".py").is_file() or (file / "__init__.py").is_file()):
+                    missing.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.module}")
+    assert not missing
 
 
 def target(module: str) -> str | None:
@@ -188,6 +200,7 @@ NOT_IN_WORKFLOWS = {
     "sys.argv",
     "sys.exit",
     "os.chdir",
+    "warnings.filterwarnings",
     "signal.signal",
     "sys.stdout",
     "sys.stderr",

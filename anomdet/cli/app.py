@@ -6,6 +6,7 @@ import logging
 import platform
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -88,7 +89,9 @@ def end_evaluation(result: Evaluation) -> None:
 
 
 def show_log() -> None:
-    """Show what the workflows report: plain lines on stdout, warnings on stderr."""
+    """Show what the workflows report, plain lines on stdout and warnings on stderr; not what the libraries warn of."""
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore")
     log = logging.getLogger("anomdet")
     if not any(isinstance(handler, _Echo) for handler in log.handlers):
         log.addHandler(_Echo())

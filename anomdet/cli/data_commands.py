@@ -118,9 +118,18 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
 
     SRC is not changed; images are hard-linked or copied into OUT. All that the other format cannot hold is reported.
     """
-    from anomdet.formats.convert import Job
-    from anomdet.formats.convert import convert as run
+    from anomdet.workflows.convert import convert as run
 
-    done = run(Job(src, from_format, to_format, out, images, classes, not no_images, unlabelled, follow_links))
+    done = run(
+        src,
+        out,
+        from_format=from_format,
+        to_format=to_format,
+        images=images,
+        classes=classes,
+        with_images=not no_images,
+        unlabelled=unlabelled,
+        follow_links=follow_links,
+    )
     typer.echo(done.text)
     name_files(done.written)

@@ -14,6 +14,7 @@ import typer
 from anomdet.cli.app import name_files, name_run, resume_command, show_log
 from anomdet.cli.failures import run_command
 from anomdet.errors import Problem, UserError
+from anomdet.workflows.mmdet_options import one_each, overrides_of
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,58 +77,9 @@ def _main(parser: _Parser, work: Callable[[argparse.Namespace], list[Path]], arg
     given = list(sys.argv[1:] if arguments is None else arguments)
 
     def run() -> None:
-        name_files(work(parser.parse_args(_one_each(given))))
+        name_files(work(parser.parse_args(one_each(given))))
 
     sys.exit(run_command(run, given, debug="--debug" in given))
-
-
-_WITH_VALUE = ("--work-dir", "--out", "--show-dir", "--output-dir", "--split", "--show-number", "--launcher")
-
-
-def _one_each(arguments: list[str]) -> list[str]:
-    """Every ``key=value`` with ``--cfg-options`` before it, written or not; CONFIG may stand anywhere.
-
-    The value of another option (``--work-dir runs/lr=0.1``) stays what it is.
-    """
-    spelled: list[str] = []
-    inside = False
-    for text, before in zip(arguments, ["", *arguments], strict=False):
-        if text == "--cfg-options":
-            inside = True
-            continue
-        is_setting = "=" in text and not text.startswith("-")
-        if is_setting and (inside or before not in _WITH_VALUE):
-            spelled.append(f"--cfg-options={text}")
-            continue
-        inside = False
-        spelled.append(text)
-    return spelled
-
-
-def _overrides(args: argparse.Namespace) -> list[str]:
-    """The overrides of ``--cfg-options``, ``--work-dir`` and ``--amp`` in the language of the config."""
-    python = args.config.endswith(".py")
-    overrides = [_with_list(text) for text in args.cfg_options]
-    work_dir = getattr(args, "work_dir", None)
-    if work_dir:
-        keys = ("work_dir", "default_hooks.checkpoint.out_dir")
-        if not python:
-            keys = ("logging.log_dir", "logging.checkpoint_dir")
-        overrides += [f"{key}={_quoted(work_dir)}" for key in keys]
-    if getattr(args, "amp", False):
-        overrides.append("optim_wrapper.type=AmpOptimWrapper" if python else "training.use_amp=true")
-    return overrides
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _with_list(text: str) -> str:
-    """MMDetection writes lists as ``key=a,b`` too."""
-    key, equals, value = text.partition("=")
-    bare = "," in value and not any(mark in value for mark in "[](){}'\"")
-    return f"{key}{equals}[{value}]" if bare else text
 
 
 def _train(args: argparse.Namespace) -> list[Path]:
@@ -136,7 +88,7 @@ def _train(args: argparse.Namespace) -> list[Path]:
         raise UserError(Problem("--launcher pytorch", "to be started by torchrun", "no WORLD_SIZE", hint))
     from anomdet.workflows.train import train as run
 
-    overrides = _overrides(args)
+    overrides = overrides_of(args)
     result = run(args.config, overrides, resume=args.resume, resume_hint=resume_command(args.config, overrides))
     name_run(result, args.config, overrides)
     return []
@@ -147,20 +99,20 @@ def _test(args: argparse.Namespace) -> list[Path]:
     from anomdet.workflows.visualize import visualize as draw
 
     common: dict[str, Any] = dict(split=args.split, checkpoint=args.checkpoint)
-    result = evaluate(args.config, _overrides(args), out=args.out, **common)
+    result = evaluate(args.config, overrides_of(args), out=args.out, **common)
     if result.written:  # the first process
         typer.echo(result.table)
-    pictures = draw(args.config, _overrides(args), out=args.show_dir, **common) if args.show_dir else []
+    pictures = draw(args.config, overrides_of(args), out=args.show_dir, **common) if args.show_dir else []
     return [*result.written, *pictures]
 
 
 def _browse(args: argparse.Namespace) -> list[Path]:
     from anomdet.workflows.browse import browse
 
-    return browse(args.config, _overrides(args), out=args.output_dir, limit=args.show_number)
+    return browse(args.config, overrides_of(args), out=args.output_dir, limit=args.show_number)
 
 
 def _visualize(args: argparse.Namespace) -> list[Path]:
     from anomdet.workflows.visualize import visualize as draw
 
-    return draw(args.config, _overrides(args), split=args.split, checkpoint=args.checkpoint, out=args.output_dir)
+    return draw(args.config, overrides_of(args), split=args.split, checkpoint=args.checkpoint, out=args.output_dir)

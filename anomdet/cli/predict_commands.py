@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -50,10 +49,13 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.workflows.predict import predict as run
     from anomdet.workflows.predict_job import PredictJob
 
-    warnings.filterwarnings("ignore", category=UserWarning, module="torch")  # of MMDetection's ways, not of the data
     job = PredictJob.from_options(context.params)
     log_to_stderr(job.out is None)
-    done = run(job, stdin=lines_of(0), emit=typer.echo, on_progress=_Bar(), same_command="the same command")
+    bar = _Bar()
+    try:
+        done = run(job, stdin=lines_of(0), emit=typer.echo, on_progress=bar, same_command="the same command")
+    finally:
+        bar.close()
     typer.echo(done.table, err=job.out is None)
     name_files(list(done.written))
     raise typer.Exit(done.exit_code)
@@ -63,11 +65,14 @@ class _Bar:
     """One line on a terminal, renewed five times a second; nothing elsewhere."""
 
     def __init__(self) -> None:
-        self._last = 0.0
+        self._last, self._is_shown = 0.0, sys.stderr.isatty()
 
     def __call__(self, progress: Progress) -> None:
         is_last = progress.num_images == progress.total
-        if not sys.stderr.isatty() or (time.monotonic() - self._last < 0.2 and not is_last):
-            return
-        self._last = time.monotonic()
-        typer.echo(f"\r\033[K{progress}", err=True, nl=is_last)
+        if self._is_shown and (is_last or time.monotonic() - self._last >= 0.2):
+            self._last = time.monotonic()
+            typer.echo(f"\r\033[K{progress}", err=True, nl=False)
+
+    def close(self) -> None:
+        if self._last:
+            typer.echo(err=True)

@@ -153,7 +153,7 @@ def _metafile_weights(folder: Path) -> dict[str, str | None]:
     if not metafile.is_file():
         return {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML has it
-    content = yaml.load(metafile.read_text(encoding="utf-8"), loader)
+    content = yaml.load(metafile.read_text(encoding="utf-8"), loader)  # noqa: S506 - a safe one
     models = content if isinstance(content, list) else content.get("Models", [])
     return {entry["Config"]: entry.get("Weights") for entry in models if "Config" in entry}
 

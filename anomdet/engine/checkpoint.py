@@ -18,7 +18,7 @@ from anomdet.engine.archive import BadArchiveError, check_archive, is_archive
 from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.older_checkpoints import load_older
 from anomdet.engine.plain_state import only_plain
-from anomdet.errors import Problem, UserError
+from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.outputs import atomic_write
 
 _A_CHECKPOINT = "a checkpoint written by torch.save"
@@ -41,6 +41,8 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
         with atomic_write(path) as file:
             torch.save(checkpoint, file)
     except (OSError, RuntimeError) as error:
+        if machine_limit(error):  # a loader's process died meanwhile; the disk has nothing to do with it
+            raise
         hint = "free some space or set logging.checkpoint_dir; an earlier file is untouched"
         raise UserError(Problem(str(path), "room to write the checkpoint", str(error), hint)) from error
 

@@ -18,11 +18,11 @@ _LARGEST = 2**31 - 1
 def load_libraries() -> None:
     """Import MMDetection quietly, with mmcv's operators supplied where its compiled extension is missing."""
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    warnings.filterwarnings("ignore")
     import anomdet.registry  # noqa: F401 - supplies mmcv's operators, so it comes first
 
     keep_freed_memory()
-    with contextlib.redirect_stdout(io.StringIO()), put_off():
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), put_off():
+        warnings.simplefilter("ignore")
         import mmdet.datasets
         import mmdet.models  # noqa: F401
 

@@ -16,9 +16,10 @@ from anomdet.file_hash import sha256
 if TYPE_CHECKING:
     from anomdet.inference.artifact import Artifact
     from anomdet.inference.detector import Detector
+    from anomdet.inference.exported import Network
 
 _COMPILER = "torch._dynamo"  # torchvision's operators import it; half a second of processor time
-BACKENDS = ("auto", "torch")
+BACKENDS = ("auto", "torch", "onnx", "openvino")
 
 
 def load(
@@ -28,16 +29,18 @@ def load(
     backend: str = "auto",
     threshold: float | Mapping[int, float] | None = None,
     custom_file: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
 ) -> Detector:
-    """A detector from a checkpoint, ready to run; nothing is fetched, and no code of the file is run.
+    """A detector from its file alone, ready to run; nothing is fetched, and no code of the file is run.
 
     Args:
-        model: ``best_model.pth``.
+        model: ``best_model.pth``, or a folder that ``anomdet export`` wrote, which needs no torch.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        backend: ``auto`` or ``torch``.
+        backend: ``auto`` (what the model was written for), or one by its name to be sure.
         threshold: least score that rejects a part, one for all or one for each class number; None: the operating point
             in the model.
         custom_file: the Python file of a custom backbone or model, which is run; its hash must be the one in the model.
+        threads: of an exported network; None: the runtime decides.
 
     Raises:
         UserError: no such file, not a checkpoint, one without what a detector must know, or a device that is not there.
@@ -49,22 +52,70 @@ def load(
     if backend not in BACKENDS:
         raise UserError(Problem("backend", " or ".join(BACKENDS), repr(backend)))
     path = Path(model).expanduser()
-    from anomdet.inference.detector import Detector
+    if path.is_dir():
+        return _open_folder(path, device, backend, _plain(threshold), threads)
+    if backend not in ("auto", "torch"):
+        hint = "anomdet export writes such a folder"
+        raise UserError(Problem(str(path), f"a folder exported for {backend}", "a file", hint))
+    artifact, network = open_checkpoint(path, custom_file)
+    return torch_detector(artifact, network, path, device, _plain(threshold))
 
-    artifact, network = _open_checkpoint(path, device, custom_file)
-    return Detector(artifact, network, file=str(path), sha256=sha256(path), threshold=_plain(threshold))
+
+def _open_folder(path: Path, device: str, backend: str, threshold: Any, threads: int | None) -> Detector:
+    """An exported detector; torch is not imported."""
+    from anomdet.inference.detector import Detector
+    from anomdet.inference.exported import read_manifest
+
+    manifest = read_manifest(path)
+    kind = manifest.network.format
+    if backend not in ("auto", kind):
+        raise UserError(Problem("backend", f"auto or {kind}, for which {path} was exported", repr(backend)))
+    network = open_network(path, manifest.network, device, threads)
+    own = manifest.network.sha256[manifest.network.file]
+    return Detector(manifest.artifact, network, file=str(path), sha256=own, threshold=threshold)
+
+
+def open_network(folder: Path, network: Network, device: str, threads: int | None) -> Any:
+    """The backend of an exported network.
+
+    Raises:
+        UserError: TorchScript, which is a program: it is opened by ``torch.jit.load`` where its writer is trusted.
+    """
+    if network.format == "onnx":
+        from anomdet.inference.backends.onnx import OnnxBackend
+
+        return OnnxBackend(folder, network, device, threads)
+    if network.format == "openvino":
+        from anomdet.inference.backends.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(folder, network, device, threads)
+    hint = "TorchScript is a program, which AnomDet does not run; docs/export.md shows how to call it"
+    raise UserError(Problem(str(folder), "a network for ONNX Runtime or OpenVINO", "TorchScript", hint))
 
 
 def _plain(threshold: float | Mapping[int, float] | None) -> Any:
     return dict(threshold) if isinstance(threshold, Mapping) else threshold
 
 
-def _open_checkpoint(path: Path, device: str, custom_file: str | os.PathLike[str] | None) -> tuple[Artifact, Any]:
-    """What the checkpoint knows of itself, and its network."""
+def torch_detector(artifact: Artifact, network: Any, path: Path, device: str, threshold: Any = None) -> Detector:
+    """The detector of a checkpoint's network in PyTorch, which from now on belongs to it."""
+    from anomdet.inference.backends.torch import TorchBackend
+    from anomdet.inference.detector import Detector
+
+    backend = TorchBackend(network, _device(device), channels_last=artifact.model.channels_last)
+    return Detector(artifact, backend, file=str(path), sha256=sha256(path), threshold=threshold)
+
+
+def open_checkpoint(path: Path, custom_file: str | os.PathLike[str] | None = None) -> tuple[Artifact, Any]:
+    """What a checkpoint knows of itself, and its network with its weights.
+
+    Raises:
+        UserError: as :func:`load`.
+    """
     _load_libraries()
     from anomdet.engine.checkpoint import load_checkpoint, load_weights
     from anomdet.engine.weights import use_safe_loading
-    from anomdet.inference.backends.torch import TorchBackend, build_model
+    from anomdet.inference.backends.torch import build_model
 
     use_safe_loading()  # a user's file may load weights of its own
     checkpoint = load_checkpoint(path)
@@ -73,7 +124,7 @@ def _open_checkpoint(path: Path, device: str, custom_file: str | os.PathLike[str
     network = build_model(artifact.model, str(path), code)
     load_weights(network, checkpoint, path, strict=True)
     _check_finite(network, path)
-    return artifact, TorchBackend(network, _device(device), channels_last=artifact.model.channels_last)
+    return artifact, network
 
 
 def read_artifact(checkpoint: Mapping[str, Any], path: Path) -> Artifact:

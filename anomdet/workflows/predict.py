@@ -31,6 +31,8 @@ def predict(
     Raises:
         UserError: anything wrong with what the user gave.
         KeyboardInterrupt: interrupted; says what is done.
+
+    >>> anomdet.predict(anomdet.PredictJob("best_model.pth", ("images",))).exit_code  # doctest: +SKIP
     """
     sources = check_job(job, stdin)
     folder = None

@@ -118,9 +118,8 @@ def _is_folder(job: PredictJob) -> bool:
 
 
 def _problems(job: PredictJob) -> Iterable[Problem]:
-    if job.is_file and not Path(job.model).is_file():
-        what = "which is a folder" if Path(job.model).is_dir() else "which is not there"
-        yield Problem("MODEL", "a model file, best_model.pth", f"{str(job.model)!r}, {what}")
+    if job.is_file and not Path(job.model).exists():
+        yield Problem("MODEL", "best_model.pth or an exported folder", f"{str(job.model)!r}, which is not there")
     for name, score in (("--threshold", job.threshold), ("--min-score", job.min_score)):
         if score is not None and not 0 <= score <= 1:
             yield Problem(name, "a score from 0 to 1", f"{score:g}")

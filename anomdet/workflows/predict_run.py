@@ -49,7 +49,7 @@ class Run:
         self._done: dict[str, Any] = {}
         self._goes_on = (job.skip_done or job.watch) and folder is not None and folder.earlier is not None
         self._must_merge = (self._goes_on and not job.watch) or num_processes() > 1
-        self._seconds, self.num_images = 0.0, 0
+        self._seconds, self.num_images, self._num_without_part = 0.0, 0, 0
         self._arrivals: Arrivals | None = None
 
     def all(self, on_progress: Callable[[Progress], None] | None) -> None:
@@ -165,7 +165,9 @@ class Run:
             outcome = outcome.above_threshold()
         document = {"key": item.key, **outcome.to_dict()}
         if self._pattern is not None:
-            document["part"] = part_of(self._pattern, item.key) or item.key
+            part = part_of(self._pattern, item.key)
+            self._num_without_part += part is None
+            document["part"] = item.key if part is None else part
         if item.stamp is not None:
             document["stamp"] = list(item.stamp)
         return document
@@ -175,6 +177,8 @@ class Run:
         if self._sources.left_out:
             found = ", ".join(f"{count} {suffix}" for suffix, count in self._sources.left_out.most_common(5))
             _log.info(f"left out, by their names no images: {found}")
+        if self._num_without_part:
+            _log.warning(f"{self._num_without_part} names have no part in them: each is a part of its own")
         written, is_whole = self._tables() if self._folder is not None else ([], True)
         counts = self._counts
         if is_whole and not counts.num_images and not self._job.watch:

@@ -8,7 +8,7 @@ from typing import Any
 
 from anomdet.workflows.build import LOADERS
 
-SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only its free space is asked for
 _PREFETCHED = 2  # batches that each process of a loader has ready, PyTorch's default
 _EXTRA_BYTES = 64 * 1024  # of an image, for its boxes: each tensor takes whole pages
 _USABLE = 0.9

@@ -47,12 +47,13 @@ def test_there_and_back(drawn: Path, tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_bad_input_ends_with_2_and_names_the_line(drawn: Path, tmp_path: Path, capsys: Capture) -> None:
-    (tmp_path / "images").mkdir()
-    (tmp_path / "labels").mkdir()
-    (tmp_path / "images/a.png").write_bytes(next((drawn / "images").glob("*")).read_bytes())
-    (tmp_path / "labels/a.txt").write_text("1 2 3 4\n")
+    source = tmp_path / "source"
+    (source / "images").mkdir(parents=True)
+    (source / "labels").mkdir()
+    (source / "images/a.png").write_bytes(next((drawn / "images").glob("*")).read_bytes())
+    (source / "labels/a.txt").write_text("1 2 3 4\n")
     with pytest.raises(SystemExit) as ended:
-        main(["convert", str(tmp_path), "--from", "anomdet", "--to", "yolo", "--out", str(tmp_path / "out")])
+        main(["convert", str(source), "--from", "anomdet", "--to", "yolo", "--out", str(tmp_path / "out")])
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert told.startswith(

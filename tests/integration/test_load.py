@@ -107,8 +107,8 @@ def test_the_file_alone_is_enough(trained: Trained, data_dir: Path, tmp_path: Pa
     shutil.copy(next((data_dir / "images").iterdir()), tmp_path / "x.png")
     code = """
 import sys
-from anomdet.workflows.load import load
-detector = load("model.pth")
+import anomdet
+detector = anomdet.load("model.pth")
 print(detector, detector("x.png").verdict in ("accept", "reject"))
 print([name for name in ("mmdet.datasets", "pydantic", "albumentations", "anomdet.data") if name in sys.modules])
 """

@@ -16,14 +16,22 @@ import anomdet
 
 ROOT = Path(__file__).parents[2]
 NAMES = {
+    "Detector",
+    "ExportOptions",
+    "PredictJob",
     "Problem",
+    "Result",
     "Settings",
     "UserError",
     "check",
     "compare",
+    "convert",
     "evaluate",
     "evaluate_files",
+    "export",
+    "load",
     "load_settings",
+    "predict",
     "propose_settings",
     "train",
 }
@@ -70,7 +78,7 @@ def modules() -> Iterator[str]:
             yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", list(modules()))
 def test_the_examples_in_docstrings_run(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     """Those that need a trained detector are skipped here: tests/integration/test_python_api.py runs them."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import queues
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 from torch.utils.data import DataLoader
+
+from anomdet.errors import NO_SHARED_MEMORY
 
 _GRACE_S = 20
 
@@ -37,5 +41,12 @@ def _begin(then: Callable[[int], Any] | None, is_leaving: Any, worker_id: int) -
 
     if hasattr(signal, "alarm"):  # not on Windows, which has no SIGTERM either
         signal.signal(signal.SIGTERM, follow)
+    queues.Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
     if then is not None:
         then(worker_id)
+
+
+def _end(error: Exception, _batch: Any) -> None:
+    """A batch that cannot be handed over ends its process; Python would drop it, and the main one wait without end."""
+    no_room = getattr(error, "errno", None) == errno.ENOSPC or "shared memory" in str(error)
+    os._exit(NO_SHARED_MEMORY if no_room else 1)

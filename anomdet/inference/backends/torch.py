@@ -140,6 +140,10 @@ class TorchBackend:
             inputs, samples = self._inputs(batch)
             return [_detections(sample.pred_instances) for sample in self._model(inputs, samples, mode="predict")]
 
+    def inputs(self, batch: Batch) -> torch.Tensor:
+        """What the network itself takes of a batch; for the comparison with an exported one."""
+        return self._inputs(batch)[0]
+
     def _inputs(self, batch: Batch) -> tuple[torch.Tensor, list[Any]]:
         """Images ``(N, 3, H, W)`` float32, normalised and padded, and what they are like."""
         from mmdet.models.data_preprocessors import DetDataPreprocessor

@@ -13,7 +13,7 @@ import pytest
 
 from anomdet.cli import mmdet_tools as mmdet_manners
 from anomdet.ranks import without_local_rank
-from anomdet.workflows import browse, evaluate, train, visualize
+from anomdet.workflows import browse, evaluate, mmdet_options, train, visualize
 
 ROOT = Path(__file__).parents[3]
 CHECKPOINT = "best_model.pth"
@@ -151,4 +151,4 @@ def test_the_argument_of_the_old_launcher_is_left_out(given: list[str], kept: li
 def test_settings_need_no_option_before_them() -> None:
     given = ["run.yaml", "--work-dir", "runs/lr=0.1", "a=1", "--amp", "b=2", "--cfg-options", "c=3", "d=4"]
     kept = ["run.yaml", "--work-dir", "runs/lr=0.1", "--cfg-options=a=1", "--amp", "--cfg-options=b=2"]
-    assert mmdet_manners._one_each(given) == [*kept, "--cfg-options=c=3", "--cfg-options=d=4"]
+    assert mmdet_options.one_each(given) == [*kept, "--cfg-options=c=3", "--cfg-options=d=4"]

@@ -286,6 +286,21 @@ def test_watched_files_are_judged_once_over_restarts(job: PredictJob) -> None:
     assert all(line["stamp"] for line in found)
 
 
+def test_the_end_of_a_watch_leaves_its_tables(job: PredictJob) -> None:
+    patience = Patience(0.02, 0.05, 0.3)
+    with pytest.raises(KeyboardInterrupt, match=r"continue with the same call$"):
+        predict(replace(job, model=Interrupted(), watch=True, patience=patience))
+    with (out(job) / "results.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(lines(out(job))) > 0
+
+
+def test_names_on_a_stream_without_a_part_are_reported(job: PredictJob, caplog: pytest.LogCaptureFixture) -> None:
+    names = [str(job.sources[0] / name) for name in ("p0_0.png", "p1_2.png", "sub/p1_3.png")]
+    done = predict(replace(job, sources=("-",), group_by=r"p(1)"), stdin=iter(names))
+    assert "1 names have no part in them" in caplog.text
+    assert dict(done.part_verdicts) == {"accept": 2}
+
+
 def test_an_empty_folder_may_be_watched(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     patience = Patience(0.02, 0.05, 0.3, idle_s=0.1)

@@ -100,7 +100,7 @@ KNOWN = (
 )
 
 
-@pytest.mark.parametrize(("seed", "known"), enumerate(KNOWN))
+@pytest.mark.parametrize(("seed", "known"), list(enumerate(KNOWN)))
 def test_splits_stay_what_they_were(make_index, seed, known):
     """Hashes from before the index became columns: a training may be resumed with a later version."""
     num_images, num_classes, ratios, expected = known

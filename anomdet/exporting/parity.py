@@ -1,0 +1,129 @@
+"""Does the exported network decide as its checkpoint does? The comparison that an export must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.inference.result import Result
+
+BOX_PX, SCORE, UNMATCHED_SHARE, MEAN_AP = 0.05, 1e-4, 1e-3, 1e-4
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What the comparison found.
+
+    Args:
+        num_images: compared.
+        num_rows: detections of the checkpoint at or above the floor of the comparison.
+        num_unmatched: of both sides, without a partner.
+        worst_box_px: largest difference of a coordinate, in pixels of the image, of matched rows.
+        worst_score: largest difference of a score, of matched rows.
+        verdicts: images whose verdict differs.
+        images: with a row that has no partner, the worst first; some of them.
+        mean_ap: of both, where there is truth to compare with.
+        stage: the first that differs, where the comparison failed; empty: it passed.
+        reasons: why it failed.
+    """
+
+    num_images: int
+    num_rows: int
+    num_unmatched: int
+    worst_box_px: float
+    worst_score: float
+    verdicts: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    mean_ap: tuple[float, float] | None = None
+    stage: str = ""
+    reasons: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the export may be used."""
+        return not self.reasons
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {**asdict(self), "passed": self.passed}
+
+
+def compare(
+    reference: Sequence[Result], exported: Sequence[Result], mean_ap: tuple[float, float] | None = None
+) -> Parity:
+    """Compare the results of the same images, in the same order.
+
+    Rows are matched as sets within a class, since equal scores come in any order.
+
+    Args:
+        reference: of the checkpoint.
+        exported: of the exported network.
+        mean_ap: of both.
+    """
+    rows = unmatched = 0
+    worst_box = worst_score = 0.0
+    lonely: list[tuple[int, str]] = []
+    verdicts = []
+    for one, other in zip(reference, exported, strict=True):
+        name = one.image or ""
+        alone, box, score = _match(one, other)
+        rows, unmatched = rows + len(one.scores), unmatched + alone
+        worst_box, worst_score = max(worst_box, box), max(worst_score, score)
+        if alone:
+            lonely.append((alone, name))
+        if one.verdict != other.verdict:
+            verdicts.append(name)
+    lonely.sort(key=lambda entry: -entry[0])
+    reasons = _reasons(rows, unmatched, verdicts, mean_ap)
+    shown = tuple(name for _, name in lonely[:_SHOWN])
+    return Parity(
+        len(reference), rows, unmatched, worst_box, worst_score, tuple(verdicts), shown, mean_ap, "", tuple(reasons)
+    )
+
+
+def _reasons(rows: int, unmatched: int, verdicts: Sequence[str], mean_ap: tuple[float, float] | None) -> list[str]:
+    reasons = []
+    if verdicts:
+        reasons.append(f"the verdict differs on {len(verdicts)} images: {', '.join(verdicts[:5])}")
+    if unmatched > UNMATCHED_SHARE * max(rows, 1):
+        reasons.append(
+            f"{unmatched} detections of {rows} have no partner within {BOX_PX} px and {SCORE:g} of the score; "
+            f"at most {100 * UNMATCHED_SHARE:g} % may have none"
+        )
+    if mean_ap is not None and abs(mean_ap[0] - mean_ap[1]) > MEAN_AP:
+        reasons.append(f"mAP is {mean_ap[1]:.5f}, of the checkpoint {mean_ap[0]:.5f}")
+    return reasons
+
+
+def _match(one: Result, other: Result) -> tuple[int, float, float]:
+    """Rows without a partner on both sides, and the largest differences of those with one."""
+    taken = np.zeros(len(other.scores), dtype=bool)
+    box = score = 0.0
+    found = 0
+    for at in range(len(one.scores)):
+        boxes = np.abs(other.bboxes_xyxy - one.bboxes_xyxy[at]).max(axis=1, initial=0.0)
+        scores = np.abs(other.scores - one.scores[at])
+        fits = (boxes <= BOX_PX) & (scores <= SCORE) & (other.class_nums == one.class_nums[at]) & ~taken
+        if not fits.any():
+            continue
+        best = int(np.where(fits, boxes / BOX_PX + scores / SCORE, np.inf).argmin())
+        taken[best] = True
+        found += 1
+        box, score = max(box, float(boxes[best])), max(score, float(scores[best]))
+    return len(one.scores) + len(other.scores) - 2 * found, box, score
+
+
+def nearest_score(rows: NDArray[np.float32], scores: NDArray[np.float32]) -> float:
+    """How far the farthest of some scores is from the nearest of others; 0 for none.
+
+    >>> round(nearest_score(np.float32([0.5]), np.float32([0.4, 0.75])), 2)
+    0.1
+    """
+    if not len(rows) or not len(scores):
+        return float(len(rows) != 0)
+    return float(np.abs(rows[:, None] - scores[None, :]).min(axis=1).max())

@@ -1,0 +1,70 @@
+"""An exported network in ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anomdet.errors import Problem, UserError
+from anomdet.inference.backends.rows import check_size, detections, threshold_input
+from anomdet.inference.exported import Network
+from anomdet.inference.postprocess import Detections
+from anomdet.inference.preprocess import Batch
+
+_GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+_INSTALL = "pip install anomdet[runtime]"
+
+
+class OnnxBackend:
+    """See :class:`anomdet.inference.backends.Backend`.
+
+    Args:
+        folder: of the manifest.
+        network: what it says.
+        device: ``auto`` (a GPU where onnxruntime-gpu offers one), ``cpu`` or ``cuda``.
+        threads: of one call; None: ONNX Runtime decides.
+
+    Raises:
+        UserError: onnxruntime is not installed, the file cannot be opened, or a device that is not there.
+    """
+
+    name = "onnx"
+
+    def __init__(self, folder: Path, network: Network, device: str = "auto", threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise UserError(Problem(str(folder), "the package onnxruntime", "none", _INSTALL)) from error
+        self._network, self._where = network, str(folder)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        providers = _providers(device, onnxruntime.get_available_providers())
+        try:
+            self._session = onnxruntime.InferenceSession(str(folder / network.file), options, providers=providers)
+        except Exception as error:
+            got = " ".join(str(error).split())[:300]
+            raise UserError(Problem(str(folder / network.file), "a network that ONNX Runtime opens", got)) from error
+        self.device = "cuda" if self._session.get_providers()[0] in _GPU else "cpu"
+
+    def run(self, batch: Batch, min_score: float) -> list[Detections]:
+        """The detections of each image, in its own pixels."""
+        check_size(self._network, batch, self._where)
+        inputs = {"images": batch.images, "sizes": batch.sizes_hw}
+        if self._network.with_nms:
+            inputs["threshold"] = threshold_input(self._network, min_score)
+        return detections(self._network, batch, self._session.run(None, inputs), min_score)
+
+
+def _providers(device: str, available: list[str]) -> list[str]:
+    gpu = [name for name in _GPU if name in available]
+    if device.startswith("cuda"):
+        if not gpu:
+            got = f"{', '.join(available)} only"
+            raise UserError(
+                Problem(f"device {device}", "a GPU provider of ONNX Runtime", got, "install onnxruntime-gpu")
+            )
+        return [*gpu, "CPUExecutionProvider"]
+    if device not in ("auto", "cpu"):
+        raise UserError(Problem("device", "auto, cpu or cuda", repr(device)))
+    return [*(gpu if device == "auto" else []), "CPUExecutionProvider"]

@@ -1,0 +1,75 @@
+"""An exported network in OpenVINO, compiled for the shapes that come."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from anomdet.errors import Problem, UserError
+from anomdet.inference.backends.rows import check_size, detections, threshold_input
+from anomdet.inference.exported import Network
+from anomdet.inference.postprocess import Detections
+from anomdet.inference.preprocess import Batch
+
+_SHAPES = 4  # compiled for themselves, which is a tenth faster; more run through one that takes any
+_INSTALL = "pip install anomdet[openvino]"
+
+
+class OpenVinoBackend:
+    """See :class:`anomdet.inference.backends.Backend`.
+
+    Args:
+        folder: of the manifest.
+        network: what it says.
+        device: ``auto`` or ``cpu``.
+        threads: of one call; None: OpenVINO decides.
+
+    Raises:
+        UserError: openvino is not installed, or the file cannot be opened.
+    """
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(self, folder: Path, network: Network, device: str = "auto", threads: int | None = None) -> None:
+        if device not in ("auto", "cpu"):
+            raise UserError(Problem("device", "auto or cpu with OpenVINO", repr(device)))
+        try:
+            import openvino
+        except ImportError as error:
+            raise UserError(Problem(str(folder), "the package openvino", "none", _INSTALL)) from error
+        self._network, self._where = network, str(folder)
+        self._core = openvino.Core()
+        # OpenVINO may choose bfloat16 by itself: the scores would not be those that were measured.
+        self._settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if threads is not None:
+            self._settings["INFERENCE_NUM_THREADS"] = threads
+        try:
+            self._model = self._core.read_model(str(folder / network.file))
+        except RuntimeError as error:
+            got = " ".join(str(error).split())[:300]
+            raise UserError(Problem(str(folder / network.file), "a network that OpenVINO opens", got)) from error
+        self._compiled: dict[tuple[int, ...], Any] = {}
+        self._lock = threading.Lock()
+
+    def run(self, batch: Batch, min_score: float) -> list[Detections]:
+        """The detections of each image, in its own pixels."""
+        check_size(self._network, batch, self._where)
+        inputs: dict[str, Any] = {"images": batch.images, "sizes": batch.sizes_hw}
+        if self._network.with_nms:
+            inputs["threshold"] = threshold_input(self._network, min_score)
+        with self._lock:
+            request = self._request(batch.images.shape)
+            found = request.infer(inputs)
+            outputs = [found[at].copy() for at in range(len(found))]
+        return detections(self._network, batch, outputs, min_score)
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        key = shape if shape in self._compiled or len(self._compiled) < _SHAPES else ()
+        if key not in self._compiled:
+            model = self._model.clone()
+            if key and self._network.fixed_hw is None:
+                model.reshape({"images": list(shape), "sizes": [shape[0], 2]})
+            self._compiled[key] = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+        return self._compiled[key]

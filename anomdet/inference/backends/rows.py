@@ -1,0 +1,64 @@
+"""From the outputs of an exported graph to the detections of each image: the same for every runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.errors import Problem, UserError
+from anomdet.inference.exported import Network
+from anomdet.inference.postprocess import Detections, suppress, to_original
+from anomdet.inference.preprocess import Batch
+
+_ALL = 2**31 - 1
+
+
+def threshold_input(network: Network, min_score: float) -> NDArray[np.float32]:
+    """The graph's third input: it reports scores above it, so that one at ``min_score`` itself must lie higher."""
+    below = float(np.nextafter(np.float32(min_score), np.float32(-1)))
+    return np.array(max(network.floor, below, 0.0), dtype=np.float32)
+
+
+def check_size(network: Network, batch: Batch, where: str) -> None:
+    """Raises UserError for images of another size than the only one that the network takes."""
+    if network.fixed_hw is None:
+        return
+    sizes = {tuple(size) for size in batch.sizes_hw.tolist()} | {batch.images.shape[1:3]}
+    if sizes != {tuple(network.fixed_hw)}:
+        height, width = network.fixed_hw
+        got = ", ".join(f"{size[1]} x {size[0]}" for size in sorted(sizes))
+        hint = "this network was exported for one size; use the checkpoint for images of another shape"
+        raise UserError(Problem(where, f"images that fill {width} x {height} px after resizing", got, hint))
+
+
+def detections(network: Network, batch: Batch, outputs: Sequence[NDArray], min_score: float) -> list[Detections]:
+    """Of each image of a batch, in its own pixels, best first.
+
+    Args:
+        network: what was exported.
+        batch: that went in.
+        outputs: of the graph, in their order.
+        min_score: rows below it are left out where the graph has no suppression.
+    """
+    if not network.with_nms:
+        return [_suppressed(network, batch, at, outputs, min_score) for at in range(len(batch.images))]
+    boxes, scores, labels, image = outputs
+    found = []
+    for at in range(len(batch.images)):
+        rows = np.flatnonzero(image == at)
+        rows = rows[np.argsort(-scores[rows], kind="stable")][: network.max_kept]
+        found.append(Detections(to_original(boxes[rows], batch.scales_wh[at]), scores[rows], labels[rows]))
+    return found
+
+
+def _suppressed(network: Network, batch: Batch, at: int, outputs: Sequence[NDArray], min_score: float) -> Detections:
+    boxes, scores = outputs[0][at], outputs[1][at]
+    labels, rows = np.nonzero(scores > float(threshold_input(network, min_score)))
+    found = Detections(boxes[rows], scores[labels, rows], labels.astype(np.int64))
+    if network.iou_threshold is None:
+        found = found.rows(np.argsort(-found.scores, kind="stable")[: network.max_kept])
+    else:
+        found = suppress(found, iou_threshold=network.iou_threshold, max_kept=min(network.max_kept, _ALL))
+    return Detections(to_original(found.bboxes_xyxy, batch.scales_wh[at]), found.scores, found.labels)

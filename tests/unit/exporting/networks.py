@@ -1,0 +1,105 @@
+"""Small networks with random weights whose scores are spread out, so that rows differ where anything differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from anomdet.addresses import forget_weights
+from anomdet.config.load import load_settings
+from anomdet.config.translate import to_mmengine
+from anomdet.inference.artifact import Artifact, ModelInfo, OperatingPoint, Preprocessing
+from anomdet.inference.preprocess import Batch
+from anomdet.workflows.build import _fit_backbone, _scope, _set_num_classes
+from anomdet.workflows.libraries import load_libraries
+
+CLASSES = {3: "dent", 7: "scratch"}
+PRESETS = {
+    "rtmdet_tiny": (),
+    "retinanet": ("model.backbone=resnet18",),
+    "fcos": ("model.backbone=resnet18",),
+    "atss": ("model.backbone=resnet18",),
+    "yolox_tiny": (),
+    "faster_rcnn": ("model.backbone=resnet18",),
+    "cascade_rcnn": ("model.backbone=resnet18",),
+}
+_SCORE_LAYERS = ("rtm_cls", "retina_cls", "atss_cls", "conv_cls", "multi_level_conv_cls", "fc_cls")
+
+
+def make_network(preset: str) -> Any:
+    """MMDetection's model of a preset for two classes."""
+    load_libraries()
+    from mmdet.registry import MODELS
+
+    config = to_mmengine(load_settings({}, [f"model.name={preset}", "model.pretrained=false", *PRESETS[preset]]))
+    _set_num_classes(config.model, len(CLASSES))
+    forget_weights(config.model)
+    with _scope():
+        if str(config.model.backbone.type).startswith("anomdet."):
+            _fit_backbone(config)
+        torch.manual_seed(0)
+        model = MODELS.build(config.model).eval()
+    _spread_scores(model)
+    return model
+
+
+def _spread_scores(model: nn.Module) -> None:
+    """Scale the last layers of the classes, so that their outputs have a deviation of 1.5 around -2."""
+    seen: dict[nn.Module, torch.Tensor] = {}
+    layers = [
+        module
+        for name, module in model.named_modules()
+        if any(part in _SCORE_LAYERS for part in name.split(".")) and isinstance(module, (nn.Conv2d, nn.Linear))
+    ]
+    hooks = [layer.register_forward_hook(lambda mod, _in, out: seen.setdefault(mod, out)) for layer in layers]
+    batch = make_batch((128, 128), 1)
+    backend_inputs = torch.from_numpy(batch.images).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        features = model.extract_feat(backend_inputs)
+        if hasattr(model, "roi_head"):
+            rois = torch.tensor([[0, 4.0 * i, 4.0 * i, 40 + 5.0 * i, 60 + 4.0 * i] for i in range(10)])
+            stages = getattr(model.roi_head, "num_stages", None)
+            for stage in range(stages or 1):
+                model.roi_head._bbox_forward(*([stage] if stages else []), features, rois)
+        else:
+            model.bbox_head(features)
+        for layer, out in seen.items():
+            layer.weight.mul_(1.5 / out.std())  # type: ignore[operator, union-attr]
+            layer.bias.fill_(-2.0 if not isinstance(layer, nn.Linear) else 0.0)  # type: ignore[operator, union-attr]
+        for name, layer in model.named_modules():
+            if "rtm_reg" in name.split(".") and isinstance(layer, nn.Conv2d):
+                layer.bias.fill_(1.0)  # type: ignore[union-attr]  # distances to the sides, in strides
+    for hook in hooks:
+        hook.remove()
+
+
+def make_batch(size_hw: tuple[int, int], count: int, seed: int = 0) -> Batch:
+    """Smooth random images in the upper left of ones padded to multiples of 32."""
+    rng = np.random.default_rng(seed)
+    height, width = (-(-side // 32) * 32 for side in size_hw)
+    images = np.zeros((count, height, width, 3), np.uint8)
+    for image in images:
+        coarse = rng.integers(0, 255, (size_hw[0] // 8, size_hw[1] // 8, 3), dtype=np.uint8)
+        image[: size_hw[0], : size_hw[1]] = cv2.resize(coarse, size_hw[::-1], interpolation=cv2.INTER_CUBIC)
+    sizes = np.array([size_hw] * count, np.int64)
+    return Batch(images, sizes, sizes.copy())
+
+
+def make_artifact(preset: str, model: Any) -> Artifact:
+    """The document that a checkpoint of the network would carry."""
+    own = model.data_preprocessor
+    preprocessing = Preprocessing(
+        size_hw=(128, 128),
+        mean=tuple(own.mean.flatten().tolist()),
+        std=tuple(own.std.flatten().tolist()),
+        channel_order="rgb" if own._channel_conversion else "bgr",
+        pad_multiple=32,
+        pad_value=float(own.pad_value),
+    )
+    point = OperatingPoint("fixed", "settings", 0.3)
+    info = ModelInfo(preset, {"type": type(model).__name__})
+    return Artifact(info, preprocessing, tuple(CLASSES), tuple(CLASSES.values()), point)
