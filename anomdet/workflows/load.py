@@ -121,8 +121,10 @@ def open_checkpoint(path: Path, custom_file: str | os.PathLike[str] | None = Non
     """
     _load_libraries()
     from anomdet.engine.checkpoint import load_checkpoint, load_weights
+    from anomdet.engine.weights import use_safe_loading
     from anomdet.inference.backends.torch import build_model
 
+    use_safe_loading()  # a user's file may load weights of its own
     checkpoint = load_checkpoint(path)
     artifact = read_artifact(checkpoint, path)
     code = _custom_file(artifact, path, custom_file)
