@@ -26,6 +26,7 @@ from anomdet.engine.distributed.agreement import agree, checksum
 from anomdet.engine.distributed.buckets import settle_buckets
 from anomdet.engine.distributed.collected_warnings import collect_warnings
 from anomdet.engine.distributed.elastic import fit_to_processes
+from anomdet.engine.distributed.joining import joining
 from anomdet.engine.distributed.loader_signals import outlive_sigterm
 from anomdet.engine.distributed.same_settings import agree_on_settings
 from anomdet.engine.distributed.shared_averages import share_averages
@@ -113,7 +114,8 @@ class InspectionRunner(Runner):
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """MMEngine's; of many processes each is watched from here on, and all must have the same settings."""
-        super().setup_env(env_cfg)
+        with joining():
+            super().setup_env(env_cfg)
         if self.world_size > 1:
             timeout_s = env_cfg.get("dist_cfg", {}).get("timeout", _TIMEOUT_S)
             self.watch = watch(self.rank, self.world_size, timeout_s)

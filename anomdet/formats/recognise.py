@@ -83,6 +83,7 @@ def _of_texts(source: Path, names: list[str]) -> dict[str, str]:
             is_yolo = max(abs(value) for row in numbers for value in row[1:5]) <= _FRACTION
             fractions, pixels = (name, pixels) if is_yolo else (fractions, name)
     is_own = (source / IMAGES_DIR).is_dir() and (source / LABELS_DIR).is_dir()
+    is_own = is_own and any(name.startswith(f"{LABELS_DIR}/") for name in texts)
     if is_own and not yolo and is_converted(source):
         return {"anomdet": f"{IMAGES_DIR}/, {LABELS_DIR}/"}
     if yolo or (fractions and not pixels):

@@ -68,9 +68,15 @@ def classes_beside(source: Path) -> dict[int, str] | None:
 
 
 def _classes_of(content: Any) -> dict | None:
-    data = content.get("data") if isinstance(content, dict) else None
-    classes = data.get("classes") if isinstance(data, dict) else None
-    return classes if isinstance(classes, dict) and classes else None
+    """``data.classes``; or ``classes``, or numbers and names alone, as many write it by hand."""
+    if not isinstance(content, dict):
+        return None
+    data = content.get("data")
+    classes = data.get("classes") if isinstance(data, dict) else content.get("classes")
+    if isinstance(classes, dict) and classes:
+        return classes
+    is_plain = content and all(isinstance(number, int) and isinstance(name, str) for number, name in content.items())
+    return content if is_plain else None
 
 
 def classes_yaml(names: dict[int, str], *, indent: str = "  ") -> str:

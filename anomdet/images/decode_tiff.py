@@ -42,7 +42,9 @@ def decode_tiff(data: Bytes, layout: Layout) -> NDArray | None:
         return None if pixels is None else _without_alpha(pixels)
     if layout.alpha:
         return cv2.imdecode(_rewritten(data, layout, {**plain, tiff.EXTRA_SAMPLES: None}), _FLAGS | cv2.IMREAD_COLOR)
-    if tiff.ORIENTATION in layout.directory.entries:  # OpenCV applies some of them by itself, whatever the flags say
+    if (
+        layout.directory.first(tiff.ORIENTATION, 1) != 1
+    ):  # OpenCV applies some of them by itself, whatever the flags say
         data = _rewritten(data, layout, plain)
     return cv2.imdecode(data, _FLAGS | cv2.IMREAD_COLOR)
 

@@ -18,6 +18,7 @@ from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
+from anomdet.workflows.as_trained import take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.run_config import Run, load_run
 
@@ -71,7 +72,7 @@ def evaluate(
     from anomdet.workflows.evaluation_files import ALL_FILES
 
     with run.blamed():
-        loaded = with_checkpoint(run.config, split, checkpoint)
+        loaded = with_checkpoint(run, split, checkpoint)
         folder = output_folder(loaded.config, out or Path(loaded.config.work_dir) / EVALUATION_DIR, ALL_FILES)
     with one_run_in({"--out": folder}):
         return _evaluate(run, loaded, folder)
@@ -155,10 +156,10 @@ class Loaded:
     split: str
 
 
-def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> Loaded:
+def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None) -> Loaded:
     """A complete config that tests a checkpoint on a split.
 
-    The classes are the checkpoint's, in its order; data with other class numbers is refused.
+    Network, image size and classes are the checkpoint's; settings or data that say otherwise are refused.
     """
     from anomdet.addresses import forget_weights
     from anomdet.engine.checkpoint import read_checkpoint
@@ -166,14 +167,18 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> L
 
     if split not in SPLITS:
         raise UserError(Problem("--split", f"one of {', '.join(SPLITS)}", repr(split)))
-    path = Path(checkpoint or Path(config.default_hooks.checkpoint.out_dir) / BEST)
+    path = Path(checkpoint or Path(run.config.default_hooks.checkpoint.out_dir) / BEST)
     file = read_checkpoint(path)
     names = file.meta.dataset_meta.names
     if not names:
         raise UserError(Problem(str(path), "a checkpoint of AnomDet, which knows its classes", "none in it"))
     # The checkpoint brings all weights: nothing pretrained need be fetched or read.
-    config = copy.deepcopy(config)
+    config = copy.deepcopy(run.config)
     config.load_from = None
+    trained = None
+    if file.meta.inference is not None:
+        trained = Artifact.from_dict(file.meta.inference, f"{file.path}: inference")
+        take_from_checkpoint(config, run.settings, trained, file.path)
     forget_weights(config.model)
     take_bit_depth(config, known_bits(file.meta.inference), path)
     try:
@@ -181,20 +186,18 @@ def with_checkpoint(config: Any, split: str, checkpoint: str | Path | None) -> L
     except UserError as error:
         raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
     config.test_dataloader.dataset.split = split
-    _prepare_as_trained(config, file)
+    if trained is not None:
+        _normalize_as_trained(config, trained, file.path)
     config.load_from = str(file.path)
     return Loaded(config, file, split)
 
 
-def _prepare_as_trained(config: Any, file: CheckpointFile) -> None:
+def _normalize_as_trained(config: Any, trained: Artifact, path: Path) -> None:
     """The checkpoint's own normalisation, which may come from the weights that its training began with."""
     from anomdet.workflows.describe import use_normalization
 
-    if file.meta.inference is None:
-        return
-    trained = Artifact.from_dict(file.meta.inference, f"{file.path}: inference").preprocessing
-    if note := use_normalization(config.model, trained):
-        logging.getLogger("anomdet").warning(f"{file.path}: {note}")
+    if note := use_normalization(config.model, trained.preprocessing):
+        logging.getLogger("anomdet").warning(f"{path}: {note}")
 
 
 def set_operating_point(loaded: Loaded) -> None:

@@ -113,8 +113,11 @@ def _set_processes(config: Any, on_gpu: bool) -> None:
         return
     import torch.distributed as dist
 
+    from anomdet.engine.distributed.joining import joining
+
     if not dist.is_initialized():
-        dist.init_process_group(backend, timeout=timeout)
+        with joining():
+            dist.init_process_group(backend, timeout=timeout)
     config.model_wrapper_cfg["device_ids"] = None
 
 

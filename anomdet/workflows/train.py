@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.addresses import without_secrets
 from anomdet.config.load import SettingsSource
+from anomdet.engine.distributed.agreement import raise_for_all
 from anomdet.engine.resume import agree_on_resume, must_exist
-from anomdet.errors import interruption
+from anomdet.errors import UserError, interruption
 from anomdet.layout import (
     BEST,
     CHECKPOINTS,
@@ -108,8 +110,19 @@ def train(
     prepared = _Prepared(run, config, fitted, [*notes, *more_notes], started, start)
     for option, folder in folders.items():
         make_folder(folder, option)
-    with one_run_in(folders):
+    with contextlib.ExitStack() as stack:
+        _lock(stack, folders)
         return _train(prepared, folders, resume=resume, again=resume_hint or "anomdet.train(..., resume=True)")
+
+
+def _lock(stack: contextlib.ExitStack, folders: dict[str, Path]) -> None:
+    """The first process takes the lock; if it may not, all say so."""
+    failure = None
+    try:
+        stack.enter_context(one_run_in(folders))
+    except UserError as error:
+        failure = error
+    raise_for_all(failure)
 
 
 @dataclass(frozen=True)

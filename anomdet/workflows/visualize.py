@@ -47,7 +47,7 @@ def visualize(
     )
 
     with run.blamed():
-        loaded = with_checkpoint(run.config, split, checkpoint)
+        loaded = with_checkpoint(run, split, checkpoint)
         config = loaded.config
         folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
     with one_run_in({"--out": folder}):

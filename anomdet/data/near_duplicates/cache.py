@@ -17,7 +17,7 @@ from anomdet.data.index.listing import times_ns as times_of
 from anomdet.data.near_duplicates.hashes import Hashes, no_hashes
 from anomdet.outputs import atomic_write
 
-_VERSION = 3  # raised when hashes, pairs or likeness mean something else
+_VERSION = 4  # raised when hashes, pairs or likeness mean something else
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomdet.data.near_duplicates.residual import NUM_CELLS, cells_of
+from anomdet.defaults import BIT_DEPTHS
+from anomdet.images.decode import decode_image, largest_value
 from anomdet.images.headers import BadImageError, read_header
 
 HASH_SIZE = 16
@@ -99,6 +101,13 @@ def _low_first() -> NDArray[np.int64]:
     return np.argsort(np.maximum(rows, columns) >= HASH_SIZE // 2, kind="stable")
 
 
+def _all_grey_levels(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image scaled by the bits that it uses itself: what it shows counts here, not how bright it is."""
+    largest = largest_value(data, max_megapixels=None)
+    bit_depth = next(bits for bits in BIT_DEPTHS if not largest >> bits)
+    return decode_image(data, max_megapixels=None, bit_depth=bit_depth)
+
+
 def read_thumbnail(path: str | Path, side_px: int) -> NDArray[np.uint8] | None:
     """An upright grey picture, ``(side_px, side_px)`` whatever the image's shape; None if it cannot be read."""
     try:
@@ -108,7 +117,10 @@ def read_thumbnail(path: str | Path, side_px: int) -> NDArray[np.uint8] | None:
         if header.kind == "jpeg":
             short = min(header.height, header.width)
             flags = next((flag for scale, flag in _REDUCED.items() if short >= scale * side_px), flags)
-        pixels = cv2.imdecode(data, flags)
+        if header.kind == "tiff" or header.bit_depth > 8:  # OpenCV alone reads some wrong, and 12 bits of 16 as black
+            pixels = cv2.cvtColor(_all_grey_levels(data), cv2.COLOR_BGR2GRAY)
+        else:
+            pixels = cv2.imdecode(data, flags)
     except (OSError, BadImageError, cv2.error):
         return None
     if pixels is None:

@@ -40,6 +40,16 @@ def agree(where: str, seen: str, path: str | Path | None = None) -> None:
     raise UserError(Problem(where, "the same for all processes", got, _HINT))
 
 
+def raise_for_all(failure: UserError | None) -> None:
+    """Raise in every process what one of them met; every process must call it.
+
+    Before there is a process group, each raises its own.
+    """
+    told = next((text for text in all_gather_object(str(failure or "")) if text), "")
+    if told:
+        raise failure or UserError(told)
+
+
 def checksum(weights: Iterable[Tensor]) -> str:
     """Of all bits, in eight hexadecimal digits."""
     total = 0

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import all_gather_object
 
 from anomdet.errors import Problem, UserError
@@ -37,7 +38,7 @@ _OWN = {
 _PRECISION = ("optim_wrapper.type", "optim_wrapper.dtype", "optim_wrapper.loss_scale")  # as the machine computes
 
 
-def agree_on_settings(config: Mapping[str, Any]) -> None:
+def agree_on_settings(config: Config) -> None:
     """Refuse a run whose processes were started with different settings; every process must call it.
 
     Paths and numbers of loaders may differ between machines.
@@ -48,7 +49,7 @@ def agree_on_settings(config: Mapping[str, Any]) -> None:
     Raises:
         UserError: names the keys that differ, with the values of each process.
     """
-    values = {key: value for key, value in _flat(config, "") if not key.startswith(_PRECISION)}
+    values = {key: value for key, value in _flat(config.to_dict(), "") if not key.startswith(_PRECISION)}
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
     if len(set(all_gather_object(digest))) == 1:
         return

@@ -205,6 +205,18 @@ def test_wrong_classes(text: str, told: str, source: Path, tmp_path: Path) -> No
     assert told in refused(source, "anomdet", "voc", tmp_path / "out", classes=tmp_path / "c.yaml")
 
 
+@pytest.mark.parametrize(
+    "text", ["data: {classes: {7: dent, -3: hole}}", "classes: {7: dent, -3: hole}", "7: dent\n-3: hole\n"]
+)
+def test_class_names_beside_the_labels_as_many_write_them(text: str, source: Path, tmp_path: Path) -> None:
+    write_files(source, {"classes.yaml": text})
+    assert run(source, "anomdet", "coco", tmp_path / "out").names == {-3: "hole", 7: "dent"}
+    assert run(source, "anomdet", "coco", tmp_path / "2", classes=source / "classes.yaml").names == {
+        -3: "hole",
+        7: "dent",
+    }
+
+
 def test_a_class_that_the_file_does_not_know(source: Path, tmp_path: Path) -> None:
     run(source, "anomdet", "labelme", tmp_path / "labelme")
     write_files(tmp_path, {"c.yaml": "data: {classes: {1: dent}}"})

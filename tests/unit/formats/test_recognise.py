@@ -64,6 +64,14 @@ def test_layouts_of_other_tools(files: dict, format_name: str, tmp_path: Path) -
     assert list(recognise(write_files(tmp_path, files))) == [format_name]
 
 
+def test_images_in_folders_called_images_and_labels(tmp_path: Path) -> None:
+    source = {f"images/{folder}/a.png": None for folder in ("images", "labels")}
+    source |= {f"labels/{folder}/a.txt": "" for folder in ("images", "labels")}
+    write_files(tmp_path / "in", {**source, "classes.yaml": "data: {classes: {1: a}}"})
+    run(tmp_path / "in", "anomdet", "labelme", tmp_path / "out")
+    assert list(recognise(tmp_path / "out")) == ["labelme"]
+
+
 @pytest.mark.parametrize(
     ("files", "told"),
     [

@@ -115,3 +115,17 @@ def test_deeppcb_twins_are_found(tmp_path, monkeypatch):
     twins = {(name.replace("_normal", ""), name) for name in names if "_normal" in name}
     assert len(twins) == 250 and len(found & twins) >= 247
     assert len(found - twins) <= 25  # the same window of the next board on the panel
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_twelve_bits_in_sixteen_are_seen_like_eight(tmp_path, suffix):
+    """Divided by 257 they would be 16 grey levels, and faint texture blank."""
+    image = (np.random.default_rng(0).integers(0, 20, (120, 160)) + np.linspace(0, 200, 160)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / f"a{suffix}"), image.astype(np.uint16) * 16)
+    cv2.imwrite(str(tmp_path / f"b{suffix}"), image)
+    twelve, eight = (read_thumbnail(tmp_path / f"{name}{suffix}", 64) for name in "ab")
+    assert twelve is not None and eight is not None
+    assert np.abs(twelve.astype(int) - eight).max() <= 2
+    hashes = hash_files(tmp_path, [f"a{suffix}", f"b{suffix}"])
+    assert hashes.states.tolist() == [HASHED, HASHED]
+    assert np.unpackbits(hashes.bits[0] ^ hashes.bits[1]).sum() <= 28  # half of what counts as near

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+from mmengine.config import Config
 
 from anomdet.engine.distributed import same_settings
 from anomdet.errors import UserError
@@ -45,7 +46,7 @@ def as_rank_0(monkeypatch: pytest.MonkeyPatch, *others: dict[str, Any]) -> None:
         return [own, *(own if one == values[0] else f"another than {own}" for one in values[1:])]
 
     monkeypatch.setattr(same_settings, "all_gather_object", gather)
-    same_settings.agree_on_settings(CONFIG)
+    same_settings.agree_on_settings(Config(CONFIG))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""What a checkpoint knows comes from the checkpoint: network, image size, normalisation, classes.
+
+Settings need only say where the data is. What they say besides must agree: both values are named where it does not.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from anomdet.config.schema import Settings, effective_model_name
+from anomdet.config.translate_data import size_hw
+from anomdet.errors import Problem, UserError
+from anomdet.inference.artifact import Artifact
+
+_FIT = "anomdet.FitInside"
+_LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+# What says which network; the other keys say how it starts.
+_NETWORK_KEYS = {"name", "detection_model", "backbone", "custom_backbone_file", "custom_model_file", "overrides"}
+
+
+def take_from_checkpoint(config: Any, settings: Settings | None, trained: Artifact, path: Path) -> None:
+    """Put the checkpoint's network and image size into a config, in place.
+
+    Args:
+        config: MMEngine's, from the settings; a Python config keeps its own network, which MMEngine compares.
+        settings: those behind it; None for a Python config.
+        trained: what the checkpoint says.
+        path: of the checkpoint.
+
+    Raises:
+        UserError: the settings name another network, size, normalisation or classes; all differences at once.
+    """
+    hint = f"leave it out: {path} knows its own"
+    given = _differences(config, settings, trained)
+    problems = [Problem(key, f"{own}, as in training", other, hint) for key, own, other in given]
+    if problems:
+        raise UserError(problems)
+    if settings is not None and not settings.model.model_fields_set & _NETWORK_KEYS and not trained.model.custom_file:
+        config.model = type(config.model)(copy.deepcopy(dict(trained.model.config)))
+    for step in _fit_steps(config):
+        step.size_hw = trained.preprocessing.size_hw
+
+
+def _fit_steps(config: Any) -> Iterator[Any]:
+    for name in _LOADERS:
+        for step in config[name].dataset.get("pipeline", ()):
+            if step.type == _FIT:
+                yield step
+
+
+def _differences(config: Any, settings: Settings | None, trained: Artifact) -> Iterator[tuple[str, str, str]]:
+    """Key, the checkpoint's value, the settings' value."""
+    size = trained.preprocessing.size_hw
+    if settings is None:
+        for step in _fit_steps(config):
+            if tuple(step.size_hw) != size:
+                yield "FitInside.size_hw", f"{list(size)}", f"{list(step.size_hw)}"
+                return
+        return
+    data, model = settings.data, settings.model
+    if model.model_fields_set & {"name", "detection_model"} and effective_model_name(settings) != trained.model.name:
+        yield "model.name", trained.model.name, effective_model_name(settings)
+    if "image_size" in data.model_fields_set and size_hw(data.image_size) != size:
+        yield "data.image_size", f"{list(size)}", f"{list(size_hw(data.image_size))}"
+    if data.classes and dict(data.classes) != trained.classes:
+        yield "data.classes", f"{trained.classes}", f"{dict(data.classes)}"
+    yield from _other_normalization(settings, trained)
+
+
+def _other_normalization(settings: Settings, trained: Artifact) -> Iterator[tuple[str, str, str]]:
+    """A network that takes pixels as they are, or that began with other weights, does not ask the settings."""
+    if getattr(settings.model, "weights", None) is not None:
+        return
+    for name, key in (("mean", "normalize_mean"), ("std", "normalize_std")):
+        own = [round(value / 255, 5) for value in getattr(trained.preprocessing, name)]
+        own = own if trained.preprocessing.channel_order == "rgb" else own[::-1]
+        given = [round(value, 5) for value in getattr(settings.data, key)]
+        if own and key in settings.data.model_fields_set and max(map(abs, map(float.__sub__, own, given))) > 1e-4:
+            yield f"data.{key}", f"{own}", f"{given}"
