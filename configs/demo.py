@@ -121,7 +121,7 @@ param_scheduler = [
         convert_to_iter_based=True,
         eta_min=2e-05,
         gamma=0.1,
-        max_epochs=10,
+        max_epochs=8,
         name='cosine_annealing',
         step_size=3,
         type='anomdet.IterationSchedule',
@@ -224,7 +224,7 @@ test_evaluator = dict(
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=10, type='anomdet.InspectionTrainLoop', val_interval=2)
+    max_epochs=8, type='anomdet.InspectionTrainLoop', val_interval=2)
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(

@@ -91,7 +91,10 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")
 def upgrade(checkpoint: Path, config: Config, out: NewFile, overrides: Overrides = None, debug: Debug = False) -> None:
-    """Write a checkpoint of version 0.1 again, so that it stands alone. The settings are those of its training."""
+    """Write an older checkpoint again, so that it stands alone.
+
+    The settings are those of its training.
+    """
     from anomdet.workflows.upgrade import upgrade as run
 
     name_files([run(checkpoint, config, overrides or (), out=out)])

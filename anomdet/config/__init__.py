@@ -1,0 +1,1 @@
+"""The settings: schema, files with the line of each error, and their translation to MMEngine."""

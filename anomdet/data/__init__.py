@@ -1,0 +1,1 @@
+"""What a training reads: labels, images, index, splits, sampling, augmentation."""

@@ -1,0 +1,1 @@
+"""The training itself, as plugins of MMEngine: runner, loops, hooks, checkpoints, many processes."""

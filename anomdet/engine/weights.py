@@ -148,6 +148,9 @@ def _url(address: str) -> str:
         if address.endswith(HIDDEN):
             hint = "the rest was left out when it was written, since it may be a secret: give the whole address again"
             raise UserError(Problem("weights", "an address", address, hint))
+        if "@" in urlparse(address).netloc:  # urllib takes it for a port, and its errors would show it
+            hint = "fetch the file by yourself, and give model.weights=FILE"
+            raise UserError(Problem("weights", "an address without a user", without_secrets(address), hint))
         return address
     table = _TABLES.get(scheme)
     if table is not None:

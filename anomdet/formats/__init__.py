@@ -1,0 +1,1 @@
+"""Labels from and to other formats; convert is the entrance."""

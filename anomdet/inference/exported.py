@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 from anomdet import file_hash
 from anomdet.errors import Problem, UserError
-from anomdet.inference.artifact import Artifact
-from anomdet.inference.fields import (
+from anomdet.fields import (
     checked,
     flag,
     from_mapping,
@@ -28,6 +27,7 @@ from anomdet.inference.fields import (
     plain,
     text,
 )
+from anomdet.inference.artifact import Artifact
 from anomdet.layout import EXPORT_MANIFEST
 
 EXPORT_VERSION = 1

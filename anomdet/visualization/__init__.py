@@ -1,0 +1,1 @@
+"""Boxes drawn on images; draw is the entrance."""

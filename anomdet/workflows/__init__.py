@@ -1,0 +1,1 @@
+"""One file a verb: settings, paths and arrays in, frozen results out; UserError for what is wrong."""

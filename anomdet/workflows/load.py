@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
     from anomdet.inference.exported import Network
 
-_COMPILER = "torch._dynamo"  # torchvision's operators import it; half a second of processor time
+# A second and more of every start: torch's compiler, which torchvision's operators import, and sharded training.
+_NOT_TO_PREDICT = (
+    "torch._dynamo",
+    "mmengine._strategy",
+    "mmengine.runner._flexible_runner",
+    "mmengine.model.wrappers.fully_sharded_distributed",
+    "mmengine.optim.optimizer.zero_optimizer",
+)
 BACKENDS = ("auto", "torch", "onnx", "openvino")
 
 
@@ -114,14 +121,15 @@ def open_checkpoint(path: Path, custom_file: str | os.PathLike[str] | None = Non
     """
     _load_libraries()
     from anomdet.engine.checkpoint import load_checkpoint, load_weights
+    from anomdet.engine.weights import use_safe_loading
     from anomdet.inference.backends.torch import build_model
 
+    use_safe_loading()  # a user's file may load weights of its own
     checkpoint = load_checkpoint(path)
     artifact = read_artifact(checkpoint, path)
     code = _custom_file(artifact, path, custom_file)
     network = build_model(artifact.model, str(path), code)
     load_weights(network, checkpoint, path, strict=True)
-    _check_finite(network, path)
     return artifact, network
 
 
@@ -163,19 +171,6 @@ def _custom_file(artifact: Artifact, path: Path, given: str | os.PathLike[str] |
     return file
 
 
-def _check_finite(network: Any, path: Path) -> None:
-    """A network with a weight that is no number finds nothing, and passes every part."""
-    bad = [name for name, value in network.state_dict().items() if value.is_floating_point() and not _finite(value)]
-    if bad:
-        got = f"{len(bad)} that hold something else, {bad[0]} first"
-        hint = "the training diverged; lower training.learning_rate and train again"
-        raise UserError(Problem(str(path), "weights that are finite numbers", got, hint))
-
-
-def _finite(value: Any) -> bool:
-    return bool(value.isfinite().all())
-
-
 def _device(wanted: str) -> str:
     import torch
 
@@ -202,7 +197,7 @@ def _load_libraries() -> None:
     keep_freed_memory()
     if "mmdet.models" in sys.modules:
         return
-    with contextlib.redirect_stdout(io.StringIO()), put_off((*UNUSED, _COMPILER)):
+    with contextlib.redirect_stdout(io.StringIO()), put_off((*UNUSED, *_NOT_TO_PREDICT)):
         import mmdet.models  # noqa: F401
 
         from anomdet.engine.registered_names import only_registered_names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from dataclasses import dataclass, replace
@@ -203,6 +204,8 @@ def time_here(config: Any, seconds: float, scratch: Path | None = None) -> tuple
     setup_s = time.monotonic() - started
     costs = replace(time_run(runner, scratch), setup_s=setup_s)
     sizes = Sizes(pass_images, len(runner.val_dataloader.dataset), config.train_dataloader.batch_size, can_repeat)
+    del runner
+    gc.collect()  # its processes that load images, and its memory; hooks and runner refer to each other
     return costs, sizes
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # their types cost torch
     from anomdet.engine.checkpoint import CheckpointFile
     from anomdet.inference.artifact import Artifact
 
+_ALL_BITS = 16  # earlier versions took 16 bit images to use all of them
 _RUN_FILES = ("custom_backbone_file", "custom_model_file")
 
 
@@ -105,6 +106,8 @@ def _prepare_as_stored(config: Any, file: CheckpointFile) -> None:
     """Take normalisation and pipeline from the config inside the checkpoint; it is read as data, never run."""
     from mmengine.config import ConfigDict
 
+    from anomdet.workflows.bit_depth import take_bit_depth
+
     stored = stored_values(file.meta.cfg, ("model", "test_dataloader"))
     given = copy.deepcopy((config.model.get("data_preprocessor"), config.test_dataloader.dataset.pipeline))
     preprocessor = (stored.get("model") or {}).get("data_preprocessor")
@@ -113,6 +116,9 @@ def _prepare_as_stored(config: Any, file: CheckpointFile) -> None:
         config.model.data_preprocessor = ConfigDict(preprocessor)
     if isinstance(pipeline, list) and all(isinstance(step, dict) for step in pipeline):
         config.test_dataloader.dataset.pipeline = [ConfigDict(step) for step in pipeline]
+    steps = config.test_dataloader.dataset.pipeline
+    known = next((step.bit_depth for step in steps if isinstance(step.get("bit_depth"), int)), _ALL_BITS)
+    take_bit_depth(config, known, file.path)
     now = (config.model.get("data_preprocessor"), config.test_dataloader.dataset.pipeline)
     if _plain(now) != _plain(given):
         logging.getLogger("anomdet").warning(
@@ -126,7 +132,7 @@ def _prepare_as_stored(config: Any, file: CheckpointFile) -> None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items() if key != "bit_depth"}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -50,7 +50,7 @@ def evaluated(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Pat
     run_command(
         *("evaluate", "-c", trained.config, f"data.data_dir={data_dir}", "--out", folder),
         *(
-            f"logging.log_dir={data_dir.parent}",
+            f"logging.log_dir={data_dir.parent / 'logs'}",
             "--checkpoint",
             trained.checkpoint_dir / BEST,
             "evaluation.report=false",
@@ -156,7 +156,7 @@ def _needs_a_file(checkpoint: dict[str, Any]) -> None:
     ("change", "message"),
     [
         (_of_before, "expected a checkpoint that stands alone, got one without meta"),
-        (_diverged, "expected weights that are finite numbers, got 1 that hold something else"),
+        (_diverged, "expected finite weights, got 1 weights that are not finite"),
         (_of_another_model, "expected the weights of this model"),
         (_evil, r"model\.config\.neck\.type: expected the name of a registered class, got 'subprocess\.Popen'"),
         (_needs_a_file, r"if you trust the file: load\(\.\.\., custom_file='mine\.py'\)"),
@@ -180,7 +180,7 @@ def test_a_custom_file_must_be_the_one_of_the_training(trained: Trained, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"backend": "tensorrt"}, "backend: expected auto or torch, got 'tensorrt'"),
+        ({"backend": "tensorrt"}, "backend: expected auto or torch or onnx or openvino, got 'tensorrt'"),
         ({"device": "gpu"}, "device: expected auto, cpu, cuda or cuda:<number>, got 'gpu'"),
         ({"device": "meta"}, "device: expected auto, cpu, cuda or cuda:<number>, got 'meta'"),
         ({"device": "cuda:99"}, "device cuda:99: expected that GPU"),

@@ -120,10 +120,12 @@ def test_addresses_with_one_file_name_do_not_share_a_file(downloads: list[tuple[
 
 def test_a_message_shows_no_token(cache: Path) -> None:
     with pytest.raises(UserError) as caught:
-        fetch("https://me:pw1@example.org/x.pth?token=abc2")
+        fetch("https://example.org/x.pth?token=abc2")
     assert "https://example.org/x.pth?hidden" in str(caught.value)
     assert "abc2" not in str(caught.value)
-    assert "pw1" not in str(caught.value)
+    with pytest.raises(UserError, match=r"without a user, got https://example\.org/x\.pth;") as caught_too:
+        fetch("https://me:pw1@example.org/x.pth")
+    assert "pw1" not in str(caught_too.value)
     assert caught.value.__cause__ is None
     with pytest.raises(UserError, match="give the whole address again"):
         fetch("https://example.org/x.pth?hidden")

@@ -12,6 +12,7 @@ from mmengine.config import ConfigDict
 from anomdet.config.schema import Settings
 from anomdet.config.translate import to_mmengine
 from anomdet.inference.artifact import Artifact
+from anomdet.workflows.bit_depth import resolve_bit_depth
 from anomdet.workflows.describe import NotDescribedError, describe
 
 
@@ -19,6 +20,7 @@ def complete_config(**sections: Any) -> tuple[Any, Settings]:
     settings = Settings.model_validate(sections)
     config = to_mmengine(settings)
     config.test_dataloader.dataset.classes = [[-1, "dent"], [4, "scratch"]]
+    resolve_bit_depth(config, None)
     return config, settings
 
 

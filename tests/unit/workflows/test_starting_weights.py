@@ -13,6 +13,7 @@ from anomdet.config.schema import Settings
 from anomdet.config.translate import to_mmengine
 from anomdet.engine.checkpoint import save_atomically
 from anomdet.errors import UserError
+from anomdet.workflows.bit_depth import resolve_bit_depth
 from anomdet.workflows.describe import describe
 from anomdet.workflows.starting_weights import read_start
 
@@ -20,6 +21,7 @@ from anomdet.workflows.starting_weights import read_start
 def complete_config(**model: Any) -> Any:
     config = to_mmengine(Settings.model_validate({"model": {"name": "rtmdet_tiny", **model}}))
     config.test_dataloader.dataset.classes = [[1, "dent"]]
+    resolve_bit_depth(config, None)
     return config
 
 

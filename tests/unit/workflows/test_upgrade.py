@@ -17,6 +17,7 @@ from anomdet.engine.checkpoint import read_checkpoint
 from anomdet.errors import UserError
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends.torch import build_model
+from anomdet.workflows.bit_depth import resolve_bit_depth
 from anomdet.workflows.build import complete_without_data
 from anomdet.workflows.describe import describe
 from anomdet.workflows.libraries import load_libraries
@@ -31,6 +32,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     load_libraries()
     settings = Settings.model_validate(SETTINGS)
     config = complete_without_data(to_mmengine(settings), {3: "dent", 9: "scratch"})
+    resolve_bit_depth(config, None)
     network = build_model(describe(config, settings, {}).model, "x")
     point = {"by": "max_f1", "chosen_on": "val", "score_threshold": 0.25, "per_class": None, "note": ""}
     meta = {

@@ -1,0 +1,1 @@
+"""About the data: check, health, browse, propose."""
