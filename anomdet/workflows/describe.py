@@ -118,6 +118,9 @@ def _without_folders(model: dict[str, Any]) -> dict[str, Any]:
     for node in walk(model):
         if node.get("type") in _FILE_KEYS:
             node["file"] = Path(node["file"]).name
+            given = node.get("config")  # the settings, for the user's file; where a run writes is no part of a network
+            if isinstance(given, dict) and isinstance(given.get("logging"), dict):
+                node["config"] = {**given, "logging": {**given["logging"], "log_dir": "", "checkpoint_dir": ""}}
     return model
 
 

@@ -365,7 +365,9 @@ def test_a_resume_of_a_finished_training_does_nothing_and_says_so(
     dirs = (f"logging.log_dir={tmp_path / 'logs'}", f"logging.checkpoint_dir={tmp_path / 'checkpoints'}")
     capsys.readouterr()
     run_command("train", "-c", trained.config, "--resume", *dirs, *more)
-    assert capsys.readouterr().out == f"nothing is left to do: {last} holds {reason}\n"
+    said, following = capsys.readouterr().out.splitlines()
+    assert said == f"nothing is left to do: {last} holds {reason}"
+    assert following.startswith("next: anomdet evaluate --config")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
