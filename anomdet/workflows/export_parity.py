@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from anomdet.workflows.export_images import ParityImages, Truth
     from anomdet.workflows.export_source import Source
 
+_log = logging.getLogger("anomdet")
 _BATCH = 8
 _LEAST_SCORE = 0.05  # of the rows that are compared; the verdict's are among them
 
@@ -25,6 +27,8 @@ def check_parity(source: Source, manifest: Manifest, images: ParityImages, folde
     """Compare a written network with its checkpoint, and where they differ find the first stage."""
     exported = open_exported(source, manifest, folder)
     reference = results(source.detector, images.prepared)
+    if not any(len(result) for result in reference):
+        _log.warning(f"no detection reaches {_LEAST_SCORE:g} on these images: the comparison says little")
     others = results(exported, images.prepared)
     mean_ap = None
     if images.truth is not None:
