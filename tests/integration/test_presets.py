@@ -57,7 +57,7 @@ def build(*overrides: str) -> torch.nn.Module:
     """The model that the command line would build, from random weights."""
     config = config_of("model.pretrained=false", "data.image_size=64", *overrides)
     with DefaultScope.overwrite_default_scope("mmdet"):
-        config.train_dataloader.dataset.type = "none"  # the classes are given: no data need be read
+        config.train_dataloader.dataset.type = "CocoDataset"  # the classes are given: no data need be read
         config = complete(config)
         _few_proposals(config.model)
         model = MODELS.build(config.model)
