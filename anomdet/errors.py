@@ -63,7 +63,11 @@ class Terminated(KeyboardInterrupt):
 
 def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
     """The Ctrl-C or SIGTERM behind an error: some libraries catch it and raise an error of their own instead."""
+    seen = set()
     while error is not None and not isinstance(error, KeyboardInterrupt):
+        if id(error) in seen:  # raised again while it was handled: the chain is a circle
+            return None
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return error
 

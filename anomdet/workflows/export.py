@@ -117,7 +117,7 @@ def _check(options: ExportOptions, folder: Path, settings: Any, images: Any) -> 
     if settings is None and images is None:
         hint = "an export is compared with its checkpoint on images of yours, and refused where they differ"
         problems.append(Problem("--config", "the settings of the run, or --images DIR", "neither", hint))
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(path.name != PARITY for path in folder.iterdir())):
         got = f"{folder}, {'one that holds something' if folder.is_dir() else 'a file'}"
         problems.append(Problem("--out", "a new or empty folder", got, "nothing was overwritten"))
     if problems:

@@ -13,7 +13,7 @@ import pytest
 
 from anomdet import ranks
 from anomdet.cli.failures import explain, run_command
-from anomdet.errors import Terminated, UserError
+from anomdet.errors import Terminated, UserError, interruption
 from anomdet.workflows.config_errors import user_built
 
 
@@ -170,3 +170,10 @@ def test_a_process_that_finds_no_store_speaks(
 
     assert run_command(fail, [], debug=False) == 2
     assert "error: wrong\n" in capsys.readouterr().err
+
+
+def test_a_circle_of_causes_ends() -> None:
+    """As torch's loader makes one, when it raises an error again that it had caught."""
+    first, second = ValueError("a"), RuntimeError("b")
+    first.__context__, second.__context__ = second, first
+    assert interruption(first) is None
