@@ -42,7 +42,7 @@ def faulty(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def page(faulty) -> Path:
     path = faulty.parent / "health of parts.html"
-    check(None, data=faulty, options=CheckOptions(report=path))
+    check(faulty, options=CheckOptions(report=path))
     return path
 
 
