@@ -116,13 +116,10 @@ def finder_of(model: Any, where: str) -> Finder:
     from mmdet.models.dense_heads import AnchorHead, FCOSHead, RTMDetHead, YOLOXHead
     from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
 
-    from anomdet.exporting.queries import Queries, is_query_based
     from anomdet.exporting.two_stage import TwoStage, is_two_stage
 
     if is_two_stage(model):
         return TwoStage(model)
-    if is_query_based(model):
-        return Queries(model)
     head: Any = getattr(model, "bbox_head", None)
     coder = getattr(head, "bbox_coder", None)
     plain = not getattr(getattr(head, "loss_cls", None), "custom_cls_channels", False)
@@ -133,6 +130,6 @@ def finder_of(model: Any, where: str) -> Finder:
     )
     if not (known and plain and head.test_cfg.nms.get("type", "nms") == "nms"):
         got = f"{type(model).__name__} with {type(head).__name__}"
-        kinds = "RTMDet, RetinaNet, FCOS, ATSS, YOLOX, Faster and Cascade R-CNN, DINO"
+        kinds = "RTMDet, RetinaNet, FCOS, ATSS, YOLOX, Faster and Cascade R-CNN"
         raise UserError(Problem(where, f"a network that can be exported ({kinds})", got, "predict runs it as it is"))
     return OneStage(model)
