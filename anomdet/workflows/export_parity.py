@@ -31,7 +31,7 @@ def check_parity(source: Source, manifest: Manifest, images: ParityImages, folde
         _log.warning(f"no detection reaches {_LEAST_SCORE:g} on these images: the comparison says little")
     others = results(exported, images.prepared)
     mean_ap = None
-    if images.truth is not None:
+    if images.truth is not None and images.truth.content["annotations"]:  # of nothing there is no mAP
         mean_ap = (mean_ap_of(images.truth, reference), mean_ap_of(images.truth, others))
     parity = compare(reference, others, mean_ap)
     if parity.passed:
