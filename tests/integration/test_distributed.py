@@ -88,7 +88,9 @@ def test_two_agents_of_one_process_each(data_dir: Path, tmp_path: Path) -> None:
     jobs = [start("bash", script, config, "1", **address, NODE_RANK=str(rank)) for rank in range(2)]
     (first, _), second = finished(jobs[0]), finished(jobs[1])
     assert "2 processes: 8 images a step" in first and first.count("wrote:") == 1
-    assert second == ("", "")
+    # torchrun's agents meet once more at their end; where the first, which keeps the meeting point, leaves too early,
+    # the second one's agent logs that as an error of its own and ends with 0.
+    assert not second[0] and (not second[1] or "Error waiting on exit barrier" in second[1]), second
     before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
     address["PORT"], own = free_port(), ("training.epochs=2", f"logging.checkpoint_dir={tmp_path / 'own'}")
     resume = ("bash", script, config, "1", "--resume", "--cfg-options")
