@@ -177,7 +177,8 @@ def _custom_file(artifact: Artifact, path: Path, given: str | os.PathLike[str] |
     if needed is None:
         raise UserError(Problem(f"{path}: inference.model.custom_file", "the name and hash of a Python file", "none"))
     if given is None:
-        hint = f"its code is not in the checkpoint; if you trust the file: load(..., custom_file={needed.name!r}), or --custom-file"
+        trusted = f"load(..., custom_file={needed.name!r}), or --custom-file"
+        hint = f"its code is not in the checkpoint; if you trust the file: {trusted}"
         raise UserError(Problem(str(path), f"the file {needed.name} of {needed.key} beside it", "no custom_file", hint))
     file = Path(given).expanduser()
     if not file.is_file():

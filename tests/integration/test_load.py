@@ -177,6 +177,7 @@ def test_a_custom_file_must_be_the_one_of_the_training(trained: Trained, tmp_pat
     file.write_text("raise SystemExit('it was run')\n")
     with pytest.raises(UserError, match=r"expected mine\.py of the training \(sha256 000000000000\), got another"):
         load(model, custom_file=file)
+    cv2.imwrite(str(tmp_path / "part.png"), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(UserError, match=r"got another content"):
         predict(PredictJob(model, (tmp_path / "part.png",), out=None, custom_file=file))
 
