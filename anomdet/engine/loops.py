@@ -16,6 +16,7 @@ from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from torch import nn
 
+from anomdet.engine.contracts import SkipsDraws
 from anomdet.engine.equal_sizes import equal_sizes, padding_multiple
 from anomdet.engine.finite_steps import FiniteSteps, blame_losses
 from anomdet.errors import Problem, UserError
@@ -104,7 +105,7 @@ class InspectionTrainLoop(EpochBasedTrainLoop):
     def _batches(self, first: int) -> Iterator[Any]:
         """Those of the epoch from ``first`` on; our samplers leave the earlier ones out before any image is read."""
         sampler = self.dataloader.sampler
-        if first and hasattr(sampler, "skip"):
+        if first and isinstance(sampler, SkipsDraws):
             sampler.skip(self.first_draw)
             return iter(self.dataloader)
         return itertools.islice(self.dataloader, first, None)

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from anomdet.engine.checkpoint import save_atomically
 from anomdet.engine.checkpoint_meta import Meta
+from anomdet.engine.contracts import ChoosesPoint
 from anomdet.engine.distributed.watch import Watch
 from anomdet.engine.finite_steps import all_finite
 from anomdet.engine.hooks.monitor import ends_with_validation, is_better, monitored, worst
@@ -173,7 +174,6 @@ def _step(runner: Runner, batch_idx: int) -> int:
 def _operating_point(runner: Runner) -> dict[str, Any] | None:
     """The score threshold that the validation chose, and by what criterion, if a metric of it chooses one."""
     for metric in getattr(runner.val_loop.evaluator, "metrics", ()):
-        if hasattr(metric, "chosen_point"):
-            result: dict[str, Any] | None = metric.chosen_point()
-            return result
+        if isinstance(metric, ChoosesPoint):
+            return metric.chosen_point()
     return None

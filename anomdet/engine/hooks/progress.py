@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from anomdet.engine.checkpoint_meta import Meta
+from anomdet.engine.contracts import EntersEpochs
 from anomdet.engine.hooks.monitor import ends_with_validation, is_better, monitored, worst
 from anomdet.layout import LAST
 from anomdet.metric_catalogue import LOGGED, of_key
@@ -37,6 +38,11 @@ def _global_batch(runner: Runner) -> str:
         return ""
     parts = f"{runner.world_size} processes" + (f", {accumulated} batches a step" if accumulated > 1 else "")
     return f"; {parts}: {total} images a step"
+
+
+def _first_batch(runner: Runner) -> int:
+    loop = runner.train_loop
+    return loop.first_batch if isinstance(loop, EntersEpochs) else 0
 
 
 def readable_time(seconds: float) -> str:
@@ -78,7 +84,7 @@ class ProgressHook(Hook):
             f"{loader.batch_size} images on {device}; {len(loader.dataset)} images{_global_batch(runner)}"
         )
         if runner._resume:
-            batch = getattr(runner.train_loop, "first_batch", 0) + 1
+            batch = _first_batch(runner) + 1
             runner.logger.info(f"resumed: going on with batch {batch} of epoch {runner.epoch + 1}")
         self.started = self.spoken = time.monotonic()
         self.first_iter = runner.iter
@@ -108,7 +114,7 @@ class ProgressHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         self.epoch_started = time.monotonic()
         self.loss_sum, self.batches, self.not_finite = 0.0, 0, 0
-        first_batch: int = getattr(runner.train_loop, "first_batch", 0)
+        first_batch = _first_batch(runner)
         if self.resumed is not None and first_batch:
             self.loss_sum, self.batches = self.resumed["loss_sum"], self.resumed["batches"]
             self.not_finite = self.resumed.get("not_finite", 0)
