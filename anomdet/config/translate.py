@@ -46,12 +46,7 @@ def to_mmengine(settings: Settings) -> Config:
             train_dataloader=train_loader(settings),
             val_dataloader=val_loader,
             test_dataloader=eval_loader(settings, "test"),
-            train_cfg=dict(
-                type="anomdet.InspectionTrainLoop",
-                max_epochs=training.epochs,
-                val_interval=training.val_interval,
-                nan_limit=training.nan_limit,
-            ),
+            train_cfg=_train_loop(settings),
             val_cfg=dict(type="anomdet.InspectionValLoop", with_loss=training.val_loss),
             test_cfg=dict(type="anomdet.InspectionTestLoop"),
             val_evaluator=_evaluator(settings, complete=False),
@@ -73,6 +68,16 @@ def to_mmengine(settings: Settings) -> Config:
             load_from=load_from,
             resume=False,
         )
+    )
+
+
+def _train_loop(settings: Settings) -> dict[str, Any]:
+    training = settings.training
+    return dict(
+        type="anomdet.InspectionTrainLoop",
+        max_epochs=training.epochs,
+        val_interval=training.val_interval,
+        nan_limit=training.nan_limit,
     )
 
 
