@@ -6,7 +6,7 @@ custom_hooks = [
         ema_type='ExpMomentumEMA',
         gamma=50,
         momentum=0.005,
-        type='EMAHook',
+        type='anomdet.AverageHook',
         update_buffers=True),
 ]
 custom_imports = dict(
@@ -229,7 +229,10 @@ test_evaluator = dict(
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=11, type='anomdet.InspectionTrainLoop', val_interval=6)
+    max_epochs=11,
+    nan_limit=5,
+    type='anomdet.InspectionTrainLoop',
+    val_interval=6)
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(

@@ -6,7 +6,7 @@ custom_hooks = [
         ema_type='ExpMomentumEMA',
         gamma=50,
         momentum=0.005,
-        type='EMAHook',
+        type='anomdet.AverageHook',
         update_buffers=True),
     dict(
         min_delta=0.0,
@@ -309,7 +309,10 @@ test_evaluator = dict(
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=10, type='anomdet.InspectionTrainLoop', val_interval=1)
+    max_epochs=10,
+    nan_limit=5,
+    type='anomdet.InspectionTrainLoop',
+    val_interval=1)
 train_dataloader = dict(
     batch_size=16,
     dataset=dict(

@@ -6,7 +6,7 @@ custom_hooks = [
         ema_type='ExpMomentumEMA',
         gamma=50,
         momentum=0.005,
-        type='EMAHook',
+        type='anomdet.AverageHook',
         update_buffers=True),
 ]
 custom_imports = dict(
@@ -225,7 +225,10 @@ test_evaluator = dict(
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=8, type='anomdet.InspectionTrainLoop', val_interval=2)
+    max_epochs=8,
+    nan_limit=5,
+    type='anomdet.InspectionTrainLoop',
+    val_interval=2)
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(

@@ -73,7 +73,13 @@ class TrainResult:
         """The files worth opening."""
         if self.nothing_to_do:
             return []
-        return [self.best_checkpoint, self.last_checkpoint, self.log_dir / TRAINING_LOG]
+        files = [self.best_checkpoint, self.last_checkpoint, self.log_dir / TRAINING_LOG]
+        return files if self.best_epoch else files[1:]
+
+    @property
+    def to_evaluate(self) -> list[str]:
+        """The option that names the checkpoint, where there is no best one."""
+        return [] if self.best_epoch or self.nothing_to_do else ["--checkpoint", str(self.last_checkpoint)]
 
 
 def train(

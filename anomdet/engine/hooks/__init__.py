@@ -1,5 +1,6 @@
 """The hooks of a training: progress, checkpoints, early stopping, seeds. Importing this registers them."""
 
+from anomdet.engine.hooks.average import AverageHook
 from anomdet.engine.hooks.buffers import SameBuffersHook
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.engine.hooks.early_stopping import EarlyStopping
@@ -8,6 +9,7 @@ from anomdet.engine.hooks.seeds import IterationSeedHook
 from anomdet.engine.hooks.trackers import ScalarsHook, TrackerHook
 
 __all__ = [
+    "AverageHook",
     "BestAndLastHook",
     "EarlyStopping",
     "IterationSeedHook",
