@@ -1,6 +1,7 @@
 channels_last = False
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
+    dict(type='anomdet.ScalarsHook'),
     dict(
         ema_type='ExpMomentumEMA',
         gamma=50,
@@ -464,5 +465,10 @@ val_evaluator = dict(
         per_class=None),
     score_threshold=None,
     type='anomdet.InspectionMetric')
-visualizer = None
+visualizer = dict(
+    name='visualizer',
+    type='DetLocalVisualizer',
+    vis_backends=[
+        dict(save_dir='logs', type='anomdet.RunImages'),
+    ])
 work_dir = 'logs'

@@ -135,7 +135,10 @@ def _default_hooks(settings: Settings) -> dict[str, Any]:
 
 def _hooks(settings: Settings) -> list[dict[str, Any]]:
     training = settings.training
-    hooks: list[dict[str, Any]] = [dict(type="anomdet.IterationSeedHook", seed=training.seed)]
+    hooks: list[dict[str, Any]] = [
+        dict(type="anomdet.IterationSeedHook", seed=training.seed),
+        dict(type="anomdet.ScalarsHook"),
+    ]
     if training.ema:
         # The window of the average grows to 1/momentum = 200 steps. Longer ones lag behind a short training: with 500
         # steps DeepPCB's 12 epochs ended at a validation mAP_50 of 0.839, the plain weights at 0.863.
@@ -151,8 +154,8 @@ def _hooks(settings: Settings) -> list[dict[str, Any]]:
     return [*hooks, *training.hooks]
 
 
-def _visualizer(settings: Settings) -> dict[str, Any] | None:
-    """The backends for losses and metrics; each writes below log_dir."""
+def _visualizer(settings: Settings) -> dict[str, Any]:
+    """The backends for images, losses and metrics; each writes below log_dir."""
     log_dir = settings.logging.log_dir.rstrip("/")
     backends = {
         "tensorboard": dict(type="TensorboardVisBackend", save_dir=f"{log_dir}/tensorboard"),
@@ -160,4 +163,6 @@ def _visualizer(settings: Settings) -> dict[str, Any] | None:
         "wandb": dict(type="anomdet.WandbTracker", save_dir=log_dir),
     }
     chosen = [backends[name] for name in settings.logging.trackers]
-    return dict(type="Visualizer", vis_backends=chosen) if chosen else None
+    # The name is for those who build it from config.py without a Runner, as MMDetection's browse_dataset.py does.
+    images = dict(type="anomdet.RunImages", save_dir=log_dir)
+    return dict(type="DetLocalVisualizer", name="visualizer", vis_backends=[images, *chosen])

@@ -6,7 +6,7 @@ from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.engine.hooks.early_stopping import EarlyStopping
 from anomdet.engine.hooks.progress import ProgressHook
 from anomdet.engine.hooks.seeds import IterationSeedHook
-from anomdet.engine.hooks.trackers import TrackerHook
+from anomdet.engine.hooks.trackers import ScalarsHook, TrackerHook
 
 __all__ = [
     "AverageHook",
@@ -15,5 +15,6 @@ __all__ = [
     "IterationSeedHook",
     "ProgressHook",
     "SameBuffersHook",
+    "ScalarsHook",
     "TrackerHook",
 ]

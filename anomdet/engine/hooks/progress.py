@@ -30,6 +30,12 @@ def foreign_keys(metrics: dict[str, float]) -> list[str]:
     ]
 
 
+def as_numbers(outputs: dict[str, Any] | None) -> dict[str, float]:
+    """What a step returned; a loss of MMEngine's Runner is still part of its graph."""
+    found = (outputs or {}).items()
+    return {key: float(value.detach() if isinstance(value, torch.Tensor) else value) for key, value in found}
+
+
 def _global_batch(runner: Runner) -> str:
     """What a step sees where that is more than one batch."""
     accumulated = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
@@ -128,7 +134,7 @@ class ProgressHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        losses = {key: float(value) for key, value in (outputs or {}).items()}
+        losses = as_numbers(outputs)
         loss = losses.get("loss", 0.0)
         if math.isfinite(loss):
             self.loss_sum += loss
@@ -155,7 +161,7 @@ class ProgressHook(Hook):
         parts += [f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.3e}"]
         if norm is not None:
             parts.append(f"grad_norm {float(norm.current()):.3f}")
-        return "  ".join([*parts, f"memory {_memory_mib()} MiB"])
+        return "  ".join([*parts, f"memory {memory_mib()} MiB"])
 
     def _mean_loss(self) -> float:
         """Of the epoch's batches so far that had a finite one; NaN: none had."""
@@ -196,7 +202,8 @@ class ProgressHook(Hook):
             self.bar = None
 
 
-def _memory_mib() -> int:
+def memory_mib() -> int:
+    """The most memory that the process has used so far: of the GPU if there is one."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated() // 2**20)
     if sys.platform == "win32":

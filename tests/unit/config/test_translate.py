@@ -381,7 +381,7 @@ ROWS: dict[str, Row] = {
     ),
     "logging.trackers": (
         ("logging.trackers=[tensorboard]", "logging.log_dir=here"),
-        lambda c: (c.visualizer.vis_backends[0].save_dir, hook(c, "anomdet.TrackerHook") is not None),
+        lambda c: (c.visualizer.vis_backends[-1].save_dir, hook(c, "anomdet.TrackerHook") is not None),
         ("here/tensorboard", True),
     ),
     "plugins": (
