@@ -1,1 +1,1 @@
-"""The normal-only score: how far an image lies from the normal ones, where, and from which distance on it is rejected."""
+"""The normal-only score: how far an image lies from the normal ones, where, and what that means for its verdict."""

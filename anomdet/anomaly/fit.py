@@ -21,7 +21,6 @@ MAX_DESCRIPTIONS = 4000
 MAX_CALIBRATION_BYTES = 300e6
 CANDIDATES_A_PATCH = 10  # that the greedy choice looks at, for each patch that it keeps
 NUM_FOLDS = 10
-METHODS = ("patchcore", "padim")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ class Collected:
 
     Args:
         memory: patches of the model.
-        method: of :data:`METHODS`.
+        method: ``patchcore`` or ``padim``.
         seed: of what is drawn.
     """
 

@@ -104,6 +104,6 @@ class NormalModel:
             method: ``patchcore`` or ``padim``.
         """
         part = {name.removeprefix("part."): value for name, value in arrays.items() if name.startswith("part.")}
-        kind = {"patchcore": PatchCore, "padim": Padim}[method]
+        part_model = PatchCore.from_arrays(part) if method == "patchcore" else Padim.from_arrays(part)
         whitening = Whitening(arrays["whole.mean"], arrays["whole.root"])
-        return cls(whitening, arrays["whole.memory"].astype(np.float32), kind.from_arrays(part))
+        return cls(whitening, arrays["whole.memory"].astype(np.float32), part_model)

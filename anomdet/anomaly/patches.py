@@ -42,7 +42,8 @@ def even_light(images_bgr: NDArray[np.uint8]) -> Floats:
 def description(map_hwc: Floats) -> Floats:
     """Mean and standard deviation of each channel of a map ``(h, w, C)``: ``(2 C,)``."""
     rows = map_hwc.reshape(-1, map_hwc.shape[-1])
-    return np.concatenate([rows.mean(axis=0), rows.std(axis=0)]).astype(np.float32)
+    both: Floats = np.concatenate([rows.mean(axis=0), rows.std(axis=0)])
+    return both
 
 
 def patches(maps_hwc: Sequence[Floats]) -> Floats:

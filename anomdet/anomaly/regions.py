@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.anomalies import Region
+
 MAX_REGIONS = 20
 _OF_THE_PEAK = 0.9
-
-
-@dataclass(frozen=True)
-class Region:
-    """A part of an image that is unlike the normal ones.
-
-    Args:
-        bbox_xyxy: pixels of the image itself.
-        ratio: of its farthest cell's distance to the threshold of cells.
-    """
-
-    bbox_xyxy: tuple[float, float, float, float]
-    ratio: float
 
 
 def regions(distances: NDArray[np.float32], threshold: float, size_hw: tuple[int, int]) -> tuple[Region, ...]:

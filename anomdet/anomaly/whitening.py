@@ -25,8 +25,7 @@ class Whitening:
 
     def __call__(self, rows: Floats) -> Floats:
         """Rows ``(N, D)``, whitened."""
-        result: Floats = (np.asarray(rows, dtype=np.float32) - self.mean) @ self.root
-        return result
+        return np.asarray((rows.astype(np.float32) - self.mean) @ self.root, dtype=np.float32)
 
 
 def fit_whitening(rows: Floats) -> Whitening:
@@ -40,7 +39,7 @@ def fit_whitening(rows: Floats) -> Whitening:
     True
     """
     assert len(rows) >= 2, "a spread needs two rows"
-    data = np.asarray(rows, dtype=np.float64)
+    data: NDArray[np.float64] = np.asarray(rows, dtype=np.float64)
     mean = data.mean(axis=0)
     scale = np.maximum(data.std(axis=0), _FLAT)
     centred = (data - mean) / scale
