@@ -58,6 +58,7 @@ def test_the_json_schema_speaks_of_each_section() -> None:
         "metrics",
         "evaluation",
         "logging",
+        "anomaly",
         "distributed",
         "plugins",
     ]
