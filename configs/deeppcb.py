@@ -7,7 +7,7 @@ anomaly = dict(
         12,
     ],
     memory=2000,
-    method='patchcore',
+    method='auto',
     overkill=0.01,
     regions=True)
 channels_last = True

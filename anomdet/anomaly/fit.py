@@ -28,8 +28,8 @@ class Calibration:
     """The distances of normal images, each from a model of the other folds.
 
     Args:
-        whole, part: ``(N,)`` of an image's description and of its farthest patch.
-        cell: ``(N,)`` of its farthest cell, not re-weighted.
+        whole, part: ``(N,)`` of an image's description and of its patches.
+        cell: ``(N,)`` of its farthest cell.
         mixture: of both into a score.
         scores: ``(N,)``.
     """

@@ -32,25 +32,3 @@ def nearest(rows: Floats, memory: Floats) -> tuple[Floats, NDArray[np.int64]]:
         # From the rows themselves: the matrix product loses digits where two rows are close.
         distances[start : start + _BLOCK] = np.linalg.norm(block - memory[best], axis=1)
     return distances, positions
-
-
-def reweighted(row: Floats, position: int, distance: float, memory: Floats, *, neighbours: int = 9) -> float:
-    """PatchCore's distance of an image's farthest patch: less where the memory is dense around its nearest patch.
-
-    Roth et al. 2022, equation 7: ``(1 - exp(d) / sum(exp(d_i))) * d`` over the neighbours of the nearest patch.
-
-    Args:
-        row: ``(D,)`` the patch.
-        position: of its nearest in the memory.
-        distance: to it.
-        memory: ``(M, D)``.
-        neighbours: of the nearest patch, itself included.
-    """
-    count = min(neighbours, len(memory))
-    if count < 2:
-        return distance
-    around = np.linalg.norm(memory - memory[position], axis=1)
-    around[position] = -1.0  # of equal rows this one is among the nearest
-    near = np.argpartition(around, count - 1)[:count]
-    distances = np.linalg.norm(memory[near] - row, axis=1).astype(np.float64)
-    return float((1 - np.exp(distance - np.logaddexp.reduce(distances))) * distance)

@@ -26,7 +26,7 @@ class Judged:
     Args:
         distances: ``(h, w)`` of its cells.
         whole: distance of its description to the nearest normal image's.
-        part: distance of its farthest patch.
+        part: distance of its patches, the farthest tenth.
     """
 
     distances: Floats

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.anomaly.patches import farthest_tenth
+
 Floats = NDArray[np.float32]
 MAX_CHANNELS = 64  # drawn at random, as in the paper
 _RIDGE = 0.01  # of the covariance; the paper's
@@ -31,10 +33,10 @@ class Padim:
     roots: Floats
 
     def judge(self, patches: Floats) -> tuple[Floats, float]:
-        """The Mahalanobis distance of each patch ``(P, D)`` of an image, and of the image: the largest."""
+        """The Mahalanobis distance of each patch ``(P, D)`` of an image, and of the image: its farthest tenth's."""
         centred = patches[:, self.channels] / self.scale - self.means
         distances = np.linalg.norm(np.einsum("pc,pcd->pd", centred, self.roots), axis=1).astype(np.float32)
-        return distances, float(distances.max())
+        return distances, farthest_tenth(distances)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What :meth:`from_arrays` takes."""

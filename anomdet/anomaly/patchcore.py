@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.anomaly.coreset import k_center
-from anomdet.anomaly.neighbours import nearest, reweighted
+from anomdet.anomaly.neighbours import nearest
+from anomdet.anomaly.patches import farthest_tenth
 from anomdet.anomaly.whitening import Whitening, fit_whitening
 
 Floats = NDArray[np.float32]
@@ -29,11 +30,9 @@ class PatchCore:
     memory: Floats
 
     def judge(self, patches: Floats) -> tuple[Floats, float]:
-        """The distance of each patch ``(P, D)`` of an image, and of the image: its farthest patch's, re-weighted."""
-        rows = self.whitening(patches)
-        distances, positions = nearest(rows, self.memory)
-        far = int(distances.argmax())
-        return distances, reweighted(rows[far], int(positions[far]), float(distances[far]), self.memory)
+        """The distance of each patch ``(P, D)`` of an image, and of the image: its farthest tenth's."""
+        distances, _ = nearest(self.whitening(patches), self.memory)
+        return distances, farthest_tenth(distances)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What :meth:`from_arrays` takes."""

@@ -46,6 +46,15 @@ def description(map_hwc: Floats) -> Floats:
     return both
 
 
+def farthest_tenth(distances: Floats) -> float:
+    """The mean of the largest tenth of an image's distances ``(P,)``, at least one.
+
+    In place of the largest alone, as both papers have it: on textured parts a single cell is noise.
+    """
+    count = max(len(distances) // 10, 1)
+    return float(np.partition(distances, len(distances) - count)[-count:].mean())
+
+
 def patches(maps_hwc: Sequence[Floats]) -> Floats:
     """The rows of one image: each layer averaged over 3 x 3 cells and brought to the first one's cells.
 

@@ -23,8 +23,8 @@ class AnomalySettings(Section):
     """Its blocks, ascending: all give the patches, the last one the description of the whole image."""
     image_size: Annotated[int, Field(ge=64, le=MAX_SIDE_PX)] = 256
     """Side of the square that the backbone sees, in pixels; the whole image is resized to it."""
-    method: Literal["patchcore", "padim"] = "patchcore"
-    """How patches are compared: with the nearest normal patch; or with the normal ones at the same position."""
+    method: Literal["auto", "patchcore", "padim"] = "auto"
+    """Compare patches with all normal ones (`patchcore`) or those of their place (`padim`, auto: from 100 images)."""
     memory: Annotated[int, Field(ge=10, le=20_000)] = 2000
     """Patches that `patchcore` keeps."""
     overkill: Annotated[float, Field(gt=0, lt=1)] = 0.01

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # they cost torch
     from anomdet.anomaly.scorer import Scorer
 
 MIN_NORMALS_AUTO, MIN_NORMALS = 30, 10
+MIN_NORMALS_PADIM = 100  # on drawn parts: 30 images 0.85 against patchcore's 0.93, 93 images 0.97 against 0.97
 ARRAYS, BACKBONE, KEY = "arrays", "backbone", "anomaly"
 _log = logging.getLogger("anomdet")
 
@@ -105,12 +106,12 @@ def add_score(runner: Any, config: Any, best: Path, *, if_missing: bool = False)
     content = read_checkpoint(path).content
     document = (content.get("meta") or {}).get("inference")
     if document is None:
-        _log.warning(f"no normal-only score: {path} does not stand alone")
+        runner.logger.warning(f"no normal-only score: {path} does not stand alone")
         return
     if if_missing and document.get("anomaly") is not None:
         return
     started = time.monotonic()
-    _log.info(f"learning the normal-only score from {len(images)} normal images")
+    runner.logger.info(f"learning the normal-only score from {len(images)} normal images")
     scorer, threshold = learn_score(config, images)
     import torch
 
@@ -119,7 +120,7 @@ def add_score(runner: Any, config: Any, best: Path, *, if_missing: bool = False)
     content[KEY] = {ARRAYS: arrays, BACKBONE: scorer.features.weights()}  # type: ignore[attr-defined]
     save_atomically(content, path)
     seconds = time.monotonic() - started
-    _log.info(f"normal-only score from {len(images)} normal images in {seconds:.0f} s: {threshold.sentence()}")
+    runner.logger.info(f"normal-only score from {len(images)} normal images in {seconds:.0f} s: {threshold.sentence()}")
 
 
 def learn_score(config: Any, images: list[NormalImage]) -> tuple[Scorer, Threshold]:
@@ -141,9 +142,12 @@ def learn_score(config: Any, images: list[NormalImage]) -> tuple[Scorer, Thresho
     given = config[KEY]
     if len({image.group for image in images}) < 2:
         raise UserError(Problem("data.group_by", "normal images of at least two parts", "one part"))
+    method = given["method"]
+    if method == "auto":
+        method = "padim" if len(images) >= MIN_NORMALS_PADIM else "patchcore"
     seed = int((config.get("randomness") or {}).get("seed") or 0)
     features = TorchFeatures(given["features"], given["layers"])
-    collected = Collected(memory=given["memory"], method=given["method"], seed=seed)
+    collected = Collected(memory=given["memory"], method=method, seed=seed)
     for square, image in zip(_squares(images, config, given["image_size"]), images, strict=True):
         collected.add(features(square[None])[0], image.group)
     model, calibration = collected.fit()
@@ -152,7 +156,7 @@ def learn_score(config: Any, images: list[NormalImage]) -> tuple[Scorer, Thresho
         features=given["features"],
         layers=tuple(given["layers"]),
         image_size=given["image_size"],
-        method=given["method"],
+        method=method,
         centres=calibration.mixture.centres,
         weights=calibration.mixture.weights,
         threshold=threshold.value,
