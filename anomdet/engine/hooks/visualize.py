@@ -145,7 +145,9 @@ def choose_images(
     has[label, image] = True
     normal = np.flatnonzero(~has.any(axis=0))
     chosen = [int(normal[0])] if len(normal) and places > 1 else []
-    waiting = [list(np.flatnonzero(row)) for row in sorted(has, key=lambda row: int(row.sum())) if row.any()]
+    by_class = [np.flatnonzero(row) for row in sorted(has, key=lambda row: int(row.sum())) if row.any()]
+    # Each class begins at another place, so that neighbours in the folder, often alike, are not all that is drawn.
+    waiting = [list(np.roll(found, -(len(found) * k // len(by_class)))) for k, found in enumerate(by_class)]
     waiting.append(list(range(num_images)))  # what the classes leave over
     while len(chosen) < places:
         for queue in waiting if len(waiting) == 1 else waiting[:-1]:
