@@ -33,6 +33,7 @@ LEVELS = (
         "output_rule",
         "run_lock",
         "strict_files",
+        "terminal",
     }
     | {"metric_catalogue", "defaults", "palette", "documents"},
     {"config", "ops", "images", "visualization"},

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from anomdet.cli.app import Debug, Out, Overrides, app, name_files
+from anomdet.terminal import give, one_line, say
 
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
 
@@ -37,10 +38,14 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     options = CheckOptions(style, strict, everything, decode, leaks, report)
     told = run(data, settings=config, overrides=overrides or (), options=options, fix=fix, out=out)
     if out is None:
-        typer.echo(told.text)
+        give(told.text)
     if told.written:
-        lines = [*([told.summary] if told.summary else []), "wrote:", *(f"  {path}" for path in told.written)]
-        typer.echo("\n".join(lines), err=out is None and style != "text")
+        lines = [
+            *([told.summary] if told.summary else []),
+            "wrote:",
+            *(f"  {one_line(str(path))}" for path in told.written),
+        ]
+        say("\n".join(lines), err=out is None and style != "text")
     raise typer.Exit(told.exit_code)
 
 
@@ -83,9 +88,9 @@ def init(
     from anomdet.workflows.init import init as run
 
     done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes)
-    typer.echo(done.text)
+    say(done.text)
     name_files([done.path])
-    typer.echo(done.next_steps)
+    say(done.next_steps)
 
 
 @app.command(epilog="Example: anomdet convert coco.json --from coco --to anomdet --out data --images pictures")
@@ -131,5 +136,5 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
         unlabelled=unlabelled,
         follow_links=follow_links,
     )
-    typer.echo(done.text)
+    say(done.text)
     name_files(done.written)

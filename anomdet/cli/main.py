@@ -28,6 +28,7 @@ from anomdet.cli.app import (
 )
 from anomdet.cli.failures import run_command
 from anomdet.ranks import without_local_rank
+from anomdet.terminal import give
 
 
 @app.command(epilog="Example: anomdet train -c configs/default.yaml training.epochs=3 data.data_dir=/data/x")
@@ -116,7 +117,7 @@ def compare(
     from anomdet.workflows.compare import compare as run
 
     result = run(first, second, num_resamples=resamples, confidence=confidence, out=out)
-    typer.echo(result.text)
+    give(result.text)
     name_files(result.written)
 
 
@@ -166,11 +167,11 @@ def show_config(
     if presets:
         from anomdet.config.preset_names import PRESETS
 
-        typer.echo("\n".join(PRESETS))
+        give("\n".join(PRESETS))
         return
     from anomdet.workflows.show_config import show
 
-    typer.echo(show(config, overrides or (), to).rstrip("\n"))
+    give(show(config, overrides or (), to).rstrip("\n"))
 
 
 @app.command(epilog="Example: anomdet demo --out demo")

@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import typer
-
 from anomdet.cli.app import name_files, name_run, resume_command, show_log
 from anomdet.cli.failures import run_command
 from anomdet.errors import Problem, UserError
+from anomdet.terminal import say
 from anomdet.workflows.mmdet_options import one_each, overrides_of
 
 
@@ -101,7 +100,7 @@ def _test(args: argparse.Namespace) -> list[Path]:
     common: dict[str, Any] = dict(split=args.split, checkpoint=args.checkpoint)
     result = evaluate(args.config, overrides_of(args), out=args.out, **common)
     if result.written:  # the first process
-        typer.echo(result.table)
+        say(result.table)
     pictures = draw(args.config, overrides_of(args), out=args.show_dir, **common) if args.show_dir else []
     return [*result.written, *pictures]
 

@@ -127,7 +127,10 @@ def _default_hooks(settings: Settings) -> dict[str, Any]:
 
 def _hooks(settings: Settings) -> list[dict[str, Any]]:
     training = settings.training
-    hooks: list[dict[str, Any]] = [dict(type="anomdet.IterationSeedHook", seed=training.seed)]
+    hooks: list[dict[str, Any]] = [
+        dict(type="anomdet.IterationSeedHook", seed=training.seed),
+        dict(type="anomdet.ChangedFilesHook"),
+    ]
     if training.ema:
         # The window of the average grows to 1/momentum = 200 steps. Longer ones lag behind a short training: with 500
         # steps DeepPCB's 12 epochs ended at a validation mAP_50 of 0.839, the plain weights at 0.863.

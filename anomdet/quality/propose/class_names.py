@@ -12,6 +12,7 @@ from anomdet.errors import UserError
 from anomdet.formats.dataset import Findings
 from anomdet.formats.side_files import classes_beside, load_yaml, read_names
 from anomdet.layout import CLASSES_FILE
+from anomdet.terminal import one_line
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
             notes.append(f"{name} not used: it has no name for {', '.join(map(str, lacking))}, only for {_span(found)}")
         elif len(set(names.values())) < len(names) or not all(names.values()):
             notes.append(f"{name} not used: a name is empty or there twice")
+        elif any(one_line(text) != text for text in names.values()):
+            notes.append(f"{name} not used: a name has a line break or control characters")
         else:
             unused = [f"{num} ({text})" for num, text in sorted(found.items()) if num not in names]
             left_out = [f"{name}: left out, as no label has them: {', '.join(unused)}"] if unused else []
