@@ -153,13 +153,13 @@ class _Builder:
         return value
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
-        kind, text = node.tag.removeprefix(_TAG), node.value
+        kind, text, wrong = node.tag.removeprefix(_TAG), node.value, ""
         try:
             if kind == "int":
                 number = int(text.replace("_", ""), 0 if re.match("[-+]?0[xob]", text) else 10)
                 if abs(number) < _LIMIT:
                     return number
-                kind = "number of more than 64 bits"
+                kind = wrong = "number of more than 64 bits"
             if kind == "float":
                 return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
         except ValueError:
@@ -169,7 +169,7 @@ class _Builder:
         if kind == "bool":
             return text.lower() in _TRUE
         shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
-        what = f"{shown!r} tagged {node.tag}" if kind.startswith(("tag:", "!")) else f"{shown!r}, a {kind}"
+        what = f"{shown!r}, a {wrong}" if wrong else f"{shown!r} tagged {node.tag}"
         raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
 
     def _list(self, node: yaml.Node, path: KeyPath) -> list[Any]:
