@@ -99,7 +99,8 @@ def parse_yaml(text: str) -> Any:
                         what = f"the key {key.value!r} twice in one mapping"
                         raise yaml.MarkedYAMLError(problem=what, problem_mark=key.start_mark)
                     seen.add(key.value)
-            return super().construct_mapping(node, deep)
+            built: dict[Any, Any] = super().construct_mapping(node, deep)
+            return built
 
     return yaml.load(text, Plain)  # noqa: S506 - derived from SafeLoader
 

@@ -78,7 +78,7 @@ def name_run(result: TrainResult, config: Path | str, overrides: Sequence[str]) 
         say(result.nothing_to_do)
     name_files(result.written)
     if is_main_process():
-        say(f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *overrides])}")
+        say(f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *result.to_evaluate, *overrides])}")
 
 
 def end_evaluation(result: Evaluation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -125,16 +125,7 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
     """
     from anomdet.workflows.convert import convert as run
 
-    done = run(
-        src,
-        out,
-        from_format=from_format,
-        to_format=to_format,
-        images=images,
-        classes=classes,
-        with_images=not no_images,
-        unlabelled=unlabelled,
-        follow_links=follow_links,
-    )
+    places: dict[str, Any] = dict(images=images, classes=classes, unlabelled=unlabelled, follow_links=follow_links)
+    done = run(src, out, from_format=from_format, to_format=to_format, with_images=not no_images, **places)
     say(done.text)
     name_files(done.written)

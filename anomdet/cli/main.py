@@ -66,28 +66,11 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     Or any detector's results, from COCO files: --predictions and --ground-truth, with --val-predictions and
     --val-ground-truth to choose the score threshold on.
     """
-    if any((predictions, ground_truth, val_predictions, val_ground_truth, images)):
-        from anomdet.workflows.evaluate_files import evaluate_files
+    from anomdet.workflows.evaluate_files import evaluate_command as run
 
-        result = evaluate_files(
-            predictions,
-            ground_truth,
-            val_predictions=val_predictions,
-            val_ground_truth=val_ground_truth,
-            images=images,
-            settings=config,
-            overrides=overrides or (),
-            out=out,
-        )
-    else:
-        from anomdet.errors import Problem, UserError
-        from anomdet.workflows.evaluate import evaluate as run
-
-        if config is None:
-            hint = "or --predictions and --ground-truth; see: anomdet evaluate --help"
-            raise UserError(Problem("--config", "a YAML or Python file", "nothing", hint))
-        result = run(config, overrides or (), split=split, checkpoint=checkpoint, out=out)
-    end_evaluation(result)
+    files = dict(val_predictions=val_predictions, val_ground_truth=val_ground_truth, images=images)
+    files |= dict(predictions=predictions, ground_truth=ground_truth)
+    end_evaluation(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, **files))
 
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")

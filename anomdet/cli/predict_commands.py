@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @app.command(epilog="Example: anomdet predict checkpoints/best_model.pth data/images --save json,csv,pictures")
 def predict(  # noqa: PLR0913 (its arguments are the command's options)
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="best_model.pth.", metavar="MODEL")],
+    model: Annotated[str, typer.Argument(help="best_model.pth, or an exported folder.", metavar="MODEL")],
     source: Annotated[
         list[str],
         typer.Argument(
@@ -28,14 +29,15 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
         ),
     ],
     out: Annotated[str, typer.Option(help="A folder; - prints JSON lines.")] = "predictions",
-    save: Annotated[str, typer.Option(help="Some of json,csv,coco,labels,crops,pictures.")] = "",
+    save: Annotated[str, typer.Option(help="Some of json,csv,coco,labels,crops,pictures; default: json,csv.")] = "",
     threshold: Annotated[Optional[float], typer.Option(help="Default: the operating point in the model.")] = None,  # noqa: UP045
     min_score: Annotated[Optional[float], typer.Option(help="Write detections below the threshold too.")] = None,  # noqa: UP045
     group_by: Annotated[Optional[str], typer.Option(help="Regex of the part in a name: one verdict a part.")] = None,  # noqa: UP045
     every: Annotated[int, typer.Option(help="Take each N-th frame of a video or camera.")] = 1,
     batch: Annotated[str, typer.Option(help="Images at once; auto: 8 on a CPU, 32 on a GPU.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    backend: Annotated[str, typer.Option(help="auto or a runtime by its name.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
+    custom_file: Annotated[Optional[Path], typer.Option(help="Python file of a custom model; it is run.")] = None,  # noqa: UP045
     skip_done: Annotated[bool, typer.Option("--skip-done", help="Continue the job in the output folder.")] = False,
     fail_on: Annotated[str, typer.Option(help="reject: end with 1 if a part was rejected.")] = "never",
     watch: Annotated[bool, typer.Option("--watch", help="Judge files as they arrive in the folder SOURCE.")] = False,
