@@ -56,7 +56,7 @@ Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_di
 Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
 NewFile = Annotated[Path, typer.Option(help="A new file; the old one stays as it is.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
+Limit = Annotated[int, typer.Option(help="How many images at most.")]
 
 
 def resume_command(config: Path | str, overrides: Sequence[str]) -> str:

@@ -13,14 +13,14 @@ from anomdet.terminal import give, one_line, say
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
 
 
-@app.command(epilog="Example: anomdet check --data data --fix data_mended")
+@app.command(epilog="Example: anomdet check --data data --fix data_fixed")
 def check(  # noqa: PLR0913 (its arguments are the command's options)
     config: Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML settings; or --data.")] = None,  # noqa: UP045
     overrides: Overrides = None,
     data: Annotated[Optional[Path], typer.Option(help="Folder that holds images/ and labels/.")] = None,  # noqa: UP045
     style: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
     out: Annotated[Optional[Path], typer.Option(help="File for the findings; default: the screen.")] = None,  # noqa: UP045
-    fix: Annotated[Optional[Path], typer.Option(help="Empty or new folder for a mended copy.")] = None,  # noqa: UP045
+    fix: Annotated[Optional[Path], typer.Option(help="Empty or new folder for a corrected copy.")] = None,  # noqa: UP045
     report: Annotated[Optional[Path], typer.Option(help="HTML file for a page on the data's health.")] = None,  # noqa: UP045
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show all places, not only 20 of a kind.")] = False,
@@ -58,7 +58,7 @@ def browse(
     out: Out = None,
     limit: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="How many pictures at most; default: 16. With --page thumbnails; default: all."),
+        typer.Option(help="How many images at most; default: 16. With --page thumbnails; default: all."),
     ] = None,
     debug: Debug = False,
 ) -> None:

@@ -35,7 +35,7 @@ from anomdet.terminal import give
 def train(
     config: Config,
     overrides: Overrides = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoint_dir/last.pth.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from checkpoint_dir/last.pth.")] = False,
     debug: Debug = False,
 ) -> None:
     """Train a detector."""
@@ -93,7 +93,7 @@ def compare(
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     debug: Debug = False,
 ) -> None:
-    """Tell two detectors apart, or say that the test set cannot.
+    """Compare two detectors, or say that the test set cannot decide.
 
     Both are measured on the same resampled parts.
     """

@@ -92,7 +92,7 @@ class ProgressHook(Hook):
         )
         if runner._resume:
             batch = _first_batch(runner) + 1
-            runner.logger.info(f"resumed: going on with batch {batch} of epoch {runner.epoch + 1}")
+            runner.logger.info(f"resumed with batch {batch} of epoch {runner.epoch + 1}")
         self.started = self.spoken = time.monotonic()
         self.first_iter = runner.iter
         if runner.rank == 0 and sys.stdout is not None and sys.stdout.isatty():
