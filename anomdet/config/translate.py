@@ -139,6 +139,7 @@ def _hooks(settings: Settings) -> list[dict[str, Any]]:
     training = settings.training
     hooks: list[dict[str, Any]] = [
         dict(type="anomdet.IterationSeedHook", seed=training.seed),
+        dict(type="anomdet.ChangedFilesHook"),
         dict(type="anomdet.ScalarsHook"),
     ]
     if training.ema:

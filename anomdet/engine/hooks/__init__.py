@@ -2,6 +2,7 @@
 
 from anomdet.engine.hooks.average import AverageHook
 from anomdet.engine.hooks.buffers import SameBuffersHook
+from anomdet.engine.hooks.changed_files import ChangedFilesHook
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.engine.hooks.early_stopping import EarlyStopping
 from anomdet.engine.hooks.progress import ProgressHook
@@ -12,6 +13,7 @@ from anomdet.engine.hooks.visualize import VisualizeHook
 __all__ = [
     "AverageHook",
     "BestAndLastHook",
+    "ChangedFilesHook",
     "EarlyStopping",
     "IterationSeedHook",
     "ProgressHook",
