@@ -47,7 +47,7 @@ def test() -> argparse.ArgumentParser:
     parser.add_argument("--show", action="store_true", help="show each image in a window")
     parser.add_argument("--wait-time", type=float, default=2, help="seconds of each window")
     parser.add_argument("--show-dir", help="folder of images; without it none are drawn")
-    parser.add_argument("--tta", action="store_true", help="predict mirrored images too: evaluation.tta")
+    parser.add_argument("--tta", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--split", default="test", help="train, val or test")
     _launcher(parser)
     return parser
@@ -111,10 +111,12 @@ def _problems(args: argparse.Namespace) -> Iterator[Problem]:
     python = args.config.endswith(".py")
     if getattr(args, "show", False) and not _has_display():
         yield Problem("--show", "a display", "none here", "use --show-dir FOLDER")
-    for option in ("show", "tta"):
-        if python and getattr(args, option, False):
-            hint = "give the YAML settings of the run, or run MMDetection's own: anomdet mmdet test.py"
-            yield Problem(f"--{option}", "YAML settings", args.config, hint)
+    if python and getattr(args, "show", False):
+        hint = "give the YAML settings of the run, or run MMDetection's own: anomdet mmdet test.py"
+        yield Problem("--show", "YAML settings", args.config, hint)
+    if getattr(args, "tta", False):
+        hint = "train with augmentations.horizontal_flip and vertical_flip, which cost no time in use"
+        yield Problem("--tta", "no test-time augmentation, which AnomDet does not have", "--tta", hint)
     out = getattr(args, "out", None)
     if out and Path(out).suffix in _PICKLES:
         if python:
@@ -181,8 +183,6 @@ def overrides_of(args: argparse.Namespace) -> list[str]:
         overrides.append(
             f"training.hooks=[{{type: DetVisualizationHook, draw: true, show: true, wait_time: {args.wait_time}}}]"
         )
-    if getattr(args, "tta", False):
-        overrides.append("evaluation.tta.flips=[horizontal]")
     if getattr(args, "out", None) and Path(args.out).suffix in _PICKLES:
         overrides.append(f"metrics.extra=[{{type: DumpDetResults, out_file_path: {_quoted(args.out)}}}]")
     if getattr(args, "amp", False):

@@ -48,8 +48,10 @@ def find_tool(name: str) -> Path:
     wanted = Path(name).with_suffix(".py").parts
     wanted = wanted[1:] if wanted[:1] == ("tools",) else wanted
     found = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[-len(wanted) :] == wanted]
-    if len(found) == 1:
-        return found[0]
+    depth = min((len(path.parts) for path in found), default=0)
+    shortest = [path for path in found if len(path.parts) == depth]  # not browse_dataset.py of mot/
+    if len(shortest) == 1:
+        return shortest[0]
     known = sorted(path.relative_to(folder).as_posix() for path in found or folder.rglob("*.py"))
     if found:
         raise UserError(Problem("TOOL", f"one of {', '.join(known)}", name))
