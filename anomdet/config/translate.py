@@ -58,6 +58,7 @@ def to_mmengine(settings: Settings) -> Config:
             env_cfg=_ENVIRONMENT,
             channels_last=training.channels_last,
             evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
+            report=settings.report.model_dump(),
             distributed=settings.distributed.model_dump(),
             minutes=training.minutes,
             scale_lr=training.scale_lr.model_dump() if training.scale_lr else None,

@@ -89,6 +89,7 @@ class About(TypedDict):
     images: NotRequired[str | None]
     notes: NotRequired[list[str]]
     speed: NotRequired[dict[str, Any]]
+    bit_depth: NotRequired[int]
     splits: NotRequired[dict[str, Split]]
 
 
