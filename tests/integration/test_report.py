@@ -134,7 +134,8 @@ def test_a_title_and_a_threshold_for_each_class(tmp_path: Path, capsys: pytest.C
     run_command("evaluate", *files, "report.title=Line 3, camera 2", each)
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["score_threshold"] is None
-    assert [row["score_threshold"] for row in metrics["per_class"].values()] == [0.2 + i / 10 for i in range(len(nums))]
+    found_thrs = [row["score_threshold"] for row in metrics["per_class"].values()]
+    assert found_thrs == [float(f"0.{i + 2}") for i in range(len(nums))]
     assert "<h1>Line 3, camera 2</h1>" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     run_command("evaluate", *files, "metrics.score_threshold={99: 0.5}", code=2)
     assert "metrics.score_threshold: expected one for each of the classes" in capsys.readouterr().err
