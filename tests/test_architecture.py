@@ -50,7 +50,7 @@ SAME_LEVEL |= {("run_lock", "layout"), ("run_lock", "ranks")}  # the first of th
 SAME_LEVEL |= {("documents", "strict_files")}  # JSON that means one thing
 # Rooms of models and data know the settings by the Config alone, not by the schema.
 NO_CONFIG = {"images", "data", "models", "engine", "evaluation", "visualization", "report", "formats"}
-MAX_CLI_LINES = 900
+MAX_CLI_LINES = 940
 MAX_ROOM_SHARE = 0.2
 
 MAX_LINES = 300
