@@ -58,9 +58,10 @@ class Batcher:
             self._is_closed = True
             self._changed.notify()
 
-    def join(self, timeout_s: float | None = None) -> None:
-        """Wait for the end of the thread."""
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Whether the thread has ended within this time."""
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while jobs := self._next():

@@ -23,7 +23,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 _OPEN = frozenset({"/", "/docs", "/openapi.json", "/health", "/v2/health/live", "/v2/health/ready"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_DISCARD_BYTES, _DISCARD_S = 2**22, 2.0
+_DISCARD_BYTES, _DISCARD_S, _QUIET_S = 2**24, 2.0, 0.2
 
 
 class _Gone(Exception):
@@ -156,7 +156,7 @@ async def _body(receive: Receive, limit: int) -> bytes:
 async def _discard(receive: Receive) -> None:
     size = 0
     while size < _DISCARD_BYTES:
-        message = await receive()
+        message = await asyncio.wait_for(receive(), _QUIET_S)
         size += len(message.get("body", b""))
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             return

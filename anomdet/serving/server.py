@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,7 @@ from anomdet.serving.desk import Desk
 from anomdet.serving.settings import ServeSettings
 
 _DRAIN_S = 1.0  # new requests are still taken, and each connection is closed after its answer
+_LAST_REQUEST_S = 1.0  # for the request of a connection that was made just before
 _BACKLOG = 2048
 _REQUEST_LINE_S = 15.0
 log = logging.getLogger("anomdet")
@@ -36,6 +38,7 @@ def run(desk: Desk, on_ready: Callable[[str], None]) -> None:
         UserError: the address cannot be listened on.
     """
     listening = _listen(desk.settings)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of each form that is none
     config = uvicorn.Config(
         build_app(desk),
         http="h11",  # bounds the length of headers
@@ -49,18 +52,17 @@ def run(desk: Desk, on_ready: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=int(desk.settings.timeout_s) + 5,
         timeout_notify=1,
     )
-    server = _Server(config, desk)
+    server = _Server(config, desk, lambda: on_ready(_address(listening)))
     config.callback_notify = _Lingering(server).close
-    on_ready(_address(listening))
     server.run([listening])
 
 
 class _Server(uvicorn.Server):
     """Drains before it stops."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+    def __init__(self, config: uvicorn.Config, desk: Desk, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._desk = desk
+        self._desk, self._on_ready = desk, on_ready
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -69,7 +71,8 @@ class _Server(uvicorn.Server):
         hangup = getattr(signal, "SIGHUP", None)  # Windows has none
         if hangup is not None:
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
-                asyncio.get_running_loop().add_signal_handler(hangup, self._reload)
+                asyncio.get_running_loop().add_signal_handler(hangup, self._begin, self._reload)
+        self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains; a second ends at once, without those that wait."""
@@ -77,18 +80,26 @@ class _Server(uvicorn.Server):
             self.should_exit = self.force_exit = True
             return
         self._desk.is_draining = True
-        loop = asyncio.get_running_loop()
-        loop.call_soon_threadsafe(loop.call_later, _DRAIN_S, self._stop)
+        asyncio.get_running_loop().call_soon_threadsafe(self._begin, self._drain)
 
-    def _stop(self) -> None:
+    async def _drain(self) -> None:
+        """Whoever has connected is answered: the socket is closed when no connection waits in its queue."""
+        await asyncio.sleep(_DRAIN_S)
+        for server in self.servers:
+            while server.sockets and select.select(server.sockets, [], [], 0)[0]:
+                await asyncio.sleep(0)
+            server.close()
+        end = time.monotonic() + _LAST_REQUEST_S
+        while self.server_state.connections and time.monotonic() < end:
+            await asyncio.sleep(0.02)
         self.should_exit = True
 
-    def _reload(self) -> None:
-        task = asyncio.ensure_future(self._reload_all())
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.ensure_future(work())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _reload_all(self) -> None:
+    async def _reload(self) -> None:
         for name in [live.name for live in self._desk.models]:
             with contextlib.suppress(Exception):  # the log says it, and the model of before serves on
                 await self._desk.reload(name)
