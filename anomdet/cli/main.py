@@ -28,13 +28,14 @@ from anomdet.cli.app import (
 )
 from anomdet.cli.failures import run_command
 from anomdet.ranks import without_local_rank
+from anomdet.terminal import give
 
 
 @app.command(epilog="Example: anomdet train -c configs/default.yaml training.epochs=3 data.data_dir=/data/x")
 def train(
     config: Config,
     overrides: Overrides = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoint_dir/last.pth.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from checkpoint_dir/last.pth.")] = False,
     debug: Debug = False,
 ) -> None:
     """Train a detector."""
@@ -65,28 +66,11 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     Or any detector's results, from COCO files: --predictions and --ground-truth, with --val-predictions and
     --val-ground-truth to choose the score threshold on.
     """
-    if any((predictions, ground_truth, val_predictions, val_ground_truth, images)):
-        from anomdet.workflows.evaluate_files import evaluate_files
+    from anomdet.workflows.evaluate_files import evaluate_command as run
 
-        result = evaluate_files(
-            predictions,
-            ground_truth,
-            val_predictions=val_predictions,
-            val_ground_truth=val_ground_truth,
-            images=images,
-            settings=config,
-            overrides=overrides or (),
-            out=out,
-        )
-    else:
-        from anomdet.errors import Problem, UserError
-        from anomdet.workflows.evaluate import evaluate as run
-
-        if config is None:
-            hint = "or --predictions and --ground-truth; see: anomdet evaluate --help"
-            raise UserError(Problem("--config", "a YAML or Python file", "nothing", hint))
-        result = run(config, overrides or (), split=split, checkpoint=checkpoint, out=out)
-    end_evaluation(result)
+    files = dict(val_predictions=val_predictions, val_ground_truth=val_ground_truth, images=images)
+    files |= dict(predictions=predictions, ground_truth=ground_truth)
+    end_evaluation(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, **files))
 
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")
@@ -109,14 +93,14 @@ def compare(
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     debug: Debug = False,
 ) -> None:
-    """Tell two detectors apart, or say that the test set cannot.
+    """Compare two detectors, or say that the test set cannot decide.
 
     Both are measured on the same resampled parts.
     """
     from anomdet.workflows.compare import compare as run
 
     result = run(first, second, num_resamples=resamples, confidence=confidence, out=out)
-    typer.echo(result.text)
+    give(result.text)
     name_files(result.written)
 
 
@@ -166,11 +150,11 @@ def show_config(
     if presets:
         from anomdet.config.preset_names import PRESETS
 
-        typer.echo("\n".join(PRESETS))
+        give("\n".join(PRESETS))
         return
     from anomdet.workflows.show_config import show
 
-    typer.echo(show(config, overrides or (), to).rstrip("\n"))
+    give(show(config, overrides or (), to).rstrip("\n"))
 
 
 @app.command(epilog="Example: anomdet demo --out demo")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from anomdet.cli.app import Debug, app, log_to_stderr, name_files
+from anomdet.terminal import give, say
 
 if TYPE_CHECKING:
     from anomdet.workflows.predict_result import Progress
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 @app.command(epilog="Example: anomdet predict checkpoints/best_model.pth data/images --save json,csv,pictures")
 def predict(  # noqa: PLR0913 (its arguments are the command's options)
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="best_model.pth.", metavar="MODEL")],
+    model: Annotated[str, typer.Argument(help="best_model.pth, or an exported folder.", metavar="MODEL")],
     source: Annotated[
         list[str],
         typer.Argument(
@@ -26,14 +29,15 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
         ),
     ],
     out: Annotated[str, typer.Option(help="A folder; - prints JSON lines.")] = "predictions",
-    save: Annotated[str, typer.Option(help="Some of json,csv,coco,labels,crops,pictures.")] = "",
+    save: Annotated[str, typer.Option(help="Some of json,csv,coco,labels,crops,pictures; default: json,csv.")] = "",
     threshold: Annotated[Optional[float], typer.Option(help="Default: the operating point in the model.")] = None,  # noqa: UP045
     min_score: Annotated[Optional[float], typer.Option(help="Write detections below the threshold too.")] = None,  # noqa: UP045
     group_by: Annotated[Optional[str], typer.Option(help="Regex of the part in a name: one verdict a part.")] = None,  # noqa: UP045
     every: Annotated[int, typer.Option(help="Take each N-th frame of a video or camera.")] = 1,
     batch: Annotated[str, typer.Option(help="Images at once; auto: 8 on a CPU, 32 on a GPU.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    backend: Annotated[str, typer.Option(help="auto or a runtime by its name.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
+    custom_file: Annotated[Optional[Path], typer.Option(help="Python file of a custom model; it is run.")] = None,  # noqa: UP045
     skip_done: Annotated[bool, typer.Option("--skip-done", help="Continue the job in the output folder.")] = False,
     fail_on: Annotated[str, typer.Option(help="reject: end with 1 if a part was rejected.")] = "never",
     watch: Annotated[bool, typer.Option("--watch", help="Judge files as they arrive in the folder SOURCE.")] = False,
@@ -53,10 +57,10 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     log_to_stderr(job.out is None)
     bar = _Bar()
     try:
-        done = run(job, stdin=lines_of(0), emit=typer.echo, on_progress=bar, same_command="the same command")
+        done = run(job, stdin=lines_of(0), emit=give, on_progress=bar, same_command="the same command")
     finally:
         bar.close()
-    typer.echo(done.table, err=job.out is None)
+    say(done.table, err=job.out is None)
     name_files(list(done.written))
     raise typer.Exit(done.exit_code)
 
@@ -71,8 +75,10 @@ class _Bar:
         is_last = progress.num_images == progress.total
         if self._is_shown and (is_last or time.monotonic() - self._last >= 0.2):
             self._last = time.monotonic()
-            typer.echo(f"\r\033[K{progress}", err=True, nl=False)
+            with contextlib.suppress(OSError):  # a terminal that was closed
+                sys.stderr.write(f"\r\033[K{progress}")
+                sys.stderr.flush()
 
     def close(self) -> None:
         if self._last:
-            typer.echo(err=True)
+            say(err=True)

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.model import is_model_wrapper
 
 from anomdet.engine.checkpoint import CheckpointFile, load_weights, read_checkpoint
+from anomdet.engine.contracts import HasBitDepth, StopsEarly
 from anomdet.engine.distributed.agreement import agree, checksum
 from anomdet.engine.optimizer_state import check_optimizer
 from anomdet.engine.plain_state import history_from_plain
@@ -75,7 +76,7 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
     if changed:
         got = f"other images in {', '.join(changed)}"
         lists = ", ".join(f"{name}: {Path(runner.work_dir) / 'splits' / name}.txt" for name in ("train", "val", "test"))
-        hint = f"to go on with them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
+        hint = f"to keep them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
         problems.append(Problem(path, "the splits that the training began with", got, hint))
     problems += _other_bits(meta.inference or {}, dataset, path)
     if problems:
@@ -88,7 +89,7 @@ def _other_bits(document: dict[str, Any], dataset: Any, path: str) -> list[Probl
     """``data.bit_depth: auto`` may find other bits where images have changed since the training began."""
     known = document.get("preprocessing", {}).get("bit_depth")
     steps = getattr(getattr(dataset, "pipeline", None), "transforms", ())
-    found = next((step.bit_depth for step in steps if hasattr(step, "bit_depth")), known)
+    found = next((step.bit_depth for step in steps if isinstance(step, HasBitDepth)), known)
     if known is None or known == found:
         return []
     hint = f"add data.bit_depth={known} to continue with it; or train without --resume"
@@ -99,10 +100,10 @@ def _finished(runner: Any, file: CheckpointFile, path: str) -> str:
     progress = Progress.of(file.meta)
     if progress.epoch >= runner.max_epochs:
         found = f"{path} holds {progress} of {runner.max_epochs}"
-        return f"nothing is left to do: {found}; to go on, raise the number of epochs"
-    for hook in (hook for hook in runner.hooks if hasattr(hook, "reason")):
+        return f"nothing is left to do: {found}; to continue, raise the number of epochs"
+    for hook in (hook for hook in runner.hooks if isinstance(hook, StopsEarly)):
         hook.after_load_checkpoint(runner, file.content)
         if why := hook.reason():
-            hint = "to go on, raise training.early_stopping.patience"
-            return f"nothing is left to do: {path} holds a training that stopped early, {progress}: {why}; {hint}"
+            hint = "to continue, raise training.early_stopping.patience"
+            return f"nothing is left to do: {path} holds a run that stopped early, {progress}: {why}; {hint}"
     return ""

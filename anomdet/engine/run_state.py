@@ -13,6 +13,7 @@ from mmengine.runner.checkpoint import weights_to_cpu
 import anomdet
 from anomdet.addresses import without_secrets
 from anomdet.engine.checkpoint_meta import Meta
+from anomdet.engine.contracts import split_hashes
 from anomdet.engine.distributed.elastic import draws_done, images_a_step
 from anomdet.engine.plain_state import to_plain
 
@@ -72,7 +73,7 @@ def collect_checkpoint(
         seed=runner.seed,
         cfg=_config_text(runner),
         dataset_meta=dict(dataset.metainfo),
-        split_hashes=dict(getattr(dataset, "split_hashes", {})),
+        split_hashes=split_hashes(dataset),
         anomdet_version=anomdet.__version__,
         torch_version=str(torch.__version__),
         best=best,
@@ -115,7 +116,7 @@ def changed_splits(meta: Meta, dataset: Any) -> list[str]:
         meta: of the checkpoint.
         dataset: with ``split_hashes``.
     """
-    hashes = getattr(dataset, "split_hashes", {})
+    hashes = split_hashes(dataset)
     return [name for name, value in meta.split_hashes.items() if hashes.get(name, value) != value]
 
 

@@ -7,7 +7,9 @@ one way for all of its entries, the first that fits all of them and no ``file_na
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -66,16 +68,12 @@ class Images:
         exact = [at for at in found if self.names[at] == str(path)]
         return (exact or found)[0] if len(exact or found) == 1 else None
 
-    @property
+    @cached_property
     def _by_number(self) -> dict[int, int]:
         """The number of each stem of digits alone, where no two files have the same."""
-        if not hasattr(self, "_numbers"):
-            digits = [(int(stem), at) for stem, found in self._by_stem.items() if _is_number(stem) for at in found]
-            count: dict[int, int] = {}
-            for number, _ in digits:
-                count[number] = count.get(number, 0) + 1
-            self._numbers = {number: at for number, at in digits if count[number] == 1}
-        return self._numbers
+        digits = [(int(stem), at) for stem, found in self._by_stem.items() if _is_number(stem) for at in found]
+        count = Counter(number for number, _ in digits)
+        return {number: at for number, at in digits if count[number] == 1}
 
 
 def _is_number(stem: str) -> bool:

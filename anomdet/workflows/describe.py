@@ -10,6 +10,7 @@ from anomdet.addresses import forget_weights
 from anomdet.config.presets import walk
 from anomdet.config.schema import Settings, effective_model_name
 from anomdet.defaults import MAX_IMAGE_MEGAPIXELS
+from anomdet.engine.contracts import split_hashes
 from anomdet.file_hash import sha256
 from anomdet.inference.artifact import Artifact, CustomFile, ModelInfo, OperatingPoint, Preprocessing
 from anomdet.workflows.bit_depth import bit_depth_of
@@ -42,7 +43,7 @@ def let_stand_alone(runner: Any, config: Any, settings: Settings | None) -> list
     """
     try:
         dataset = runner.train_dataloader.dataset
-        runner.inference = describe(config, settings, getattr(dataset, "split_hashes", {})).to_dict()
+        runner.inference = describe(config, settings, split_hashes(dataset)).to_dict()
     except NotDescribedError as error:
         return [f"checkpoints of this run are evaluated with their config, and cannot be loaded alone: {error}"]
     return []

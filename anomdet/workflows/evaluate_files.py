@@ -12,7 +12,7 @@ from anomdet.config.load import SettingsSource, load_settings
 from anomdet.config.schema import Settings
 from anomdet.errors import Problem, UserError
 from anomdet.layout import EVALUATION_DIR
-from anomdet.workflows.evaluate import Evaluation
+from anomdet.workflows.evaluate import Evaluation, evaluate
 
 _log = logging.getLogger("anomdet")
 
@@ -69,6 +69,29 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
     files = Files(*(None if path is None else Path(path) for path in paths))
     _check(files)
     return _evaluate(files, load_settings(settings, overrides), out)
+
+
+def evaluate_command(
+    config: Path | None,
+    overrides: Sequence[str],
+    *,
+    split: str,
+    checkpoint: Path | None,
+    out: Path | None,
+    **files: Path | None,
+) -> Evaluation:
+    """What the command's options ask for: :func:`evaluate_files` where a file is given, else :func:`evaluate`.
+
+    Raises:
+        UserError: neither files nor settings; or as these.
+    """
+    if any(files.values()):
+        predictions, ground_truth = files.pop("predictions", None), files.pop("ground_truth", None)
+        return evaluate_files(predictions, ground_truth, settings=config, overrides=overrides, out=out, **files)
+    if config is None:
+        hint = "or --predictions and --ground-truth; see: anomdet evaluate --help"
+        raise UserError(Problem("--config", "a YAML or Python file", "nothing", hint))
+    return evaluate(config, overrides, split=split, checkpoint=checkpoint, out=out)
 
 
 def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evaluation:

@@ -96,9 +96,9 @@ def open_source(path: Path, options: ExportOptions) -> Source:
     """
     from anomdet.workflows.load import open_checkpoint, torch_detector
 
-    artifact, network = open_checkpoint(path, options.custom_file)
+    opened = open_checkpoint(path, options.custom_file)
     from anomdet.exporting.graph import Graph
 
     # First: the backend takes the head's suppression over, of which the graph reads the settings.
-    graph = Graph(network, artifact.preprocessing, str(path), with_nms=options.nms == "inside").eval()
-    return Source(path, torch_detector(artifact, network, path, "cpu"), graph)
+    graph = Graph(opened.network, opened.artifact.preprocessing, str(path), with_nms=options.nms == "inside").eval()
+    return Source(path, torch_detector(opened, "cpu"), graph)

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,7 @@ def load(
     if backend not in ("auto", "torch"):
         hint = "anomdet export writes such a folder"
         raise UserError(Problem(str(path), f"a folder exported for {backend}", "a file", hint))
-    artifact, network = open_checkpoint(path, custom_file)
-    return torch_detector(artifact, network, path, device, _plain(threshold))
+    return torch_detector(open_checkpoint(path, custom_file), device, _plain(threshold))
 
 
 def _open_folder(path: Path, device: str, backend: str, threshold: Any, threads: int | None) -> Detector:
@@ -104,33 +104,51 @@ def _plain(threshold: float | Mapping[int, float] | None) -> Any:
     return dict(threshold) if isinstance(threshold, Mapping) else threshold
 
 
-def torch_detector(artifact: Artifact, network: Any, path: Path, device: str, threshold: Any = None) -> Detector:
+@dataclass(frozen=True)
+class OpenedCheckpoint:
+    """A checkpoint as a detector, read once.
+
+    Args:
+        path: of the file.
+        sha256: of its bytes, in hex.
+        artifact: what it knows of itself.
+        network: with its weights.
+    """
+
+    path: Path
+    sha256: str
+    artifact: Artifact
+    network: Any
+
+
+def torch_detector(opened: OpenedCheckpoint, device: str, threshold: Any = None) -> Detector:
     """The detector of a checkpoint's network in PyTorch, which from now on belongs to it."""
     from anomdet.inference.backends.torch import TorchBackend
     from anomdet.inference.detector import Detector
 
-    backend = TorchBackend(network, _device(device), channels_last=artifact.model.channels_last)
-    return Detector(artifact, backend, file=str(path), sha256=sha256(path), threshold=threshold)
+    artifact = opened.artifact
+    backend = TorchBackend(opened.network, _device(device), channels_last=artifact.model.channels_last)
+    return Detector(artifact, backend, file=str(opened.path), sha256=opened.sha256, threshold=threshold)
 
 
-def open_checkpoint(path: Path, custom_file: str | os.PathLike[str] | None = None) -> tuple[Artifact, Any]:
+def open_checkpoint(path: Path, custom_file: str | os.PathLike[str] | None = None) -> OpenedCheckpoint:
     """What a checkpoint knows of itself, and its network with its weights.
 
     Raises:
         UserError: as :func:`load`.
     """
     _load_libraries()
-    from anomdet.engine.checkpoint import load_checkpoint, load_weights
+    from anomdet.engine.checkpoint import load_weights, read_checkpoint
     from anomdet.engine.weights import use_safe_loading
     from anomdet.inference.backends.torch import build_model
 
     use_safe_loading()  # a user's file may load weights of its own
-    checkpoint = load_checkpoint(path)
-    artifact = read_artifact(checkpoint, path)
+    file = read_checkpoint(path)
+    artifact = read_artifact(file.content, path)
     code = _custom_file(artifact, path, custom_file)
     network = build_model(artifact.model, str(path), code)
-    load_weights(network, checkpoint, path, strict=True)
-    return artifact, network
+    load_weights(network, file.content, path, strict=True)
+    return OpenedCheckpoint(path, file.sha256, artifact, network)
 
 
 def read_artifact(checkpoint: Mapping[str, Any], path: Path) -> Artifact:
@@ -144,7 +162,9 @@ def read_artifact(checkpoint: Mapping[str, Any], path: Path) -> Artifact:
     meta = checkpoint.get("meta")
     content = meta.get("inference") if isinstance(meta, Mapping) else None
     if content is None:
-        hint = f"if it is one of AnomDet's: anomdet upgrade {path} --config run.yaml --out new.pth"
+        hint = "another tool wrote it; give best_model.pth of an AnomDet run"
+        if isinstance(meta, Mapping) and "anomdet_version" in meta:
+            hint = f"an earlier version wrote it: anomdet upgrade {path} --config run.yaml --out new.pth"
         raise UserError(Problem(str(path), "a checkpoint that stands alone", "one without meta['inference']", hint))
     return Artifact.from_dict(content, f"{path}: inference")
 
@@ -159,7 +179,8 @@ def _custom_file(artifact: Artifact, path: Path, given: str | os.PathLike[str] |
     if needed is None:
         raise UserError(Problem(f"{path}: inference.model.custom_file", "the name and hash of a Python file", "none"))
     if given is None:
-        hint = f"its code is not in the checkpoint; if you trust the file: load(..., custom_file={needed.name!r})"
+        trusted = f"load(..., custom_file={needed.name!r}), or --custom-file"
+        hint = f"its code is not in the checkpoint; if you trust the file: {trusted}"
         raise UserError(Problem(str(path), f"the file {needed.name} of {needed.key} beside it", "no custom_file", hint))
     file = Path(given).expanduser()
     if not file.is_file():

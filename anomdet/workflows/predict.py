@@ -62,4 +62,5 @@ def _detector(job: PredictJob) -> Any:
         return job.model if job.threshold is None else job.model.with_threshold(job.threshold)
     from anomdet.workflows.load import load
 
-    return load(job.model, device=job.device, backend=job.backend, threshold=job.threshold)
+    own = job.custom_file
+    return load(job.model, device=job.device, backend=job.backend, threshold=job.threshold, custom_file=own)

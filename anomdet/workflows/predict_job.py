@@ -33,7 +33,7 @@ class PredictJob:
         group_by: regular expression that finds the part in an image's name, relative to its source.
         every: take each so many-th frame of videos and cameras.
         batch_size: images that the network sees at once; ``auto``: 8 on a CPU, 32 on a GPU.
-        device, backend: see :func:`anomdet.load`.
+        device, backend, custom_file: see :func:`anomdet.load`.
         skip_done: continue the job in ``out``.
         fail_on: ``reject``: the exit code tells of rejects; or ``never``.
         watch: judge files as they arrive in the folder.
@@ -51,6 +51,7 @@ class PredictJob:
     batch_size: int | str = "auto"
     device: str = "auto"
     backend: str = "auto"
+    custom_file: Path | None = None
     skip_done: bool = False
     fail_on: str = "never"
     watch: bool = False

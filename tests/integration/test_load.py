@@ -18,6 +18,8 @@ from anomdet.errors import UserError
 from anomdet.inference.result import Result
 from anomdet.layout import BEST, PER_IMAGE_CSV, PREDICTIONS
 from anomdet.workflows.load import load
+from anomdet.workflows.predict import predict
+from anomdet.workflows.predict_job import PredictJob
 from tests.integration.conftest import CLASSES, Trained, run_command, run_process
 
 BATCH_SIZE = 4  # of the training, and so of the evaluation
@@ -175,6 +177,9 @@ def test_a_custom_file_must_be_the_one_of_the_training(trained: Trained, tmp_pat
     file.write_text("raise SystemExit('it was run')\n")
     with pytest.raises(UserError, match=r"expected mine\.py of the training \(sha256 000000000000\), got another"):
         load(model, custom_file=file)
+    cv2.imwrite(str(tmp_path / "part.png"), np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(UserError, match=r"got another content"):
+        predict(PredictJob(model, (tmp_path / "part.png",), out=None, custom_file=file))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+from anomdet.engine.contracts import EntersEpochs, SkipsDraws
+
 
 def images_a_step(loader: DataLoader, world_size: int) -> int:
     """Of all processes; accumulated batches count as steps of their own."""
@@ -21,7 +23,7 @@ def draws_done(loop: Any, batch: int, images: int) -> int:
         batch: batches done; 0: no epoch is under way.
         images: of a step, now.
     """
-    first_draw, first_batch = getattr(loop, "first_draw", 0), getattr(loop, "first_batch", 0)
+    first_draw, first_batch = (loop.first_draw, loop.first_batch) if isinstance(loop, EntersEpochs) else (0, 0)
     return first_draw + (batch - first_batch) * images if batch else 0
 
 
@@ -69,6 +71,6 @@ def fit_to_processes(checkpoint: dict[str, Any], loader: DataLoader, world_size:
 def _batches_left(loader: DataLoader, draws: int, world_size: int) -> int:
     """Of this process, in an epoch of which all processes together have had so many draws."""
     sampler: Any = loader.sampler
-    total = sampler.num_draws if hasattr(sampler, "num_draws") else len(sampler) * world_size
+    total = sampler.num_draws if isinstance(sampler, SkipsDraws) else len(sampler) * world_size
     of_each = math.ceil(max(total - draws, 0) / world_size)
     return min(math.ceil(of_each / (loader.batch_size or 1)), len(loader))

@@ -175,8 +175,9 @@ ROWS: dict[str, Row] = {
         lambda c: c.optim_wrapper.clip_grad.max_norm,
         2.0,
     ),
-    "training.ema": (("training.ema=true",), lambda c: hook(c, "EMAHook") is not None, True),
+    "training.ema": (("training.ema=true",), lambda c: hook(c, "anomdet.AverageHook") is not None, True),
     "training.channels_last": (("training.channels_last=true",), lambda c: c.channels_last, True),
+    "training.nan_limit": (("training.nan_limit=3",), lambda c: c.train_cfg.nan_limit, 3),
     "training.val_interval": (("training.val_interval=4",), lambda c: c.train_cfg.val_interval, 4),
     "training.early_stopping.enabled": (
         ("training.early_stopping.enabled=false",),
@@ -380,7 +381,7 @@ ROWS: dict[str, Row] = {
     ),
     "logging.trackers": (
         ("logging.trackers=[tensorboard]", "logging.log_dir=here"),
-        lambda c: (c.visualizer.vis_backends[0].save_dir, hook(c, "anomdet.TrackerHook") is not None),
+        lambda c: (c.visualizer.vis_backends[-1].save_dir, hook(c, "anomdet.TrackerHook") is not None),
         ("here/tensorboard", True),
     ),
     "plugins": (
@@ -406,6 +407,17 @@ for _key, (_value, _by) in _POINT.items():
         lambda c, k=_key: [c[name].operating_point[k] for name in ("val_evaluator", "test_evaluator")],  # type: ignore[misc]
         [_value] * 2,
     )
+for _key, _value in {"images": 3, "interval": 2, "split": "train"}.items():
+    ROWS[f"logging.visualize.{_key}"] = (
+        ("logging.visualize.enabled=true", f"logging.visualize.{_key}={_value}"),
+        lambda c, k=_key: hook(c, "anomdet.VisualizeHook")[k],  # type: ignore[misc]
+        _value,
+    )
+ROWS["logging.visualize.enabled"] = (
+    ("logging.visualize.enabled=false",),
+    lambda c: hook(c, "anomdet.VisualizeHook") is None,
+    True,
+)
 _SPLIT = {"by": "group", "group_regex": "^(a+)_", "stratify": False, "seed": 8, "on_leak": "group"}
 for _key, _value in _SPLIT.items():
     ROWS[f"data.split.{_key}"] = (

@@ -1,0 +1,66 @@
+"""What a training uses of a sampler, data set, metric or hook where it has it; a user's own need not have it.
+
+Rooms do not import each other: these protocols are the agreement between the engine and what the config builds.
+``isinstance`` asks for the names only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class SkipsDraws(Protocol):
+    """A sampler that begins in the middle of an epoch without reading the earlier images."""
+
+    num_draws: int
+
+    def skip(self, num_draws: int) -> None:
+        """Leave out the first draws of the next epoch, of all processes together."""
+
+
+@runtime_checkable
+class EntersEpochs(Protocol):
+    """A loop that may begin in the middle of an epoch."""
+
+    first_draw: int
+    first_batch: int
+
+
+@runtime_checkable
+class HasSplitHashes(Protocol):
+    """A data set that knows which images each split holds."""
+
+    split_hashes: Mapping[str, str]
+
+
+@runtime_checkable
+class HasBitDepth(Protocol):
+    """A step of a pipeline that reads images of more than 8 bits."""
+
+    bit_depth: int
+
+
+@runtime_checkable
+class ChoosesPoint(Protocol):
+    """A metric that chooses score thresholds on the validation split."""
+
+    def chosen_point(self) -> dict[str, Any] | None:
+        """The operating point with its criterion; None: the last validation gave none."""
+
+
+@runtime_checkable
+class StopsEarly(Protocol):
+    """A hook that may end a training before its last epoch."""
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """As MMEngine's: what an earlier run had reached."""
+
+    def reason(self) -> str:
+        """Why it ends; empty: it does not."""
+
+
+def split_hashes(dataset: object) -> dict[str, str]:
+    """Split name to the hash of its list of images; empty for a data set that does not know them."""
+    return dict(dataset.split_hashes) if isinstance(dataset, HasSplitHashes) else {}
