@@ -48,13 +48,7 @@ def visualize(
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    from anomdet.workflows.evaluate import (
-        build_tester,
-        output_folder,
-        set_operating_point,
-        warn_of_other_splits,
-        with_checkpoint,
-    )
+    from anomdet.workflows.evaluate import output_folder, with_checkpoint
 
     with run.blamed():
         loaded = with_checkpoint(run, split, checkpoint)
@@ -62,12 +56,7 @@ def visualize(
         folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
     with one_run_in({"--out": folder}):
         with run.blamed():
-            set_operating_point(loaded)
-            if only is None:
-                _thin_out(config.test_dataloader.dataset, limit)
-            runner = build_tester(config, loaded.file)
-            warn_of_other_splits(runner, loaded)
-            runner.test()
+            runner = _predict(loaded, None if only else limit)
         measured = runner.test_evaluator.metrics[0].last
         if measured is None:  # not the first process
             return []
@@ -76,6 +65,19 @@ def visualize(
     scores = _thresholds(measured)
     runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder] if pictures else [folder]
+
+
+def _predict(loaded: Any, limit: int | None) -> Any:
+    """A Runner that has predicted up to ``limit`` images of the split, or all of them."""
+    from anomdet.workflows.evaluate import build_tester, set_operating_point, warn_of_other_splits
+
+    set_operating_point(loaded)
+    if limit is not None:
+        _thin_out(loaded.config.test_dataloader.dataset, limit)
+    runner = build_tester(loaded.config, loaded.file)
+    warn_of_other_splits(runner, loaded)
+    runner.test()
+    return runner
 
 
 def _thresholds(measured: Any) -> str:
