@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 
-def equal_sizes(batch: Any, multiple: int) -> Iterator[tuple[list[int], Any]]:
+def equal_sizes(batch: Any, multiple: int, most: int | None = None) -> Iterator[tuple[list[int], Any]]:
     """Cut a batch into those whose images have the same padded size, for each of which a network can run at once.
 
     A network's scores depend on how far an image is padded: next to a larger one they move by up to 0.02.
@@ -17,6 +17,7 @@ def equal_sizes(batch: Any, multiple: int) -> Iterator[tuple[list[int], Any]]:
         batch: ``inputs``, a list of ``(3, H, W)``, and ``data_samples``, a list, as MMEngine's pseudo_collate makes
             them; anything else stays whole.
         multiple: height and width are padded to a multiple of it.
+        most: images of a part; None: as many as there are.
 
     Yields:
         Positions in the batch, and a batch of these images.
@@ -28,8 +29,10 @@ def equal_sizes(batch: Any, multiple: int) -> Iterator[tuple[list[int], Any]]:
     groups: dict[tuple[int, ...], list[int]] = {}
     for at, image in enumerate(inputs):
         groups.setdefault(tuple(-(-side // multiple) for side in image.shape[-2:]), []).append(at)
-    for positions in groups.values():
-        yield positions, {key: [values[at] for at in positions] for key, values in batch.items()}
+    for same_size in groups.values():
+        for first in range(0, len(same_size), most or len(same_size)):
+            positions = same_size[first : first + (most or len(same_size))]
+            yield positions, {key: [values[at] for at in positions] for key, values in batch.items()}
 
 
 def padding_multiple(model: Any) -> int:

@@ -18,7 +18,7 @@ from torch import nn
 
 from anomdet.engine.contracts import SkipsDraws
 from anomdet.engine.equal_sizes import equal_sizes, padding_multiple
-from anomdet.registry import LOOPS
+from anomdet.registry import LOOPS, TASK_UTILS
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 _OTHER_NOISE = ("DropPath", "DropBlock", "StochasticDepth")  # timm's, mmcv's and torchvision's, by name
@@ -69,11 +69,21 @@ class InspectionValLoop(ValLoop):
     Args:
         runner, dataloader, evaluator, fp16: of MMEngine's ValLoop.
         with_loss: False: the metrics alone.
+        tiles: see :class:`Tiles`.
     """
 
-    def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False, with_loss: bool = True):
+    def __init__(
+        self,
+        runner: Any,
+        dataloader: Any,
+        evaluator: Any,
+        fp16: bool = False,
+        with_loss: bool = True,
+        tiles: dict | None = None,
+    ) -> None:
         super().__init__(runner, dataloader, evaluator, fp16=fp16)
         self.with_loss = with_loss
+        self.tiles = None if tiles is None else Tiles(**tiles)
         self.totals: dict[str, list[tuple[float, int]]] = {}  # loss to its sum over a batch's images, and their number
 
     def run(self) -> dict:
@@ -99,7 +109,7 @@ class InspectionValLoop(ValLoop):
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         """Predict one batch and compute its loss."""
         self.runner.call_hook("before_val_iter", batch_idx=idx, data_batch=data_batch)
-        outputs = predict_equal_sizes(self.runner.model, data_batch, self._predict)
+        outputs = predict_equal_sizes(self.runner.model, data_batch, self._predict, self.tiles)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
 
@@ -121,25 +131,54 @@ class InspectionValLoop(ValLoop):
 
 @LOOPS.register_module()
 class InspectionTestLoop(TestLoop):
-    """MMEngine's loop, in which the result of an image does not depend on the others in its batch."""
+    """MMEngine's loop, in which the result of an image does not depend on the others in its batch.
+
+    Args:
+        runner, dataloader, evaluator, fp16: of MMEngine's TestLoop.
+        tiles: arguments of :class:`Tiles`, where a batch holds the tiles of its images.
+    """
+
+    def __init__(
+        self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False, tiles: dict | None = None
+    ) -> None:
+        super().__init__(runner, dataloader, evaluator, fp16=fp16)
+        self.tiles = None if tiles is None else Tiles(**tiles)
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         """Predict one batch."""
         self.runner.call_hook("before_test_iter", batch_idx=idx, data_batch=data_batch)
         with autocast(enabled=self.fp16):
-            outputs = predict_equal_sizes(self.runner.model, data_batch, self.runner.model.test_step)
+            outputs = predict_equal_sizes(self.runner.model, data_batch, self.runner.model.test_step, self.tiles)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook("after_test_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
 
 
-def predict_equal_sizes(model: Any, batch: Any, predict: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
-    """Predict the images of each padded size on their own; the outputs in the order of the batch."""
-    parts = list(equal_sizes(batch, padding_multiple(model)))
+class Tiles:
+    """What a loop needs where its batches hold the tiles of their images.
+
+    Args:
+        merge: config of a registered function from samples of tiles to samples of images.
+        batch_size: tiles that the network sees at once.
+    """
+
+    def __init__(self, merge: dict, batch_size: int) -> None:
+        self.merge: Callable[[Sequence[Any]], Sequence[Any]] = TASK_UTILS.build(merge)
+        self.batch_size = batch_size
+
+
+def predict_equal_sizes(
+    model: Any, batch: Any, predict: Callable[[Any], Sequence[Any]], tiles: Tiles | None = None
+) -> Sequence[Any]:
+    """Predict the images of each padded size on their own; the outputs in the order of the batch, tiles merged."""
+    most = None if tiles is None else tiles.batch_size
+    parts = list(equal_sizes(batch, padding_multiple(model), most))
     if len(parts) == 1:
-        return predict(batch)
-    found = [pair for positions, part in parts for pair in zip(positions, predict(part), strict=True)]
-    return [output for _, output in sorted(found, key=lambda pair: pair[0])]
+        outputs = predict(batch)
+    else:
+        found = [pair for positions, part in parts for pair in zip(positions, predict(part), strict=True)]
+        outputs = [output for _, output in sorted(found, key=lambda pair: pair[0])]
+    return outputs if tiles is None else tiles.merge(outputs)
 
 
 def predict_with_loss(model: Any, inputs: Any, samples: Sequence[Any]) -> tuple[Any, dict[str, Any]]:

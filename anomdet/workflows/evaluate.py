@@ -21,6 +21,7 @@ from anomdet.run_lock import one_run_in
 from anomdet.workflows.as_trained import take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.run_config import Run, load_run
+from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -50,6 +51,7 @@ def evaluate(
     split: str = "test",
     checkpoint: str | Path | None = None,
     out: str | Path | None = None,
+    tiles: str = AS_TRAINED,
 ) -> Evaluation:
     """Evaluate a checkpoint on a split.
 
@@ -59,6 +61,7 @@ def evaluate(
         split: train, val or test.
         checkpoint: default: ``<checkpoint_dir>/best_model.pth``.
         out: the folder of the results; default: ``<log_dir>/evaluation``.
+        tiles: ``as-trained``, or ``off``: look at whole images, whatever the training did.
 
     Raises:
         UserError: anything wrong with what the user gave.
@@ -72,7 +75,7 @@ def evaluate(
     from anomdet.workflows.evaluation_files import ALL_FILES
 
     with run.blamed():
-        loaded = with_checkpoint(run, split, checkpoint)
+        loaded = with_checkpoint(run, split, checkpoint, tiles)
         folder = output_folder(loaded.config, out or Path(loaded.config.work_dir) / EVALUATION_DIR, ALL_FILES)
     with one_run_in({"--out": folder}):
         return _evaluate(run, loaded, folder)
@@ -156,7 +159,7 @@ class Loaded:
     split: str
 
 
-def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None) -> Loaded:
+def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: str = AS_TRAINED) -> Loaded:
     """A complete config that tests a checkpoint on a split.
 
     Network, image size and classes are the checkpoint's; settings or data that say otherwise are refused.
@@ -178,6 +181,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None) -> Load
     trained = None
     if file.meta.inference is not None:
         trained = Artifact.from_dict(file.meta.inference, f"{file.path}: inference")
+        tile_as_trained(config, trained.tiles, file.path, tiles)
         take_from_checkpoint(config, run.settings, trained, file.path)
     forget_weights(config.model)
     take_bit_depth(config, known_bits(file.meta.inference), path)
