@@ -77,7 +77,9 @@ def name_run(result: TrainResult, config: Path | str, overrides: Sequence[str]) 
         typer.echo(result.nothing_to_do)
     name_files(result.written)
     if is_main_process():
-        typer.echo(f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *overrides])}")
+        typer.echo(
+            f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *result.to_evaluate, *overrides])}"
+        )
 
 
 def end_evaluation(result: Evaluation) -> None:

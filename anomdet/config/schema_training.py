@@ -96,6 +96,8 @@ class TrainingSettings(Section):
     """Batches whose gradients are averaged for one step."""
     gradient_clip_norm: PositiveFloat | None = 35.0
     """Largest L2 norm of the gradient; null: no clipping."""
+    nan_limit: PositiveInt = 5
+    """Steps in a row with a loss or gradient that is not finite before the run ends; each of them is skipped."""
     ema: bool = False
     """Evaluate and keep an exponential moving average of the weights."""
     channels_last: bool = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
+
+from anomdet.registry import TASK_UTILS
 
 
 def equal_sizes(batch: Any, multiple: int, most: int | None = None) -> Iterator[tuple[list[int], Any]]:
@@ -39,3 +41,30 @@ def padding_multiple(model: Any) -> int:
     """What a detector pads images to a multiple of; a wrapped one's too."""
     preprocessor = getattr(getattr(model, "module", model), "data_preprocessor", None)
     return int(getattr(preprocessor, "pad_size_divisor", 1))
+
+
+class Tiles:
+    """What a loop needs where its batches hold the tiles of their images.
+
+    Args:
+        merge: config of a registered function from samples of tiles to samples of images.
+        batch_size: tiles that the network sees at once.
+    """
+
+    def __init__(self, merge: dict, batch_size: int) -> None:
+        self.merge: Callable[[Sequence[Any]], Sequence[Any]] = TASK_UTILS.build(merge)
+        self.batch_size = batch_size
+
+
+def predict_equal_sizes(
+    model: Any, batch: Any, predict: Callable[[Any], Sequence[Any]], tiles: Tiles | None = None
+) -> Sequence[Any]:
+    """Predict the images of each padded size on their own; the outputs in the order of the batch, tiles merged."""
+    most = None if tiles is None else tiles.batch_size
+    parts = list(equal_sizes(batch, padding_multiple(model), most))
+    if len(parts) == 1:
+        outputs = predict(batch)
+    else:
+        found = [pair for positions, part in parts for pair in zip(positions, predict(part), strict=True)]
+        outputs = [output for _, output in sorted(found, key=lambda pair: pair[0])]
+    return outputs if tiles is None else tiles.merge(outputs)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import platform
 import sys
+from collections.abc import Sequence
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
@@ -31,12 +33,13 @@ from anomdet.engine.distributed.loader_signals import outlive_sigterm
 from anomdet.engine.distributed.same_settings import agree_on_settings
 from anomdet.engine.distributed.shared_averages import share_averages
 from anomdet.engine.distributed.watch import Watch, watch
+from anomdet.engine.mixed_precision import fit_precision
 from anomdet.engine.plain_state import history_from_plain
-from anomdet.engine.weights import use_safe_loading
+from anomdet.engine.weights import resolve_weights, use_safe_loading
 from anomdet.errors import UserError
-from anomdet.layout import TRAINING_LOG
+from anomdet.layout import TRAINING_LOG, VIS_DATA
 from anomdet.ops.postprocessing import take_over
-from anomdet.registry import RUNNERS
+from anomdet.registry import RUNNERS, VISBACKENDS, VISUALIZERS
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
 _TIMEOUT_S = 600.0
@@ -111,6 +114,15 @@ class InspectionRunner(Runner):
         self._log_dir = self.work_dir
         if self.watch is not None:
             self.watch.runner = self
+
+    @classmethod
+    def from_cfg(cls, cfg: Any) -> Runner:
+        """MMEngine's; fits precision and weights to this machine where no workflow did: for MMDetection's own tools."""
+        config = copy.deepcopy(cfg)
+        if config.get("optim_wrapper"):
+            fit_precision(config)
+        resolve_weights(config)
+        return super().from_cfg(config)
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """MMEngine's; of many processes each is watched from here on, and all must have the same settings."""
@@ -229,15 +241,18 @@ class InspectionRunner(Runner):
             raise failure
 
     def build_visualizer(self, visualizer: Any = None) -> Visualizer:
-        if visualizer is not None:
-            return super().build_visualizer(visualizer)
-        return Visualizer.get_instance(self._experiment_name)
+        if not isinstance(visualizer, dict):
+            return visualizer or Visualizer.get_instance(self._experiment_name)
+        # A run's own: MMEngine would hand out one that another run of this process made under the same name.
+        own = {"name": self._experiment_name, "save_dir": self.work_dir}
+        return VISUALIZERS.build({**visualizer, **own})
 
-    def begin_tracking(self, visualizer: dict[str, Any] | None) -> None:
-        """Hand the config, and from now on the numbers, to the backends of a visualizer's config."""
-        if visualizer is not None:
-            self.visualizer = self.build_visualizer({**visualizer, "name": f"{self._experiment_name}_trackers"})
-            self.visualizer.add_config(self.cfg)
+    def begin_tracking(self, backends: Sequence[dict[str, Any]]) -> None:
+        """Hand the config, and from now on numbers and images, to these backends of MMEngine's or ours."""
+        for backend in backends:
+            built = VISBACKENDS.build({"save_dir": str(Path(self.work_dir) / VIS_DATA), **backend})
+            self.visualizer._vis_backends[type(built).__name__] = built
+            built.add_config(self.cfg)
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"

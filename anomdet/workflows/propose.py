@@ -201,7 +201,8 @@ def _is_given(key: str, given: set[str]) -> bool:
 
 def _without(choices: dict[str, Choice], given: set[str]) -> dict[str, Choice]:
     """What the user has chosen, a whole section or one of its keys, is not chosen again; splits only together."""
-    taken = given | (_SPLITS if given & (_SPLITS | {"data.split_files"}) else set())
+    has_splits = given & _SPLITS or any(f"{key}.".startswith("data.split_files.") for key in given)
+    taken = given | (_SPLITS if has_splits else set())
     return {key: choice for key, choice in choices.items() if not _is_given(key, taken)}
 
 
