@@ -228,7 +228,7 @@ def _interrupted(runner: Any, again: str) -> str:
     if hook.last is None:
         return "interrupted before the first step: no checkpoint was written"
     path = hook.out_dir / LAST
-    return f"interrupted; {path} holds {hook.last} of {runner.max_epochs} epochs; go on with:\n  {again}"
+    return f"interrupted; {path} holds {hook.last} of {runner.max_epochs} epochs; continue with:\n  {again}"
 
 
 def _is_first_start(last: Path, notes: list[str]) -> bool:

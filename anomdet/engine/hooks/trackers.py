@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,15 +49,34 @@ class TrackerHook(Hook):
         if self.every_n_train_iters(runner, self.interval):
             losses = {f"train/{key}": value for key, value in as_numbers(outputs).items()}
             rate = runner.optim_wrapper.get_lr()["lr"][0]
-            runner.visualizer.add_scalars({**losses, "train/lr": rate}, step=runner.iter + 1)
+            self._add(runner, {**losses, "train/lr": rate}, runner.iter + 1)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        runner.visualizer.add_scalars({f"val/{key}": value for key, value in (metrics or {}).items()}, step=runner.iter)
+        self._add(runner, {f"val/{key}": value for key, value in (metrics or {}).items()}, runner.iter)
+
+    def _add(self, runner: Runner, scalars: dict[str, Any], step: int) -> None:
+        """A tracker that cannot write, on a full disk mostly, is given up; the training goes on."""
+        if self.visualizer is None:
+            return
+        try:
+            self.visualizer.add_scalars(scalars, step=step)
+        except OSError as error:
+            lost, self.visualizer = self.visualizer, None
+            runner.logger.warning(
+                f"logging.trackers: the numbers from step {step} on are not recorded "
+                f"({error.strerror or error}); the training goes on"
+            )
+            _close(lost)
 
     def close(self) -> None:
         """End the trackers' runs, however the training ended."""
         if self.visualizer is not None:
-            self.visualizer.close()
+            _close(self.visualizer)
+
+
+def _close(visualizer: Any) -> None:
+    with contextlib.suppress(OSError):  # what they still hold has no room
+        visualizer.close()
 
 
 @HOOKS.register_module()
