@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from anomdet.data.class_names import class_names
 from anomdet.data.index.changes import FileStamps
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.pipeline.mmdet_bases import BaseDetDataset
@@ -23,7 +24,6 @@ from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.layout import SPLITS
 from anomdet.palette import CLASS_COLORS
 from anomdet.registry import DATASETS
-from anomdet.terminal import one_line
 
 _PALETTE = [tuple(bytes.fromhex(color[1:])) for color in CLASS_COLORS]  # RGB
 
@@ -262,33 +262,6 @@ def _metainfo(class_nums: tuple[int, ...], names: Mapping[int, str] | None) -> d
         "class_nums": class_nums,
         "palette": [_PALETTE[at % len(_PALETTE)] for at in range(len(class_nums))],
     }
-
-
-def class_names(classes: Mapping[Any, str] | Iterable[Sequence] | None) -> dict[int, str] | None:
-    """Class number to name, from a mapping with int or text keys or from pairs; None or empty: no names.
-
-    Raises:
-        UserError: a key that is no integer, or one number or name twice.
-    """
-    if not classes:
-        return None
-    pairs = list(classes.items()) if isinstance(classes, Mapping) else [tuple(pair) for pair in classes]
-    names: dict[int, str] = {}
-    problems = []
-    for key, name in pairs:
-        try:
-            num = int(key)
-        except (TypeError, ValueError):
-            problems.append(Problem("data.classes", "an integer as class number", repr(key)))
-            continue
-        if num in names or str(name) in names.values():
-            problems.append(Problem("data.classes", "each number and name once", f"{num}: {name}"))
-        if not str(name) or one_line(str(name)) != str(name):  # of a Python config
-            problems.append(Problem("data.classes", "names on one line, without control characters", repr(name)))
-        names[num] = str(name)
-    if problems:
-        raise UserError(problems)
-    return names
 
 
 def _is_plain(kind: type[TextLabelDataset]) -> bool:
