@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from anomdet.errors import Problem, UserError, one_line
+from anomdet.errors import Problem, UserError
+from anomdet.terminal import one_line
 
 
 def class_names(classes: Mapping[Any, str] | Iterable[Sequence] | None) -> dict[int, str] | None:
