@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
-from anomdet.workflows.as_trained import take_from_checkpoint
+from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
@@ -192,17 +191,9 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
         raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
     config.test_dataloader.dataset.split = split
     if trained is not None:
-        _normalize_as_trained(config, trained, file.path)
+        normalize_as_trained(config, trained, file.path)
     config.load_from = str(file.path)
     return Loaded(config, file, split)
-
-
-def _normalize_as_trained(config: Any, trained: Artifact, path: Path) -> None:
-    """The checkpoint's own normalisation, which may come from the weights that its training began with."""
-    from anomdet.workflows.describe import use_normalization
-
-    if note := use_normalization(config.model, trained.preprocessing):
-        logging.getLogger("anomdet").warning(f"{path}: {note}")
 
 
 def set_operating_point(loaded: Loaded) -> None:
