@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from anomdet.cli.app import Debug, Out, Overrides, app, name_files
+from anomdet.cli.app import Config, Debug, Out, Overrides, app, name_files
 
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
 
@@ -124,3 +124,22 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
     done = run(src, out, from_format=from_format, to_format=to_format, with_images=not no_images, **places)
     typer.echo(done.text)
     name_files(done.written)
+
+
+@app.command(epilog="Example: anomdet review -c run.yaml --minutes 20 --out review")
+def review(  # noqa: PLR0913 (its arguments are the command's options)
+    config: Config,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="A new or empty folder.")] = Path("review"),
+    checkpoint: Annotated[Optional[Path], typer.Option(help="Review only the splits it did not learn.")] = None,  # noqa: UP045
+    minutes: Annotated[Optional[float], typer.Option(help="For all folds; default: as the settings say.")] = None,  # noqa: UP045
+    folds: Annotated[int, typer.Option(help="Detectors to train, each without its fold of images.")] = 4,
+    apply: Annotated[Optional[Path], typer.Option(help="decisions.json of the page: write a corrected copy.")] = None,  # noqa: UP045
+    debug: Debug = False,
+) -> None:
+    """Find labels that are probably wrong, and correct them in a copy."""
+    from anomdet.workflows.review import ReviewOptions, review_command
+
+    told, written = review_command(config, overrides or (), out, ReviewOptions(checkpoint, minutes, folds, apply))
+    typer.echo(told)
+    name_files(written)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomdet.evaluation.results import Bools, Floats, Results
+from anomdet.evaluation.results import Bools, Floats, Ints, Results
 from anomdet.quality.review.calibrate import Calibration, calibrate
 from anomdet.quality.review.support import find_support
 from anomdet.quality.review.suspects import KINDS, MISPLACED, MISSING, Suspects, find_suspects
@@ -80,7 +80,7 @@ def find_label_errors(results: Results, *, seed: int = 0, least: float = 0.05) -
     return LabelErrors(results, suspects.where(order), probability[order], hard[order], calibrations)
 
 
-def _ranked(suspects: Suspects, probability: Floats, hard: Bools) -> np.ndarray:
+def _ranked(suspects: Suspects, probability: Floats, hard: Bools) -> Ints:
     """Positions: hard normals, then by probability; those without one last, by their suspicion."""
     known = np.where(np.isnan(probability), -1.0, probability)
     return np.asarray(np.lexsort((np.arange(len(suspects)), -suspects.raw, -known, ~hard)))

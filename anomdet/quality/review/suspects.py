@@ -13,7 +13,7 @@ import numpy as np
 
 from anomdet.boxes import pairwise_iou, xywh_to_xyxy
 from anomdet.evaluation.pairs import overlapping_pairs
-from anomdet.evaluation.results import Floats, Ints, Results, make_ground_truth, make_predictions
+from anomdet.evaluation.results import Bools, Floats, Ints, Results, make_ground_truth, make_predictions
 from anomdet.quality.review.support import Support
 
 MISSING, WRONG_CLASS, MISPLACED, UNSUPPORTED, DOUBLE, MERGED = range(6)
@@ -50,10 +50,10 @@ class Suspects:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def where(self, chosen: object) -> Suspects:
+    def where(self, chosen: Bools | Ints) -> Suspects:
         """Only the rows that a mask marks or positions name."""
-        columns = (self.kind, self.image, self.label, self.pred, self.other, self.raw)
-        return Suspects(*(column[chosen] for column in columns))  # type: ignore[index]
+        kind, image, label = self.kind[chosen], self.image[chosen], self.label[chosen]
+        return Suspects(kind, image, label, self.pred[chosen], self.other[chosen], self.raw[chosen])
 
 
 def find_suspects(support: Support) -> Suspects:
@@ -66,8 +66,7 @@ def find_suspects(support: Support) -> Suspects:
         _double(support),
         _merged(support),
     ]
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    suspects = Suspects(*columns)
+    suspects = Suspects(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     return suspects.where(suspects.raw > _LEAST_RAW)
 
 
@@ -91,7 +90,7 @@ def _missing(support: Support) -> _Part:
     return _part(MISSING, pred.image[rows], raw[rows], label=None, pred=rows, other=None)
 
 
-def _repeats(results: Results, rows: Ints, trust: Floats) -> np.ndarray:
+def _repeats(results: Results, rows: Ints, trust: Floats) -> Bools:
     """``(len(rows),)`` predictions on an object that a more trusted one has found already."""
     pred = results.pred
     image, label, boxes = pred.image[rows], pred.label[rows], pred.bboxes_xywh[rows]
@@ -110,7 +109,7 @@ def _repeats(results: Results, rows: Ints, trust: Floats) -> np.ndarray:
     pairs = overlapping_pairs(itself, _SAME_OBJECT_IOU)
     first, second = trust[rows][pairs.pred], trust[rows][pairs.gt]
     weaker = (second > first) | ((second == first) & (pairs.gt < pairs.pred))
-    repeated: np.ndarray = np.zeros(len(rows), dtype=bool)
+    repeated: Bools = np.zeros(len(rows), dtype=bool)
     repeated[pairs.pred[weaker]] = True
     return repeated
 
