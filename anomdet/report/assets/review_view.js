@@ -32,7 +32,8 @@
 
   const drawBox = (svg, box, kind, scale, shown) => {
     const [x, y, width, height] = box.bbox_xywh;
-    for (const style of ["halo", kind]) svg.append(make("rect", { x, y, width, height, class: style }));
+    svg.append(make("rect", { x, y, width, height, class: kind }));
+    if (kind === "halo") return;
     const size = 13 * scale;
     const above = y - shown[1] > 1.6 * size;
     const below = kind === "comes";
@@ -63,6 +64,7 @@
       image.addEventListener("error", fail);
       svg.append(image);
     } else fail();
+    for (const box of [...one.labels, ...one.remove, ...one.add]) drawBox(svg, box, "halo", scale, shown);
     for (const box of one.labels) drawBox(svg, box, "stays", scale, shown);
     for (const box of one.remove) drawBox(svg, box, "goes", scale, shown);
     for (const box of one.add) drawBox(svg, box, "comes", scale, shown);
