@@ -29,7 +29,12 @@ TRAINING_LOG, EVALUATION_LOG = "training.log", "evaluation.log"
 SETTINGS, CONFIG = "settings.yaml", "config.py"
 EVALUATION_DIR, VISUALIZATION_DIR = "evaluation", "visualization"
 SPLIT_RECORD = "splits.json"  # in SPLITS_DIR, beside one list a split
-RUN_FILES = (TRAINING_LOG, SETTINGS, CONFIG, SPLITS_DIR, EVALUATION_DIR, VISUALIZATION_DIR, EVALUATION_LOG)
+SCALARS = "scalars.json"  # MMEngine's form: one JSON object a line
+VIS_IMAGE, VIS_DATA = "vis_image", "vis_data"  # what MMDetection's hooks draw and MMEngine's backends write
+RUN_FILES = (
+    *(TRAINING_LOG, SETTINGS, CONFIG, SPLITS_DIR, EVALUATION_DIR, VISUALIZATION_DIR, EVALUATION_LOG),
+    *(SCALARS, VIS_IMAGE, VIS_DATA),
+)
 
 # log_dir/evaluation
 GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS = "ground_truth.json", "predictions.json", "metrics.json", "details.json"

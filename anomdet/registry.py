@@ -16,6 +16,7 @@ from mmengine.registry import RUNNERS as ROOT_RUNNERS
 from mmengine.registry import TASK_UTILS as ROOT_TASK_UTILS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
+from mmengine.registry import VISUALIZERS as ROOT_VISUALIZERS
 from mmengine.registry import Registry
 
 from anomdet import ops
@@ -42,4 +43,5 @@ OPTIM_WRAPPERS = _node("optimizer wrapper", ROOT_OPTIM_WRAPPERS, "engine.mixed_p
 OPTIM_WRAPPER_CONSTRUCTORS = _node("optimizer wrapper constructor", ROOT_OPTIM_WRAPPER_CONSTRUCTORS, "engine.optim")
 PARAM_SCHEDULERS = _node("parameter scheduler", ROOT_PARAM_SCHEDULERS, "engine.schedules")
 RUNNERS = _node("runner", ROOT_RUNNERS, "engine.runner")
+VISUALIZERS = _node("visualizer", ROOT_VISUALIZERS)
 VISBACKENDS = _node("vis_backend", ROOT_VISBACKENDS, "engine.trackers")

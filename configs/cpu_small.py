@@ -1,11 +1,12 @@
 channels_last = True
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
+    dict(type='anomdet.ScalarsHook'),
     dict(
         ema_type='ExpMomentumEMA',
         gamma=50,
         momentum=0.005,
-        type='EMAHook',
+        type='anomdet.AverageHook',
         update_buffers=True),
     dict(
         min_delta=0.0,
@@ -212,7 +213,10 @@ test_evaluator = dict(
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=20, type='anomdet.InspectionTrainLoop', val_interval=1)
+    max_epochs=20,
+    nan_limit=5,
+    type='anomdet.InspectionTrainLoop',
+    val_interval=1)
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(
@@ -365,5 +369,10 @@ val_evaluator = dict(
         per_class=None),
     score_threshold=None,
     type='anomdet.InspectionMetric')
-visualizer = None
+visualizer = dict(
+    name='visualizer',
+    type='DetLocalVisualizer',
+    vis_backends=[
+        dict(save_dir='logs', type='anomdet.RunImages'),
+    ])
 work_dir = 'logs'

@@ -1,11 +1,12 @@
 channels_last = True
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
+    dict(type='anomdet.ScalarsHook'),
     dict(
         ema_type='ExpMomentumEMA',
         gamma=50,
         momentum=0.005,
-        type='EMAHook',
+        type='anomdet.AverageHook',
         update_buffers=True),
 ]
 custom_imports = dict(
@@ -228,7 +229,10 @@ test_evaluator = dict(
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=11, type='anomdet.InspectionTrainLoop', val_interval=6)
+    max_epochs=11,
+    nan_limit=5,
+    type='anomdet.InspectionTrainLoop',
+    val_interval=6)
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
@@ -409,5 +413,10 @@ val_evaluator = dict(
         per_class=None),
     score_threshold=None,
     type='anomdet.InspectionMetric')
-visualizer = None
+visualizer = dict(
+    name='visualizer',
+    type='DetLocalVisualizer',
+    vis_backends=[
+        dict(save_dir='logs/deeppcb', type='anomdet.RunImages'),
+    ])
 work_dir = 'logs/deeppcb'

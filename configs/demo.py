@@ -1,11 +1,12 @@
 channels_last = True
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
+    dict(type='anomdet.ScalarsHook'),
     dict(
         ema_type='ExpMomentumEMA',
         gamma=50,
         momentum=0.005,
-        type='EMAHook',
+        type='anomdet.AverageHook',
         update_buffers=True),
 ]
 custom_imports = dict(
@@ -224,7 +225,10 @@ test_evaluator = dict(
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=8, type='anomdet.InspectionTrainLoop', val_interval=2)
+    max_epochs=8,
+    nan_limit=5,
+    type='anomdet.InspectionTrainLoop',
+    val_interval=2)
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(
@@ -389,5 +393,10 @@ val_evaluator = dict(
         per_class=None),
     score_threshold=None,
     type='anomdet.InspectionMetric')
-visualizer = None
+visualizer = dict(
+    name='visualizer',
+    type='DetLocalVisualizer',
+    vis_backends=[
+        dict(save_dir='demo/logs', type='anomdet.RunImages'),
+    ])
 work_dir = 'demo/logs'

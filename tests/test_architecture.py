@@ -33,6 +33,8 @@ LEVELS = (
         "output_rule",
         "run_lock",
         "strict_files",
+        "terminal",
+        "tiles",
     }
     | {"metric_catalogue", "defaults", "palette", "documents"},
     {"config", "ops", "images", "visualization"},
@@ -47,7 +49,9 @@ LEVEL = {place: level for level, places in enumerate(LEVELS) for place in places
 SAME_LEVEL = {("output_rule", "outputs"), ("output_rule", "layout")}  # what may be written; how, and under which names
 SAME_LEVEL |= {("documents", "layout"), ("documents", "metric_catalogue")}  # which file, and which numbers it may hold
 SAME_LEVEL |= {("run_lock", "layout"), ("run_lock", "ranks")}  # the first of the ranks holds the lock for all
-SAME_LEVEL |= {("documents", "strict_files")}  # JSON that means one thing
+SAME_LEVEL |= {(name, "strict_files") for name in ("documents", "output_rule", "run_lock")}  # JSON that means one thing
+SAME_LEVEL |= {("errors", "terminal"), ("fields", "terminal")}  # names are shown without what a terminal obeys
+SAME_LEVEL |= {("tiles", "fields")}  # what a checkpoint says of its tiles is checked
 # Rooms of models and data know the settings by the Config alone, not by the schema.
 NO_CONFIG = {"images", "data", "models", "engine", "evaluation", "visualization", "report", "formats"}
 MAX_CLI_LINES = 900

@@ -28,13 +28,14 @@ from anomdet.cli.app import (
 )
 from anomdet.cli.failures import run_command
 from anomdet.ranks import without_local_rank
+from anomdet.terminal import give
 
 
 @app.command(epilog="Example: anomdet train -c configs/default.yaml training.epochs=3 data.data_dir=/data/x")
 def train(
     config: Config,
     overrides: Overrides = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoint_dir/last.pth.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from checkpoint_dir/last.pth.")] = False,
     debug: Debug = False,
 ) -> None:
     """Train a detector."""
@@ -92,14 +93,14 @@ def compare(
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     debug: Debug = False,
 ) -> None:
-    """Tell two detectors apart, or say that the test set cannot.
+    """Compare two detectors, or say that the test set cannot decide.
 
     Both are measured on the same resampled parts.
     """
     from anomdet.workflows.compare import compare as run
 
     result = run(first, second, num_resamples=resamples, confidence=confidence, out=out)
-    typer.echo(result.text)
+    give(result.text)
     name_files(result.written)
 
 
@@ -149,11 +150,11 @@ def show_config(
     if presets:
         from anomdet.config.preset_names import PRESETS
 
-        typer.echo("\n".join(PRESETS))
+        give("\n".join(PRESETS))
         return
     from anomdet.workflows.show_config import show
 
-    typer.echo(show(config, overrides or (), to).rstrip("\n"))
+    give(show(config, overrides or (), to).rstrip("\n"))
 
 
 @app.command(epilog="Example: anomdet demo --out demo")

@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import typer
-
 from anomdet.cli.app import name_files, name_run, resume_command, show_log
 from anomdet.cli.failures import run_command
 from anomdet.errors import Problem, UserError
+from anomdet.terminal import say
 from anomdet.workflows.mmdet_options import one_each, overrides_of
 
 
@@ -27,7 +26,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
     parser = _parser("train.py", "Train a detector.", "tools/train.py configs/cpu_small.yaml --work-dir work_dirs/a")
     parser.add_argument("--work-dir", help="folder of logs and checkpoints")
     parser.add_argument("--amp", action="store_true", help="mixed precision")
-    parser.add_argument("--resume", action="store_true", help="go on from last.pth")
+    parser.add_argument("--resume", action="store_true", help="resume from last.pth")
     parser.add_argument("--launcher", choices=["none", "pytorch"], default="none", help="pytorch: under torchrun")
     parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
     _main(parser, _train, arguments)
@@ -39,7 +38,7 @@ def test(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("--work-dir", help="folder of logs and, without --out, of the results")
     parser.add_argument("--out", help="folder of metrics.json and predictions.json")
-    parser.add_argument("--show-dir", help="folder of pictures; without it none are drawn")
+    parser.add_argument("--show-dir", help="folder of images; without it none are drawn")
     parser.add_argument("--split", default="test", help="train, val or test")
     parser.add_argument("--launcher", choices=["none", "pytorch"], default="none", help="pytorch: under torchrun")
     parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
@@ -49,7 +48,7 @@ def test(arguments: Sequence[str] | None = None) -> None:
 def browse_dataset(arguments: Sequence[str] | None = None) -> None:
     """``tools/browse_dataset.py CONFIG``."""
     parser = _parser("browse_dataset.py", "Draw the training data.", "tools/browse_dataset.py run.yaml --show-number 8")
-    parser.add_argument("--output-dir", help="folder of the pictures")
+    parser.add_argument("--output-dir", help="folder of the images")
     parser.add_argument("--show-number", type=int, default=16, help="how many")
     _main(parser, _browse, arguments)
 
@@ -58,7 +57,7 @@ def visualize(arguments: Sequence[str] | None = None) -> None:
     """``tools/visualize.py CONFIG CHECKPOINT``."""
     parser = _parser("visualize.py", "Draw predictions.", "tools/visualize.py run.yaml checkpoints/best_model.pth")
     parser.add_argument("checkpoint")
-    parser.add_argument("--output-dir", help="folder of the pictures")
+    parser.add_argument("--output-dir", help="folder of the images")
     parser.add_argument("--split", default="test", help="train, val or test")
     _main(parser, _visualize, arguments)
 
@@ -101,7 +100,7 @@ def _test(args: argparse.Namespace) -> list[Path]:
     common: dict[str, Any] = dict(split=args.split, checkpoint=args.checkpoint)
     result = evaluate(args.config, overrides_of(args), out=args.out, **common)
     if result.written:  # the first process
-        typer.echo(result.table)
+        say(result.table)
     pictures = draw(args.config, overrides_of(args), out=args.show_dir, **common) if args.show_dir else []
     return [*result.written, *pictures]
 

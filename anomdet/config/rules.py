@@ -10,6 +10,7 @@ from typing import Any
 from anomdet.config.preset_names import unknown_name
 from anomdet.config.problems import KeyPath, Report, show_value
 from anomdet.config.schema import FIXED_BACKBONES, Settings
+from anomdet.terminal import one_line
 
 
 class Facts:
@@ -125,6 +126,8 @@ def _class_count(facts: Facts) -> None:
 def _class_names(facts: Facts) -> None:
     first: dict[str, int | str] = {}
     for number, name in (facts.value(CLASSES) or {}).items():
+        if one_line(name) != name:
+            facts.report.add((*CLASSES, number), "a name on one line, without control characters", repr(name))
         if name in first:
             expected = "a name for each class number"
             facts.report.add((*CLASSES, number), expected, f"{name!r}, the name of {first[name]} too")

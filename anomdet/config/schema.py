@@ -98,7 +98,7 @@ class EvaluationSettings(Section):
     batch_size: PositiveInt | None = None
     """Images in a batch of validation and evaluation; null: `training.batch_size`. It changes no result."""
     operating_point: OperatingPointSettings = Field(default_factory=OperatingPointSettings)
-    """The score threshold of precision, recall, F1, the verdict on parts and the pictures."""
+    """The score threshold of precision, recall, F1, the verdict on parts and the drawn images."""
     resamples: NonNegativeInt = 1000
     """Bootstrap resamples of the intervals; 0: none."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95

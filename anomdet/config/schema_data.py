@@ -29,7 +29,7 @@ class SplitFiles(Section):
     val: str
     """Images that choose the best checkpoint."""
     test: str
-    """Images that the final figures come from."""
+    """Images that the final metrics come from."""
 
 
 class SplitSettings(Section):
@@ -44,7 +44,7 @@ class SplitSettings(Section):
     seed: Seed = 0
     """Another seed, other splits; apart from `training.seed`, so that repeated trainings share one test set."""
     on_leak: Literal["warn", "error", "group", "ignore"] = "warn"
-    """Near-duplicates in two splits: told at the start of training, an error, put in one split, or not looked for."""
+    """Near-duplicates in two splits: a warning at the start, an error, put in one split, or not looked for."""
 
 
 class AugmentationSettings(Section):
@@ -121,7 +121,7 @@ class DataSettings(Section):
     val_split: OpenFraction = 0.15
     """The share of images that choose the best checkpoint."""
     test_split: OpenFraction = 0.15
-    """The share of images that the final figures come from."""
+    """The share of images that the final metrics come from."""
     split: SplitSettings = Field(default_factory=SplitSettings)
     """How images are shared out among the splits."""
     split_files: SplitFiles | None = None

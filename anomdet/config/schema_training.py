@@ -42,7 +42,7 @@ class EarlyStoppingSettings(Section):
     warmup_epochs: NonNegativeInt = 0
     """Epochs at the start whose validations do not use up the patience."""
     nan_limit: PositiveInt = 3
-    """Validations in a row with a figure that is no number before the training stops; each is a bad one too."""
+    """Validations in a row whose metric is no number before the training stops; each is a bad one too."""
 
 
 class ImbalanceSettings(Section):
@@ -96,6 +96,8 @@ class TrainingSettings(Section):
     """Batches whose gradients are averaged for one step."""
     gradient_clip_norm: PositiveFloat | None = 35.0
     """Largest L2 norm of the gradient; null: no clipping."""
+    nan_limit: PositiveInt = 5
+    """Steps in a row with a loss or gradient that is not finite before the run ends; each of them is skipped."""
     ema: bool = False
     """Evaluate and keep an exponential moving average of the weights."""
     channels_last: bool = False
@@ -105,7 +107,7 @@ class TrainingSettings(Section):
     val_loss: bool = True
     """Compute the loss on the validation split too."""
     monitor: MonitorName = "mAP"
-    """The figure of the validation that decides about best_model.pth and the early stop."""
+    """The metric of the validation that decides about best_model.pth and the early stop."""
     early_stopping: EarlyStoppingSettings = Field(default_factory=EarlyStoppingSettings)
     """When to stop before the last epoch."""
     class_imbalance_handling: ImbalanceSettings = Field(default_factory=ImbalanceSettings)

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from anomdet.data.index.changes import FileStamps
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.pipeline.mmdet_bases import BaseDetDataset
 from anomdet.data.sampling.draw import Draw, global_streams
@@ -21,6 +22,7 @@ from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.layout import SPLITS
 from anomdet.palette import CLASS_COLORS
 from anomdet.registry import DATASETS
+from anomdet.terminal import one_line
 
 _PALETTE = [tuple(bytes.fromhex(color[1:])) for color in CLASS_COLORS]  # RGB
 
@@ -95,6 +97,10 @@ class TextLabelDataset(BaseDetDataset):
     def split_hashes(self) -> dict[str, str]:
         """Split name to a hash over its images' names, see :func:`split_hash`."""
         return {name: split_hash(self.index, positions) for name, positions in self.splits.positions.items()}
+
+    def file_stamps(self) -> FileStamps:
+        """Sizes and times of the files of this split as they are now, to find out later which have changed."""
+        return FileStamps(self.index.data_dir, self.index.columns, self.positions)
 
     def split_class_counts(self) -> dict[str, NDArray[np.int32]]:
         """Split name to the objects of each class in each of its images, ``(images, classes)``."""
@@ -251,6 +257,8 @@ def class_names(classes: Mapping[Any, str] | Iterable[Sequence] | None) -> dict[
             continue
         if num in names or str(name) in names.values():
             problems.append(Problem("data.classes", "each number and name once", f"{num}: {name}"))
+        if not str(name) or one_line(str(name)) != str(name):  # of a Python config
+            problems.append(Problem("data.classes", "names on one line, without control characters", repr(name)))
         names[num] = str(name)
     if problems:
         raise UserError(problems)

@@ -89,6 +89,7 @@ class About(TypedDict):
     checkpoint_sha256: NotRequired[str]
     images: NotRequired[str | None]
     notes: NotRequired[list[str]]
+    speed: NotRequired[dict[str, Any]]
     splits: NotRequired[dict[str, Split]]
 
 
@@ -161,7 +162,7 @@ class Scores(TypedDict):
     defective: list[Finite]
 
 
-Box = TypedDict("Box", {"class": str, "bbox_xywh": Box4, "score": NotRequired[Number]})
+Box = TypedDict("Box", {"class": str, "bbox_xywh": Box4, "score": NotRequired[Number], "best": NotRequired[bool]})
 Case = TypedDict(
     "Case",
     {
@@ -175,8 +176,34 @@ Case = TypedDict(
         "bbox_xywh": Box4,
         "truth": list[Box],
         "predictions": list[Box],
+        "below": NotRequired[list[Box]],  # boxes under the threshold; best: the one that is nearest to a missed object
+        "part": NotRequired[str],
+        "outcome": NotRequired[str],  # of the part: escape, overkill, found, good
     },
 )
+
+
+class Rethreshold(TypedDict):
+    """Columns to count with at other thresholds, see anomdet/evaluation/rethreshold.py."""
+
+    floor: Finite
+    classes: list[str]
+    class_nums: list[int]
+    thresholds: list[Finite]
+    score: list[Finite]
+    label: list[Count]
+    part: list[Count]
+    found: list[Annotated[int, Field(ge=-1, le=2**63)]]
+    confusable: list[Annotated[list[Count], Field(min_length=2, max_length=2)]]
+    gt_label: list[Count]
+    defective: list[Annotated[int, Field(ge=0, le=1)]]
+
+
+class Training(TypedDict):
+    """training.csv: a value or null of each epoch, by column."""
+
+    epoch: list[Count]
+    columns: dict[str, list[Number]]
 
 
 class Details(TypedDict):
@@ -188,6 +215,8 @@ class Details(TypedDict):
     roc: Roc
     anomaly_scores: Scores
     cases: list[Case]
+    rethreshold: NotRequired[Rethreshold]
+    training: NotRequired[Training]
 
 
 class SplitFile(TypedDict):

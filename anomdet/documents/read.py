@@ -157,7 +157,24 @@ def _wrong_details(document: Mapping[str, Any]) -> Wrong:
         lengths = {len(values) for values in curve.values()}
         if len(lengths) > 1:
             yield name, "lists of one length", f"lengths {sorted(lengths)}"
+    if "rethreshold" in document:
+        yield from _wrong_columns(document["rethreshold"])
     for i, case in enumerate(document["cases"]):
-        for box in (case, *case["truth"], *case["predictions"]):
+        for box in (case, *case["truth"], *case["predictions"], *case.get("below", ())):
             if min(box["bbox_xywh"][2:]) < 0:
                 yield f"cases[{i}]", "boxes as [x, y, width, height], no size negative", repr(box["bbox_xywh"])[:60]
+
+
+def _wrong_columns(columns: Mapping[str, Any]) -> Wrong:
+    """Places that lead nowhere; the page counts by them."""
+    num_classes, num_rows, num_gt = (len(columns[name]) for name in ("classes", "score", "gt_label"))
+    for name in ("class_nums", "thresholds"):
+        if len(columns[name]) != num_classes:
+            yield f"rethreshold.{name}", f"{num_classes} values, one a class", f"{len(columns[name])}"
+    for name, end in (("label", num_classes), ("part", len(columns["defective"])), ("found", num_gt)):
+        if len(columns[name]) != num_rows or max(columns[name], default=-1) >= end:
+            yield f"rethreshold.{name}", f"{num_rows} numbers below {end}", "others"
+    if max(columns["gt_label"], default=-1) >= num_classes:
+        yield "rethreshold.gt_label", f"numbers below {num_classes}", "others"
+    if any(pred >= num_rows or gt >= num_gt for pred, gt in columns["confusable"]):
+        yield "rethreshold.confusable", "pairs of a prediction and an object", "others"

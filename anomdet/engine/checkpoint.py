@@ -19,6 +19,7 @@ from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.older_checkpoints import load_older
 from anomdet.engine.plain_state import only_plain
 from anomdet.errors import Problem, UserError, machine_limit
+from anomdet.layout import BEST, LAST
 from anomdet.outputs import atomic_write
 
 _A_CHECKPOINT = "a checkpoint written by torch.save"
@@ -94,7 +95,11 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 def _bytes_of(path: Path) -> bytes:
     if not path.is_file():
         got = "a folder" if path.is_dir() else "nothing there" if not path.exists() else "no regular file"
-        raise UserError(Problem(str(path), "a checkpoint file", got, "train first, or give --checkpoint"))
+        hint = "train first, or give --checkpoint"
+        last = path.with_name(LAST)
+        if path.name == BEST and last.is_file():
+            hint = f"no validation gave a value of training.monitor; give --checkpoint {last} for the last epoch"
+        raise UserError(Problem(str(path), "a checkpoint file", got, hint))
     try:
         return path.read_bytes()
     except OSError as error:

@@ -18,9 +18,15 @@ from torch import nn
 
 from anomdet.engine.contracts import SkipsDraws
 from anomdet.engine.equal_sizes import equal_sizes, padding_multiple
+from anomdet.engine.finite_steps import FiniteSteps, blame_losses
+from anomdet.errors import Problem, UserError
 from anomdet.registry import LOOPS
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
+_REMEDY = (
+    "lower training.learning_rate (now {lr}) or set training.scheduler.warmup_iterations=500; training.use_amp=false "
+    "rules mixed precision out"
+)
 _OTHER_NOISE = ("DropPath", "DropBlock", "StochasticDepth")  # timm's, mmcv's and torchvision's, by name
 
 
@@ -31,12 +37,25 @@ class InspectionTrainLoop(EpochBasedTrainLoop):
     Gradient accumulation is counted anew in each epoch, and from the batch where it is entered, which need not end a
     step where the number of processes has changed: the last batches make a step of their own.
 
+    A step whose loss or gradient is not finite is not made; too many of them in a row end the training.
+
+    Args:
+        nan_limit: how many are too many.
+        args, kwargs: of MMEngine's EpochBasedTrainLoop.
+
     Attributes:
         first_batch: batches of the epoch under way that an interrupted training has done already.
         first_draw: draws of all processes in these batches.
+        steps: the optimizer wrapper's stand-in, from the first batch on.
+        skipped_in_a_row: steps not made since the newest that was.
     """
 
-    first_batch = first_draw = 0
+    first_batch = first_draw = skipped_in_a_row = 0
+    steps: FiniteSteps | None = None
+
+    def __init__(self, *args: Any, nan_limit: int = 5, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.nan_limit = nan_limit
 
     def run_epoch(self) -> None:
         """The rest of one epoch."""
@@ -49,6 +68,39 @@ class InspectionTrainLoop(EpochBasedTrainLoop):
         runner.call_hook("after_train_epoch")
         self.first_batch = self.first_draw = 0
         self._epoch += 1
+
+    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
+        """One batch.
+
+        Raises:
+            UserError: ``nan_limit`` steps in a row had a loss or gradient that is not finite.
+        """
+        runner = self.runner
+        runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
+        self.steps = self.steps or FiniteSteps(runner.optim_wrapper, runner.model)
+        self.steps.begin()
+        outputs = runner.model.train_step(data_batch, optim_wrapper=self.steps)
+        if self.steps.outcome == "stepped":
+            self.skipped_in_a_row = 0
+        elif self.steps.outcome == "skipped":
+            self.skipped_in_a_row += 1
+            self._report_skipped(idx, outputs)
+        runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        self._iter += 1
+
+    def _report_skipped(self, idx: int, outputs: dict[str, Any]) -> None:
+        assert self.steps is not None
+        what = blame_losses(self.steps.losses_finite, idx, outputs)
+        where = f"epoch {self._epoch + 1}, {what}"
+        if self.skipped_in_a_row >= self.nan_limit:
+            lr = self.runner.optim_wrapper.get_lr()["lr"][0]
+            got = f"{self.skipped_in_a_row} steps in a row without (training.nan_limit)"
+            raise UserError(Problem(where, "a finite loss and gradient", got, _REMEDY.format(lr=f"{lr:.3g}")))
+        if self.runner.rank == 0:
+            self.runner.logger.warning(
+                f"{where}: step skipped, nothing was learned from it "
+                f"({self.skipped_in_a_row} in a row; the run ends at training.nan_limit={self.nan_limit})"
+            )
 
     def _batches(self, first: int) -> Iterator[Any]:
         """Those of the epoch from ``first`` on; our samplers leave the earlier ones out before any image is read."""

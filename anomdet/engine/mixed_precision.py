@@ -44,6 +44,13 @@ def computes_bfloat16() -> bool:
 _TOO_SMALL_PX = 64
 
 
+def fit_precision(config: Any) -> str:
+    """Fit the optimizer wrapper of a whole config to this machine, in place; returns a line for the log, or nothing."""
+    steps = [step for step in config.train_dataloader.dataset.get("pipeline", ()) if "size_hw" in step]
+    config.optim_wrapper, note = for_device(config.optim_wrapper, min(steps[-1]["size_hw"]) if steps else None)
+    return note
+
+
 def for_device(optim_wrapper: dict[str, Any], side_px: int | None = None) -> tuple[dict[str, Any], str]:
     """The optimizer wrapper's config for this machine, and a line for the log; empty: as asked for.
 
@@ -51,7 +58,10 @@ def for_device(optim_wrapper: dict[str, Any], side_px: int | None = None) -> tup
         optim_wrapper: a config; only one for mixed precision is changed.
         side_px: the shorter side of the images that the network sees; None: not known.
     """
-    if optim_wrapper.get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
+    if optim_wrapper.get("type") == "AmpOptimWrapper":
+        if torch.cuda.is_available():
+            given_auto = {"dtype": "float16"} if optim_wrapper.get("dtype") == "auto" else {}
+            return {**optim_wrapper, **given_auto}, ""
         optim_wrapper = {"dtype": "float16", **optim_wrapper, "type": "anomdet.MixedPrecision"}
     if optim_wrapper.get("type") != "anomdet.MixedPrecision":
         return optim_wrapper, ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import platform
 import sys
+from collections.abc import Sequence
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
@@ -31,17 +33,29 @@ from anomdet.engine.distributed.loader_signals import outlive_sigterm
 from anomdet.engine.distributed.same_settings import agree_on_settings
 from anomdet.engine.distributed.shared_averages import share_averages
 from anomdet.engine.distributed.watch import Watch, watch
+from anomdet.engine.mixed_precision import fit_precision
 from anomdet.engine.plain_state import history_from_plain
-from anomdet.engine.weights import use_safe_loading
+from anomdet.engine.weights import resolve_weights, use_safe_loading
 from anomdet.errors import UserError
-from anomdet.layout import TRAINING_LOG
+from anomdet.layout import TRAINING_LOG, VIS_DATA
 from anomdet.ops.postprocessing import take_over
-from anomdet.registry import RUNNERS
+from anomdet.registry import RUNNERS, VISBACKENDS, VISUALIZERS
+from anomdet.terminal import give_up, lines, one_line, say
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
 _TIMEOUT_S = 600.0
 _NOBODYS = "base_module.py"  # a paragraph for each parameter
-_FORMAT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+
+
+class _Format(logging.Formatter):
+    """Names of files and classes may hold what a terminal obeys; line breaks are those of the libraries alone."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return lines(text) if record.pathname.startswith(_LIBRARIES) else one_line(text)
+
+
+_FORMAT = _Format("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
 
 
 class _OwnLines(logging.Filter):
@@ -63,11 +77,20 @@ class _Console(logging.StreamHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stdout
-        super().emit(record)
+        if self.stream is not None:  # closed, where Python code has not opened it
+            super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """With a form for what the terminal's encoding lacks."""
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        return super().format(record).encode(encoding, "backslashreplace").decode(encoding)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """A terminal that was closed, or a pipe that nobody reads, ends no training."""
-        if not isinstance(sys.exc_info()[1], OSError):
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            give_up(self.stream, error)
+        else:
             super().handleError(record)
 
 
@@ -87,7 +110,7 @@ class _LogFile(logging.StreamHandler):
             super().handleError(record)
             return
         self.addFilter(lambda _: False)
-        sys.stderr.write(f"{self.stream.name} cannot be written any more: {error.strerror}\n")
+        say(f"warning: {self.stream.name} cannot be written any more: {error.strerror}; the run goes on", err=True)
 
 
 def _to_channels_last(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -111,6 +134,15 @@ class InspectionRunner(Runner):
         self._log_dir = self.work_dir
         if self.watch is not None:
             self.watch.runner = self
+
+    @classmethod
+    def from_cfg(cls, cfg: Any) -> Runner:
+        """MMEngine's; fits precision and weights to this machine where no workflow did: for MMDetection's own tools."""
+        config = copy.deepcopy(cfg)
+        if config.get("optim_wrapper"):
+            fit_precision(config)
+        resolve_weights(config)
+        return super().from_cfg(config)
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """MMEngine's; of many processes each is watched from here on, and all must have the same settings."""
@@ -229,15 +261,18 @@ class InspectionRunner(Runner):
             raise failure
 
     def build_visualizer(self, visualizer: Any = None) -> Visualizer:
-        if visualizer is not None:
-            return super().build_visualizer(visualizer)
-        return Visualizer.get_instance(self._experiment_name)
+        if not isinstance(visualizer, dict):
+            return visualizer or Visualizer.get_instance(self._experiment_name)
+        # A run's own: MMEngine would hand out one that another run of this process made under the same name.
+        own = {"name": self._experiment_name, "save_dir": self.work_dir}
+        return VISUALIZERS.build({**visualizer, **own})
 
-    def begin_tracking(self, visualizer: dict[str, Any] | None) -> None:
-        """Hand the config, and from now on the numbers, to the backends of a visualizer's config."""
-        if visualizer is not None:
-            self.visualizer = self.build_visualizer({**visualizer, "name": f"{self._experiment_name}_trackers"})
-            self.visualizer.add_config(self.cfg)
+    def begin_tracking(self, backends: Sequence[dict[str, Any]]) -> None:
+        """Hand the config, and from now on numbers and images, to these backends of MMEngine's or ours."""
+        for backend in backends:
+            built = VISBACKENDS.build({"save_dir": str(Path(self.work_dir) / VIS_DATA), **backend})
+            self.visualizer._vis_backends[type(built).__name__] = built
+            built.add_config(self.cfg)
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"

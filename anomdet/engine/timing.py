@@ -20,7 +20,7 @@ from anomdet.registry import HOOKS
 
 MIN_STEPS, WARM_STEPS, MAX_STEPS = 6, 3, 200
 MIN_VAL_BATCHES, VAL_SHARE = 2, 0.25  # of the seconds of a timing run
-_OWN_HOOKS = ("anomdet.IterationSeedHook", "EMAHook")
+_OWN_HOOKS = ("anomdet.IterationSeedHook", "EMAHook", "anomdet.AverageHook")
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmengine.visualization.vis_backend import MLflowVisBackend, WandbVisBackend, force_init_env
+import numpy as np
+from mmengine.visualization.vis_backend import LocalVisBackend, MLflowVisBackend, WandbVisBackend, force_init_env
+from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
 from anomdet.registry import VISBACKENDS
 
 _MLFLOW_SERVER = "MLFLOW_TRACKING_URI"
+
+
+@VISBACKENDS.register_module()
+class RunImages(LocalVisBackend):
+    """What hooks such as DetVisualizationHook draw, as ``<save_dir>/vis_image/<name>_<step>.png``.
+
+    The config and the numbers have files of their own, which every run writes.
+    """
+
+    def add_config(self, config: Any, **_: Any) -> None:
+        """Nothing: ``config.py``."""
+
+    def add_scalar(self, name: str, value: Any, step: int = 0, **_: Any) -> None:
+        """Nothing: ``scalars.json``."""
+
+    def add_scalars(self, scalar_dict: dict[str, Any], step: int = 0, file_path: str | None = None, **_: Any) -> None:
+        """Nothing: ``scalars.json``."""
 
 
 @VISBACKENDS.register_module()
@@ -78,6 +97,11 @@ class WandbTracker(WandbVisBackend):
     def add_scalars(self, scalar_dict: dict[str, Any], step: int = 0, file_path: str | None = None, **_: Any) -> None:
         """Numbers at an iteration of the training; MMEngine's would count its own calls instead."""
         self._wandb.log(scalar_dict, step=step)
+
+    @force_init_env
+    def add_image(self, name: str, image: NDArray[np.uint8], step: int = 0, **_: Any) -> None:
+        """An RGB image at an iteration; MMEngine's would count its own calls instead."""
+        self._wandb.log({name: self._wandb.Image(image)}, step=step)
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ def sentence(name: str, table: dict[str, Any]) -> str:
     row = table["numbers"][name]
     if row["interval"] is None:
         few = row["difference"] is not None
-        return f"{name}: {'the test set has too few parts to tell' if few else 'cannot be measured on this test set'}."
+        return f"{name}: {'the test set is too small to decide' if few else 'cannot be measured on this test set'}."
     low, high = row["interval"]
     if low > 0 or high < 0:
         better = "B" if (low > 0) != lower_is_better(name) else "A"

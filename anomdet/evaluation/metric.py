@@ -104,7 +104,7 @@ class InspectionMetric(BaseMetric):
         self.results.extend(_image_result(sample) for sample in data_samples)
 
     def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
-        """The numbers for the log; what has no value is left out, but for mAP, which is 0 then."""
+        """The numbers for the log; what is undefined is left out."""
         assert self.dataset_meta is not None and "class_nums" in self.dataset_meta, "the data set has no class_nums"
         # Ranks with an image less repeat one, and they come in any order.
         images = sorted({result.img_id: result for result in results}.values(), key=lambda result: result.img_id)
@@ -115,7 +115,7 @@ class InspectionMetric(BaseMetric):
             threshold_key(iou_thr): self.last.metrics[threshold_key(iou_thr)] for iou_thr in self.last.iou_thresholds
         }
         numbers["auroc"] = self.last.metrics["part_level"]["auroc"]
-        return {"mAP": 0.0} | {key: float(value) for key, value in numbers.items() if value is not None}
+        return {key: float(value) for key, value in numbers.items() if value is not None}
 
     def share_point(self) -> dict[str, Any]:
         """The operating point of the last evaluation, the same on all processes."""

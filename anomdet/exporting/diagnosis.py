@@ -11,7 +11,7 @@ import torch
 from anomdet.exporting.graph import Graph
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.detector import Detector
-from anomdet.inference.preprocess import Batch, Prepared, stack
+from anomdet.inference.preprocess import Batch, Prepared, PreparedTiles, parts, stack
 
 _SAME = 1e-3
 _BOX_PX = 0.05
@@ -34,15 +34,22 @@ def documents_differ(reference: Artifact, exported: Artifact) -> str:
     return ""
 
 
-def first_difference(reference: Detector, exported: Detector, graph: Graph, image: Prepared) -> str:
+def first_difference(reference: Detector, exported: Detector, graph: Graph, image: Prepared | PreparedTiles) -> str:
     """The stage, in a few words, by one image on which both differ."""
     if found := documents_differ(reference.artifact, exported.artifact):
         return found
     if reference.thresholds != exported.thresholds:
         return f"thresholds: {exported.thresholds}, of the checkpoint {reference.thresholds}"
-    batch = stack([image], reference.artifact.preprocessing.pad_multiple)
+    batches = [stack([part], reference.artifact.preprocessing.pad_multiple) for part in parts(image)]
+    batch = next((one for one in batches[:-1] if _differ(reference, exported, one)), batches[-1])
     with torch.no_grad():
         return _normalisation(reference, graph, batch) or _rows(reference, exported, graph, batch)
+
+
+def _differ(reference: Detector, exported: Detector, batch: Batch) -> bool:
+    """Whether both find other scores on it; for the tiles of an image, of which one is looked at closely."""
+    ours, theirs = (one.backend.run(batch, 0.01)[0].scores for one in (reference, exported))
+    return len(ours) != len(theirs) or bool((np.abs(np.sort(ours) - np.sort(theirs)) > _SAME).any())
 
 
 def _normalisation(reference: Detector, graph: Graph, batch: Batch) -> str:

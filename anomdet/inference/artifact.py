@@ -31,6 +31,7 @@ from anomdet.fields import (
     several,
     text,
 )
+from anomdet.tiles import Tiling
 
 ARTIFACT_VERSION = 1
 MAX_SIDE_PX = 2**16
@@ -173,7 +174,7 @@ class Artifact:
         operating_point: None: none was chosen; a threshold must then be given.
         versions: package to version, of the training.
         split_hashes: split to a hash over its images' names.
-        tiles: how a large image is cut; always None in this version.
+        tiles: how a large image is cut; None: it is not.
         anomaly: the normal-only score; always None in this version.
         version: of this document.
     """
@@ -185,7 +186,7 @@ class Artifact:
     operating_point: OperatingPoint | None = field(default=None, metadata=nested(OperatingPoint, optional=True))
     versions: dict[str, str] = field(default_factory=dict, metadata=_TEXT_BY_NAME)
     split_hashes: dict[str, str] = field(default_factory=dict, metadata=_TEXT_BY_NAME)
-    tiles: None = field(default=None, metadata=checked("null in this version", one_of(None)))
+    tiles: Tiling | None = field(default=None, metadata=nested(Tiling, optional=True))
     anomaly: None = field(default=None, metadata=checked("null in this version", one_of(None)))
     version: int = field(default=ARTIFACT_VERSION, metadata=checked(str(ARTIFACT_VERSION), one_of(ARTIFACT_VERSION)))
 

@@ -6,6 +6,7 @@ import copy
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,12 +16,20 @@ from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_noted
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
+from anomdet.inference.backends.backend import run_all
 from anomdet.inference.item import Reading
 from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
-from anomdet.inference.preprocess import Prepared, fit_inside, group_by_padded_size, stack
+from anomdet.inference.preprocess import (
+    Prepared,
+    PreparedTiles,
+    cut_tiles,
+    fit_inside,
+    parts,
+)
 from anomdet.inference.result import ACCEPT, REJECT, Result, Threshold
+from anomdet.inference.tiling import COMPARABLE, merge
 
 Image: TypeAlias = "str | os.PathLike[str] | NDArray[np.unsignedinteger] | Any"
 """A path; an array ``(H, W)`` or ``(H, W, 3)`` of uint8 or uint16; or a PIL image."""
@@ -73,6 +82,7 @@ class Detector:
             "device": self.backend.device,
             "size_hw": self.artifact.preprocessing.size_hw,
             "classes": self.classes,
+            "tiles": asdict(self.artifact.tiles) if self.artifact.tiles else None,
             "thresholds": self.thresholds,
             "criterion": point.by if point else None,
             "versions": dict(self.artifact.versions),
@@ -141,13 +151,13 @@ class Detector:
             UserError: all that is wrong with the sources; raised here, not at the first result.
         """
         from anomdet.inference.sources import open_sources
-        from anomdet.inference.stream import auto_batch_size, judge_all
+        from anomdet.inference.stream import images_at_once, judge_all
 
         sources = open_sources(source, every=every, channels=channels)
         batches = judge_all(
             self,
             sources,
-            batch_size=batch_size or auto_batch_size(self.backend.device),
+            batch_size=images_at_once(self.info, batch_size),
             live=sources.live,
             min_score=min_score,
             reading=self.reading,
@@ -160,8 +170,8 @@ class Detector:
         preprocessing = self.artifact.preprocessing
         return Reading(preprocessing.max_megapixels, preprocessing.bit_depth)
 
-    def prepare(self, image: Image, *, channels: str = "rgb", name: str | None = None) -> Prepared:
-        """Read an image and resize it for the network; may be called from several threads.
+    def prepare(self, image: Image, *, channels: str = "rgb", name: str | None = None) -> Prepared | PreparedTiles:
+        """Read an image and resize it, or its tiles, for the network; may be called from several threads.
 
         Args:
             image: path, array or PIL image.
@@ -183,33 +193,51 @@ class Detector:
         else:
             pixels, warnings = to_bgr8(image, channels, preprocessing.bit_depth)
         read = time.perf_counter()
-        fitted = fit_inside(pixels, preprocessing)
+        size_hw = (pixels.shape[0], pixels.shape[1])
+        tiling = self.artifact.tiles
+        fitted: Prepared | PreparedTiles
+        if tiling is None:
+            fitted = Prepared(fit_inside(pixels, preprocessing), size_hw)
+        else:
+            fitted = cut_tiles(pixels, preprocessing, tiling)
         times = {"read": read - start, "prepare": time.perf_counter() - read}
-        return Prepared(fitted, (pixels.shape[0], pixels.shape[1]), name, warnings, times)
+        return replace(fitted, name=name, warnings=warnings, times=times)
 
-    def run(self, prepared: Sequence[Prepared], *, min_score: float | None = None) -> list[Result]:
+    def run(self, prepared: Sequence[Prepared | PreparedTiles], *, min_score: float | None = None) -> list[Result]:
         """The results of prepared images, in their order.
 
         Images of one padded size go through the network together: what is found on one does not depend on the others.
+        Tiles of all images fill the batches, which hold as many as the device's usual number of images.
         """
+        from anomdet.inference.stream import auto_batch_size
+
+        seen = [part for image in prepared for part in parts(image)]
+        most = len(seen) if self.artifact.tiles is None else auto_batch_size(self.backend.device)
         multiple = self.artifact.preprocessing.pad_multiple
-        results: dict[int, Result] = {}
-        for positions in group_by_padded_size(prepared, multiple):
-            group = [prepared[at] for at in positions]
-            start = time.perf_counter()
-            batch = stack(group, multiple)
-            found = self.backend.run(batch, self._floor(min_score))
-            network = (time.perf_counter() - start) / len(group)
-            for at, image, detections in zip(positions, group, found, strict=True):
-                results[at] = self._finish(image, detections, min_score, network)
-        return [results[at] for at in range(len(prepared))]
+        own = iter(run_all(self.backend, seen, multiple, most=most, floor=self._floor(min_score)))
+        return [self._result(image, [next(own) for _ in parts(image)], min_score) for image in prepared]
 
     def _floor(self, min_score: float | None) -> float:
-        """The least score that the network need report."""
+        """The least score that the network need report; of tiles lower, so that it merges what the evaluation did."""
         least = lowest(self.thresholds)
-        return least if min_score is None else min(min_score, least)
+        least = least if min_score is None else min(min_score, least)
+        return least if self.artifact.tiles is None else least * COMPARABLE
 
-    def _finish(self, image: Prepared, found: Detections, min_score: float | None, network: float) -> Result:
+    def _result(
+        self, image: Prepared | PreparedTiles, found: Sequence[tuple[Detections, float]], min_score: float | None
+    ) -> Result:
+        """Of an image, from what the network found on it or on its tiles, and the seconds that each took."""
+        network = sum(seconds for _, seconds in found)
+        if isinstance(image, Prepared):
+            return self._finish(image, found[0][0], min_score, network)
+        start = time.perf_counter()
+        merged = merge([rows for rows, _ in found], image.windows, image.original_hw)
+        result = self._finish(image, merged, min_score, network)
+        return replace(result, times={**result.times, "finish": time.perf_counter() - start})
+
+    def _finish(
+        self, image: Prepared | PreparedTiles, found: Detections, min_score: float | None, network: float
+    ) -> Result:
         start = time.perf_counter()
         detections, num_dropped = valid(found)
         class_nums = self._class_nums[detections.labels]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.inference.artifact import Preprocessing
+from anomdet.tiles import Tiling, plan
 
 _INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST,
@@ -46,6 +47,38 @@ class Prepared:
     def size_hw(self) -> tuple[int, int]:
         """Height and width as the network sees the image."""
         return int(self.pixels.shape[0]), int(self.pixels.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTiles:
+    """One image, cut into tiles that are each as large as the network sees them.
+
+    Args:
+        tiles: one for each window.
+        windows: ``(N, 4)`` of :func:`anomdet.tiles.plan`.
+        original_hw, name, warnings, times: as of :class:`Prepared`, of the image.
+    """
+
+    tiles: tuple[Prepared, ...]
+    windows: NDArray[np.int64]
+    original_hw: tuple[int, int]
+    name: str | None = None
+    warnings: tuple[str, ...] = ()
+    times: dict[str, float] = field(default_factory=dict)
+
+
+def parts(prepared: Prepared | PreparedTiles) -> tuple[Prepared, ...]:
+    """What the network sees of an image: itself, or its tiles."""
+    return prepared.tiles if isinstance(prepared, PreparedTiles) else (prepared,)
+
+
+def cut_tiles(image: NDArray[np.uint8], preprocessing: Preprocessing, tiling: Tiling) -> PreparedTiles:
+    """An image ``(H, W, 3)`` as its tiles, each resized for the network; one of that size already is not copied."""
+    size_hw = (int(image.shape[0]), int(image.shape[1]))
+    windows = plan(size_hw, tiling)
+    tiles = [image[top:bottom, left:right] for left, top, right, bottom in windows.tolist()]
+    fitted = tuple(Prepared(fit_inside(tile, preprocessing), (tile.shape[0], tile.shape[1])) for tile in tiles)
+    return PreparedTiles(fitted, windows, size_hw)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -98,6 +98,17 @@ def auto_batch_size(device: str) -> int:
     return 8 if device == "cpu" else 32
 
 
+def images_at_once(info: Mapping[str, Any], batch_size: int | None = None) -> int:
+    """Images that are read for a batch: of those that are cut into tiles a few fill several.
+
+    Args:
+        info: of the detector.
+        batch_size: that somebody wants; None: nobody does.
+    """
+    wanted = batch_size or auto_batch_size(info["device"])
+    return wanted if info.get("tiles") is None else max(1, wanted // 4)
+
+
 def _judged(one: _Loaded, result: Result | None) -> Judged:
     item = one.item
     if result is None:
@@ -124,7 +135,7 @@ def _run(detector: Judge, ready: list[_Loaded], batch_size: int, min_score: floa
             if not machine_limit(error) or len(some) == 1:
                 raise
             batch_size = max(1, len(some) // 2)
-            log.warning(f"the memory is too small for {len(some)} images at once; going on with {batch_size}")
+            log.warning(f"the memory is too small for {len(some)} images at once; continuing with {batch_size}")
     return results, batch_size
 
 

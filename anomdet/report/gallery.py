@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,14 @@ from anomdet.report.pictures import Pictures, Window, crop_window
 KINDS = {
     "missed": ("Missed", "Missed", "a defect that no box reports"),
     "false_alarm": ("False alarm", "False alarms", "a box where there is no defect"),
-    "confusion": ("Confusion", "Confusions", "the defect is found, but with a wrong class"),
+    "confusion": ("Wrong class", "Wrong class", "the place is right, the class is not"),
     "duplicate": ("Duplicate", "Duplicates", "a second box on a defect that is found already"),
-    "localisation": ("Poor box", "Poor boxes", "the right class, but the box overlaps too little"),
+    "localisation": ("Poor box", "Poor boxes", "the class is right, the box overlaps too little"),
+    "found": ("Found", "Found", "a defect that is reported with the right class"),
+}
+OUTCOMES = {
+    "escape": ("Escapes", "cases of defective {unit}s that pass as good"),
+    "overkill": ("Overkill", "cases of good {unit}s that are rejected"),
 }
 ABOUT_A_TRUTH = ("missed", "confusion")
 SAME_BOX_PX = 0.5
@@ -35,6 +40,8 @@ class Overlay:
         truth: drawn solid, its label above; else a prediction, dashed, its label below.
         focus: the box that the case is about.
         near: it touches that box, so its label is shown in the small picture too.
+        score, label_index: of a prediction, its class as a place in the list of thresholds; None: it does not change.
+        below: under the threshold, so it is not shown, but for the ``best`` of a missed object, which is dotted.
         label_x, label_y, label_dy: where the label is; ``label_dy`` in CSS pixels.
         anchor: start or end, of the text.
     """
@@ -51,6 +58,10 @@ class Overlay:
     label_y: float
     label_dy: int
     anchor: str
+    score: float | None = None
+    label_index: int | None = None
+    below: bool = False
+    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class Case:
 
     Attributes:
         short_name: the file name without its folders.
+        outcome: of its part: escape, overkill, found or good; empty: not known.
         classes: places of its classes in the list of the page, for the filter.
         window: what the picture shows.
         source: data URI; empty if there is none, ``reason`` says why.
@@ -75,6 +87,7 @@ class Case:
     overlays: list[Overlay]
     source: str
     reason: str
+    outcome: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,7 @@ class Gallery:
     """All cases with what they can be filtered by: kind, label, meaning and number of each; the classes.
 
     Attributes:
+        outcomes: as ``kinds``, of the verdict on the part.
         note: what was given up to keep the page small.
         legend: what the order of the cases is.
         noun: what the page calls them.
@@ -95,17 +109,32 @@ class Gallery:
     legend: str = "The worst of each kind come first."
     noun: str = "cases"
     predictions: bool = True
+    outcomes: list[tuple[str, str, str, int]] = field(default_factory=list)
 
 
-def gallery(details: Mapping[str, Any], pictures: Pictures) -> Gallery | None:
-    """The cases of ``details.json`` in its order; None if it has none."""
+def gallery(details: Mapping[str, Any], pictures: Pictures, unit: str = "image") -> Gallery | None:
+    """The cases of ``details.json`` in its order; None if it has none.
+
+    Args:
+        details: content of details.json.
+        pictures: of its cases.
+        unit: image or part.
+    """
     cases = details.get("cases")
     if not cases:
         return None
     names = list(dict.fromkeys(name for case in cases for name in _classes(case)))
     kinds = [(kind, *_kind(kind)[1:], number) for kind, number in Counter(case["kind"] for case in cases).items()]
-    views = [_view(case, place, names, pictures) for place, case in enumerate(cases)]
-    return Gallery(views, kinds, names, pictures.note)
+    columns = details.get("rethreshold") or {}
+    indices = {name: index for index, name in enumerate(columns.get("classes") or ())}
+    views = [_view(case, place, names, pictures, indices) for place, case in enumerate(cases)]
+    numbers = Counter(case.get("outcome") for case in cases)
+    outcomes = [
+        (key, label, meaning.format(unit=unit), numbers[key])
+        for key, (label, meaning) in OUTCOMES.items()
+        if numbers[key]
+    ]
+    return Gallery(views, kinds, names, pictures.note, outcomes=outcomes)
 
 
 def worst_first(cases: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -126,7 +155,9 @@ def _classes(case: Mapping[str, Any]) -> list[str]:
     return [name for name in (case.get("class"), case.get("predicted")) if name is not None]
 
 
-def _view(case: Mapping[str, Any], place: int, names: list[str], pictures: Pictures) -> Case:
+def _view(
+    case: Mapping[str, Any], place: int, names: list[str], pictures: Pictures, indices: Mapping[str, int]
+) -> Case:
     title = f"{_kind(case['kind'])[0]}: {_what(case)}"
     window = crop_window(case["bbox_xywh"], case["size_hw"])
     x, y, width, height = (round(value) for value in case["bbox_xywh"])
@@ -139,9 +170,10 @@ def _view(case: Mapping[str, Any], place: int, names: list[str], pictures: Pictu
         alt=f"{title} in {case['file_name']}, {width} by {height} px at {x}, {y}",
         classes=sorted({names.index(name) for name in _classes(case)}),
         window=window,
-        overlays=overlays(case, window, about_truth=case["kind"] in ABOUT_A_TRUTH),
+        overlays=overlays(case, window, about_truth=case["kind"] in ABOUT_A_TRUTH, indices=indices),
         source=pictures.sources.get(place, ""),
         reason=pictures.reasons.get(place, ""),
+        outcome=case.get("outcome") or "",
     )
 
 
@@ -158,19 +190,25 @@ def _facts(case: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("score", f"{case['score']:.2f}"))
     if case.get("iou") is not None:
         facts.append(("IoU", f"{case['iou']:.2f}"))
+    facts += [("best score", f"{box['score']:.2f}") for box in case.get("below") or () if box.get("best")]
     width, height = case["bbox_xywh"][2:]
     return [*facts, ("size", f"{width:.0f} × {height:.0f} px")]
 
 
-def overlays(case: Mapping[str, Any], window: Window, *, about_truth: bool) -> list[Overlay]:
+def overlays(
+    case: Mapping[str, Any], window: Window, *, about_truth: bool, indices: Mapping[str, int] | None = None
+) -> list[Overlay]:
     """All boxes of the image that reach into the picture; large ones first, so that small ones lie on top.
 
     Args:
         case: with its box and the others, ``truth`` and ``predictions``.
         window: the part of the image that is shown.
         about_truth: the box of the case is a true one, not a prediction.
+        indices: class to its place in the list of thresholds; None: the boxes are as they are.
     """
-    boxes = [(box, True) for box in case.get("truth") or []] + [(box, False) for box in case.get("predictions") or []]
+    boxes = [(box, True) for box in case.get("truth") or []]
+    boxes += [(box, False) for key in ("predictions", "below") for box in case.get(key) or []]
+    hidden = {id(box) for box in case.get("below") or []}
     if not any(_same(box, case) and truth == about_truth for box, truth in boxes):
         own = {"class": case.get("class"), "bbox_xywh": case["bbox_xywh"], "score": case.get("score")}
         boxes.append((own, about_truth))
@@ -178,7 +216,14 @@ def overlays(case: Mapping[str, Any], window: Window, *, about_truth: bool) -> l
     near = _touching(case["bbox_xywh"], [box["bbox_xywh"] for box, _ in boxes])
     found = []
     for (box, truth), touches in zip(boxes, near, strict=True):
-        overlay = _overlay(box, truth, window, focus=_same(box, case) and truth == about_truth, near=touches)
+        below = id(box) in hidden
+        is_focus = _same(box, case) and truth == about_truth and not below
+        overlay = _overlay(box, truth, window, focus=is_focus, near=touches)
+        if not truth and box.get("score") is not None and indices is not None:
+            index, best = indices.get(box["class"]), bool(box.get("best"))
+            overlay = replace(overlay, score=box["score"], label_index=index, below=below, best=best)
+        elif below:
+            continue
         if -overlay.width < overlay.x < 100 and -overlay.height < overlay.y < 100:
             found.append(overlay)
     return found

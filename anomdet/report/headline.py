@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from anomdet.metric_catalogue import METRIC, METRICS, Group, Metric, of_key
-from anomdet.report.cells import DASH, Cell, Column, Row, Table, decimal, interval_of, percent, ratio, share
+from anomdet.report.cells import DASH, Cell, Column, Row, Table, decimal, interval_of, ratio, share
 
 
 def headline(metrics: Mapping[str, Any]) -> list[Table]:
@@ -26,19 +26,6 @@ def _headline(group: Group) -> list[Metric]:
 def unit(metrics: Mapping[str, Any]) -> str:
     """What is called good or defective: ``part``, or ``image`` where each image is a part of its own."""
     return "part" if (metrics.get("part_level") or {}).get("unit") == "part" else "image"
-
-
-def verdict(metrics: Mapping[str, Any]) -> str:
-    """The result in one sentence; empty without good or defective parts to count."""
-    level, noun = metrics.get("part_level") or {}, unit(metrics)
-    told = []
-    if level.get("num_defective") and level.get("escapes") is not None:
-        rate = percent(level["escapes"] / level["num_defective"])
-        told.append(f"{level['escapes']} of {level['num_defective']} defective {noun}s pass as good ({rate})")
-    if level.get("num_good") and level.get("overkill") is not None:
-        rate = percent(level["overkill"] / level["num_good"])
-        told.append(f"{level['overkill']} of {level['num_good']} good {noun}s are rejected ({rate})")
-    return f"At the operating point, {' and '.join(told)}." if told else ""
 
 
 def more_coco(metrics: Mapping[str, Any]) -> Table | None:

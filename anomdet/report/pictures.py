@@ -80,7 +80,7 @@ def encode_pictures(files: Sequence[tuple[str, Sequence[float]]], read_image: Re
         read_image: see :func:`anomdet.report.write.write_report`.
     """
     if read_image is None:
-        return Encoded({}, dict.fromkeys(range(len(files)), "written without pictures"))
+        return Encoded({}, dict.fromkeys(range(len(files)), "written without images"))
     levels: dict[int, list[bytes]] = {}
     reasons: dict[int, str] = {}
     by_file: dict[str, list[int]] = {}

@@ -53,27 +53,30 @@ def _weights(criterion: Mapping[str, Any]) -> str:
     return f", where an escape weighs {criterion['escape_cost']:g} and overkill {criterion['overkill_cost']:g}"
 
 
-def error_table(metrics: Mapping[str, Any]) -> Table | None:
-    """Count of each kind of error and what it costs; the bar is its share of the largest cost."""
+def error_tables(metrics: Mapping[str, Any]) -> list[Table]:
+    """How many errors of each kind there are from the threshold on; apart from it, what each costs over all scores.
+
+    The bar is the share of the largest cost.
+    """
     errors = metrics.get("errors")
     if not errors:
-        return None
+        return []
     costs = [values.get("mAP_cost") for values in errors.values()]
     largest = max((cost for cost in costs if cost), default=0.0)
-    rows = []
+    counts, lost = [], []
     for kind, values in errors.items():
         label, meaning = ERROR_KINDS.get(kind, (kind, ""))
         cost = decimal(values.get("mAP_cost"), "the mAP is not measured", digits=3)
         filled = cost.sort / largest if cost.sort and largest else 0.0
         bar = (0.0, max(filled, 0.0), max(filled, 0.0)) if cost.sort is not None else None
-        rows.append(Row(label, [count(values.get("count")), cost, Cell("", bar=bar)], meaning))
-    columns = [
-        Column("Kind", numeric=False),
-        Column("Count"),
-        Column("mAP lost", "what the mAP at the matching overlap would gain if these errors alone were mended"),
-        Column("Share of the largest"),
+        counts.append(Row(label, [count(values.get("count"))], meaning))
+        lost.append(Row(label, [cost, Cell("", bar=bar)], meaning))
+    kind_column = Column("Kind", numeric=False)
+    gained = "what the mAP at the matching overlap would gain if these errors alone were corrected"
+    return [
+        Table("Errors at the operating point", [kind_column, Column("Count")], counts),
+        Table("What errors cost, over all scores", [kind_column, Column("mAP lost", gained), Column("Share")], lost),
     ]
-    return Table("Kinds of error at the operating point", columns, rows)
 
 
 def size_table(metrics: Mapping[str, Any]) -> Table | None:
@@ -89,12 +92,12 @@ def size_table(metrics: Mapping[str, Any]) -> Table | None:
                 count(values.get("num_gt")),
                 ratio(values.get("recall"), "no objects of this size"),
                 count(values.get("num_predictions")),
-                ratio(values.get("precision"), "no predictions of this size"),
+                ratio(values.get("precision"), "no boxes of this size"),
             ],
         )
         for name, values in sizes.items()
     ]
-    labels = ("Objects", "Recall", "Predictions", "Precision")
+    labels = ("Objects", "Recall", "Boxes", "Precision")
     columns = [
         Column("Size", numeric=False),
         Column("Side", "square root of the area", numeric=False),
@@ -163,13 +166,13 @@ def confusion(metrics: Mapping[str, Any]) -> Confusion | None:
         cells: list[ConfusionCell | None] = []
         for j, number in enumerate(numbers):
             part = number / sum(numbers) if sum(numbers) else 0.0
-            hint = f"{number} of {sum(numbers)} {_told(names, i, j)}"
+            hint = f"{number} of {sum(numbers)} {_sentence(names, i, j)}"
             cells.append(None if i == j == last else ConfusionCell(number, math.sqrt(part), i == j, hint))
         rows.append(("false alarm" if i == last else names[i], cells))
     return Confusion([*names[:last], "missed"], rows)
 
 
-def _told(names: Sequence[str], truth: int, reported: int) -> str:
+def _sentence(names: Sequence[str], truth: int, reported: int) -> str:
     last = len(names) - 1
     if truth == last:
         return f"false alarms are reported as {names[reported]}"

@@ -9,10 +9,12 @@ from typing import Any
 from anomdet.report.class_table import class_table
 from anomdet.report.figures import charts, class_styles, score_chart
 from anomdet.report.gallery import gallery, worst_first
-from anomdet.report.headline import headline, more_coco, unit, verdict
+from anomdet.report.headline import headline, more_coco, unit
 from anomdet.report.page import date, room_for_pictures, shared_view, template, write_page
 from anomdet.report.pictures import ReadImage, choose_pictures, encode_pictures
-from anomdet.report.tables import confusion, error_table, operating_point, size_table, split_table
+from anomdet.report.tables import confusion, error_tables, operating_point, size_table, split_table
+from anomdet.report.training import speed, training_charts
+from anomdet.report.verdict import FLATTERS, advice, strips, tiles
 
 ABOUT = ("title", "split", "checkpoint", "checkpoint_sha256", "versions", "settings", "splits", "notes")
 
@@ -45,32 +47,41 @@ def render(metrics: Mapping[str, Any], details: Mapping[str, Any], read_image: R
     cases = details.get("cases") or []
     encoded = encode_pictures([(case["file_name"], case["bbox_xywh"]) for case in cases], read_image)
     # Once with empty pictures, to know how much room there is for them.
-    bare = page.render(view, gallery=gallery(details, encoded.without_data()))
-    budget = room_for_pictures(bare)
-    return page.render(view, gallery=gallery(details, choose_pictures(encoded, worst_first(cases), budget)))
+    noun = unit(metrics)
+    bare = page.render(view, gallery=gallery(details, encoded.without_data(), noun))
+    pictures = choose_pictures(encoded, worst_first(cases), room_for_pictures(bare))
+    return page.render(view, gallery=gallery(details, pictures, noun))
 
 
 def _view(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
     about = metrics.get("about") or {}
     curves, scores = charts(metrics, details), score_chart(metrics, details)
-    every = [*curves, scores] if scores else curves
+    trained = training_charts(details.get("training"))
+    every = [*curves, *([scores] if scores else []), *trained]
+    point = metrics.get("operating_point") or {}
     return {
         "about": {key: about.get(key) for key in ABOUT},
         "title": about.get("title") or "Evaluation",
         "created": date(about.get("created")),
         "metrics": metrics,
         "intervals": metrics.get("intervals"),
-        "verdict": verdict(metrics),
+        "tiles": tiles(metrics),
+        "advice": advice(metrics, details),
+        "warnings": [*([point["note"]] if point.get("note") else []), *(metrics.get("notes") or [])],
+        "strips": strips(details, unit(metrics)),
+        "columns": details.get("rethreshold"),
+        "flatters": FLATTERS,
+        "speed": speed(about.get("speed")),
+        "training_charts": trained,
         "headline": headline(metrics),
         "more_coco": more_coco(metrics),
         "operating_point": operating_point(metrics),
-        "operating_point_note": (metrics.get("operating_point") or {}).get("note"),
         "class_table": class_table(metrics),
         "curves": curves,
         "score_chart": scores,
         "class_styles": class_styles(metrics, details.get("curves") or {}),
         "confusion": confusion(metrics),
-        "errors": error_table(metrics),
+        "errors": error_tables(metrics),
         "sizes": size_table(metrics),
         "splits": split_table(about),
         "unit": unit(metrics),

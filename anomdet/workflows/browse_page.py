@@ -200,7 +200,7 @@ def _make_thumbnails(
     finally:  # interrupted or not, nothing more comes
         state.write(done=True)
     if state.failed:
-        _log.info(f"{len(state.failed):,} images cannot be shown; `anomdet check --decode` tells why")
+        _log.info(f"{len(state.failed):,} images cannot be shown; `anomdet check --decode` says why")
 
 
 @dataclass

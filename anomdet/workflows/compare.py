@@ -76,11 +76,9 @@ def _measured(folder: Path) -> Any:
     from anomdet.evaluation.files import read_results
     from anomdet.evaluation.operating_point import OperatingPoint
     from anomdet.evaluation.summary import measure
+    from anomdet.workflows.evaluation_files import check_evaluation
 
-    if not folder.is_dir():
-        got = f"{folder}, which is {'a file' if folder.exists() else 'not there'}"
-        raise UserError(Problem("compare", "a folder that anomdet evaluate wrote", got))
-    metrics = read_metrics(folder)
+    metrics = read_metrics(check_evaluation(folder, "compare"))
     results = read_results(folder / GROUND_TRUTH, folder / PREDICTIONS)
     point = {key: value for key, value in metrics["operating_point"].items() if key != "criterion"}
     if metrics["operating_point"]["per_class"] is not None:

@@ -79,11 +79,12 @@ def evaluate(
 
 
 def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
+    from anomdet.engine.hooks.foreign import test_hooks
     from anomdet.engine.hooks.progress import foreign_keys
 
     with run.blamed():
         set_operating_point(loaded)
-        runner = build_tester(loaded.config, loaded.file)
+        runner = build_tester(loaded.config, loaded.file, hooks=test_hooks(loaded.config.get("custom_hooks")))
     dataset = runner.test_dataloader.dataset
     runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {len(dataset)} images")
     warn_of_other_splits(runner, loaded)
@@ -268,8 +269,8 @@ def _in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
     return replace(problem, expected=expected, hint="give the checkpoint that was trained on this data")
 
 
-def build_tester(config: Any, file: CheckpointFile) -> Any:
-    """A Runner that only tests, with the checkpoint's weights in it.
+def build_tester(config: Any, file: CheckpointFile, hooks: Sequence[Any] = ()) -> Any:
+    """A Runner that only tests, with the checkpoint's weights in it, and hooks such as DetVisualizationHook.
 
     Raises:
         UserError: the weights are another model's, or the split is empty; nothing was written.
@@ -282,7 +283,9 @@ def build_tester(config: Any, file: CheckpointFile) -> Any:
         fitted[name] = None
     for name in ("val_dataloader", "val_cfg", "val_evaluator"):
         fitted[name] = None
-    fitted.custom_hooks, fitted.visualizer = [], None
+    fitted.custom_hooks = list(hooks)
+    backend = dict(type="anomdet.RunImages", save_dir=config.work_dir)
+    fitted.visualizer = dict(type="DetLocalVisualizer", vis_backends=[backend]) if hooks else None
     fitted.default_hooks = dict(logger=None, checkpoint=None, param_scheduler=None, sampler_seed=None)
     runner = build_runner(fitted, log_name=None)
     runner.preloaded = file

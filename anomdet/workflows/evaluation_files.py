@@ -7,9 +7,27 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import REPORT, RESULT_FILES
+from anomdet.layout import EVALUATION_DIR, METRICS, REPORT, RESULT_FILES
 
 ALL_FILES = (*RESULT_FILES, REPORT)
+
+
+def check_evaluation(folder: Path, option: str) -> Path:
+    """The folder, if an evaluation may be in it.
+
+    Raises:
+        UserError: it is none, or the folder of a run, which holds one; names that.
+    """
+    if not folder.is_dir():
+        got = f"{folder}, which is {'a file' if folder.exists() else 'not there'}"
+        raise UserError(Problem(option, "a folder that anomdet evaluate wrote", got))
+    if not (folder / METRICS).exists():
+        patterns = (f"{EVALUATION_DIR}/{METRICS}", f"*/{EVALUATION_DIR}/{METRICS}")  # of log_dir, of what holds it
+        inside = next((path.parent for pattern in patterns for path in sorted(folder.glob(pattern))), None)
+        if inside is not None:
+            got = f"{folder}, which holds one"
+            raise UserError(Problem(option, "a folder that anomdet evaluate wrote", got, f"did you mean {inside}?"))
+    return folder
 
 
 def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:

@@ -15,7 +15,7 @@ from anomdet.layout import IMAGES_DIR, TRAIN, VAL
 
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
-    from anomdet.inference.preprocess import Prepared
+    from anomdet.inference.preprocess import Prepared, PreparedTiles
 
 _CALIBRATION = 300
 
@@ -37,7 +37,7 @@ class ParityImages:
         calibration: paths of training images, each class and normal parts among them; for int8.
     """
 
-    prepared: list[Prepared]
+    prepared: list[Prepared | PreparedTiles]
     truth: Truth | None = None
     calibration: tuple[Path, ...] = ()
 
@@ -45,11 +45,11 @@ class ParityImages:
         """Inputs to trace with: two images where the network takes any number, one at a fixed size."""
         import torch
 
-        from anomdet.inference.preprocess import group_by_padded_size, stack
+        from anomdet.inference.preprocess import group_by_padded_size, parts, stack
 
         multiple = detector.artifact.preprocessing.pad_multiple
-        positions = group_by_padded_size(self.prepared, multiple)[0]
-        batch = stack([self.prepared[at] for at in positions[:2]], multiple)
+        seen = [part for image in self.prepared for part in parts(image)]
+        batch = stack([seen[at] for at in group_by_padded_size(seen, multiple)[0][:2]], multiple)
         images, sizes = torch.from_numpy(batch.images), torch.from_numpy(batch.sizes_hw)
         if len(images) == 1:
             images, sizes = images.repeat(2, 1, 1, 1), sizes.repeat(2, 1)

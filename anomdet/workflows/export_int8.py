@@ -71,11 +71,14 @@ def _rung(
     source: Source, manifest: Manifest, images: ParityImages, folder: Path, rung: int
 ) -> tuple[Manifest, Quality]:
     from anomdet.exporting import int8
+    from anomdet.inference.preprocess import parts
     from anomdet.workflows.export_parity import open_exported, results
 
     network, target = manifest.network, "model_int8.xml"
     detector = source.detector
-    calibration = [detector.prepare(str(path)) for path in images.calibration]
+    # Of a tiled image one tile each, another one every time.
+    tiles = [parts(detector.prepare(str(path))) for path in images.calibration]
+    calibration = [some[at % len(some)] for at, some in enumerate(tiles)]
     multiple = detector.artifact.preprocessing.pad_multiple
     int8.quantise(folder / network.file, folder / target, network, calibration, multiple, rung)
     hashes = {name: sha256(folder / name) for name in (target, "model_int8.bin")}

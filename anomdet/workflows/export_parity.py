@@ -13,7 +13,7 @@ from anomdet.exporting.parity import Parity, compare
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
     from anomdet.inference.exported import Manifest
-    from anomdet.inference.preprocess import Prepared
+    from anomdet.inference.preprocess import Prepared, PreparedTiles
     from anomdet.inference.result import Result
     from anomdet.workflows.export_images import ParityImages, Truth
     from anomdet.workflows.export_source import Source
@@ -58,7 +58,7 @@ def open_exported(source: Source, manifest: Manifest, folder: Path) -> Detector:
     return Detector(manifest.artifact, backend, file=str(folder), sha256=source.detector.sha256)
 
 
-def results(detector: Detector, prepared: Sequence[Prepared]) -> list[Result]:
+def results(detector: Detector, prepared: Sequence[Prepared | PreparedTiles]) -> list[Result]:
     """Of each image, down to the least score that is compared."""
     found: list[Result] = []
     for start in range(0, len(prepared), _BATCH):

@@ -26,7 +26,7 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
     import torch
 
     from anomdet.engine.hooks.trackers import check_packages
-    from anomdet.engine.mixed_precision import for_device
+    from anomdet.engine.mixed_precision import fit_precision
     from anomdet.engine.weights import resolve_weights
 
     check_packages(config.get("visualizer"))
@@ -39,8 +39,7 @@ def for_machine(config: Any) -> tuple[Any, list[str]]:
             notes.append(f"{name}: {loader.num_workers} workers asked for, {cores} cores here: {cores} used")
             loader.num_workers = cores
     notes += fit_shared_memory(config)
-    config.optim_wrapper, note = for_device(config.optim_wrapper, _side_px(config))
-    notes += [note] if note else []
+    notes += [note] if (note := fit_precision(config)) else []
     notes += _scale_learning_rate(config)
     if sys.platform == "darwin":  # forking after Metal has started crashes
         config.env_cfg.mp_cfg.mp_start_method = "spawn"
@@ -58,12 +57,6 @@ def _without_workers(config: Any, plugins: list[str]) -> list[str]:
     for name in LOADERS:
         config[name].num_workers, config[name].persistent_workers = 0, False
     return [f"data.num_workers: 0 used: here workers cannot import {', '.join(plugins)}; install it as a package"]
-
-
-def _side_px(config: Any) -> int | None:
-    """The shorter side of the images that the network sees, where our own step of the pipeline says it."""
-    steps = [step for step in config.train_dataloader.dataset.get("pipeline", ()) if "size_hw" in step]
-    return min(steps[-1]["size_hw"]) if steps else None
 
 
 def _scale_learning_rate(config: Any) -> list[str]:

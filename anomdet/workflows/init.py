@@ -16,6 +16,7 @@ from anomdet.workflows.propose import Proposal, choice_problems, propose_setting
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
 
+_PLANNED = "by the plan of training.minutes"
 _NOT_TIMED = "  time          not planned: --minutes 30 times some steps here, and plans a run that ends in time"
 
 
@@ -93,14 +94,15 @@ def _with_minutes(found: Proposal, minutes: float) -> Proposal:
     costs, sizes = time_here(to_mmengine(found.settings), timing_seconds(minutes))
     warmup = found.settings.training.scheduler.warmup_iterations
     preview = plan(minutes * 60, costs, sizes, warmup=warmup)
-    training = found.settings.training.model_copy(update={"minutes": minutes})
+    planned = {key: getattr(preview, key) for key in ("epochs", "epoch_images", "val_interval")}
+    training = found.settings.training.model_copy(update={"minutes": minutes, **planned})
     settings = found.settings.model_copy(update={"training": training})
     reason = f"given by --minutes; timed here, {preview}; `anomdet train` times it again, and sets the keys of the plan"
     notes = [line for line in found.notes if not line.lstrip().startswith("epochs ")]
     return replace(
         found,
         settings=settings,
-        reasons={**found.reasons, "training.minutes": reason, "training.epochs": "set by the plan of training.minutes"},
+        reasons={**found.reasons, "training.minutes": reason, **{f"training.{key}": _PLANNED for key in planned}},
         notes=[*notes, f"  plan          {preview}"],
     )
 

@@ -162,7 +162,9 @@ def read_artifact(checkpoint: Mapping[str, Any], path: Path) -> Artifact:
     meta = checkpoint.get("meta")
     content = meta.get("inference") if isinstance(meta, Mapping) else None
     if content is None:
-        hint = f"if it is one of AnomDet's: anomdet upgrade {path} --config run.yaml --out new.pth"
+        hint = "another tool wrote it; give best_model.pth of an AnomDet run"
+        if isinstance(meta, Mapping) and "anomdet_version" in meta:
+            hint = f"an earlier version wrote it: anomdet upgrade {path} --config run.yaml --out new.pth"
         raise UserError(Problem(str(path), "a checkpoint that stands alone", "one without meta['inference']", hint))
     return Artifact.from_dict(content, f"{path}: inference")
 

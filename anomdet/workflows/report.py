@@ -41,12 +41,9 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
     from anomdet.output_rule import PAGE_MARK, check_apart, make_room
     from anomdet.outputs import make_folder
     from anomdet.report.write import write_report
-    from anomdet.workflows.evaluation_files import picture_reader
+    from anomdet.workflows.evaluation_files import check_evaluation, picture_reader
 
-    folder = Path(folder)
-    if not folder.is_dir():
-        got = f"{folder}, which is {'a file' if folder.exists() else 'not there'}"
-        raise UserError(Problem("FOLDER", "a folder that anomdet evaluate wrote", got))
+    folder = check_evaluation(Path(folder), "FOLDER")
     metrics, details = read_metrics(folder), read_details(folder)
     images_dir = _images_dir(images, metrics["about"].get("images") if "about" in metrics else None)
     path = folder / REPORT if out is None else Path(out)

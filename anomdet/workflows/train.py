@@ -73,7 +73,13 @@ class TrainResult:
         """The files worth opening."""
         if self.nothing_to_do:
             return []
-        return [self.best_checkpoint, self.last_checkpoint, self.log_dir / TRAINING_LOG]
+        files = [self.best_checkpoint, self.last_checkpoint, self.log_dir / TRAINING_LOG]
+        return files if self.best_epoch else files[1:]
+
+    @property
+    def to_evaluate(self) -> list[str]:
+        """The option that names the checkpoint, where there is no best one."""
+        return [] if self.best_epoch or self.nothing_to_do else ["--checkpoint", str(self.last_checkpoint)]
 
 
 def train(
@@ -94,6 +100,7 @@ def train(
     """
     started = time.monotonic()
     run = _looked_beside(load_run(settings, overrides))
+    from anomdet.engine.hooks.foreign import check_hooks
     from anomdet.workflows.build import complete
     from anomdet.workflows.fit_machine import for_machine
     from anomdet.workflows.libraries import load_libraries
@@ -103,6 +110,7 @@ def train(
     run, notes = with_plan(run, resume=resume, started=started)
     with run.blamed():
         config = complete(run.config)
+        check_hooks(config, "custom_hooks" if run.settings is None else "training.hooks")
         fitted, more_notes = for_machine(config)
     last = folders[CHECKPOINT_DIR] / LAST
     with run.blamed():
@@ -146,7 +154,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
     result = TrainResult(checkpoint_dir / BEST, last := checkpoint_dir / LAST, log_dir)
     if continues := resume and not _is_first_start(last, notes):
         fitted.resume, fitted.load_from = True, str(last)
-    trackers, fitted.visualizer = fitted.get("visualizer"), None
+    backends = _take_backends(fitted)
     with run.blamed():
         # Nothing of an earlier run is touched before everything is known to be sound.
         runner = build_runner(fitted, log_name=None)
@@ -156,7 +164,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         return replace(result, nothing_to_do=finished)
     looked = look_at_splits(runner)
     with run.blamed():
-        runner.begin_tracking(trackers)
+        runner.begin_tracking(backends)
     if is_main_process():
         notes += _make_room(log_dir, checkpoint_dir, continues=continues)
         _write_inputs(run, prepared.config, log_dir)
@@ -168,6 +176,14 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         runner.logger.debug(f"ready after {time.monotonic() - prepared.started:.1f} s")
         _run(runner, again)
     return _with_best(result, runner)
+
+
+def _take_backends(config: Any) -> list[Any]:
+    """Those of the visualizer, which begin to write only once everything is known to be sound."""
+    if not config.get("visualizer"):
+        return []
+    backends, config.visualizer.vis_backends = list(config.visualizer.get("vis_backends") or ()), []
+    return backends
 
 
 def _looked_beside(run: Run) -> Run:
@@ -211,7 +227,7 @@ def _interrupted(runner: Any, again: str) -> str:
     if hook.last is None:
         return "interrupted before the first step: no checkpoint was written"
     path = hook.out_dir / LAST
-    return f"interrupted; {path} holds {hook.last} of {runner.max_epochs} epochs; go on with:\n  {again}"
+    return f"interrupted; {path} holds {hook.last} of {runner.max_epochs} epochs; continue with:\n  {again}"
 
 
 def _is_first_start(last: Path, notes: list[str]) -> bool:

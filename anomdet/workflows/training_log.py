@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from anomdet.data.sampling.sampler import class_exposure
+from anomdet.layout import BEST, LAST
+from anomdet.metric_catalogue import MONITORS, VAL_LOSS
 from anomdet.workflows.bit_depth import note_on_bits
+
+_NEED_OBJECTS = frozenset(MONITORS) - {VAL_LOSS}
 
 
 def hook_with(runner: Any, attribute: str) -> Any:
@@ -28,13 +32,43 @@ def log_data(runner: Any, notes: Sequence[str]) -> None:
             f"the training ends within the warm-up of the learning rate: {runner.max_iters} steps, "
             f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
         )
+    for note in undefined_metrics(runner):
+        runner.logger.warning(note)
     for note in dataset.index.notes if hasattr(dataset, "index") else ():
         runner.logger.info(f"data: {note}")
 
 
 def log_best(runner: Any) -> None:
     best = hook_with(runner, "best_epoch")
-    runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
+    if best.best_epoch:
+        runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
+    else:
+        runner.logger.warning(
+            f"no best epoch: no validation gave a value of {best.monitor}, so {BEST} was not written; {LAST} holds the "
+            "weights of the last epoch"
+        )
+
+
+def undefined_metrics(runner: Any) -> list[str]:
+    """What the validation split cannot measure, and what to do; looked up in its labels, before training."""
+    loader = runner.val_dataloader
+    if loader is None or not hasattr(loader.dataset, "image_class_counts"):
+        return []
+    monitor = hook_with(runner, "best_epoch").monitor
+    has_objects = loader.dataset.image_class_counts.any(axis=1)
+    notes = []
+    if not has_objects.any() and monitor in _NEED_OBJECTS:
+        notes.append(
+            f"the validation split has no objects: {monitor} (training.monitor) is undefined, so no epoch is the best, "
+            f"{BEST} is not written, and the run does not stop early; put images with defects into the split "
+            "(data.val_split), or set training.monitor=val_loss"
+        )
+    if has_objects.all():
+        notes.append(
+            "the validation split has no normal images: AUROC and overkill are undefined, and the thresholds "
+            "are chosen for boxes, not for parts; put images with an empty label file into the split"
+        )
+    return notes
 
 
 def _log_exposure(runner: Any) -> None:

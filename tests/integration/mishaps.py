@@ -52,3 +52,29 @@ class Mishap(Hook):
             raise ValueError("a plug-in's own fault")
         if self.kind.startswith("SIG") and not self.kind.endswith(_VALIDATING):
             os.kill(os.getpid(), getattr(signal, self.kind))
+
+
+@HOOKS.register_module()
+class PoisonedLoss(Hook):
+    """Multiplies the loss of some steps by NaN or infinity, in one process or all.
+
+    Args:
+        steps: from 0 on.
+        factor: NaN or infinity.
+        rank: whom it befalls; None: all.
+    """
+
+    def __init__(self, steps: list[int], factor: float, rank: int | None = None) -> None:
+        self.steps, self.factor, self.rank = steps, float(factor), rank
+
+    def before_train(self, runner: Any) -> None:
+        model = getattr(runner.model, "module", runner.model)
+        parse = model.parse_losses
+
+        def parse_losses(losses: Any) -> Any:
+            loss, parts = parse(losses)
+            if runner.iter in self.steps and self.rank in (None, runner.rank):
+                return loss * self.factor, {**parts, "loss": loss * self.factor}
+            return loss, parts
+
+        model.parse_losses = parse_losses

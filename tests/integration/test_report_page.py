@@ -6,13 +6,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from anomdet.evaluation.details import details
+from anomdet.evaluation.operating_point import fixed
+from anomdet.evaluation.summary import measure
 from anomdet.report.write import write_report
+from tests.unit.evaluation.cases import RANDOM_CASES, results_of
 from tests.unit.report.sample import CLASSES, image_reader, make_details, make_metrics
 from tests.unit.report.test_figures import contrast
 
@@ -38,14 +43,26 @@ return arguments[0].map((name) => {
   return [hex(ink), hex(getComputedStyle(ground).backgroundColor)];
 });
 """
-TEXTS = ["h1", ".verdict", "nav a", ".note", "th small", "td.number", "#theme", ".case h3", ".case .file", "summary"]
+TEXTS = [
+    "h1",
+    ".tile-number",
+    ".tile-meaning",
+    "nav a",
+    ".note",
+    "th small",
+    "td.number",
+    "#theme",
+    ".case h3",
+    ".case .file",
+    "summary",
+]
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    details = make_details(CASES_OF_A_KIND)
+    content = make_details(CASES_OF_A_KIND)
     path = tmp_path_factory.mktemp("report") / "report with spaces.html"
-    return write_report(make_metrics(), details, path, read_image=image_reader(details))
+    return write_report(make_metrics(), content, path, read_image=image_reader(content))
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +100,9 @@ def shown_cases(browser) -> list:
 
 def test_charts_are_drawn_and_classes_switch(load):
     browser = load()
+    browser.find_element(By.CSS_SELECTOR, "#specialists > summary").click()
     drawn = ".plot:has(.main-svg .trace path)"
-    assert len(browser.find_elements(By.CSS_SELECTOR, drawn)) == 5
+    assert len(browser.find_elements(By.CSS_SELECTOR, drawn)) == 8
     curves = ".plot#plot-pr .scatterlayer .trace"
     before = len(browser.find_elements(By.CSS_SELECTOR, curves))
     assert before == 2 * len(CLASSES)  # five classes and all of them, each with its point
@@ -100,7 +118,7 @@ def test_cases_are_filtered_by_kind_and_class(load):
     browser = load()
     assert len(shown_cases(browser)) == 24
     browser.find_element(By.ID, "more-cases").click()
-    assert len(shown_cases(browser)) == 5 * CASES_OF_A_KIND
+    assert len(shown_cases(browser)) == 6 * CASES_OF_A_KIND
     browser.find_element(By.CSS_SELECTOR, "input[value=missed]").click()
     assert len(shown_cases(browser)) == CASES_OF_A_KIND
     name = shown_cases(browser)[0].find_element(By.TAG_NAME, "h3").text.removeprefix("Missed: ")
@@ -117,16 +135,16 @@ def test_the_dialog_by_keyboard(load):
     button.send_keys(Keys.ENTER)
     assert dialog.is_displayed()
     place = browser.find_element(By.ID, "case-place")
-    assert place.text == "2 of 35"
+    assert place.text == "2 of 42"
     picture = dialog.find_element(By.TAG_NAME, "img")
     WebDriverWait(browser, 10).until(lambda _: picture.get_property("naturalWidth") > 0)
     assert picture.rect["width"] > 1.5 * button.rect["width"]
     for key, expected in ((Keys.ARROW_RIGHT, 3), (Keys.ARROW_DOWN, 4), (Keys.ARROW_LEFT, 3), (Keys.ARROW_UP, 2)):
         browser.switch_to.active_element.send_keys(key)
-        assert place.text == f"{expected} of 35"
+        assert place.text == f"{expected} of 42"
     for _ in range(40):
         browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
-    assert place.text == "35 of 35"
+    assert place.text == "42 of 42"
     browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not dialog.is_displayed()
     # The case that was seen last has the focus, although it was not in the list before.
@@ -183,3 +201,104 @@ def test_text_has_contrast_in_both_schemes(load, scheme):
 def test_a_page_with_nothing_to_show(load, tmp_path):
     browser = load(address=write_report({"mAP": None}, {}, tmp_path / "bare.html", read_image=None))
     assert "–" in browser.find_element(By.TAG_NAME, "main").text
+
+
+SHOWN = """
+const value = (id) => {
+  const text = document.getElementById(id).dataset.value;
+  return text === "null" ? null : Number(text);
+};
+const table = [...document.querySelectorAll("table.matrix tbody tr")].map((row) =>
+  [...row.querySelectorAll("td")].map((cell) => Number(cell.textContent)));
+const ids = ["escapes", "overkill", "precision", "recall", "f1"];
+return { table, ...Object.fromEntries(ids.map((id) => [id, value(`now-${id}`)])) };
+"""
+SET = """
+const input = document.getElementById("slider-number");
+input.value = arguments[0];
+input.dispatchEvent(new Event("change"));
+"""
+
+
+@pytest.mark.parametrize("case", [RANDOM_CASES[0], RANDOM_CASES[6]], ids=str)
+def test_the_slider_counts_as_evaluate_does_at_20_thresholds(load, tmp_path, case):
+    results = results_of(case)
+    first = measure(results, fixed(0.4))
+    page = write_report(first.metrics, details(first), tmp_path / "measured.html", read_image=None)
+    browser = load(address=page)
+    thresholds = [*np.linspace(0, 1, 15).round(3).tolist(), *results.pred.score[:5].tolist()]
+    assert len(thresholds) == 20
+    for threshold in (0.4, *thresholds):
+        browser.execute_script(SET, repr(threshold))
+        found, wanted = browser.execute_script(SHOWN), measure(results, fixed(threshold)).metrics
+        level = wanted["part_level"]
+        assert (found["escapes"], found["overkill"]) == (level["escapes"], level["overkill"]), threshold
+        numbers = (found["precision"], found["recall"], found["f1"])
+        assert numbers == pytest.approx((wanted["precision"], wanted["recall"], wanted["f1_score"])), threshold
+        assert found["table"] == wanted["confusion_matrix"]["counts"], threshold
+    # What is printed for copying is the setting of the last one.
+    assert browser.find_element(By.ID, "setting").text == f"metrics.score_threshold={thresholds[-1]!r}"
+
+
+def test_a_slider_of_one_class_prints_a_setting_for_all(load):
+    browser = load()
+    browser.execute_script("document.getElementById('class-thresholds').open = true")
+    browser.execute_script(
+        "const one = document.getElementById('slider-1'); one.value = 0.6; one.dispatchEvent(new Event('input'))"
+    )
+    wanted = "'metrics.score_threshold={1: 0.31, 4: 0.6, 7: 0.31, 10: 0.31, 13: 0.31, 99: 0.31}'"
+    assert browser.find_element(By.ID, "setting").text == wanted
+    browser.find_element(By.ID, "slider-reset").click()
+    assert browser.find_element(By.ID, "setting").text == "metrics.score_threshold=0.31"
+    assert not browser.find_element(By.ID, "slider-reset").is_enabled()
+
+
+def test_the_boxes_of_the_images_follow_the_slider(load):
+    browser = load()
+
+    def boxes() -> int:
+        found = browser.find_elements(By.CSS_SELECTOR, "#cases .case .boxes g[data-score]")
+        return sum(box.is_displayed() for box in found)
+
+    before = boxes()
+    browser.execute_script(SET, "0")
+    assert boxes() > before
+    browser.execute_script(SET, "1")
+    dotted = browser.find_elements(By.CSS_SELECTOR, "#cases .case:not([hidden]) .boxes g.best")
+    assert boxes() == len(dotted) > 0, "the best box of a missed defect stays, dotted"
+
+
+def test_escapes_and_overkill_are_filters_and_the_first_images_open_their_case(load):
+    browser = load()
+    browser.find_element(By.CSS_SELECTOR, "input[value='outcome:escape']").click()
+    assert {case.get_attribute("data-outcome") for case in shown_cases(browser)} == {"escape"}
+    browser.find_element(By.CSS_SELECTOR, "input[value='outcome:overkill']").click()
+    assert {case.get_attribute("data-outcome") for case in shown_cases(browser)} == {"overkill"}
+    first = browser.find_element(By.CSS_SELECTOR, "#strip-found [data-case]")
+    assert first.find_elements(By.TAG_NAME, "img")
+    browser.execute_script("arguments[0].click()", first)
+    assert browser.find_element(By.ID, "case-title").text.startswith("Found: ")
+
+
+def test_paper_has_no_buttons_all_cases_and_the_charts(load):
+    browser = load()
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        assert len(shown_cases(browser)) == 6 * CASES_OF_A_KIND
+        buttons = browser.find_elements(By.CSS_SELECTOR, "button:not(.picture)")
+        assert not any(button.is_displayed() for button in buttons)
+        plots = browser.find_elements(By.CSS_SELECTOR, ".plot .main-svg:first-child")
+        assert len(plots) == 8 and all(plot.is_displayed() and plot.rect["width"] > 100 for plot in plots)
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+        assert len(shown_cases(browser)) == 24
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_no_column_is_cut_on_a_phone(load):
+    browser = load(375)
+    for selector in (".matrix", ".classes"):
+        table = browser.find_element(By.CSS_SELECTOR, selector)
+        region = table.find_element(By.XPATH, "..")
+        assert browser.execute_script("return arguments[0].scrollWidth - arguments[0].clientWidth", region) <= 0

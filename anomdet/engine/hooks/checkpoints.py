@@ -13,7 +13,8 @@ from anomdet.engine.checkpoint import save_atomically
 from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.contracts import ChoosesPoint
 from anomdet.engine.distributed.watch import Watch
-from anomdet.engine.hooks.monitor import ends_with_validation, is_better, worst
+from anomdet.engine.finite_steps import all_finite
+from anomdet.engine.hooks.monitor import ends_with_validation, is_better, monitored, worst
 from anomdet.engine.hooks.signals import Signals
 from anomdet.engine.run_state import Progress, collect_checkpoint
 from anomdet.layout import BEST, CHECKPOINTS, LAST
@@ -106,11 +107,12 @@ class BestAndLastHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         progress = Progress(epoch=runner.epoch, batch=0, iter=runner.iter)
-        score = float((metrics or {}).get(self.monitor, math.nan))
-        if is_better(self.monitor, score, self.best_score) or self.best_epoch == 0:
-            self.best_score = worst(self.monitor) if math.isnan(score) else score
-            self.best_epoch = runner.epoch
-            self._save(runner, BEST, progress, for_resume=False, operating_point=_operating_point(runner))
+        score = monitored(runner, metrics, self.monitor)
+        if score is not None and math.isfinite(score) and is_better(self.monitor, score, self.best_score):
+            before = self.best_score, self.best_epoch
+            self.best_score, self.best_epoch = score, runner.epoch
+            if not self._save(runner, BEST, progress, for_resume=False, operating_point=_operating_point(runner)):
+                self.best_score, self.best_epoch = before
         self._save(runner, LAST, progress, operating_point=_operating_point(runner))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -140,16 +142,21 @@ class BestAndLastHook(Hook):
         *,
         for_resume: bool = True,
         operating_point: dict[str, Any] | None = None,
-    ) -> None:
+    ) -> bool:
+        """Of the first process; False: weights that are not finite are nobody's best."""
         if runner.rank != 0:
-            return
+            return True
         best = {"score": self.best_score, "epoch": self.best_epoch, "monitor": self.monitor}
         checkpoint = collect_checkpoint(
             runner, progress=progress, best=best, for_resume=for_resume, operating_point=operating_point
         )
+        if name == BEST and not all_finite(checkpoint["state_dict"].values()):
+            runner.logger.warning(f"epoch {runner.epoch}: weights are NaN or infinite: {BEST} is not written")
+            return False
         save_atomically(checkpoint, self.out_dir / name)
         if name == LAST:
             self.last = progress
+        return True
 
 
 def _watch(runner: Runner) -> Watch | None:

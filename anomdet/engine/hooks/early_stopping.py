@@ -8,13 +8,15 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from anomdet.engine.hooks.monitor import is_better, worst
+from anomdet.engine.hooks.monitor import is_better, monitored, worst
 from anomdet.registry import HOOKS
 
 
 @HOOKS.register_module()
 class EarlyStopping(Hook):
     """Ends the training after ``patience`` validations without a better figure.
+
+    A figure that a validation does not have (an mAP without objects) is undefined: it stops nothing.
 
     Args:
         monitor: the figure to watch; a loss is better when lower, all else when higher.
@@ -45,7 +47,9 @@ class EarlyStopping(Hook):
         self.nan_validations = 0
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        score = float((metrics or {}).get(self.monitor, math.nan))
+        score = monitored(runner, metrics, self.monitor)
+        if score is None:
+            return
         self.nan_validations = self.nan_validations + 1 if math.isnan(score) else 0
         if is_better(self.monitor, score, self.best_score, self.min_delta):
             self.best_score = score

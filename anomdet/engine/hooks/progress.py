@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import sys
 import time
 from typing import Any
@@ -14,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.contracts import EntersEpochs
-from anomdet.engine.hooks.monitor import ends_with_validation, is_better, worst
+from anomdet.engine.hooks.monitor import ends_with_validation, is_better, monitored, worst
 from anomdet.layout import LAST
 from anomdet.metric_catalogue import LOGGED, of_key
 from anomdet.registry import HOOKS
@@ -27,6 +29,12 @@ def foreign_keys(metrics: dict[str, float]) -> list[str]:
         for key, value in metrics.items()
         if isinstance(value, float) and of_key(key) is None and not key.startswith("val_")
     ]
+
+
+def as_numbers(outputs: dict[str, Any] | None) -> dict[str, float]:
+    """What a step returned; a loss of MMEngine's Runner is still part of its graph."""
+    found = (outputs or {}).items()
+    return {key: float(value.detach() if isinstance(value, torch.Tensor) else value) for key, value in found}
 
 
 def _global_batch(runner: Runner) -> str:
@@ -72,7 +80,7 @@ class ProgressHook(Hook):
         self.task: TaskID | None = None
         self.best = worst(monitor)
         self.line = "validation"
-        self.loss_sum, self.batches = 0.0, 0
+        self.loss_sum, self.batches, self.not_finite = 0.0, 0, 0
         self.resumed: dict[str, Any] | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -84,10 +92,10 @@ class ProgressHook(Hook):
         )
         if runner._resume:
             batch = _first_batch(runner) + 1
-            runner.logger.info(f"resumed: going on with batch {batch} of epoch {runner.epoch + 1}")
+            runner.logger.info(f"resumed with batch {batch} of epoch {runner.epoch + 1}")
         self.started = self.spoken = time.monotonic()
         self.first_iter = runner.iter
-        if sys.stdout.isatty() and runner.rank == 0:
+        if runner.rank == 0 and sys.stdout is not None and sys.stdout.isatty():
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -104,14 +112,19 @@ class ProgressHook(Hook):
             self.resumed = checkpoint.get("progress")
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        checkpoint["progress"] = {"loss_sum": self.loss_sum, "batches": self.batches}
+        checkpoint["progress"] = {
+            "loss_sum": self.loss_sum,
+            "batches": self.batches,
+            "not_finite": self.not_finite,
+        }
 
     def before_train_epoch(self, runner: Runner) -> None:
         self.epoch_started = time.monotonic()
-        self.loss_sum, self.batches = 0.0, 0
+        self.loss_sum, self.batches, self.not_finite = 0.0, 0, 0
         first_batch = _first_batch(runner)
         if self.resumed is not None and first_batch:
             self.loss_sum, self.batches = self.resumed["loss_sum"], self.resumed["batches"]
+            self.not_finite = self.resumed.get("not_finite", 0)
         self.resumed = None
         if self.bar is not None:
             if self.task is not None:
@@ -122,13 +135,17 @@ class ProgressHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        losses = {key: float(value) for key, value in (outputs or {}).items()}
-        self.loss_sum += losses.get("loss", 0.0)
+        losses = as_numbers(outputs)
+        loss = losses.get("loss", 0.0)
+        if math.isfinite(loss):
+            self.loss_sum += loss
+        else:
+            self.not_finite += 1
         self.batches += 1
         if runner.logger.isEnabledFor(logging.DEBUG):
             runner.logger.debug(self._batch_line(runner, batch_idx, losses))
         now = time.monotonic()
-        loss = self.loss_sum / self.batches
+        loss = self._mean_loss()
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, advance=1, note=f"loss {loss:.4f}, {self._time_left(runner, now)} left")
         elif now - self.spoken > self.interval_s:
@@ -145,7 +162,12 @@ class ProgressHook(Hook):
         parts += [f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.3e}"]
         if norm is not None:
             parts.append(f"grad_norm {float(norm.current()):.3f}")
-        return "  ".join([*parts, f"memory {_memory_mib()} MiB"])
+        return "  ".join([*parts, f"memory {memory_mib()} MiB"])
+
+    def _mean_loss(self) -> float:
+        """Of the epoch's batches so far that had a finite one; NaN: none had."""
+        finite = self.batches - self.not_finite
+        return self.loss_sum / finite if finite else math.nan
 
     def _time_left(self, runner: Runner, now: float) -> str:
         done = runner.iter + 1 - self.first_iter
@@ -154,7 +176,7 @@ class ProgressHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         done = runner.epoch + 1
         self.line = (
-            f"epoch {done}/{runner.max_epochs}  loss {self.loss_sum / max(self.batches, 1):.4f}  "
+            f"epoch {done}/{runner.max_epochs}  loss {self._mean_loss():.4f}  "
             f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.2e}  {readable_time(time.monotonic() - self.epoch_started)}"
         )
         if not ends_with_validation(runner):
@@ -164,10 +186,10 @@ class ProgressHook(Hook):
         metrics = metrics or {}
         shown = [*(key for key in LOGGED if key in metrics), *foreign_keys(metrics)]
         numbers = "  ".join(f"{key} {metrics[key]:.4f}" for key in shown)
-        score = metrics.get(self.monitor, float("nan"))
-        better = is_better(self.monitor, score, self.best)
+        score = monitored(runner, metrics, self.monitor)
+        better = score is not None and math.isfinite(score) and is_better(self.monitor, score, self.best)
         note = "  (best so far)" if better else ""
-        self.best = score if better else self.best
+        self.best = score if better and score is not None else self.best
         runner.logger.info(f"{self.line}  val: {numbers}{note}")
         self.spoken = time.monotonic()
 
@@ -177,11 +199,13 @@ class ProgressHook(Hook):
     def close(self) -> None:
         """Take the bar off the terminal."""
         if self.bar is not None:
-            self.bar.stop()
+            with contextlib.suppress(OSError):  # a terminal that was closed
+                self.bar.stop()
             self.bar = None
 
 
-def _memory_mib() -> int:
+def memory_mib() -> int:
+    """The most memory that the process has used so far: of the GPU if there is one."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated() // 2**20)
     if sys.platform == "win32":

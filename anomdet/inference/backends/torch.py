@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def build_model(info: ModelInfo, where: str, custom_file: str | Path | None = No
     ]
     if problems:
         raise UserError(problems)
+    _use_up_warning()
     try:
         with DefaultScope.overwrite_default_scope("mmdet"):
             return MODELS.build(ConfigDict(config))  # whose values are attributes, as MMDetection reads them
@@ -61,6 +63,13 @@ def build_model(info: ModelInfo, where: str, custom_file: str | Path | None = No
     except Exception as error:
         got = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(Problem(f"{where}: model.config", f"a model that {_mmdet()} builds", got)) from error
+
+
+def _use_up_warning() -> None:
+    """torch warns once a process of an argument that MMDetection leaves out; a user can do nothing about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.meshgrid(torch.zeros(1))
 
 
 def _mmdet() -> str:

@@ -20,9 +20,10 @@
   const filter = () => {
     const kind = document.querySelector("input[name=kind]:checked").value;
     const name = at("case-class").value;
+    const [outcome] = kind.split(":").slice(1);
     found = cases.filter(
       (item) =>
-        (!kind || item.dataset.kind === kind) && (!name || item.dataset.classes.split(" ").includes(name)),
+        (!kind || (outcome ? item.dataset.outcome === outcome : item.dataset.kind === kind)) && (!name || item.dataset.classes.split(" ").includes(name)),
     );
     limit = PAGE;
     show();
@@ -80,5 +81,30 @@
   at("show-boxes").addEventListener("change", (event) => {
     at("cases").closest("section").classList.toggle("no-boxes", !event.target.checked);
   });
+  // On paper stand all cases that were asked for.
+  let before = PAGE;
+  addEventListener("beforeprint", () => {
+    before = limit;
+    limit = found.length;
+    for (const image of document.querySelectorAll("#cases img")) image.loading = "eager";
+    show();
+  });
+  addEventListener("afterprint", () => {
+    limit = before;
+    show();
+  });
+  // The first images of the page are those of the gallery.
+  for (const item of document.querySelectorAll(".strip [data-case]")) {
+    const own = cases[Number(item.dataset.case)];
+    item.append(own.querySelector(".frame").cloneNode(true));
+    item.addEventListener("click", () => {
+      document.querySelector("input[name=kind][value='']").checked = true;
+      at("case-class").value = "";
+      filter();
+      place = found.indexOf(own);
+      fill();
+      dialog.showModal();
+    });
+  }
   filter();
 })();

@@ -28,7 +28,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return lambda *args, **kwargs: seen.append((*args, kwargs)) or result
 
     result = evaluate.Evaluation("table", {}, [], [Path("metrics.json")])
-    monkeypatch.setattr(train, "train", record(train.TrainResult(Path("best_model.pth"), Path("last.pth"), Path("w"))))
+    monkeypatch.setattr(
+        train, "train", record(train.TrainResult(Path("best_model.pth"), Path("last.pth"), Path("w"), best_epoch=1))
+    )
     monkeypatch.setattr(evaluate, "evaluate", record(result))
     monkeypatch.setattr(visualize, "visualize", record([Path("sheet.jpg")]))
     monkeypatch.setattr(browse, "browse", record([Path("sheet.jpg")]))

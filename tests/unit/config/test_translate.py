@@ -175,8 +175,9 @@ ROWS: dict[str, Row] = {
         lambda c: c.optim_wrapper.clip_grad.max_norm,
         2.0,
     ),
-    "training.ema": (("training.ema=true",), lambda c: hook(c, "EMAHook") is not None, True),
+    "training.ema": (("training.ema=true",), lambda c: hook(c, "anomdet.AverageHook") is not None, True),
     "training.channels_last": (("training.channels_last=true",), lambda c: c.channels_last, True),
+    "training.nan_limit": (("training.nan_limit=3",), lambda c: c.train_cfg.nan_limit, 3),
     "training.val_interval": (("training.val_interval=4",), lambda c: c.train_cfg.val_interval, 4),
     "training.early_stopping.enabled": (
         ("training.early_stopping.enabled=false",),
@@ -380,7 +381,7 @@ ROWS: dict[str, Row] = {
     ),
     "logging.trackers": (
         ("logging.trackers=[tensorboard]", "logging.log_dir=here"),
-        lambda c: (c.visualizer.vis_backends[0].save_dir, hook(c, "anomdet.TrackerHook") is not None),
+        lambda c: (c.visualizer.vis_backends[-1].save_dir, hook(c, "anomdet.TrackerHook") is not None),
         ("here/tensorboard", True),
     ),
     "plugins": (

@@ -42,7 +42,7 @@ class Runner:
             stop_training=False, val_begin=1, val_interval=val_interval, max_epochs=max_epochs
         )
         self.lines: list[str] = []
-        self.logger = SimpleNamespace(info=self.lines.append)
+        self.logger = SimpleNamespace(info=self.lines.append, warning=self.lines.append)
         self.model = nn.Linear(2, 1)
         self.message_hub = SimpleNamespace(state_dict=dict)
         self.optim_wrapper = SimpleNamespace(state_dict=dict, should_update=lambda: self.steps)
@@ -105,10 +105,11 @@ def test_early_stopping(name: str) -> None:
         assert f"stopped early after epoch {epochs}" in runner.lines[-1]
 
 
-def test_early_stopping_without_the_metric_counts_as_not_better() -> None:
+def test_an_undefined_metric_stops_nothing() -> None:
     runner = Runner()
-    hook = EarlyStopping(monitor="nothing", patience=2)
-    assert runner.run(hook, [0.1, 0.2, 0.3]) == 2
+    hook = EarlyStopping(monitor="mAP_50", patience=2, nan_limit=2)
+    assert runner.run(hook, [0.1, 0.2, 0.3, 0.4]) == 4
+    assert (hook.bad_validations, hook.nan_validations) == (0, 0)
 
 
 def test_early_stopping_goes_on_after_a_resume() -> None:
@@ -151,7 +152,6 @@ BEST: dict[str, tuple[list[float | None], int, float]] = {
     "equal scores keep the first": ([0.5, 0.5], 1, 0.5),
     "NaN at first": ([NAN, 0.0, -0.5], 2, 0.0),
     "NaN later": ([0.2, NAN], 1, 0.2),
-    "only NaN": ([NAN, NAN], 1, -math.inf),
     "zeros": ([0.0, 0.0], 1, 0.0),
 }
 
@@ -168,6 +168,49 @@ def test_best_and_last(tmp_path: Path, name: str) -> None:
         score=best_score, epoch=best_epoch, monitor="mAP"
     )
     assert {path.name for path in folder.iterdir()} == {"best_model.pth", "last.pth"}
+
+
+@pytest.mark.parametrize("score", [NAN, math.inf, -math.inf])
+@pytest.mark.parametrize("monitor", ["mAP", "val_loss", "mAP_75"])  # the last is in no validation here
+def test_what_is_no_number_is_never_the_best(tmp_path: Path, score: float, monitor: str) -> None:
+    Runner(max_epochs=2).run(BestAndLastHook(str(tmp_path), monitor=monitor), [score, score])
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pth"}
+    assert load_checkpoint(tmp_path / "last.pth")["meta"]["best"]["epoch"] == 0
+
+
+@pytest.mark.parametrize(
+    ("skipped", "metrics", "best_epoch"),
+    [
+        (0, {"mAP": 0.0}, 1),
+        (2, {"mAP": 0.0, "val_loss": 3.0}, 1),  # one bad batch at the end of a sound epoch
+        (2, {"mAP": 0.0, "val_loss": NAN}, 0),
+        (2, {"mAP": 0.0, "val_loss": math.inf}, 0),
+        (2, {"mAP": 0.0}, 0),
+        (0, {"mAP": 0.0, "val_loss": NAN}, 1),  # a loss that is undefined on these images
+    ],
+)
+def test_a_diverged_model_is_not_the_best_with_a_score_of_0(
+    tmp_path: Path, skipped: int, metrics: dict[str, float], best_epoch: int
+) -> None:
+    runner, hooks = Runner(), [BestAndLastHook(str(tmp_path)), EarlyStopping()]
+    runner.train_loop.skipped_in_a_row, runner.epoch = skipped, 1
+    for hook in hooks:
+        hook.after_val_epoch(runner, metrics)
+    assert hooks[0].best_epoch == best_epoch
+    assert (hooks[1].nan_validations == 0) == (best_epoch == 1)
+
+
+@pytest.mark.parametrize("bad", [NAN, math.inf])
+def test_weights_that_are_not_finite_are_never_the_best(tmp_path: Path, bad: float) -> None:
+    hook, runner = BestAndLastHook(str(tmp_path)), Runner(max_epochs=3)
+    runner.run(hook, [0.5])
+    with torch.no_grad():
+        runner.model.bias.fill_(bad)
+    runner.epoch = 2
+    hook.after_val_epoch(runner, {"mAP": 0.9})
+    assert saved(tmp_path, "best_model.pth")[0] == 1
+    assert (hook.best_epoch, hook.best_score) == (1, 0.5)
+    assert "weights are NaN or infinite" in runner.lines[-1]
 
 
 def test_last_is_written_after_every_epoch_validated_or_not(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CLASSES = ("scratch", "dent", "stain", "hole", "edge chip", "foreign fibre")
-KINDS = ("missed", "false_alarm", "confusion", "duplicate", "localisation")
+KINDS = ("missed", "false_alarm", "confusion", "duplicate", "localisation", "found")
+OUTCOMES = {"missed": "escape", "false_alarm": "overkill"}
 SIZE_HW = (480, 640)
 THRESHOLD = 0.31
 WHOLE = 100  # seed of the curve of all classes
@@ -97,6 +98,7 @@ def about(rng: np.random.Generator) -> dict[str, Any]:
     return {
         **{"title": "Gear housings, camera 2", "split": "test", "checkpoint": "checkpoints/best_model.pth"},
         **{"checkpoint_sha256": "0123456789abcdef" * 4, "created": "2026-01-05T13:20:41+00:00"},
+        "speed": {"median_ms": 12.34, "p95_ms": 20.1, "device": "cpu", "batch_size": 16},
         "versions": {"anomdet": "0.1.0", "torch": "2.14.1", "mmdet": "3.5.1", "numpy": "2.2.6"},
         "settings": "model:\n  name: rtmdet_tiny\ntraining:\n  epochs: 10\n  optimizer: adamw\n",
         "splits": {
@@ -132,6 +134,28 @@ def make_details(cases_of_a_kind: int = 8, seed: int = 1) -> dict[str, Any]:
         },
         "anomaly_scores": scores,
         "cases": [case(rng, kind) for kind in KINDS for _ in range(cases_of_a_kind)],
+        "rethreshold": columns(rng),
+        "training": {
+            "epoch": [1, 2, 3],
+            "columns": {
+                **{"loss": [1.2, 0.8, 0.6], "val_loss": [1.3, 0.9, None], "lr": [0.001, 0.0005, 1e-06]},
+                **{"mAP": [0.1, 0.3, 0.4], "auroc": [None, 0.8, 0.9]},
+            },
+        },
+    }
+
+
+def columns(rng: np.random.Generator) -> dict[str, Any]:
+    """40 defective parts, 100 good ones; each box is alone in its part."""
+    scores = anomaly_scores()
+    score = [*scores["defective"], *scores["good"]]
+    gt_label = rng.integers(0, len(CLASSES) - 1, 40).tolist()
+    return {
+        **{"floor": 0.0, "classes": list(CLASSES), "class_nums": [1, 4, 7, 10, 13, 99]},
+        **{"thresholds": [THRESHOLD] * len(CLASSES), "score": score, "part": list(range(140))},
+        **{"label": [*gt_label, *rng.integers(0, len(CLASSES) - 1, 100).tolist()]},
+        **{"found": [*range(40), *[-1] * 100], "confusable": [], "gt_label": gt_label},
+        "defective": [1] * 40 + [0] * 100,
     }
 
 
@@ -172,8 +196,11 @@ def case(rng: np.random.Generator, kind: str) -> dict[str, Any]:
     truth.append({"class": other, "bbox_xywh": [20.0, 30.0, 60.0, 25.0]})
     predicted = {"confusion": other}.get(kind, name)
     predictions = [] if kind == "missed" else [{"class": predicted, "bbox_xywh": shifted, "score": score}]
+    below = [{"class": name, "bbox_xywh": shifted, "score": 0.21, "best": True}] if kind == "missed" else []
+    below.append({"class": other, "bbox_xywh": [22.0, 31.0, 60.0, 25.0], "score": 0.12})
     return {
         **{"kind": kind, "file_name": f"line_2/part_{rng.integers(500):03d}.png", "size_hw": list(SIZE_HW)},
+        **{"outcome": OUTCOMES.get(kind, "found"), "part": f"part {rng.integers(500)}", "below": below},
         **{"class": name, "predicted": None if kind == "missed" else predicted},
         **{"score": None if kind == "missed" else score, "iou": None if kind in ("missed", "false_alarm") else iou},
         "bbox_xywh": box if kind in ("missed", "confusion") else shifted,

@@ -70,7 +70,7 @@ def test_filters_know_both_classes_of_a_confusion():
     assert found.classes == ["scratch", "dent"]
     assert [view.classes for view in found.cases] == [[0], [0, 1], [0, 1]]
     assert [(kind, number) for kind, _, _, number in found.kinds] == [("missed", 1), ("confusion", 2)]
-    assert found.cases[1].title == "Confusion: scratch, reported as dent"
+    assert found.cases[1].title == "Wrong class: scratch, reported as dent"
     assert found.cases[1].facts == [("score", "0.80"), ("IoU", "0.70"), ("size", "20 × 20 px")]
 
 

@@ -20,7 +20,9 @@ HOSTILE = (
     "<!-- ]]> &amp; \u2028",
     "javascript:alert(1)//--text",
 )
-SECTIONS = ["results", "classes", "curves", "confusion", "errors", "scores", "sizes", "cases", "data", "settings"]
+FIRST = ["results", "threshold", "classes", "cases"]
+SECTIONS = [*FIRST, "numbers", "curves", "errors", "scores", "sizes", "training", "data", "settings"]
+TRAINED = ["training-loss", "training-metrics", "training-lr"]
 
 
 def written(tmp_path, metrics, details, read_image=None) -> Element:
@@ -67,7 +69,7 @@ def test_landmarks_names_and_texts(full):
 def test_each_headline_number_has_its_interval_and_sentence(full):
     rows = {
         row.one("th").text: row
-        for table in full.one("section", id="results").all("table", class_="headline")
+        for table in full.one("section", id="numbers").all("table", class_="headline")
         for row in table.one("tbody").all("tr")
     }
     found = next(row for head, row in rows.items() if head.startswith("Escapes"))
@@ -76,8 +78,42 @@ def test_each_headline_number_has_its_interval_and_sentence(full):
         "0.0–6.5 %",
     ]
     assert all(row.one("th").one("small").text.endswith((".", "?")) for row in rows.values())
-    assert "1 of 40 defective parts pass as good" in full.one("p", class_="verdict").text.replace("\xa0", " ")
-    assert "out of reach" in full.one("p", class_="warning").text
+
+
+def test_the_verdict_comes_first(full):
+    results = full.one("section", id="results")
+    tile = results.one("div", id="tile-escapes").text.replace("\xa0", " ")
+    assert " ".join(tile.split()) == (
+        "Escapes 1 of 40 (2.5 %) defective parts that pass as good95 % interval: 0.0 % to 6.5 %"
+    )
+    assert "2 of 100" in results.one("div", id="tile-overkill").text
+    assert "out of reach" in results.one("p", class_="warning").text
+    advised = results.one("div", class_="advice").text
+    assert "With one threshold of 0.285 for all classes, no escape remains, and 5 of 100 good parts are" in advised
+    assert "metrics.score_threshold=0.285" in advised and "confirm it on others" in advised
+
+
+def test_the_strips_show_one_case_of_each_part(full):
+    cases = make_details(2)["cases"]
+    for key, outcome in (("escapes", "escape"), ("overkill", "overkill"), ("found", "found")):
+        places = [int(one.attributes["data-case"]) for one in full.one("div", id=f"strip-{key}").all("button")]
+        assert 1 <= len(places) <= 6
+        assert {cases[place]["outcome"] for place in places} == {outcome}
+        parts = [cases[place]["part"] for place in places]
+        assert len(set(parts)) == len(parts)
+
+
+def test_a_missed_case_shows_the_best_box_under_the_threshold(full):
+    case = full.one("ul", id="cases").all("li", data_kind="missed")[0]
+    best = next(one for one in case.all("g") if "best" in one.attributes["class"].split())
+    assert best.attributes["data-score"] == "0.21" and "below" in best.attributes["class"]
+    assert "best score 0.21" in case.one("p", class_="facts").text
+
+
+def test_what_is_for_specialists_is_folded(full):
+    fold = full.one("details", id="specialists")
+    assert [section.attributes["id"] for section in fold.all("section")] == SECTIONS[4:]
+    assert "open" not in fold.attributes
 
 
 def test_null_is_a_dash_that_says_why(full):
@@ -100,7 +136,7 @@ def test_confusion_matrix_is_a_table(full):
 
 def test_curves_of_all_classes_with_the_operating_point(full):
     found = figures(full)
-    assert list(found) == ["pr", "f1", "froc", "roc", "scores"]
+    assert list(found) == ["pr", "f1", "froc", "roc", "scores", *TRAINED]
     names = [trace["name"] for trace in found["pr"]["data"] if trace["mode"] == "lines"]
     assert names == [*CLASSES[:-1], "all classes"]
     points = [trace for trace in found["pr"]["data"] if trace["mode"] == "markers"]
@@ -143,24 +179,28 @@ def test_nothing_there_leaves_everything_out(tmp_path):
 )
 def test_each_part_may_be_absent_or_null(tmp_path, key):
     metrics, details = make_metrics(), make_details(1)
-    missing = {"confusion_matrix": "confusion", "per_class": "classes", "about": "settings"}.get(key, key)
+    missing = {"per_class": "classes", "about": "settings"}.get(key, key)
     pages = [
         written(tmp_path, {name: value for name, value in metrics.items() if name != key}, details),
         written(tmp_path, {**metrics, key: None}, details),
     ]
     for page in pages:
         assert sections(page) == [name for name in SECTIONS if name != missing]
+        assert bool(page.all("table", class_="matrix")) == (key != "confusion_matrix")
     assert ("95 % interval" in pages[0].text) == (key != "intervals")
 
 
-@pytest.mark.parametrize("key", ["curves", "froc", "roc", "anomaly_scores", "cases"])
+@pytest.mark.parametrize("key", ["curves", "froc", "roc", "anomaly_scores", "cases", "rethreshold", "training"])
 def test_each_detail_may_be_absent_or_null(tmp_path, key):
     details = make_details(1)
     gone = {"curves": {"pr", "f1"}, "anomaly_scores": {"scores"}}.get(key, {key})
     for content in ({name: value for name, value in details.items() if name != key}, {**details, key: None}):
         page = written(tmp_path, make_metrics(), content)
-        assert list(figures(page)) == [name for name in ("pr", "f1", "froc", "roc", "scores") if name not in gone]
+        drawn = ("pr", "f1", "froc", "roc", "scores", *([] if key == "training" else TRAINED))
+        assert list(figures(page)) == [name for name in drawn if name not in gone]
         assert ("cases" in sections(page)) == (key != "cases")
+        assert ("threshold" in sections(page)) == (key != "rethreshold")
+        assert ("confusion" in sections(page)) == (key == "rethreshold")
 
 
 def nulled(value):
@@ -174,7 +214,8 @@ def test_all_numbers_null(tmp_path):
     metrics = nulled(make_metrics())
     metrics["intervals"] |= dict.fromkeys(("mAP", "auroc", "escape_rate", "per_class"))
     page = written(tmp_path, metrics, {"curves": {"all": None, "per_class": {}}, "froc": {"recall": []}, "cases": []})
-    assert sections(page) == [name for name in SECTIONS if name not in ("curves", "scores", "cases")]
+    gone = ("threshold", "curves", "scores", "cases", "training")
+    assert [name for name in sections(page) if name != "confusion"] == [name for name in SECTIONS if name not in gone]
     assert "None" not in page.one("main").text
 
 
@@ -185,7 +226,7 @@ def test_curves_of_nulls_are_left_out(tmp_path):
     details["curves"]["all"] = nulls
     details["roc"]["overkill_rate"] = [None] * len(details["roc"]["score"])
     found = figures(written(tmp_path, make_metrics(), details))
-    assert list(found) == ["pr", "f1", "froc", "scores"]
+    assert list(found) == ["pr", "f1", "froc", "scores", *TRAINED]
     assert [trace["name"] for trace in found["f1"]["data"] if trace["mode"] == "lines"] == [*CLASSES[1:-1]]
 
 
@@ -193,7 +234,7 @@ def test_a_threshold_for_each_class(tmp_path):
     metrics = make_metrics()
     metrics["score_threshold"] = metrics["operating_point"]["score_threshold"] = None
     page = written(tmp_path, metrics, make_details(1))
-    assert "Each class has its own score threshold" in page.one("section", id="results").text
+    assert "Each class has its own score threshold" in page.one("section", id="numbers").text
     found = figures(page)
     assert "shapes" not in found["f1"]["layout"] and "shapes" not in found["scores"]["layout"]
     marked = [trace["meta"] for trace in found["f1"]["data"] if trace["mode"] == "markers"]
@@ -223,7 +264,8 @@ def test_hostile_names_are_shown_as_they_are(tmp_path):
 
     page = written(tmp_path, metrics, details, fail)
     assert sections(page) == SECTIONS
-    assert len(page.all("script")) == 6  # ours only: theme, figures, plotly, charts, tables, cases
+    # Ours only: theme, columns, figures, plotly, charts, tables, cases, threshold, folds.
+    assert len(page.all("script")) == 9
     assert not page.all("img")
     assert not [
         element.tag
@@ -253,13 +295,13 @@ def test_an_unreadable_picture_is_told_in_its_place(tmp_path):
         return read(file_name)
 
     cases = written(tmp_path, make_metrics(), details, read_some).one("ul", id="cases").all("li")
-    assert [len(case.all("img")) for case in cases] == [1, 0, 1, 1, 1]
+    assert [len(case.all("img")) for case in cases] == [1, 0, 1, 1, 1, 1]
     assert "no such file" in cases[1].text
 
 
 def test_without_pictures_the_cases_are_listed(tmp_path):
     page = written(tmp_path, make_metrics(), make_details(1))
-    assert len(page.one("ul", id="cases").all("li")) == 5
+    assert len(page.one("ul", id="cases").all("li")) == len(KINDS)
     assert not page.all("img")
 
 

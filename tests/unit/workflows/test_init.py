@@ -56,6 +56,16 @@ def test_every_key_is_written_and_the_choices_say_why(data_dir, tmp_path):
     assert f"anomdet train --config {out}" in done.next_steps
 
 
+def test_shares_are_not_chosen_beside_lists_of_the_splits(data_dir, tmp_path):
+    names = sorted(path.name for path in (data_dir / "images").iterdir())
+    parts = {"train": names[:30], "val": names[30:35], "test": names[35:]}
+    for split, part in parts.items():
+        (tmp_path / f"{split}.txt").write_text("\n".join(part))
+    lists = [f"data.split_files.{split}={tmp_path / split}.txt" for split in parts]
+    assert "train share" not in init(data_dir, lists, out=tmp_path / "lists.yaml", device="cpu").text
+    assert "train share" in init(data_dir, out=tmp_path / "shares.yaml", device="cpu").text
+
+
 def test_names_from_beside_the_data(tmp_path):
     folder = draw(tmp_path / "data", {str(i): f"{i % 2} 3 3 20 20\n" for i in range(6)})
     (folder / "classes.txt").write_text("dent\nhole: deep\n")
@@ -214,7 +224,8 @@ def test_minutes_are_timed_here_and_written_with_their_plan(data_dir, tmp_path):
     done = init(data_dir, ["data.num_workers=0", "data.image_size=64"], out=out, device="cpu", minutes=600)
     training = load_settings(out).training
     assert training.minutes == 600
-    (planned,) = re.findall(r"plan +([\d.]+) minutes: \d+ epochs of [\d,]+ images", done.text)
+    ((planned, epochs),) = re.findall(r"plan +([\d.]+) minutes: (\d+) epochs of [\d,]+ images", done.text)
+    assert training.epochs == int(epochs)
     assert 570 < float(planned) <= 600
     assert "epochs  " not in done.text, "the preset's epochs do not hold"
     assert "Chosen: given by --minutes; timed here" in out.read_text()

@@ -1,0 +1,219 @@
+"""From the boxes of an image's tiles to the boxes of the image; docs/tiling.md has the same in words, step by step.
+
+Two boxes of two tiles show one object if they agree in the region that both tiles see. So an object that is whole in
+one tile and cut in its neighbour is one object; parts of an object larger than the overlap are joined; and two objects
+that touch stay two, since no tile says that they are one. Pure numpy, and the only implementation there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.boxes import area_xyxy, pairwise_iou
+from anomdet.inference.postprocess import Detections
+from anomdet.tiles import Tiling, plan
+
+__all__ = ["AGREEING_IOU", "BORDER", "COMPARABLE", "CONTAINED", "Tiling", "merge", "plan"]
+
+AGREEING_IOU = 0.5  # of two boxes, each cut to the region that both tiles see
+CONTAINED = 0.7  # of a cut box's area inside another box
+BORDER = 0.01  # of the tile's side, and 2 px at least: a box that comes so near to the border is cut by it
+COMPARABLE = 0.5  # a score below this share of another one does not speak against it
+_LEAST_BORDER_PX = 2.0
+
+Boxes = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """All boxes of an image, in its own pixels, best first.
+
+    Args:
+        boxes: ``(N, 4)``.
+        scores: ``(N,)``.
+        labels: ``(N,)``.
+        window_of: ``(N,)`` position in the plan.
+        is_cut: ``(N,)`` whether it ends at a border that is none of the image.
+        border_px: ``(N, 2)`` how near, across and down, counts as at the border.
+    """
+
+    boxes: Boxes
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    window_of: NDArray[np.int64]
+    is_cut: NDArray[np.bool_]
+    border_px: Boxes
+
+
+def merge(found: Sequence[Detections], windows: NDArray[np.int64], size_hw: tuple[int, int]) -> Detections:
+    """The boxes of an image from those of its tiles.
+
+    Args:
+        found: of each window, in pixels of the window, suppressed within it.
+        windows: ``(N, 4)`` of :func:`plan`.
+        size_hw: of the image.
+
+    Returns:
+        In pixels of the image, best first. A row that is not finite stays as it is, for whoever counts such rows.
+
+    >>> row = Detections(np.float32([[90, 5, 100, 9]]), np.float32([0.9]), np.array([0]))
+    >>> other = Detections(np.float32([[10, 5, 30, 9]]), np.float32([0.8]), np.array([0]))
+    >>> joined = merge([row, other], np.array([[0, 0, 100, 50], [80, 0, 180, 50]]), (50, 180))
+    >>> joined.bboxes_xyxy.tolist(), joined.scores.round(1).tolist()
+    ([[90.0, 5.0, 110.0, 9.0]], [0.8999999761581421])
+    """
+    if len(found) == 1:
+        return found[0]
+    odd = [rows.rows(~_is_finite(rows)) for rows in found]
+    rows = _placed([rows.rows(_is_finite(rows)) for rows in found], windows, size_hw)
+    boxes, scores, labels = _merged(rows, windows)
+    order = np.argsort(-scores, kind="stable")
+    parts = [Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), labels[order]), *odd]
+    return Detections(
+        np.concatenate([part.bboxes_xyxy for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+    )
+
+
+def _is_finite(rows: Detections) -> NDArray[np.bool_]:
+    finite: NDArray[np.bool_] = np.isfinite(rows.bboxes_xyxy).all(axis=1) & (rows.scores >= 0) & (rows.scores <= 1)
+    return finite
+
+
+def _placed(found: Sequence[Detections], windows: NDArray[np.int64], size_hw: tuple[int, int]) -> _Rows:
+    """Step 1: into pixels of the image, cut to the window; and which boxes a border cuts."""
+    window_of = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
+    scores = np.concatenate([rows.scores for rows in found]).astype(np.float64)
+    labels = np.concatenate([rows.labels for rows in found])
+    boxes = np.concatenate([rows.bboxes_xyxy for rows in found]).astype(np.float64)
+    own = windows[window_of].astype(np.float64)
+    boxes = _cut(boxes + np.tile(own[:, :2], 2), own)
+    order = np.lexsort((*boxes.T[::-1], labels, -scores))
+    boxes, own, window_of = boxes[order], own[order], window_of[order]
+    border_px = np.maximum((own[:, 2:] - own[:, :2]) * BORDER, _LEAST_BORDER_PX)
+    height, width = size_hw
+    inner = own != np.array([0, 0, width, height])
+    is_near = np.abs(boxes - own) <= np.tile(border_px, 2)
+    return _Rows(boxes, scores[order], labels[order], window_of, (inner & is_near).any(axis=1), border_px)
+
+
+def _merged(rows: _Rows, windows: NDArray[np.int64]) -> tuple[Boxes, NDArray[np.float64], NDArray[np.int64]]:
+    """Steps 2 to 6; rows stand best first, so that a lower position is a higher score."""
+    agreeing, inside = _neighbours(rows, windows)
+    boxes, scores = rows.boxes.copy(), rows.scores.copy()
+    is_open = np.ones(len(boxes), dtype=bool)  # no other row stands for it
+    for at in np.flatnonzero(~rows.is_cut).tolist():  # step 3: whole in several tiles; the best row stays
+        if is_open[at]:
+            is_open[[other for other in agreeing[at] if other > at and not rows.is_cut[other]]] = False
+    groups = {}
+    for at in np.flatnonzero(rows.is_cut).tolist():  # step 4: the parts of an object that is cut here
+        if is_open[at]:
+            groups[at] = _join(at, rows, agreeing, is_open, boxes)
+    for at, members in groups.items():  # step 5: the same object seen whole elsewhere
+        near = {one for member in members for one in (*agreeing[member], *inside[member])}
+        whole = sorted(one for one in near if is_open[one] and not rows.is_cut[one])
+        if len(members) > 1:
+            whole = [one for one in whole if _explains(one, boxes[at], rows)]
+        if whole and rows.scores[whole[0]] >= COMPARABLE * rows.scores[at]:
+            is_open[at] = False
+            scores[whole[0]] = max(scores[whole[0]], rows.scores[at])
+    for at in (at for at, members in groups.items() if is_open[at] and len(members) > 1):  # step 6: of faint rows
+        same = np.flatnonzero(is_open & ~rows.is_cut & (rows.labels == rows.labels[at]))
+        same = same[pairwise_iou(boxes[at][None], boxes[same])[0] >= AGREEING_IOU]
+        is_open[at] = not (scores[same] > scores[at]).any()
+        is_open[same[scores[same] <= scores[at]]] = False
+    return boxes[is_open], scores[is_open], rows.labels[is_open]
+
+
+def _join(seed: int, rows: _Rows, agreeing: list[list[int]], is_open: NDArray[np.bool_], boxes: Boxes) -> list[int]:
+    """Step 4: the rows of one object, at most one of each tile; the first one, the best, gets the box around all."""
+    members, windows = [seed], {int(rows.window_of[seed])}
+    for member in members:  # grows while it is gone through
+        for other in agreeing[member]:
+            is_part = other > seed and is_open[other] and rows.is_cut[other]  # a surer one has had its turn
+            is_part = is_part and rows.scores[other] >= COMPARABLE * rows.scores[seed]
+            if is_part and int(rows.window_of[other]) not in windows:
+                members.append(other)
+                windows.add(int(rows.window_of[other]))
+    if len(members) == 1:
+        return members
+    boxes[seed] = np.concatenate([rows.boxes[members, :2].min(axis=0), rows.boxes[members, 2:].max(axis=0)])
+    around = {other for member in members for other in agreeing[member] if other > seed and rows.is_cut[other]}
+    more_views = [other for other in around if _share_inside_of(rows.boxes[other], boxes[seed]) >= CONTAINED]
+    is_open[[*members[1:], *more_views]] = False
+    return members
+
+
+def _explains(whole: int, box: Boxes, rows: _Rows) -> bool:
+    return _share_inside_of(box, _widened(rows, np.array([whole]))[0]) >= CONTAINED
+
+
+def _neighbours(rows: _Rows, windows: NDArray[np.int64]) -> tuple[list[list[int]], list[list[int]]]:
+    """Step 2: of each row, the rows of other tiles that agree with it, and those in which it lies."""
+    agreeing: list[list[int]] = [[] for _ in rows.scores]
+    inside: list[list[int]] = [[] for _ in rows.scores]
+    for first, second in _pairs(rows, windows):
+        same = rows.labels[first][:, None] == rows.labels[second]
+        region = _cut(windows[rows.window_of[first[0]]][None], windows[rows.window_of[second[0]]][None].astype(float))
+        a, b = _cut(rows.boxes[first], region), _cut(rows.boxes[second], region)
+        for at, other in np.argwhere(same & (pairwise_iou(a, b) >= AGREEING_IOU)).tolist():
+            agreeing[first[at]].append(int(second[other]))
+            agreeing[second[other]].append(int(first[at]))
+        for small, large in ((first, second), (second, first)):
+            is_in = _share_inside(rows, small, large) >= CONTAINED
+            is_in &= rows.is_cut[small][:, None] & (rows.labels[small][:, None] == rows.labels[large])
+            for at, other in np.argwhere(is_in).tolist():
+                inside[small[at]].append(int(large[other]))
+    return [sorted(others) for others in agreeing], inside
+
+
+def _pairs(rows: _Rows, windows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The rows of each two windows that overlap, which reach into what both see."""
+    members = [np.flatnonzero(rows.window_of == at) for at in range(len(windows))]
+    for at in range(len(windows) - 1):
+        if not len(members[at]):
+            continue
+        regions = _cut(windows[at + 1 :], windows[at][None].astype(float))
+        for other in (np.flatnonzero((regions[:, 2:] > regions[:, :2]).all(axis=1)) + at + 1).tolist():
+            region = regions[other - at - 1][None]
+            first, second = (of[_reaches(rows, of, region)] for of in (members[at], members[other]))
+            if len(first) and len(second):
+                yield first, second
+
+
+def _reaches(rows: _Rows, chosen: NDArray[np.int64], region: Boxes) -> NDArray[np.bool_]:
+    """Which boxes, widened by their border, have area in a region."""
+    cut = _cut(_widened(rows, chosen), region)
+    has_area: NDArray[np.bool_] = area_xyxy(cut) > 0
+    return has_area
+
+
+def _widened(rows: _Rows, chosen: NDArray[np.int64]) -> Boxes:
+    margin = rows.border_px[chosen]
+    widened: Boxes = rows.boxes[chosen] + np.concatenate([-margin, margin], axis=1)
+    return widened
+
+
+def _share_inside(rows: _Rows, small: NDArray[np.int64], large: NDArray[np.int64]) -> NDArray[np.float64]:
+    """``(S, L)`` share of the area of each small box that lies in each large one, widened by its border."""
+    around = _widened(rows, large)
+    top_left = np.maximum(rows.boxes[small][:, None, :2], around[None, :, :2])
+    size_wh = np.maximum(np.minimum(rows.boxes[small][:, None, 2:], around[None, :, 2:]) - top_left, 0)
+    shares: NDArray[np.float64] = size_wh.prod(axis=2) / np.maximum(area_xyxy(rows.boxes[small])[:, None], 1e-9)
+    return shares
+
+
+def _share_inside_of(box: Boxes, large: Boxes) -> float:
+    return float(area_xyxy(_cut(box[None], large[None]))[0] / max(area_xyxy(box[None])[0], 1e-9))
+
+
+def _cut(boxes: NDArray, limits: NDArray) -> Boxes:
+    """Boxes ``(N, 4)`` cut to a box each, or all to one; one fully outside gets no area."""
+    lows, highs = np.tile(limits[:, :2], 2), np.tile(limits[:, 2:], 2)
+    cut: Boxes = np.minimum(np.maximum(boxes.astype(np.float64), lows), highs)
+    return cut

@@ -1,0 +1,154 @@
+"""The head of the page, for who decides: two large numbers, what to do, and images of what went wrong and right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anomdet.report.cells import interval_of, percent
+from anomdet.report.headline import interval_name, unit
+
+NUM_SHOWN = 6
+FLATTERS = "A threshold that is chosen on these images flatters: confirm it on others."
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A large number: ``4 of 63``, its share, its interval, and what it counts.
+
+    Attributes:
+        key: escapes or overkill.
+        is_good: nothing went wrong.
+    """
+
+    key: str
+    label: str
+    count: int
+    whole: int
+    share: str
+    interval: str
+    meaning: str
+    is_good: bool
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Up to six cases of one outcome; ``places`` are those in the gallery, one of each part."""
+
+    key: str
+    title: str
+    places: list[int]
+    empty: str
+
+
+def tiles(metrics: Mapping[str, Any]) -> list[Tile]:
+    """Escapes and overkill, where there are parts to count them on."""
+    level, noun, intervals = metrics.get("part_level") or {}, unit(metrics), metrics.get("intervals") or {}
+    found = []
+    for key, whole_key, rate_key, meaning in (
+        ("escapes", "num_defective", "escape_rate", f"defective {noun}s that pass as good"),
+        ("overkill", "num_good", "overkill_rate", f"good {noun}s that are rejected"),
+    ):
+        count, whole = level.get(key), level.get(whole_key)
+        if count is None or not whole:
+            continue
+        pair = interval_of(intervals, rate_key)
+        text = f"{interval_name(intervals)}: {percent(pair[0])} to {percent(pair[1])}" if pair else ""
+        share = percent(count / whole)
+        found.append(Tile(key, key.capitalize(), count, whole, share, text, meaning, count == 0))
+    return found
+
+
+def strips(details: Mapping[str, Any], noun: str) -> list[Strip]:
+    """Six escapes, six rejected good parts, six that are found; empty without cases."""
+    cases = details.get("cases") or []
+    if not any("outcome" in case for case in cases):
+        return []
+    wanted = (
+        ("escapes", "Escapes", "escape", ("missed",), f"No defective {noun} passes as good."),
+        ("overkill", "Overkill", "overkill", (), f"No good {noun} is rejected."),
+        ("found", "Found", "found", ("found",), "Nothing is found."),
+    )
+    return [
+        Strip(key, title, _one_of_each_part(cases, outcome, kinds), empty)
+        for key, title, outcome, kinds, empty in wanted
+    ]
+
+
+def _one_of_each_part(cases: Sequence[Mapping[str, Any]], outcome: str, kinds: Sequence[str]) -> list[int]:
+    places: dict[str, int] = {}
+    for place, case in enumerate(cases):
+        if case.get("outcome") == outcome and (not kinds or case["kind"] in kinds):
+            places.setdefault(case.get("part", case["file_name"]), place)
+    return list(places.values())[:NUM_SHOWN]
+
+
+def advice(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
+    """What to do about escapes and overkill, from the scores of the parts; empty where both are 0 or not counted."""
+    level, columns, noun = metrics.get("part_level") or {}, details.get("rethreshold"), unit(metrics)
+    escapes, overkill = level.get("escapes") or 0, level.get("overkill") or 0
+    if not columns or not escapes + overkill:
+        return []
+    found = _about_escapes(columns, noun, escapes) if escapes else []
+    if overkill:
+        found += _about_overkill(columns, noun, overkill)
+    return [*found, FLATTERS]
+
+
+def _about_escapes(columns: Mapping[str, Any], noun: str, escapes: int) -> list[str]:
+    highest = _highest(columns)
+    silent = sum(is_defective and part not in highest for part, is_defective in enumerate(columns["defective"]))
+    found = []
+    if silent:
+        what = "has no box" if silent == 1 else "have no box"
+        at = f"from a score of {columns['floor']:.3g} on" if columns["floor"] else "at any score"
+        found.append(
+            f"{silent} of the {escapes} escapes {what} {at}, so no threshold finds them: label more defects of "
+            "that kind, train longer, or set a larger data.image_size."
+        )
+    if silent < escapes:
+        scores = [highest[part] for part, bad in enumerate(columns["defective"]) if bad and part in highest]
+        lowest = min(scores)
+        killed = sum(not bad and highest.get(part, 0.0) >= lowest for part, bad in enumerate(columns["defective"]))
+        good = columns["defective"].count(0)
+        threshold = _round_down(lowest)
+        found.append(
+            f"With one threshold of {threshold:g} for all classes, "
+            f"{'no escape remains' if not silent else f'only those {silent} remain'}, and {killed} of {good} good "
+            f"{noun}s are rejected (metrics.score_threshold={threshold:g})."
+        )
+    return found
+
+
+def _about_overkill(columns: Mapping[str, Any], noun: str, overkill: int) -> list[str]:
+    """Which class rejects good parts most often."""
+    blamed: Counter[int] = Counter()
+    for part, label in {
+        (part, label)
+        for part, label, score in zip(columns["part"], columns["label"], columns["score"], strict=True)
+        if not columns["defective"][part] and score >= columns["thresholds"][label]
+    }:
+        del part
+        blamed[label] += 1
+    if not blamed:
+        return []
+    label, number = blamed.most_common(1)[0]
+    return [
+        f"{number} of the {overkill} rejected good {noun}s have a box of class {columns['classes'][label]}: look at "
+        "them below; if they show real defects, label them, else add such good images to the training split."
+    ]
+
+
+def _highest(columns: Mapping[str, Any]) -> dict[int, float]:
+    """Part to its highest score."""
+    highest: dict[int, float] = {}
+    for part, score in zip(columns["part"], columns["score"], strict=True):
+        highest[part] = max(score, highest.get(part, 0.0))
+    return highest
+
+
+def _round_down(score: float) -> float:
+    """Three digits after the point, not above the score."""
+    return int(score * 1000) / 1000
