@@ -44,6 +44,7 @@ REPORT, COMPARISON = "report.html", "comparison.json"
 
 # log_dir/visualization
 CONTACT_SHEET = "contact_sheet.jpg"
+EPOCH_DIR, STRIP, STRIP_COLUMN = "epoch_{epoch}", "strip.jpg", "strip_column.jpg"  # of a run; the column in EPOCH_DIR
 
 # predict's output folder; LABELS_DIR in it mirrors the images
 JOB, RESULTS, RESULTS_CSV, COCO, PARTS_CSV = "predict.json", "results.jsonl", "results.csv", "coco.json", "parts.csv"

@@ -88,6 +88,7 @@ class About(TypedDict):
     checkpoint: NotRequired[str]
     checkpoint_sha256: NotRequired[str]
     images: NotRequired[str | None]
+    strip: NotRequired[str | None]
     notes: NotRequired[list[str]]
     speed: NotRequired[dict[str, Any]]
     splits: NotRequired[dict[str, Split]]

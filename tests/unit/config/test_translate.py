@@ -407,6 +407,17 @@ for _key, (_value, _by) in _POINT.items():
         lambda c, k=_key: [c[name].operating_point[k] for name in ("val_evaluator", "test_evaluator")],  # type: ignore[misc]
         [_value] * 2,
     )
+for _key, _value in {"images": 3, "interval": 2, "split": "train"}.items():
+    ROWS[f"logging.visualize.{_key}"] = (
+        ("logging.visualize.enabled=true", f"logging.visualize.{_key}={_value}"),
+        lambda c, k=_key: hook(c, "anomdet.VisualizeHook")[k],  # type: ignore[misc]
+        _value,
+    )
+ROWS["logging.visualize.enabled"] = (
+    ("logging.visualize.enabled=false",),
+    lambda c: hook(c, "anomdet.VisualizeHook") is None,
+    True,
+)
 _SPLIT = {"by": "group", "group_regex": "^(a+)_", "stratify": False, "seed": 8, "on_leak": "group"}
 for _key, _value in _SPLIT.items():
     ROWS[f"data.split.{_key}"] = (
