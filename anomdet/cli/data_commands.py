@@ -56,10 +56,7 @@ def browse(
     page: Annotated[bool, typer.Option("--page", help="All images, in one local page.")] = False,
     data: Annotated[Optional[Path], typer.Option(help="With --page: the data folder, in place of --config.")] = None,  # noqa: UP045
     out: Out = None,
-    limit: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="How many images at most; default: 16. With --page thumbnails; default: all."),
-    ] = None,
+    limit: Annotated[Optional[int], typer.Option(help="Most images, default 16; with --page most thumbnails.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Look at the data: as training sees it, or all in one page.
@@ -95,9 +92,7 @@ def init(
 
 @app.command(epilog="Example: anomdet convert coco.json --from coco --to anomdet --out data --images pictures")
 def convert(  # noqa: PLR0913 (its arguments are the command's options)
-    src: Annotated[
-        Path, typer.Argument(help="The labels: a folder, a zip archive, or COCO's, CVAT's... file.", metavar="SRC")
-    ],
+    src: Annotated[Path, typer.Argument(help="The labels: a folder, a zip archive, or a file.", metavar="SRC")],
     to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
     from_format: Annotated[Optional[str], typer.Option("--from", help=f"{_FORMATS}, masks, deeppcb.")] = None,  # noqa: UP045
