@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-<<<<<<< HEAD
 import time
-from collections.abc import Callable, Iterator, Sequence
-=======
 from collections.abc import Iterator, Sequence
->>>>>>> main
 from contextlib import contextmanager
 from typing import Any
 
@@ -190,19 +186,13 @@ class InspectionValLoop(ValLoop):
 class InspectionTestLoop(TestLoop):
     """MMEngine's loop, in which the result of an image does not depend on the others in its batch.
 
-<<<<<<< HEAD
-    Attributes:
-        ms_per_image: of each batch but the first, which chooses kernels: preprocessing, network and postprocessing, not
-            the reading of the files.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.ms_per_image: list[float] = []
-=======
     Args:
         runner, dataloader, evaluator, fp16: of MMEngine's TestLoop.
         tiles: arguments of :class:`Tiles`, where a batch holds the tiles of its images.
+
+    Attributes:
+        ms_per_image: of each batch but the first, which chooses kernels: preprocessing, network and postprocessing, not
+            the reading of the files.
     """
 
     def __init__(
@@ -210,7 +200,7 @@ class InspectionTestLoop(TestLoop):
     ) -> None:
         super().__init__(runner, dataloader, evaluator, fp16=fp16)
         self.tiles = None if tiles is None else Tiles(**tiles)
->>>>>>> main
+        self.ms_per_image: list[float] = []
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
@@ -218,15 +208,10 @@ class InspectionTestLoop(TestLoop):
         self.runner.call_hook("before_test_iter", batch_idx=idx, data_batch=data_batch)
         started = time.perf_counter()
         with autocast(enabled=self.fp16):
-<<<<<<< HEAD
-            outputs = predict_equal_sizes(self.runner.model, data_batch, self.runner.model.test_step)
+            outputs = predict_equal_sizes(self.runner.model, data_batch, self.runner.model.test_step, self.tiles)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)  # reads the boxes: a GPU is waited for
         if idx or len(self.dataloader) == 1:
             self.ms_per_image.append(1000 * (time.perf_counter() - started) / max(len(outputs), 1))
-=======
-            outputs = predict_equal_sizes(self.runner.model, data_batch, self.runner.model.test_step, self.tiles)
-        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
->>>>>>> main
         self.runner.call_hook("after_test_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
 
 

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import copy
-<<<<<<< HEAD
-import logging
 from collections.abc import Mapping, Sequence
-=======
-from collections.abc import Callable, Mapping, Sequence
->>>>>>> main
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
