@@ -44,6 +44,7 @@ REPORT, COMPARISON = "report.html", "comparison.json"
 
 # log_dir/visualization
 CONTACT_SHEET = "contact_sheet.jpg"
+EPOCH_DIR, STRIP, STRIP_COLUMN = "epoch_{epoch}", "strip.jpg", "strip_column.jpg"  # of a run; the column in EPOCH_DIR
 
 # predict's output folder; LABELS_DIR in it mirrors the images
 JOB, RESULTS, RESULTS_CSV, COCO, PARTS_CSV = "predict.json", "results.jsonl", "results.csv", "coco.json", "parts.csv"
@@ -52,6 +53,10 @@ CROPS_DIR, PICTURES_DIR = "crops", "pictures"
 
 # Results of an earlier run are moved to here, below their folder.
 PREVIOUS = "previous"
+
+# review's output folder; CHANGES is in a corrected copy
+REVIEW, SUSPECTS_CSV, REVIEW_PAGE, DECISIONS = "review.json", "suspects.csv", "review.html", "decisions.json"
+FOLDS_DIR, CHANGES = "folds", "changes.csv"
 
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"

@@ -15,6 +15,7 @@ custom_hooks = [
         patience=5,
         type='anomdet.EarlyStopping',
         warmup_epochs=0),
+    dict(images=8, interval=None, split='val', type='anomdet.VisualizeHook'),
 ]
 custom_imports = dict(
     allow_failed_imports=False, imports=[

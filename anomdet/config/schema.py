@@ -124,6 +124,19 @@ class DistributedSettings(Section):
     """Send gradients in half the bytes; the weights then differ in the last digits."""
 
 
+class VisualizeSettings(Section):
+    """Images of truth and predictions during a run."""
+
+    enabled: bool | None = None
+    """Null: where a run has five validations or more."""
+    images: PositiveInt = 8
+    """Images each time: the same ones, some with each class and a normal one; and the hardest of the validation."""
+    interval: PositiveInt | None = None
+    """Validations between two sets; null: after each, while drawing takes less than 2 % of the run's time."""
+    split: Literal["val", "train"] = "val"
+    """Which images: `val`, or `train` (not augmented) to look at what is learned."""
+
+
 class LoggingSettings(Section):
     """Where the outputs go."""
 
@@ -133,6 +146,8 @@ class LoggingSettings(Section):
     """best_model.pth (by `training.monitor`) and last.pth."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """DEBUG adds a line for each batch."""
+    visualize: VisualizeSettings = Field(default_factory=VisualizeSettings)
+    """Images of truth and predictions during the run, in log_dir/visualization and in the trackers."""
     trackers: list[TrackerName] = Field(default_factory=list)
     """Where losses and metrics go besides the log; each needs its package, and writes below log_dir."""
 

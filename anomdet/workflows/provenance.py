@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anomdet
 from anomdet.addresses import without_secrets
-from anomdet.layout import IMAGES_DIR
+from anomdet.layout import IMAGES_DIR, STRIP, VISUALIZATION_DIR
 from anomdet.workflows.run_config import Run
 
 if TYPE_CHECKING:  # its type costs torch
@@ -30,8 +30,16 @@ def about(run: Run, checkpoint: CheckpointFile, split: str, dataset: Any) -> dic
         "versions": versions(_PACKAGES),
         "settings": _settings_text(run),
         "images": str(Path(dataset.data_root, IMAGES_DIR).absolute()) if dataset.data_root else None,
+        "strip": _strip(run, checkpoint.path),
         "splits": _splits(dataset),
     }
+
+
+def _strip(run: Run, checkpoint: Path) -> str | None:
+    """The images that the checkpoint's own run drew over its epochs."""
+    path = Path(run.config.work_dir, VISUALIZATION_DIR, STRIP).absolute()
+    is_own = checkpoint.absolute().parent == Path(run.config.default_hooks.checkpoint.out_dir).absolute()
+    return str(path) if is_own and path.is_file() else None
 
 
 def now() -> str:

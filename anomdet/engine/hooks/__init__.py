@@ -8,6 +8,7 @@ from anomdet.engine.hooks.early_stopping import EarlyStopping
 from anomdet.engine.hooks.progress import ProgressHook
 from anomdet.engine.hooks.seeds import IterationSeedHook
 from anomdet.engine.hooks.trackers import ScalarsHook, TrackerHook
+from anomdet.engine.hooks.visualize import VisualizeHook
 
 __all__ = [
     "AverageHook",
@@ -19,4 +20,5 @@ __all__ = [
     "SameBuffersHook",
     "ScalarsHook",
     "TrackerHook",
+    "VisualizeHook",
 ]
