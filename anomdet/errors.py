@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from anomdet.terminal import one_line
 
 NO_SHARED_MEMORY = 113
 """Exit code of a process that loads images and has no room to hand them over."""
@@ -32,7 +35,7 @@ class Problem:
 
     def __str__(self) -> str:
         text = f"{self.where}: expected {self.expected}, got {self.got}"
-        return f"{text}; {self.hint}" if self.hint else text
+        return one_line(f"{text}; {self.hint}" if self.hint else text)
 
 
 class UserError(Exception):
@@ -72,25 +75,33 @@ def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
     return error
 
 
-def _of_loader(error: BaseException) -> bool:
-    return isinstance(error, RuntimeError) and "DataLoader" in str(error)
+def _loader_limit(error: RuntimeError) -> str:
+    """Of a process that loads images: what ended it, in PyTorch's words, and what to do."""
+    causes = " ".join(map(str, (error, error.__cause__, error.__context__)))
+    by_signal = re.search(r"killed by signal: ([^.]+)\.", causes)
+    if f"exit code {NO_SHARED_MEMORY}." in causes or (by_signal and by_signal[1] == "Bus error"):
+        return f"shared memory (/dev/shm) is full; {_MORE_SHARED_MEMORY}"
+    if by_signal:
+        out_of_memory = by_signal[1] == "Killed"
+        why = "as the system does where the memory is full: dmesg names the process" if out_of_memory else ""
+        what = f"a process that loads images was ended by a signal ({by_signal[1]}{', ' if why else ''}{why})"
+        return f"{what}; lower data.num_workers, {_LESS_MEMORY}" if out_of_memory else f"{what}; run the command again"
+    if "timed out" in str(error):
+        return "a process that loads images gave none for minutes; look at the disk, or set data.num_workers=0"
+    if "DataLoader worker" in str(error):
+        return "a process that loads images ended without a word; set data.num_workers=0 to see why"
+    return ""
 
 
 def machine_limit(error: BaseException) -> str:
     """What to do about an error that comes from too little memory; empty for any other error."""
     text = str(error)
-    if _of_loader(error):
-        causes = " ".join(map(str, (error, error.__cause__, error.__context__)))
-        if f"exit code {NO_SHARED_MEMORY}." in causes:
-            return f"shared memory (/dev/shm) is full; {_MORE_SHARED_MEMORY}"
-        if "timed out" in text:
-            return "a process that loads images gave none for minutes; look at the disk, or set data.num_workers=0"
+    if isinstance(error, RuntimeError) and "DataLoader" in text and (limit := _loader_limit(error)):
+        return limit
     if type(error).__name__ == "OutOfMemoryError":
         return f"the GPU's memory is full; {_LESS_MEMORY}"
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:
         return f"the memory is full; {_LESS_MEMORY}"
-    if isinstance(error, RuntimeError) and "DataLoader worker" in text:
-        return f"a process that loads images died, mostly for want of memory; lower data.num_workers, {_LESS_MEMORY}"
     return ""
 
 

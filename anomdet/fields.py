@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 from anomdet.errors import Problem, UserError
+from anomdet.terminal import one_line
 
 T = TypeVar("T")
 _SHOWN_CHARACTERS = 60
@@ -130,8 +131,8 @@ def _is_number(value: Any) -> bool:
 
 
 def text(value: Any) -> str:
-    """Not empty, on one line."""
-    if not isinstance(value, str) or not value or not value.isprintable():
+    """Not empty, on one line, without control characters."""
+    if not isinstance(value, str) or not value or one_line(value) != value:
         raise ValueError(value)
     return value
 

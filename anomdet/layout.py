@@ -30,20 +30,22 @@ SETTINGS, CONFIG = "settings.yaml", "config.py"
 EVALUATION_DIR, VISUALIZATION_DIR = "evaluation", "visualization"
 SPLIT_RECORD = "splits.json"  # in SPLITS_DIR, beside one list a split
 SCALARS = "scalars.json"  # MMEngine's form: one JSON object a line
+TRAINING_CSV = "training.csv"  # the same by epoch
 VIS_IMAGE, VIS_DATA = "vis_image", "vis_data"  # what MMDetection's hooks draw and MMEngine's backends write
 RUN_FILES = (
     *(TRAINING_LOG, SETTINGS, CONFIG, SPLITS_DIR, EVALUATION_DIR, VISUALIZATION_DIR, EVALUATION_LOG),
-    *(SCALARS, VIS_IMAGE, VIS_DATA),
+    *(SCALARS, TRAINING_CSV, VIS_IMAGE, VIS_DATA),
 )
 
 # log_dir/evaluation
 GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS = "ground_truth.json", "predictions.json", "metrics.json", "details.json"
 METRICS_CSV, PER_IMAGE_CSV = "metrics.csv", "per_image.csv"
 RESULT_FILES = (GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS, METRICS_CSV, PER_IMAGE_CSV)
-REPORT, COMPARISON = "report.html", "comparison.json"
+REPORT, COMPARISON, COMPARISON_PAGE = "report.html", "comparison.json", "comparison.html"
 
 # log_dir/visualization
 CONTACT_SHEET = "contact_sheet.jpg"
+EPOCH_DIR, STRIP, STRIP_COLUMN = "epoch_{epoch}", "strip.jpg", "strip_column.jpg"  # of a run; the column in EPOCH_DIR
 
 # predict's output folder; LABELS_DIR in it mirrors the images
 JOB, RESULTS, RESULTS_CSV, COCO, PARTS_CSV = "predict.json", "results.jsonl", "results.csv", "coco.json", "parts.csv"
@@ -52,6 +54,10 @@ CROPS_DIR, PICTURES_DIR = "crops", "pictures"
 
 # Results of an earlier run are moved to here, below their folder.
 PREVIOUS = "previous"
+
+# review's output folder; CHANGES is in a corrected copy
+REVIEW, SUSPECTS_CSV, REVIEW_PAGE, DECISIONS = "review.json", "suspects.csv", "review.html", "decisions.json"
+FOLDS_DIR, CHANGES = "folds", "changes.csv"
 
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"

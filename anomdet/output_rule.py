@@ -23,10 +23,11 @@ from pathlib import Path
 from anomdet.errors import Problem, UserError
 from anomdet.layout import IMAGES_DIR, LABELS_DIR, MANIFEST, PREVIOUS
 from anomdet.outputs import write_text
+from anomdet.strict_files import read_regular
 
 PAGE_MARK = re.compile(rb'<meta name="generator" content="AnomDet">')
 """In the head of each HTML page that AnomDet writes."""
-_MARK_BYTES = 4096
+_MARK_BYTES, _MAX_BYTES = 4096, 10 * 2**20
 
 
 def data_folders(data_dir: str | Path, file_names: Iterable[str] = ()) -> list[Path]:
@@ -194,7 +195,7 @@ def _list(folder: Path, before: list[str], names: Iterable[str]) -> None:
 def _manifest(folder: Path) -> list[str]:
     """The names that it lists; none if there is no manifest, or one that cannot be read."""
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content = json.loads(read_regular(folder / MANIFEST, _MAX_BYTES))
         return [name for name in content["written"] if isinstance(name, str) and Path(name).name == name]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []

@@ -21,9 +21,11 @@ from pathlib import Path
 from anomdet.errors import Problem, UserError
 from anomdet.layout import HOLDER, LOCK
 from anomdet.ranks import is_main_process
+from anomdet.strict_files import read_regular
 
 _ADDRESS = re.compile(r"(\w+://)\S*")  # may hold a password or a token
 _HOLDER_WAIT_S = 1.0
+_MAX_BYTES = 2**20
 
 
 @contextlib.contextmanager
@@ -79,7 +81,7 @@ def _busy(folder: Path) -> str:
     until = time.monotonic() + _HOLDER_WAIT_S
     while True:  # whoever has just taken the lock has not yet said who it is
         try:
-            held = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+            held = json.loads(read_regular(folder / HOLDER, _MAX_BYTES))
             who = f"process {held['pid']} on {held['host']} (since {held['started']}: {held['command']})"
             return f"{folder}, where {who} is at work"
         except (OSError, ValueError, LookupError, TypeError):

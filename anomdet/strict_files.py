@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-MAX_YAML_BYTES = 10 * 2**20
+MAX_YAML_BYTES = 2**19
+MAX_LIST_BYTES = 2**26
+MAX_LABEL_BYTES = 2**24  # of one image: 500,000 objects
 
 
 class DuplicateKeyError(ValueError):
@@ -31,7 +33,8 @@ def read_regular(path: str | Path, max_bytes: int | None = None) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         if max_bytes is not None and found.st_size > max_bytes:
-            raise OSError(errno.EFBIG, f"more than {max_bytes / 2**20:.0f} MB", str(path))
+            size = f"{max_bytes / 2**20:.0f} MB" if max_bytes > MAX_YAML_BYTES else f"{max_bytes // 2**10} kB"
+            raise OSError(errno.EFBIG, f"more than {size}", str(path))
         return file.read()
 
 
@@ -60,7 +63,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_yaml(text: str) -> Any:
-    """YAML without anchors, tags and dates: plain mappings, lists, texts and numbers.
+    """YAML without anchors, tags and dates, in which each key stands once: mappings, lists, texts and numbers.
 
     Raises:
         yaml.YAMLError: it is not.
@@ -86,6 +89,18 @@ def parse_yaml(text: str) -> Any:
                 mark = self.peek_event().start_mark
                 raise yaml.MarkedYAMLError(problem="an alias (*), which is not read here", problem_mark=mark)
             return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            """As PyYAML's, which takes the last of a key that stands twice."""
+            seen = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in seen:
+                        what = f"the key {key.value!r} twice in one mapping"
+                        raise yaml.MarkedYAMLError(problem=what, problem_mark=key.start_mark)
+                    seen.add(key.value)
+            built: dict[Any, Any] = super().construct_mapping(node, deep)
+            return built
 
     return yaml.load(text, Plain)  # noqa: S506 - derived from SafeLoader
 

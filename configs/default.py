@@ -13,6 +13,7 @@ anomaly = dict(
 channels_last = False
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
+    dict(type='anomdet.ChangedFilesHook'),
     dict(type='anomdet.ScalarsHook'),
     dict(
         ema_type='ExpMomentumEMA',
@@ -27,6 +28,7 @@ custom_hooks = [
         patience=5,
         type='anomdet.EarlyStopping',
         warmup_epochs=0),
+    dict(images=8, interval=None, split='val', type='anomdet.VisualizeHook'),
 ]
 custom_imports = dict(
     allow_failed_imports=False, imports=[
@@ -243,6 +245,7 @@ param_scheduler = [
         warmup_start=0.01),
 ]
 randomness = dict(deterministic=False, seed=42)
+report = dict(title=None)
 resume = False
 runner_type = 'anomdet.InspectionRunner'
 scale_lr = None

@@ -16,6 +16,7 @@ import typer
 import anomdet
 from anomdet.layout import REPORT
 from anomdet.ranks import is_main_process, num_processes
+from anomdet.terminal import give, one_line, prepare, say
 
 if TYPE_CHECKING:
     from anomdet.workflows.evaluate import Evaluation
@@ -42,7 +43,7 @@ def _all_commands(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"anomdet {anomdet.__version__}, Python {platform.python_version()}")
+        give(f"anomdet {anomdet.__version__}, Python {platform.python_version()}")
         raise typer.Exit
 
 
@@ -55,7 +56,7 @@ Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_di
 Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
 NewFile = Annotated[Path, typer.Option(help="A new file; the old one stays as it is.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Limit = Annotated[int, typer.Option(help="How many pictures at most.")]
+Limit = Annotated[int, typer.Option(help="How many images at most.")]
 
 
 def resume_command(config: Path | str, overrides: Sequence[str]) -> str:
@@ -74,24 +75,23 @@ def resume_command(config: Path | str, overrides: Sequence[str]) -> str:
 def name_run(result: TrainResult, config: Path | str, overrides: Sequence[str]) -> None:
     """End ``train`` with the next command."""
     if result.nothing_to_do and is_main_process():
-        typer.echo(result.nothing_to_do)
+        say(result.nothing_to_do)
     name_files(result.written)
     if is_main_process():
-        typer.echo(
-            f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *result.to_evaluate, *overrides])}"
-        )
+        say(f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *result.to_evaluate, *overrides])}")
 
 
 def end_evaluation(result: Evaluation) -> None:
     """Files first, then what a person looks at: the verdict, the classes, the page."""
     name_files(result.written)
     if result.written:
-        pages = [f"open {path}" for path in result.written if path.name == REPORT]
-        typer.echo("\n".join(["", result.table, *pages]))
+        pages = [f"open {one_line(str(path))}" for path in result.written if path.name == REPORT]
+        say("\n".join(["", result.table, *pages]))
 
 
 def show_log() -> None:
     """Show what the workflows report, plain lines on stdout and warnings on stderr; not what the libraries warn of."""
+    prepare()
     if not sys.warnoptions:
         warnings.filterwarnings("ignore")
     log = logging.getLogger("anomdet")
@@ -113,11 +113,11 @@ class _Echo(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         is_warning = record.levelno >= logging.WARNING
-        text = f"warning: {record.getMessage()}" if is_warning else record.getMessage()
-        typer.echo(text, err=record.levelno >= self.least_for_stderr)
+        text = one_line(record.getMessage())
+        say(f"warning: {text}" if is_warning else text, err=record.levelno >= self.least_for_stderr)
 
 
 def name_files(paths: list[Path]) -> None:
     """End a command by naming what it wrote, if anything; of many processes only the first speaks."""
     if paths and is_main_process():
-        typer.echo("\n".join(["wrote:", *(f"  {path}" for path in paths)]))
+        say("\n".join(["wrote:", *(f"  {one_line(str(path))}" for path in paths)]))

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from anomdet.cli.app import Debug, app, name_files
+from anomdet.terminal import say
 
 
 @app.command(epilog="Example: anomdet export checkpoints/best_model.pth --out exported --config run.yaml")
@@ -36,5 +37,5 @@ def export(  # noqa: PLR0913 (its arguments are the command's options)
 
     options = ExportOptions(kind, int8, nms, route, licence, custom_file)
     done = run(checkpoint, out, settings=config, images=images, options=options)
-    typer.echo(done.summary())
+    say(done.summary())
     name_files(done.written)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ import typer
 
 from anomdet.engine.distributed.last_words import leave, own_words
 from anomdet.errors import Terminated, UserError, bad_file, interruption, machine_limit, missing_library
+from anomdet.terminal import give_up, say
 
 
 def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: bool) -> int:
@@ -27,21 +27,21 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
     from anomdet.data.index.scan_once import one_look
 
     try:
-        with _sigterm_raises(), one_look():
+        with _sigterm_raises(), _threads_end_briefly(debug=debug), one_look():
             result = work()
         sys.stdout.flush()
         return leave(result if isinstance(result, int) else 0)
     except SystemExit as error:
         return leave(error.code if isinstance(error.code, int) else 1)
-    except BrokenPipeError:
-        _silence_stdout()
+    except BrokenPipeError as error:
+        give_up(sys.stdout, error)
         return 1
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where every error ends
         if debug:
             traceback.print_exc()
         message, code = explain(error, arguments)
         if told := own_words(error, message, code):  # of many processes one tells it
-            _say(told)
+            say(told, err=True)
         return leave(code)
 
 
@@ -77,15 +77,21 @@ def _own_words(text: str) -> str:
     return text.rsplit("UserError: ", 1)[-1].rstrip() if "Original Traceback" in text else text
 
 
-def _say(message: str) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        typer.echo(message, err=True)
+@contextlib.contextmanager
+def _threads_end_briefly(*, debug: bool) -> Iterator[None]:
+    """Within, a library's thread that fails, as TensorBoard's does on a full disk, shows no traceback."""
 
+    def tell(failed: threading.ExceptHookArgs) -> None:
+        said = next(iter(str(failed.exc_value or "").splitlines()), "")
+        name = failed.thread.name if failed.thread else "a thread"
+        say(f"warning: {name} ended: {failed.exc_type.__name__}: {said}", err=True)
 
-def _silence_stdout() -> None:
-    """Nobody reads any more: without this Python complains at exit that it cannot flush."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    before = threading.excepthook
+    threading.excepthook = before if debug else tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 @contextlib.contextmanager

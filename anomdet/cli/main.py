@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from anomdet.cli import data_commands, export_commands, predict_commands  # noqa: F401 - they add their commands to the application
+from anomdet.cli import data_commands, export_commands, mmdet_tools, predict_commands, serve_commands  # noqa: F401 - they add their commands to the application
 from anomdet.cli.app import (
     Checkpoint,
     Config,
@@ -28,13 +28,14 @@ from anomdet.cli.app import (
 )
 from anomdet.cli.failures import run_command
 from anomdet.ranks import without_local_rank
+from anomdet.terminal import give
 
 
 @app.command(epilog="Example: anomdet train -c configs/default.yaml training.epochs=3 data.data_dir=/data/x")
 def train(
     config: Config,
     overrides: Overrides = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from checkpoint_dir/last.pth.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from checkpoint_dir/last.pth.")] = False,
     debug: Debug = False,
 ) -> None:
     """Train a detector."""
@@ -92,14 +93,14 @@ def compare(
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     debug: Debug = False,
 ) -> None:
-    """Tell two detectors apart, or say that the test set cannot.
+    """Compare two detectors, or say that the test set cannot decide.
 
     Both are measured on the same resampled parts.
     """
     from anomdet.workflows.compare import compare as run
 
     result = run(first, second, num_resamples=resamples, confidence=confidence, out=out)
-    typer.echo(result.text)
+    give(result.text)
     name_files(result.written)
 
 
@@ -117,26 +118,25 @@ def report(
 
 
 @app.command(epilog="Example: anomdet visualize -c configs/default.yaml --limit 20")
-def visualize(
+def visualize(  # noqa: PLR0913 (its arguments are the command's options)
     config: Config,
     overrides: Overrides = None,
     split: Split = "test",
     checkpoint: Checkpoint = None,
     out: Out = None,
     limit: Limit = 32,
+    only: Annotated[Optional[str], typer.Option(help="errors: only images with a wrong verdict or box.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Draw truth and predictions side by side."""
     from anomdet.workflows.visualize import visualize as run
 
-    name_files(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, limit=limit))
+    name_files(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, limit=limit, only=only))
 
 
 @app.command(name="config", epilog="Example: anomdet config -c configs/default.yaml --to py > run.py")
 def show_config(
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="YAML settings; default: none, all defaults.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML settings; default: all defaults.")] = None,
     overrides: Overrides = None,
     to: Annotated[str, typer.Option("--to", help="yaml, py or schema.")] = "yaml",
     presets: Annotated[bool, typer.Option("--presets", help="List the models instead.")] = False,
@@ -149,11 +149,11 @@ def show_config(
     if presets:
         from anomdet.config.preset_names import PRESETS
 
-        typer.echo("\n".join(PRESETS))
+        give("\n".join(PRESETS))
         return
     from anomdet.workflows.show_config import show
 
-    typer.echo(show(config, overrides or (), to).rstrip("\n"))
+    give(show(config, overrides or (), to).rstrip("\n"))
 
 
 @app.command(epilog="Example: anomdet demo --out demo")

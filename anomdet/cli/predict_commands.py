@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from anomdet.cli.app import Debug, app, log_to_stderr, name_files
+from anomdet.terminal import give, say
 
 if TYPE_CHECKING:
     from anomdet.workflows.predict_result import Progress
@@ -55,10 +57,10 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     log_to_stderr(job.out is None)
     bar = _Bar()
     try:
-        done = run(job, stdin=lines_of(0), emit=typer.echo, on_progress=bar, same_command="the same command")
+        done = run(job, stdin=lines_of(0), emit=give, on_progress=bar, same_command="the same command")
     finally:
         bar.close()
-    typer.echo(done.table, err=job.out is None)
+    say(done.table, err=job.out is None)
     name_files(list(done.written))
     raise typer.Exit(done.exit_code)
 
@@ -73,8 +75,10 @@ class _Bar:
         is_last = progress.num_images == progress.total
         if self._is_shown and (is_last or time.monotonic() - self._last >= 0.2):
             self._last = time.monotonic()
-            typer.echo(f"\r\033[K{progress}", err=True, nl=False)
+            with contextlib.suppress(OSError):  # a terminal that was closed
+                sys.stderr.write(f"\r\033[K{progress}")
+                sys.stderr.flush()
 
     def close(self) -> None:
         if self._last:
-            typer.echo(err=True)
+            say(err=True)

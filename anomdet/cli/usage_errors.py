@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,10 @@ def usage_problem(error: Any, arguments: Sequence[str]) -> Problem:
         return _value_problem(error, param, command, arguments)
     if known and hasattr(error.ctx.command, "commands"):
         return _unknown_command(list(error.ctx.command.commands), arguments)
-    return Problem("command line", f"{command} --help", error.format_message())
+    text = error.format_message()
+    if extra := re.search(r"extra arguments?(?:\(s\))? \((.+)\)", text):
+        return Problem("command line", f"the arguments of {command}", f"more: {extra[1]}", f"see: {command} --help")
+    return Problem("command line", f"the arguments of {command}", text, f"see: {command} --help")
 
 
 def _option_problem(error: Any, command: str, arguments: Sequence[str]) -> Problem:

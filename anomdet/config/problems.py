@@ -67,7 +67,7 @@ class Report:
     def show(self, path: KeyPath, value: Any) -> str:
         """A value in a message, as the user wrote it where that is known."""
         text = self.places[path].text if path in self.places else None
-        return text if text and not isinstance(value, str) else show_value(value)
+        return _cut(text) if text and not isinstance(value, str) else show_value(value)
 
     def raise_any(self) -> None:
         """Raises one UserError with every problem; returns if there is none."""
@@ -89,6 +89,10 @@ def show_value(value: Any) -> str:
     else:
         dumped = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
         text = dumped.removesuffix("...\n").strip()
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
 
 

@@ -68,8 +68,9 @@ class MetricsSettings(Section):
     """One `mAP_<t>` each, beside COCO's."""
     matching_iou_threshold: OpenFraction = MATCHING_IOU_THR
     """Precision, recall, F1 and mean IoU count a prediction as right from this overlap on."""
-    score_threshold: Fraction | None = None
-    """Predictions below this score do not count; null: `evaluation.operating_point` chooses on the validation split."""
+    score_threshold: Fraction | dict[int, Fraction] | None = None
+    """Predictions below this score do not count, or `{1: 0.4, 2: 0.3}` by class number; null: as
+    `evaluation.operating_point` chooses on the validation split."""
     include_metrics: list[MetricName] = Field(default_factory=lambda: list(MATCHING_KEYS))
     """Which of these the table and metrics.json hold, beside COCO's."""
     extra: list[dict[str, Any]] = Field(default_factory=list)
@@ -99,13 +100,20 @@ class EvaluationSettings(Section):
     batch_size: PositiveInt | None = None
     """Images in a batch of validation and evaluation; null: `training.batch_size`. It changes no result."""
     operating_point: OperatingPointSettings = Field(default_factory=OperatingPointSettings)
-    """The score threshold of precision, recall, F1, the verdict on parts and the pictures."""
+    """The score threshold of precision, recall, F1, the verdict on parts and the drawn images."""
     resamples: NonNegativeInt = 1000
     """Bootstrap resamples of the intervals; 0: none."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Of the intervals."""
     report: bool = True
     """Write report.html."""
+
+
+class ReportSettings(Section):
+    """The page of an evaluation."""
+
+    title: str | None = None
+    """Over the page; null: the name of the settings file."""
 
 
 class DistributedSettings(Section):
@@ -125,6 +133,19 @@ class DistributedSettings(Section):
     """Send gradients in half the bytes; the weights then differ in the last digits."""
 
 
+class VisualizeSettings(Section):
+    """Images of truth and predictions during a run."""
+
+    enabled: bool | None = None
+    """Null: where a run has five validations or more."""
+    images: PositiveInt = 8
+    """Images each time: the same ones, some with each class and a normal one; and the hardest of the validation."""
+    interval: PositiveInt | None = None
+    """Validations between two sets; null: after each, while drawing takes less than 2 % of the run's time."""
+    split: Literal["val", "train"] = "val"
+    """Which images: `val`, or `train` (not augmented) to look at what is learned."""
+
+
 class LoggingSettings(Section):
     """Where the outputs go."""
 
@@ -134,6 +155,8 @@ class LoggingSettings(Section):
     """best_model.pth (by `training.monitor`) and last.pth."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """DEBUG adds a line for each batch."""
+    visualize: VisualizeSettings = Field(default_factory=VisualizeSettings)
+    """Images of truth and predictions during the run, in log_dir/visualization and in the trackers."""
     trackers: list[TrackerName] = Field(default_factory=list)
     """Where losses and metrics go besides the log; each needs its package, and writes below log_dir."""
 
@@ -151,6 +174,8 @@ class Settings(Section):
     """What evaluation measures."""
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     """The operating point, the intervals, the report."""
+    report: ReportSettings = Field(default_factory=ReportSettings)
+    """The page of an evaluation."""
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     """Where the outputs go."""
     anomaly: AnomalySettings = Field(default_factory=AnomalySettings)

@@ -42,7 +42,7 @@ class EarlyStoppingSettings(Section):
     warmup_epochs: NonNegativeInt = 0
     """Epochs at the start whose validations do not use up the patience."""
     nan_limit: PositiveInt = 3
-    """Validations in a row with a figure that is no number before the training stops; each is a bad one too."""
+    """Validations in a row whose metric is no number before the training stops; each is a bad one too."""
 
 
 class ImbalanceSettings(Section):
@@ -107,7 +107,7 @@ class TrainingSettings(Section):
     val_loss: bool = True
     """Compute the loss on the validation split too."""
     monitor: MonitorName = "mAP"
-    """The figure of the validation that decides about best_model.pth and the early stop."""
+    """The metric of the validation that decides about best_model.pth and the early stop."""
     early_stopping: EarlyStoppingSettings = Field(default_factory=EarlyStoppingSettings)
     """When to stop before the last epoch."""
     class_imbalance_handling: ImbalanceSettings = Field(default_factory=ImbalanceSettings)

@@ -6,15 +6,17 @@ filled in by the command line before the Runner is built, for YAML and Python co
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mmengine.config import Config
 
 from anomdet.config.schema import Settings
-from anomdet.config.translate_data import eval_loader, train_loader
+from anomdet.config.translate_data import eval_loader, tile_arguments, train_loader
 from anomdet.config.translate_model import model_config
 
 _WARMUP_START = 0.01
+_MIN_VALIDATIONS = 5  # of a run that draws images of its own accord
 _ENVIRONMENT = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
@@ -37,6 +39,7 @@ def to_mmengine(settings: Settings) -> Config:
     model, load_from = model_config(settings)
     training, logs = settings.training, settings.logging
     val_loader = eval_loader(settings, "val")
+    tiles = tile_arguments(settings.data)
     return Config(
         dict(
             default_scope="mmdet",
@@ -57,8 +60,10 @@ def to_mmengine(settings: Settings) -> Config:
             custom_hooks=_hooks(settings),
             env_cfg=_ENVIRONMENT,
             channels_last=training.channels_last,
+            **({} if tiles is None else {"tiles": tiles}),  # the loaders follow when the data is known
             evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
             anomaly=settings.anomaly.model_dump(),
+            report=settings.report.model_dump(),
             distributed=settings.distributed.model_dump(),
             minutes=training.minutes,
             scale_lr=training.scale_lr.model_dump() if training.scale_lr else None,
@@ -138,6 +143,7 @@ def _hooks(settings: Settings) -> list[dict[str, Any]]:
     training = settings.training
     hooks: list[dict[str, Any]] = [
         dict(type="anomdet.IterationSeedHook", seed=training.seed),
+        dict(type="anomdet.ChangedFilesHook"),
         dict(type="anomdet.ScalarsHook"),
     ]
     if training.ema:
@@ -150,6 +156,10 @@ def _hooks(settings: Settings) -> list[dict[str, Any]]:
         stopping = training.early_stopping
         values = stopping.model_dump(exclude={"enabled"})
         hooks.append(dict(type="anomdet.EarlyStopping", monitor=training.monitor, **values))
+    validations = math.ceil(training.epochs / training.val_interval)
+    wanted = settings.logging.visualize.model_dump()
+    if (enabled := wanted.pop("enabled")) or (enabled is None and validations >= _MIN_VALIDATIONS):
+        hooks.append(dict(type="anomdet.VisualizeHook", **wanted))
     if settings.logging.trackers:
         hooks.append(dict(type="anomdet.TrackerHook"))
     return [*hooks, *training.hooks]

@@ -16,11 +16,24 @@ from anomdet.config.problems import KeyPath, Place, Report
 
 _TAG = "tag:yaml.org,2002:"
 _MOST_VALUES = 100_000
+_MOST_MERGED, _MOST_KEYS = 16, 10_000
+_SHOWN_CHARACTERS = 40
+_LIMIT = 2**63
 _TRUE = ("yes", "true", "on")
 
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """PyYAML's; merged keys (``<<``) of merged keys double with each line."""
+        for key, value in node.value:
+            if key.tag == _TAG + "merge" and len(value.value) > _MOST_MERGED and isinstance(value, yaml.SequenceNode):
+                what = f"more than {_MOST_MERGED} merged mappings"
+                raise yaml.MarkedYAMLError(problem=what, problem_mark=value.start_mark)
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_KEYS:
+            raise yaml.MarkedYAMLError(problem=f"more than {_MOST_KEYS} keys", problem_mark=node.start_mark)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -140,10 +153,13 @@ class _Builder:
         return value
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
-        kind, text = node.tag.removeprefix(_TAG), node.value
+        kind, text, wrong = node.tag.removeprefix(_TAG), node.value, ""
         try:
             if kind == "int":
-                return int(text.replace("_", ""), 0 if re.match("[-+]?0[xob]", text) else 10)
+                number = int(text.replace("_", ""), 0 if re.match("[-+]?0[xob]", text) else 10)
+                if abs(number) < _LIMIT:
+                    return number
+                kind = wrong = "number of more than 64 bits"
             if kind == "float":
                 return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
         except ValueError:
@@ -152,7 +168,9 @@ class _Builder:
             return None if kind == "null" else text
         if kind == "bool":
             return text.lower() in _TRUE
-        raise yaml.MarkedYAMLError(problem=f"{text!r} tagged {node.tag}", problem_mark=node.start_mark)
+        shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
+        what = f"{shown!r}, a {wrong}" if wrong else f"{shown!r} tagged {node.tag}"
+        raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
 
     def _list(self, node: yaml.Node, path: KeyPath) -> list[Any]:
         self._plain(node, "seq")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem
 from anomdet.outputs import write_text
+from anomdet.strict_files import MAX_LABEL_BYTES, read_regular
 
 LINE_FORMAT = "class_num x_corner y_corner width height"
 INTEGER = r"[+-]?[0-9]{1,18}"
@@ -76,8 +77,7 @@ def parse_labels(path: str | Path) -> tuple[Labels, list[Problem]]:
 def parse_label_file(path: str | Path, *, where: str) -> LabelFile:
     """Read one label file; ``where`` names it in the problems, followed by ``:line``."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (a Path costs as much as the reading)
-            text = file.read().decode("utf-8-sig")
+        text = read_regular(path, MAX_LABEL_BYTES).decode("utf-8-sig")
     except OSError as error:
         return LabelFile(NO_OBJECTS, (), (Problem(where, "a readable label file", error.strerror or str(error)),))
     except UnicodeDecodeError as error:

@@ -76,7 +76,7 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
     if changed:
         got = f"other images in {', '.join(changed)}"
         lists = ", ".join(f"{name}: {Path(runner.work_dir) / 'splits' / name}.txt" for name in ("train", "val", "test"))
-        hint = f"to go on with them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
+        hint = f"to keep them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
         problems.append(Problem(path, "the splits that the training began with", got, hint))
     problems += _other_bits(meta.inference or {}, dataset, path)
     if problems:
@@ -100,10 +100,10 @@ def _finished(runner: Any, file: CheckpointFile, path: str) -> str:
     progress = Progress.of(file.meta)
     if progress.epoch >= runner.max_epochs:
         found = f"{path} holds {progress} of {runner.max_epochs}"
-        return f"nothing is left to do: {found}; to go on, raise the number of epochs"
+        return f"nothing is left to do: {found}; to continue, raise the number of epochs"
     for hook in (hook for hook in runner.hooks if isinstance(hook, StopsEarly)):
         hook.after_load_checkpoint(runner, file.content)
         if why := hook.reason():
-            hint = "to go on, raise training.early_stopping.patience"
-            return f"nothing is left to do: {path} holds a training that stopped early, {progress}: {why}; {hint}"
+            hint = "to continue, raise training.early_stopping.patience"
+            return f"nothing is left to do: {path} holds a run that stopped early, {progress}: {why}; {hint}"
     return ""

@@ -40,11 +40,22 @@ from anomdet.errors import UserError
 from anomdet.layout import TRAINING_LOG, VIS_DATA
 from anomdet.ops.postprocessing import take_over
 from anomdet.registry import RUNNERS, VISBACKENDS, VISUALIZERS
+from anomdet.terminal import give_up, lines, one_line, say
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
 _TIMEOUT_S = 600.0
 _NOBODYS = "base_module.py"  # a paragraph for each parameter
-_FORMAT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+
+
+class _Format(logging.Formatter):
+    """Names of files and classes may hold what a terminal obeys; line breaks are those of the libraries alone."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return lines(text) if record.pathname.startswith(_LIBRARIES) else one_line(text)
+
+
+_FORMAT = _Format("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
 
 
 class _OwnLines(logging.Filter):
@@ -66,11 +77,20 @@ class _Console(logging.StreamHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stdout
-        super().emit(record)
+        if self.stream is not None:  # closed, where Python code has not opened it
+            super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """With a form for what the terminal's encoding lacks."""
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        return super().format(record).encode(encoding, "backslashreplace").decode(encoding)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """A terminal that was closed, or a pipe that nobody reads, ends no training."""
-        if not isinstance(sys.exc_info()[1], OSError):
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            give_up(self.stream, error)
+        else:
             super().handleError(record)
 
 
@@ -90,7 +110,7 @@ class _LogFile(logging.StreamHandler):
             super().handleError(record)
             return
         self.addFilter(lambda _: False)
-        sys.stderr.write(f"{self.stream.name} cannot be written any more: {error.strerror}\n")
+        say(f"warning: {self.stream.name} cannot be written any more: {error.strerror}; the run goes on", err=True)
 
 
 def _to_channels_last(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

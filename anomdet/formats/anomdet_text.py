@@ -10,6 +10,7 @@ from anomdet.data.labels import parse_label_file
 from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.pictures import images_below
+from anomdet.strict_files import read_regular
 
 _UNLABELLED_HINT = "write an empty file for a normal image, or choose --unlabelled normal or skip"
 
@@ -76,8 +77,7 @@ def _read_labels(path: str, where: str, picture: Picture, findings: Findings) ->
     findings.problems.extend(label_file.problems)
     if not label_file.line_nums:
         return
-    with open(path, "rb") as file:  # noqa: PTH123 (speed)
-        lines = file.read().decode("utf-8-sig").split("\n")  # the parsed boxes are single precision
+    lines = read_regular(path).decode("utf-8-sig").split("\n")  # the parsed boxes are single precision
     for class_num, line_num in zip(label_file.labels.class_nums.tolist(), label_file.line_nums, strict=True):
         x, y, width, height = (float(field) for field in lines[line_num - 1].split()[1:])
         add_box(picture, Box(class_num, x, y, width, height, f"{where}:{line_num}"), findings)

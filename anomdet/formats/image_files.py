@@ -13,7 +13,7 @@ from anomdet.data.index.spelling import plain_spelling
 from anomdet.formats.dataset import Findings, Phrase, Picture
 from anomdet.formats.pictures import base_name, images_below, is_file, is_image
 
-_REPEATED = "the names repeat, and the annotation gives no folder to tell them apart; rename them"
+_REPEATED = "the names repeat, and the annotation gives no folder to distinguish them; rename them"
 _IMAGE_FOLDERS = ("images", "jpegimages", "image", "img", "imgs")
 
 

@@ -13,7 +13,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
 from anomdet.formats.pictures import is_text
 from anomdet.layout import CLASSES_FILE, SPLITS, SPLITS_DIR
-from anomdet.strict_files import MAX_YAML_BYTES, parse_yaml, read_regular
+from anomdet.strict_files import MAX_LIST_BYTES, MAX_YAML_BYTES, parse_yaml, read_regular
 
 _MAX_NUMBER = 10**18
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*")
@@ -175,7 +175,7 @@ def read_splits(source: Source, dataset: Dataset) -> None:
 def read_lines(path: Path, where: str, findings: Findings) -> list[tuple[str, str]]:
     """Place and text of each line that is not blank."""
     try:
-        text = read_regular(path).decode("utf-8-sig")
+        text = read_regular(path, MAX_LIST_BYTES).decode("utf-8-sig")
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
         return []

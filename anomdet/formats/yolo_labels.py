@@ -13,6 +13,7 @@ from anomdet.formats.dataset import NOTHING, Phrase, Source, to_number
 from anomdet.formats.pictures import is_file
 from anomdet.formats.yolo_layout import Layout, without_folder
 from anomdet.layout import SPLITS_DIR
+from anomdet.strict_files import read_regular
 
 _MAX_SHOWN = 3
 _SKIP = "rename one of the two, or leave the images without labels out with --unlabelled skip"
@@ -78,7 +79,7 @@ def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layo
         twin = next((with_labels[key] for key in _keys(path, layout.root, "labels") if key in with_labels), None)
         if num_objects is None:
             source.findings.note("text file that is not of labels", "left out", where)
-        elif twin is not None and twin.read_bytes() != path.read_bytes():
+        elif twin is not None and read_regular(twin) != read_regular(path):
             got = Phrase(f"{source.name(twin)} too")
             source.findings.problem(where, "one label file for an image", got, "put all objects into one of them")
         elif twin is not None:
@@ -114,7 +115,7 @@ def _keys(path: Path, root: Path, folder: str) -> set[str]:
 def _num_objects(path: Path) -> int | None:
     """How many lines of numbers a label file has; None if it holds something else."""
     try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.split() for line in read_regular(path).decode("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError):
         return None
     are_labels = all(len(fields) >= 5 and None not in map(to_number, fields) for fields in lines)

@@ -13,6 +13,7 @@ from anomdet.formats.dataset import NOTHING, Findings, Phrase, Source
 from anomdet.formats.pictures import files_in, images_below, is_file, is_image
 from anomdet.formats.side_files import load_yaml, read_lines, read_names
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
+from anomdet.strict_files import read_regular
 
 _NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "classes.names")
 
@@ -117,7 +118,7 @@ def _name_files_below(root: Path, source: Source) -> list[Path]:
     """As LabelImg leaves them beside the labels, in every folder; they must say the same."""
     paths = [root / file.name for file in list_files(root) if file.name.rpartition("/")[2] in _NAME_FILES]
     for path in paths[1:]:
-        if path.read_bytes().split() != paths[0].read_bytes().split():
+        if read_regular(path).split() != read_regular(paths[0]).split():
             got = Phrase(f"other names than in {source.name(paths[0])}")
             source.findings.problem(source.name(path), "the same class names in each folder", got)
     return paths

@@ -65,10 +65,9 @@ def read_noted(
     except OSError as error:
         raise UserError(Problem(str(path), "a readable image", error.strerror or str(error))) from None
     try:
-        pixels, largest = _decode_image(data, max_megapixels, bit_depth)
+        return decode_noted(data, max_megapixels=max_megapixels, bit_depth=bit_depth)
     except BadImageError as error:
         raise UserError(Problem(str(path), "a readable image", str(error))) from None
-    return pixels, clipping(largest, bit_depth)
 
 
 def clipping(largest: int, bit_depth: int) -> str:
@@ -95,6 +94,14 @@ def decode_image(
         BadImageError: not decodable, or too large; that is found by the header, before any memory is taken.
     """
     return _decode_image(data, max_megapixels, bit_depth)[0]
+
+
+def decode_noted(
+    data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
+) -> tuple[NDArray[np.uint8], str]:
+    """As :func:`decode_image`, with what the user should know of it; empty: nothing."""
+    pixels, largest = _decode_image(data, max_megapixels, bit_depth)
+    return pixels, clipping(largest, bit_depth)
 
 
 def largest_value(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> int:

@@ -11,7 +11,6 @@ import zlib
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.JpegImagePlugin import JpegImageFile
 
 _BLANK_ROWS = 8
 _SOME_PIXELS = bytes(range(1, 255))
@@ -33,6 +32,8 @@ def is_whole(data: NDArray[np.uint8]) -> bool:
     if key in _FOUND_WHOLE:
         return True
     end = whole.rfind(b"\xff\xd9")
+    from PIL.JpegImagePlugin import JpegImageFile  # few images need it, and it is a twentieth of a start
+
     try:
         with JpegImageFile(io.BytesIO(whole)) as image:
             scale, num_layers = (1, len(image.layer)) if "progressive" in image.info else (8, 0)
@@ -49,6 +50,8 @@ def is_whole(data: NDArray[np.uint8]) -> bool:
 
 def _decode(data: bytes, scale: int) -> NDArray[np.uint8]:
     """Grey pixels, at a part of the size where that takes the whole file too, unlike in a progressive one."""
+    from PIL.JpegImagePlugin import JpegImageFile
+
     with JpegImageFile(io.BytesIO(data)) as image:
         image.draft("L", (image.width // scale, image.height // scale))
         return np.asarray(image)

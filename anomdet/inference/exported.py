@@ -6,7 +6,6 @@ the hash that stands in the manifest, and nothing in it is run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -29,6 +28,7 @@ from anomdet.fields import (
 )
 from anomdet.inference.artifact import Artifact
 from anomdet.layout import EXPORT_MANIFEST
+from anomdet.strict_files import parse_json, read_regular
 
 EXPORT_VERSION = 1
 _MAX_BYTES = 64 * 2**20
@@ -156,7 +156,7 @@ def read_manifest(folder: Path) -> Manifest:
     if path.stat().st_size > _MAX_BYTES:
         raise UserError(Problem(str(path), f"at most {_MAX_BYTES >> 20} MB", f"{path.stat().st_size:,} bytes"))
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_regular(path))
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UserError(Problem(str(path), "JSON", f"text that is not ({error})")) from error
     manifest = Manifest.from_dict(content, str(path))

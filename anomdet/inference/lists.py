@@ -12,6 +12,7 @@ from anomdet.errors import Problem
 from anomdet.inference.folders import is_image, output_key
 from anomdet.inference.item import Item, failed_item, file_item
 from anomdet.inference.video import is_address
+from anomdet.strict_files import MAX_LIST_BYTES
 
 LIST_SUFFIXES = (".txt", ".csv")
 COLUMNS = ("image", "path", "file", "file_name", "filename", "image_path")
@@ -23,8 +24,11 @@ def check_list(path: str) -> Problem | None:
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             start = file.read(4096)
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         return Problem("SOURCE", "a readable list", f"{path!r} ({error.strerror})")
+    if size > MAX_LIST_BYTES:
+        return Problem(path, f"a list of at most {MAX_LIST_BYTES >> 20} MB", f"{size >> 20} MB")
     if b"\0" in start or start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Problem(path, "a list in UTF-8, with the name of an image a line", "something else")
     try:
@@ -80,7 +84,7 @@ def _names(path: str) -> Iterator[tuple[int, str]]:
             yield from ((num, line.rstrip("\n")) for num, line in enumerate(file, start=1) if line.strip())
             return
         rows = csv.reader(file)
-        first = next(rows, None)
+        first = _next_row(rows)
         if first is None:
             return
         heads = [head.strip().lower() for head in first]
@@ -90,9 +94,17 @@ def _names(path: str) -> Iterator[tuple[int, str]]:
                 raise _NoColumnError(",".join(first))
             column = 0
             yield 1, first[0]
-        for row in rows:
+        while (row := _next_row(rows)) is not None:
             if row:
                 yield rows.line_num, row[column].strip() if column < len(row) else ""
+
+
+def _next_row(rows: Iterator[list[str]]) -> list[str] | None:
+    """None at the end; a row that csv refuses, for a cell of megabytes, has no name."""
+    try:
+        return next(rows, None)
+    except csv.Error:
+        return [""]
 
 
 def lines_of(file_number: int) -> Iterator[str]:

@@ -135,7 +135,7 @@ def _run(detector: Judge, ready: list[_Loaded], batch_size: int, min_score: floa
             if not machine_limit(error) or len(some) == 1:
                 raise
             batch_size = max(1, len(some) // 2)
-            log.warning(f"the memory is too small for {len(some)} images at once; going on with {batch_size}")
+            log.warning(f"the memory is too small for {len(some)} images at once; continuing with {batch_size}")
     return results, batch_size
 
 

@@ -229,5 +229,5 @@ def _spread(grid: Sequence[Sequence[int]]) -> str:
         held += value
         if 2 * held >= total:
             empty = f"{values.count(0):,} of the cells have none"
-            return f"Half of them lie on {percent(number / len(values), 0)} of the picture, and {empty}."
+            return f"Half of them lie on {percent(number / len(values), 0)} of the image, and {empty}."
     return ""

@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -13,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import UserError
+from anomdet.images.decode import read_image
 
 ReadImage = Callable[[str], NDArray[np.uint8]]
 LEAST_PX = 160
+STRIP_MEGAPIXELS = 10.0
 CONTEXT = 3.0  # sides of the crop, in sides of the box
 # Longest side in pixels and JPEG quality. The first at which all pictures fit is taken.
 LEVELS = ((360, 85), (360, 70), (360, 55), (300, 55), (240, 50), (200, 40), (160, 30))
@@ -80,7 +83,7 @@ def encode_pictures(files: Sequence[tuple[str, Sequence[float]]], read_image: Re
         read_image: see :func:`anomdet.report.write.write_report`.
     """
     if read_image is None:
-        return Encoded({}, dict.fromkeys(range(len(files)), "written without pictures"))
+        return Encoded({}, dict.fromkeys(range(len(files)), "written without images"))
     levels: dict[int, list[bytes]] = {}
     reasons: dict[int, str] = {}
     by_file: dict[str, list[int]] = {}
@@ -111,6 +114,21 @@ def _encode(image_rgb: NDArray[np.uint8], bbox_xywh: Sequence[float]) -> list[by
         _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
         found.append(data.tobytes())
     return found
+
+
+def encode_strip(path: str | None) -> str | None:
+    """The strip of a run as a data URI; None: there is none, or it is no image that can be read.
+
+    It is decoded and encoded again: ``path`` comes from a file, which may name anything.
+    """
+    if path is None or Path(path).suffix != ".jpg" or not Path(path).is_file():
+        return None
+    try:
+        image = read_image(Path(path), max_megapixels=STRIP_MEGAPIXELS)
+    except (OSError, UserError):
+        return None
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return PREFIX + base64.b64encode(data.tobytes()).decode("ascii")
 
 
 def choose_pictures(encoded: Encoded, order: Sequence[int], budget: int) -> Pictures:

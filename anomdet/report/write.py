@@ -11,7 +11,7 @@ from anomdet.report.figures import charts, class_styles, score_chart
 from anomdet.report.gallery import gallery, worst_first
 from anomdet.report.headline import headline, more_coco, unit
 from anomdet.report.page import date, room_for_pictures, shared_view, template, write_page
-from anomdet.report.pictures import ReadImage, choose_pictures, encode_pictures
+from anomdet.report.pictures import ReadImage, choose_pictures, encode_pictures, encode_strip
 from anomdet.report.tables import confusion, error_tables, operating_point, size_table, split_table
 from anomdet.report.training import speed, training_charts
 from anomdet.report.verdict import FLATTERS, advice, strips, tiles
@@ -84,6 +84,7 @@ def _view(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, A
         "errors": error_tables(metrics),
         "sizes": size_table(metrics),
         "splits": split_table(about),
+        "strip": encode_strip(about.get("strip")),
         "unit": unit(metrics),
         **shared_view(every),
     }

@@ -80,11 +80,11 @@ def side_by_side(
     panels = [_to_width(panel, 14 * font_px) for panel in panels]  # room for the captions
     gap = max(6, font_px // 2)
     columns = [
-        np.vstack([_line(caption, panel.shape[1], font_px), panel])
+        np.vstack([text_line(caption, panel.shape[1], font_px), panel])
         for panel, caption in zip(panels, captions, strict=True)
     ]
     body = np.hstack([columns[0], _ground(columns[0].shape[0], gap), columns[1]])
-    rows = [_line(title, body.shape[1], font_px)] if title else []
+    rows = [text_line(title, body.shape[1], font_px)] if title else []
     rows.append(body)
     rows += [_legend(legend, body.shape[1], font_px)] if legend else []
     sheet = np.vstack(rows)
@@ -149,7 +149,7 @@ def _framed(sheet: Image, gap: int) -> Image:
     return framed
 
 
-def _line(text: str, width: int, font_px: int) -> Image:
+def text_line(text: str, width: int, font_px: int) -> Image:
     """One line of white text on the ground, cut to ``width``."""
     pad = max(3, font_px // 3)
     line = _ground(line_height(font_px) + 2 * pad, width)

@@ -216,4 +216,4 @@ def _mended_summary(mended: Mended | None) -> list[str]:
         return []
     actions = Counter(change.action for change in mended.changes)
     told = ", ".join(f"{action} {count:,}" for action, count in sorted(actions.items())) or "no changes"
-    return [f"the mended copy has {mended.num_images:,} images; {told} (see changes.csv)"]
+    return [f"the corrected copy has {mended.num_images:,} images; {told} (see changes.csv)"]

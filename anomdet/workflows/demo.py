@@ -41,12 +41,17 @@ def demo(out: Path | None = None) -> list[Path]:
     config = write_text(out / "demo.yaml", _settings(configs_dir() / "demo.yaml", out))
     train(config, resume_hint=f"anomdet train --config {config} --resume")
     result = evaluate(config)
-    _log.info(result.table)
+    _say(result.table)
     pictures = visualize(config)
     minutes = (time.monotonic() - started) / 60
-    _log.info(f"\ndone in {minutes:.1f} minutes: mAP_50 {result.metrics['mAP_50']:.3f} on the test split\n")
-    _log.info(_next_steps(out))
+    _say(f"\ndone in {minutes:.1f} minutes: mAP_50 {result.metrics['mAP_50']:.3f} on the test split\n")
+    _say(_next_steps(out))
     return [config, out / "checkpoints" / "best_model.pth", result.written[-1], pictures[0]]
+
+
+def _say(text: str) -> None:
+    for line in text.split("\n"):
+        _log.info(line)
 
 
 def free_folder() -> Path:

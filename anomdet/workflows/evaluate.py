@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,15 @@ from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.fields import from_mapping
 from anomdet.inference.artifact import Artifact, OperatingPoint
-from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
+from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SCALARS, SPLITS
 from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
-from anomdet.workflows.as_trained import take_from_checkpoint
+from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.run_config import Run, load_run
+from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -50,6 +50,7 @@ def evaluate(
     split: str = "test",
     checkpoint: str | Path | None = None,
     out: str | Path | None = None,
+    tiles: str = AS_TRAINED,
 ) -> Evaluation:
     """Evaluate a checkpoint on a split.
 
@@ -59,6 +60,7 @@ def evaluate(
         split: train, val or test.
         checkpoint: default: ``<checkpoint_dir>/best_model.pth``.
         out: the folder of the results; default: ``<log_dir>/evaluation``.
+        tiles: ``as-trained``, or ``off``: look at whole images, whatever the training did.
 
     Raises:
         UserError: anything wrong with what the user gave.
@@ -72,7 +74,7 @@ def evaluate(
     from anomdet.workflows.evaluation_files import ALL_FILES
 
     with run.blamed():
-        loaded = with_checkpoint(run, split, checkpoint)
+        loaded = with_checkpoint(run, split, checkpoint, tiles)
         folder = output_folder(loaded.config, out or Path(loaded.config.work_dir) / EVALUATION_DIR, ALL_FILES)
     with one_run_in({"--out": folder}):
         return _evaluate(run, loaded, folder)
@@ -97,7 +99,7 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         return Evaluation()
     if measured.point.note:
         runner.logger.warning(f"operating point: {measured.point.note}")
-    return _written(measured, run, loaded, dataset, folder, runner.logger.info)
+    return _written(measured, run, loaded, runner, folder)
 
 
 def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
@@ -117,20 +119,22 @@ def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
     return made["--out"]
 
 
-def _written(
-    measured: Any, run: Run, loaded: Loaded, dataset: Any, folder: Path, say: Callable[[str], None]
-) -> Evaluation:
+def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path) -> Evaluation:
     """The files of what was measured."""
+    from anomdet.documents.scalars import read_epochs
     from anomdet.evaluation.coco_json import to_coco
     from anomdet.evaluation.tables import format_table
     from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
-    from anomdet.workflows.provenance import about
+    from anomdet.workflows.provenance import about, speed
 
-    wanted = options(run.config)
-    measured = with_context(measured, about(run, loaded.file, loaded.split, dataset), wanted)
-    images_dir, bit_depth = Path(dataset.data_root) / IMAGES_DIR, bit_depth_of(loaded.config)
-    read_picture = picture_reader(images_dir, None, bit_depth)  # the data set has checked their sizes
-    written = write_all(measured, folder, wanted, read_picture, say)
+    wanted, dataset = options(run.config), runner.test_dataloader.dataset
+    facts = {**about(run, loaded.file, loaded.split, dataset), **speed(runner)}
+    facts["bit_depth"] = bit_depth_of(loaded.config)
+    measured = with_context(measured, facts, wanted)
+    images_dir = Path(dataset.data_root) / IMAGES_DIR
+    read_picture = picture_reader(images_dir, None, facts["bit_depth"])  # the data set has checked their sizes
+    training = read_epochs(Path(loaded.config.work_dir) / SCALARS)
+    written = write_all(measured, folder, wanted, read_picture, runner.logger.info, training)
     predictions = to_coco(measured.results)[1]
     return Evaluation(format_table(measured.metrics), measured.metrics, predictions, written)
 
@@ -157,7 +161,7 @@ class Loaded:
     split: str
 
 
-def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None) -> Loaded:
+def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: str = AS_TRAINED) -> Loaded:
     """A complete config that tests a checkpoint on a split.
 
     Network, image size and classes are the checkpoint's; settings or data that say otherwise are refused.
@@ -179,6 +183,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None) -> Load
     trained = None
     if file.meta.inference is not None:
         trained = Artifact.from_dict(file.meta.inference, f"{file.path}: inference")
+        tile_as_trained(config, trained.tiles, file.path, tiles)
         take_from_checkpoint(config, run.settings, trained, file.path)
     forget_weights(config.model)
     take_bit_depth(config, known_bits(file.meta.inference), path)
@@ -188,17 +193,9 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None) -> Load
         raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
     config.test_dataloader.dataset.split = split
     if trained is not None:
-        _normalize_as_trained(config, trained, file.path)
+        normalize_as_trained(config, trained, file.path)
     config.load_from = str(file.path)
     return Loaded(config, file, split)
-
-
-def _normalize_as_trained(config: Any, trained: Artifact, path: Path) -> None:
-    """The checkpoint's own normalisation, which may come from the weights that its training began with."""
-    from anomdet.workflows.describe import use_normalization
-
-    if note := use_normalization(config.model, trained.preprocessing):
-        logging.getLogger("anomdet").warning(f"{path}: {note}")
 
 
 def set_operating_point(loaded: Loaded) -> None:
@@ -208,10 +205,11 @@ def set_operating_point(loaded: Loaded) -> None:
     first. The split that is tested never chooses, unless it is the validation split.
     """
     from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
-    from anomdet.evaluation.operating_point import Criterion, fixed
+    from anomdet.evaluation.operating_point import Criterion, fixed, given
 
     metric = own_metric(loaded.config)
-    if metric.get("score_threshold") is not None:
+    if (score_threshold := metric.get("score_threshold")) is not None:
+        given(score_threshold, loaded.file.meta.dataset_meta.class_nums)  # every class has one
         return
     iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
     criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})

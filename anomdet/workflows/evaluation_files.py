@@ -7,9 +7,27 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import REPORT, RESULT_FILES
+from anomdet.layout import EVALUATION_DIR, METRICS, REPORT, RESULT_FILES
 
 ALL_FILES = (*RESULT_FILES, REPORT)
+
+
+def check_evaluation(folder: Path, option: str) -> Path:
+    """The folder, if an evaluation may be in it.
+
+    Raises:
+        UserError: it is none, or the folder of a run, which holds one; names that.
+    """
+    if not folder.is_dir():
+        got = f"{folder}, which is {'a file' if folder.exists() else 'not there'}"
+        raise UserError(Problem(option, "a folder that anomdet evaluate wrote", got))
+    if not (folder / METRICS).exists():
+        patterns = (f"{EVALUATION_DIR}/{METRICS}", f"*/{EVALUATION_DIR}/{METRICS}")  # of log_dir, of what holds it
+        inside = next((path.parent for pattern in patterns for path in sorted(folder.glob(pattern))), None)
+        if inside is not None:
+            got = f"{folder}, which holds one"
+            raise UserError(Problem(option, "a folder that anomdet evaluate wrote", got, f"did you mean {inside}?"))
+    return folder
 
 
 def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
@@ -23,7 +41,12 @@ def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
 
 
 def write_all(
-    measured: Any, folder: Path, options: Any, read_picture: Callable[[str], Any] | None, say: Callable[[str], None]
+    measured: Any,
+    folder: Path,
+    options: Any,
+    read_picture: Callable[[str], Any] | None,
+    say: Callable[[str], None],
+    training: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write every file of an evaluation; what was there is moved aside.
 
@@ -33,6 +56,7 @@ def write_all(
         options: the settings' ``evaluation``.
         read_picture: file name to RGB pixels, for the report; None: a report without pictures.
         say: takes a line for the user.
+        training: the numbers of the run by epoch; None: not known.
 
     Returns:
         The files.
@@ -45,17 +69,18 @@ def write_all(
     if moved:
         say(f"results of an earlier evaluation were moved to {moved}")
     write_results(folder, measured.results)
-    write_measured(folder, measured)
+    shown = write_measured(folder, measured, {"training": training} if training else {})
     if options.report:
-        _write_report(measured, folder / REPORT, read_picture)
+        _write_report(measured.metrics, shown, folder / REPORT, read_picture)
     return [folder / name for name in names]
 
 
-def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] | None) -> None:
-    from anomdet.evaluation.details import details
+def _write_report(
+    metrics: Mapping[str, Any], details: Mapping[str, Any], path: Path, read_picture: Callable[[str], Any] | None
+) -> None:
     from anomdet.report.write import write_report
 
-    write_report(measured.metrics, details(measured), path, read_image=read_picture)
+    write_report(metrics, details, path, read_image=read_picture)
 
 
 def picture_reader(images_dir: Path, max_megapixels: float | None, bit_depth: int = 16) -> Callable[[str], Any]:

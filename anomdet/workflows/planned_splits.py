@@ -32,7 +32,7 @@ def planned_splits(data: DataSettings, data_dir: Path) -> tuple[dict[str, list[s
     from anomdet.data.splits.make import as_split_rule, make_splits
 
     if data.dataset:
-        return None, "Splits are not shown: data.dataset changes what a training reads."
+        return None, "Splits are not shown: data.dataset changes what the run reads."
     try:
         index = scan(
             data_dir,

@@ -13,10 +13,12 @@ from anomdet.errors import Problem, UserError
 from anomdet.layout import COCO, CROPS_DIR, JOB, LABELS_DIR, PARTS_CSV, PICTURES_DIR, PREVIOUS, RESULTS, RESULTS_CSV
 from anomdet.output_rule import check_apart, check_new_folder, move_aside
 from anomdet.outputs import make_folder, remove_leftovers, write_text
+from anomdet.strict_files import read_regular
 from anomdet.workflows.predict_journal import result_files
 
 JOB_VERSION = 1
 _KIND = "anomdet predict"
+_MAX_BYTES = 10 * 2**20
 _NAMES = (JOB, RESULTS, RESULTS_CSV, COCO, PARTS_CSV, LABELS_DIR, CROPS_DIR, PICTURES_DIR)
 # What must be the same for results of two runs to stand in one file.
 SAME = ("model_sha256", "threshold", "min_score", "every")
@@ -91,7 +93,7 @@ def _check_same(folder: Path, earlier: dict[str, Any], job: dict[str, Any]) -> N
 def read_job(folder: Path) -> dict[str, Any] | None:
     """predict.json; None if there is none that AnomDet wrote."""
     try:
-        job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+        job = json.loads(read_regular(folder / JOB, _MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     is_ours = isinstance(job, dict) and job.get("kind") == _KIND

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anomdet.inference.outcome import FAILED
 from anomdet.inference.result import ACCEPT, REJECT
+from anomdet.terminal import one_line
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,15 @@ class Predicted:
         rows = [("images", self.verdicts), ("parts", self.part_verdicts)]
         lines = [f"{what}: {_counts(counts)}" for what, counts in rows if counts]
         if self.classes:
-            width = max(map(len, (*self.classes, "class")))
+            shown = {name: one_line(name) for name in self.classes}
+            width = max(map(len, (*shown.values(), "class")))
             lines.append(f"{'class':<{width}}  detections  images")
             found = sorted(self.classes.items(), key=lambda row: -row[1])
-            lines += [f"{name:<{width}}  {count:>10}  {self.rejected_by[name]:>6}" for name, count in found]
+            lines += [f"{shown[name]:<{width}}  {count:>10}  {self.rejected_by[name]:>6}" for name, count in found]
         num_failed = self.verdicts.get(FAILED, 0)
         if num_failed:
             lines.append("not readable, so without a verdict:")
-            lines += [f"  {image}: {error}" for image, error in self.failures]
+            lines += [one_line(f"  {image}: {error}") for image, error in self.failures]
             lines += [f"  and {num_failed - len(self.failures)} more"] if num_failed > len(self.failures) else []
         if self.num_images and self.seconds:
             lines.append(

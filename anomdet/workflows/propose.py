@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import SPLITS_DIR
+from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 from anomdet.workflows.beside_data import refuse_raw_data, split_lists
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def _num_train(settings: Settings, given: set[str], num_images: int) -> int | No
     data = settings.data
     if data.split_files is not None:
         with suppress(OSError):  # the training says what is wrong with it
-            return max(sum(bool(line.strip()) for line in Path(data.split_files.train).read_bytes().splitlines()), 1)
+            lines = read_regular(data.split_files.train, MAX_LIST_BYTES).splitlines()
+            return max(sum(bool(line.strip()) for line in lines), 1)
     split = any(_is_given(key, given) for key in _SPLITS)
     return max(int(num_images * data.train_split), 1) if split else None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anomdet
 from anomdet.addresses import without_secrets
-from anomdet.layout import IMAGES_DIR
+from anomdet.layout import IMAGES_DIR, STRIP, VISUALIZATION_DIR
 from anomdet.workflows.run_config import Run
 
 if TYPE_CHECKING:  # its type costs torch
@@ -22,7 +22,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "onedl-mmengine", "onedl-mmdetecti
 def about(run: Run, checkpoint: CheckpointFile, split: str, dataset: Any) -> dict[str, Any]:
     """The ``about`` of metrics.json."""
     return {
-        "title": run.path.stem,
+        "title": (run.config.get("report") or {}).get("title") or run.path.stem,
         "split": split,
         "checkpoint": str(checkpoint.path),
         "checkpoint_sha256": checkpoint.sha256,
@@ -30,8 +30,29 @@ def about(run: Run, checkpoint: CheckpointFile, split: str, dataset: Any) -> dic
         "versions": versions(_PACKAGES),
         "settings": _settings_text(run),
         "images": str(Path(dataset.data_root, IMAGES_DIR).absolute()) if dataset.data_root else None,
+        "strip": _strip(run, checkpoint.path),
         "splits": _splits(dataset),
     }
+
+
+def speed(runner: Any) -> dict[str, Any]:
+    """How long an image took in a test, milliseconds: the median of the batches, and 95 % of them; empty: not timed."""
+    import numpy as np
+
+    times = getattr(runner.test_loop, "ms_per_image", [])
+    if not times:
+        return {}
+    device = next(runner.model.parameters()).device.type
+    middle, high = np.percentile(times, [50, 95]).tolist()
+    batch_size = runner.test_dataloader.batch_size
+    return {"speed": {"median_ms": middle, "p95_ms": high, "device": device, "batch_size": batch_size}}
+
+
+def _strip(run: Run, checkpoint: Path) -> str | None:
+    """The images that the checkpoint's own run drew over its epochs."""
+    path = Path(run.config.work_dir, VISUALIZATION_DIR, STRIP).absolute()
+    is_own = checkpoint.absolute().parent == Path(run.config.default_hooks.checkpoint.out_dir).absolute()
+    return str(path) if is_own and path.is_file() else None
 
 
 def now() -> str:

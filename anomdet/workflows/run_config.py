@@ -154,7 +154,7 @@ def _python_config(path: Path, overrides: Sequence[str]) -> Any:
     missing = [key for key in _NEEDED if not _holds(config, key)]
     if missing:
         hint = "anomdet config -c run.yaml --to py writes a complete one"
-        raise UserError(Problem(str(path), "the keys of a training of AnomDet", f"no {', '.join(missing)}", hint))
+        raise UserError(Problem(str(path), "the keys of a run of AnomDet", f"no {', '.join(missing)}", hint))
     problems = [problem for text in overrides if (problem := _override(config, text))]
     if problems:
         raise UserError(problems)

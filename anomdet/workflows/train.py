@@ -39,6 +39,7 @@ from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.starting_weights import check_start, read_start
+from anomdet.workflows.tiles import with_tiles
 from anomdet.workflows.time_budget import with_plan
 from anomdet.workflows.training_log import hook_with, log_best, log_data
 
@@ -231,7 +232,7 @@ def _interrupted(runner: Any, again: str) -> str:
     if hook.last is None:
         return "interrupted before the first step: no checkpoint was written"
     path = hook.out_dir / LAST
-    return f"interrupted; {path} holds {hook.last} of {runner.max_epochs} epochs; go on with:\n  {again}"
+    return f"interrupted; {path} holds {hook.last} of {runner.max_epochs} epochs; continue with:\n  {again}"
 
 
 def _is_first_start(last: Path, notes: list[str]) -> bool:
@@ -275,4 +276,4 @@ def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 
-        write_text(log_dir / SETTINGS, dump_yaml(with_bit_depth(run.settings, config)))
+        write_text(log_dir / SETTINGS, dump_yaml(with_tiles(with_bit_depth(run.settings, config), config)))

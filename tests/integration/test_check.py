@@ -70,7 +70,7 @@ def test_settings_count(data_dir, capsys):
 def test_fix_writes_a_copy_that_is_clean(faulty_dir, tmp_path, capsys):
     run_command("check", "--data", faulty_dir, "--fix", tmp_path / "mended", code=1)
     shown = capsys.readouterr().out
-    assert "the mended copy has 16 images; clipped 1, rewritten 1 (see changes.csv)" in shown
+    assert "the corrected copy has 16 images; clipped 1, rewritten 1 (see changes.csv)" in shown
     run_command("check", "--data", tmp_path / "mended", "--strict")
     assert (tmp_path / "mended/labels/part_00003.txt").read_text() == "1 10 10 20 20\n2 90 10 6 20\n"
     run_command("check", "--data", faulty_dir, "--fix", tmp_path / "mended", code=2)

@@ -52,14 +52,19 @@ def run_torchrun(config: Path, *arguments: str) -> str:
 
 def test_two_processes_leave_one_run_and_resume(data_dir: Path, tmp_path: Path) -> None:
     config = write_settings(tmp_path, data_dir, epochs=1, ema=True)
-    output = run_torchrun(config)
+    draw = "logging.visualize={enabled: true, images: 2, interval: 1}"
+    output = run_torchrun(config, "--cfg-options", draw)
     assert output.count("wrote:") == output.count("epoch 1/1") == 1
     assert all(path.is_file() for path in named_files(output))
     last = load_checkpoint(tmp_path / "checkpoints" / "last.pth")
     assert (last["meta"]["epoch"], last["meta"]["iter"]) == (1, 2)  # 16 images, 4 in a step of each of two processes
     assert not any(name.startswith("module.") for name in last["state_dict"])
-    output = run_torchrun(config, "--resume", "--cfg-options", "training.epochs=2")
+    folder = tmp_path / "logs" / "visualization"
+    before = {path: path.stat().st_mtime_ns for path in (folder / "epoch_1").iterdir()}
+    output = run_torchrun(config, "--resume", "--cfg-options", "training.epochs=2", draw)
     assert "epoch 2/2" in output and "epoch 1/2" not in output
+    assert {path: path.stat().st_mtime_ns for path in (folder / "epoch_1").iterdir()} == before
+    assert before and (folder / "epoch_2" / "strip_column.jpg").is_file()
     assert load_checkpoint(tmp_path / "checkpoints" / "last.pth")["meta"]["iter"] == 4
 
 

@@ -178,7 +178,7 @@ def test_a_run_interrupted_in_an_epoch_goes_on_in_it(
         signal_at(patch, number, iteration=6)
         run_command("train", "-c", trained.config, *dirs, *common, code=code)
     message = capsys.readouterr().err
-    assert "last.pth holds epoch 2 up to batch 3 of 2 epochs; go on with:" in message
+    assert "last.pth holds epoch 2 up to batch 3 of 2 epochs; continue with:" in message
     assert "--resume" in message
     last = tmp_path / "checkpoints" / "last.pth"
     meta = load_checkpoint(last)["meta"]
@@ -350,7 +350,7 @@ def test_a_resume_of_a_finished_training_does_nothing_and_says_so(
     shutil.copytree(trained.checkpoint_dir, tmp_path / "checkpoints")
     shutil.copytree(trained.log_dir, tmp_path / "logs")
     last = tmp_path / "checkpoints" / "last.pth"
-    reason = "epoch 2 of 2; to go on, raise the number of epochs"
+    reason = "epoch 2 of 2; to continue, raise the number of epochs"
     more = []
     if early:
         checkpoint = torch.load(last, weights_only=False)
@@ -359,7 +359,7 @@ def test_a_resume_of_a_finished_training_does_nothing_and_says_so(
         more = ["training.epochs=9", "training.early_stopping.patience=1"]
         reason = (
             "a training that stopped early, epoch 2: mAP has not bettered its best, 0.5000, for 1 validations; "
-            "to go on, raise training.early_stopping.patience"
+            "to continue, raise training.early_stopping.patience"
         )
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     dirs = (f"logging.log_dir={tmp_path / 'logs'}", f"logging.checkpoint_dir={tmp_path / 'checkpoints'}")

@@ -55,6 +55,7 @@ def test_plain_yaml() -> None:
     [
         "a: &a [1]\nb: [*a, *a]",
         "a: &a [*a]",
+        "names: {0: dent, 0: scratch}",
         "!!python/object/apply:os.system [ls]",
         "!!timestamp 2024-99-99",
         "a: [" * 20_000,

@@ -101,13 +101,13 @@ class _Wait:
         if sign_ns != self._seen_ns:
             self._seen_ns, self._last_sign = sign_ns, now
         if now - self._last_sign >= _NO_SIGN_S or now - self._start >= _MAX_WAIT_S:
-            self._say(f"{self._what}: waited {now - self._start:.0f} s for {self._holder()}; going on without it")
+            self._say(f"{self._what}: waited {now - self._start:.0f} s for {self._holder()}; continuing without it")
             return True
         if now >= self._say_at:
             self._say_at = now + _SAY_AGAIN_S
             self._say(
                 f"waiting for {self._holder()}, which is at work on {self._what} and holds "
-                f"{self._path.with_suffix('.lock')}; it goes on by itself. Not to wait, run the command again with "
+                f"{self._path.with_suffix('.lock')}; it continues by itself. Not to wait, run the command again with "
                 "ANOMDET_CACHE_DIR=another/folder"
             )
         return False

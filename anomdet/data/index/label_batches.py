@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.data.labels import LIMIT_PX
+from anomdet.strict_files import MAX_LABEL_BYTES, read_regular
 
 _BATCH = 256
 # Of these bytes, float() and int() make nothing but what labels.NUMBER and labels.INTEGER match.
@@ -117,11 +118,10 @@ def _parse(texts: list[bytes]) -> _Parsed | None:
 
 
 def read_bytes(folder: int | str, name: str) -> bytes | None:
-    """The whole file in as few system calls as can be; None if it cannot be read."""
+    """The whole file in as few system calls as can be; None if it cannot be read or is larger than any labels."""
     try:
         if isinstance(folder, str):
-            with open(f"{folder}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 (a Path is slow)
-                return file.readall()
+            return read_regular(f"{folder}/{name}", MAX_LABEL_BYTES)
         handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
         return None
@@ -131,6 +131,8 @@ def read_bytes(folder: int | str, name: str) -> bytes | None:
         while block:
             block = os.read(handle, _BLOCK)
             text += block
+            if len(text) > MAX_LABEL_BYTES:
+                return None
     except OSError:
         return None
     finally:

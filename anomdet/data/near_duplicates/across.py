@@ -114,19 +114,19 @@ def look_at_start(index: DataIndex, positions: Mapping[str, Sequence[int]], on_l
         raise UserError([_problem(leak) for leak in leaks[:_SHOWN]], title=_title(leaks, on_leak, by))
     first = "; ".join(map(str, leaks[:3]))
     text = (
-        f"{_count(len(leaks))} in two splits: the figures may be better than new parts will give; {remedy(by)}; {first}"
+        f"{_count(len(leaks))} in two splits: the metrics may be better than new parts will give; {remedy(by)}; {first}"
     )
     return Looked(warning=text if audit.complete else f"{text}; {_LOOK_ALIKES}", facts=facts)
 
 
 def remedy(by: str) -> str:
     """What keeps near-duplicates in one split."""
-    return "mend the lists of data.split_files" if by == "files" else "data.split.on_leak=group keeps them in one split"
+    return "fix the lists of data.split_files" if by == "files" else "data.split.on_leak=group keeps them in one split"
 
 
 def _title(leaks: list[Leak], on_leak: str, by: str) -> str:
     more = f"; the first {_SHOWN}" if len(leaks) > _SHOWN else ""
-    return f"{_count(len(leaks))} in two splits (data.split.on_leak: {on_leak}; {remedy(by)}, warn goes on){more}:"
+    return f"{_count(len(leaks))} in two splits (data.split.on_leak: {on_leak}; {remedy(by)}, warn continues){more}:"
 
 
 def _problem(leak: Leak) -> Problem:

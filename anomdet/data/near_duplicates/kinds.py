@@ -18,7 +18,7 @@ MAX_DISTANCE = 56
 KIND_DISTANCE = 96
 """Of 256 bits, from the leader; four standard deviations from what chance gives."""
 MIN_KIND = 64
-"""Images that tell what they share."""
+"""Images that show what they share."""
 _LED_DISTANCE = 72  # of images that need no other leader
 _LEADERS = 256
 _MAX_PRODUCTS = 10**10  # pairs of residuals, a minute's work

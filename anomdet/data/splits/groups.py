@@ -83,7 +83,7 @@ def _unmatched(names: list[str], num_images: int, group_regex: str) -> Problem:
     """An image that is silently a group of its own may be the leak that grouping was asked to close."""
     shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
     got = f"{len(names)} of {num_images} names that {group_regex!r} does not match: {shown}"
-    hint = "mend the pattern; if each of these is a part of its own, add |^(.+)$ to it"
+    hint = "correct the pattern; if each of these is a part of its own, add |^(.+)$ to it"
     return Problem("data.split.group_regex", "a group in the name of each image", got, hint)
 
 

@@ -16,6 +16,7 @@ from anomdet.documents import VERSION
 from anomdet.errors import Problem, UserError
 from anomdet.layout import SPLIT_RECORD, SPLITS, SPLITS_DIR
 from anomdet.outputs import atomic_write, write_text
+from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 
 _MAX_HINTS = 20
 
@@ -116,7 +117,7 @@ def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int
 def _read_lines(path: str, problems: list[Problem]) -> list[tuple[int, str]] | None:
     """(line number, line) of each line that is not blank, as it is; None if the file cannot be read."""
     try:
-        data = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
+        data = read_regular(path, MAX_LIST_BYTES).removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         problems.append(Problem(path, "a readable text file", error.strerror or str(error)))
         return None

@@ -166,7 +166,7 @@ class Guard:
     def resume_hint(self) -> str:
         """How the training goes on, if it can; to be put behind a message."""
         path = self.watch.checkpoint
-        return f"; the same command with --resume goes on from {path}" if path and path.is_file() else ""
+        return f"; the same command with --resume continues from {path}" if path and path.is_file() else ""
 
     @property
     def _speaks_of_the_store(self) -> bool:

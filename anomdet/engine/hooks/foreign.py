@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import mmdet.registry
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.registry import Registry
 
 from anomdet.errors import Problem, UserError
@@ -20,10 +20,11 @@ _REASONS = {
     "GroundingVisualizationHook": f"it draws the phrases of a grounding model; {_DRAWS}",
     "MeanTeacherHook": "it needs a model with a teacher and a student (semi-supervised), which AnomDet does not train",
     "NaiveVisualizationHook": f"it does not work with MMEngine's own data samples, as its source says; {_DRAWS}",
-    "PrepareTTAHook": "set evaluation.tta",
+    "PrepareTTAHook": "AnomDet has no test-time augmentation",
     "RFSearchHook": "it changes the network during the run: no checkpoint of it could be loaded",
     "TrackVisualizationHook": f"it draws tracks of videos; {_DRAWS}",
 }
+_AVERAGES = ("EMAHook", "anomdet.AverageHook")
 _ONCE = {"DistSamplerSeedHook", "IterTimerHook", "ParamSchedulerHook", "RuntimeInfoHook"}
 _PACKAGES = {"MemoryProfilerHook": ("psutil", "memory_profiler"), "NPUProfilerHook": ("torch_npu",)}
 _TEST_STAGE = tuple(f"{when}_test{what}" for when in ("before", "after") for what in ("", "_epoch", "_iter"))
@@ -43,7 +44,7 @@ def check_hooks(config: Any, option: str) -> None:
     default = list(_names([hook for hook in (config.get("default_hooks") or {}).values() if hook]))
     reasons = {name: reason for name in (*custom, *default) if (reason := _reason(name, config))}
     reasons |= {name: _THERE for name in custom if name in _ONCE}
-    if custom.count("EMAHook") > 1:
+    if sum(name in _AVERAGES for name in custom) > 1:
         reasons["EMAHook"] = "there are two; remove it, or set training.ema: false"
     if reasons:
         raise UserError([Problem(option, "hooks that can work here", name, why) for name, why in reasons.items()])
@@ -56,7 +57,7 @@ def test_hooks(hooks: Sequence[Any] | None) -> list[Any]:
 
 def _acts_in_tests(name: str) -> bool:
     kind = _registered(HOOKS, "HOOKS", name)
-    if name.endswith("EMAHook") or kind is None:
+    if kind is None or issubclass(kind, EMAHook):
         return False
     return any(getattr(kind, stage) is not getattr(Hook, stage) for stage in _TEST_STAGE)
 

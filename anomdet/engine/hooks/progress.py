@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import sys
@@ -91,10 +92,10 @@ class ProgressHook(Hook):
         )
         if runner._resume:
             batch = _first_batch(runner) + 1
-            runner.logger.info(f"resumed: going on with batch {batch} of epoch {runner.epoch + 1}")
+            runner.logger.info(f"resumed with batch {batch} of epoch {runner.epoch + 1}")
         self.started = self.spoken = time.monotonic()
         self.first_iter = runner.iter
-        if sys.stdout.isatty() and runner.rank == 0:
+        if runner.rank == 0 and sys.stdout is not None and sys.stdout.isatty():
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -198,7 +199,8 @@ class ProgressHook(Hook):
     def close(self) -> None:
         """Take the bar off the terminal."""
         if self.bar is not None:
-            self.bar.stop()
+            with contextlib.suppress(OSError):  # a terminal that was closed
+                self.bar.stop()
             self.bar = None
 
 

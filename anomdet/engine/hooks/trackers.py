@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from anomdet.documents.scalars import as_csv, read_epochs
 from anomdet.engine.hooks.progress import as_numbers, memory_mib
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SCALARS
+from anomdet.layout import SCALARS, TRAINING_CSV
 from anomdet.outputs import write_text
 from anomdet.registry import HOOKS
 
@@ -48,20 +50,41 @@ class TrackerHook(Hook):
         if self.every_n_train_iters(runner, self.interval):
             losses = {f"train/{key}": value for key, value in as_numbers(outputs).items()}
             rate = runner.optim_wrapper.get_lr()["lr"][0]
-            runner.visualizer.add_scalars({**losses, "train/lr": rate}, step=runner.iter + 1)
+            self._add(runner, {**losses, "train/lr": rate}, runner.iter + 1)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        runner.visualizer.add_scalars({f"val/{key}": value for key, value in (metrics or {}).items()}, step=runner.iter)
+        self._add(runner, {f"val/{key}": value for key, value in (metrics or {}).items()}, runner.iter)
+
+    def _add(self, runner: Runner, scalars: dict[str, Any], step: int) -> None:
+        """A tracker that cannot write, on a full disk mostly, is given up; the training goes on."""
+        if self.visualizer is None:
+            return
+        try:
+            self.visualizer.add_scalars(scalars, step=step)
+        except OSError as error:
+            lost, self.visualizer = self.visualizer, None
+            runner.logger.warning(
+                f"logging.trackers: the numbers from step {step} on are not recorded "
+                f"({error.strerror or error}); the training goes on"
+            )
+            _close(lost)
 
     def close(self) -> None:
         """End the trackers' runs, however the training ended."""
         if self.visualizer is not None:
-            self.visualizer.close()
+            _close(self.visualizer)
+
+
+def _close(visualizer: Any) -> None:
+    with contextlib.suppress(OSError):  # what they still hold has no room
+        visualizer.close()
 
 
 @HOOKS.register_module()
 class ScalarsHook(Hook):
     """The numbers in ``<work_dir>/scalars.json``, one JSON object a line, as MMEngine's LoggerHook writes them.
+
+    After each validation and at the end ``training.csv`` has the same by epoch.
 
     Args:
         interval: iterations between two records of the loss; an epoch's last one is recorded too.
@@ -96,6 +119,19 @@ class ScalarsHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self._write(runner, {**{f"val/{key}": value for key, value in (metrics or {}).items()}, "step": runner.epoch})
+        self._write_csv(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        self._write_csv(runner)
+
+    def _write_csv(self, runner: Runner) -> None:
+        epochs = None if self.path is None else read_epochs(self.path)
+        if self.path is None or epochs is None:
+            return
+        try:
+            write_text(self.path.with_name(TRAINING_CSV), as_csv(epochs))
+        except OSError as error:
+            runner.logger.warning(f"{TRAINING_CSV} cannot be written: {error.strerror}")
 
     def _write(self, runner: Runner, record: dict[str, Any]) -> None:
         if self.path is None:

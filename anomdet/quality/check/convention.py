@@ -93,7 +93,7 @@ def find_convention(boxes: Boxes) -> Convention:
     if scaled.any():
         return _normalised_kind(fits, scaled)
     if len(values) < MIN_BOXES:
-        told = f"{len(values)} boxes are too few to tell the convention from; at least {MIN_BOXES} are needed"
+        told = f"{len(values)} boxes are too few to recognise the convention; at least {MIN_BOXES} are needed"
         return Convention(AS_EXPECTED, scaled, open_questions=(told,))
     for reading, seen in (
         (CORNERS, _is_corners(fits, values / np.tile(size_wh, 2))),
@@ -129,9 +129,7 @@ def _normalised_kind(fits: dict[str, Fit], scaled: NDArray[np.bool_]) -> Convent
         return Convention(CENTRE, scaled, "boxes-normalised", f"{share}; as YOLO writes them")
     told = "; ".join(f"read as {name} {fits[name].percent} leave the image" for name in (CENTRE, AS_EXPECTED, CORNERS))
     tie = [name for name in (CENTRE, AS_EXPECTED, CORNERS) if fits[name].num_wrong == fits[reading].num_wrong]
-    told += (
-        f"; cannot tell {' from '.join(tie)}, taken as YOLO writes them" if len(tie) > 1 and reading == CENTRE else ""
-    )
+    told += f"; either {' or '.join(tie)}, taken as YOLO writes them" if len(tie) > 1 and reading == CENTRE else ""
     return Convention(reading, scaled, "boxes-normalised", f"{share}; {told}")
 
 

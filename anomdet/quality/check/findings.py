@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from anomdet.terminal import one_line
+
 ERROR, WARNING, NOTE = "error", "warning", "note"
 SEVERITIES = (ERROR, WARNING, NOTE)
 
@@ -103,14 +105,14 @@ class Finding:
     @property
     def where(self) -> str:
         """``labels/a.txt:3``, ``labels/a.txt``, or ``data set``."""
-        place = self.file or "data set"
+        place = one_line(self.file) or "data set"
         return f"{place}:{self.line}" if self.line else place
 
     @property
     def message(self) -> str:
         """What was expected, what was found, what to do; without the place."""
         text = f"expected {self.expected}, got {self.got}"
-        return f"{text}; {self.hint}" if self.hint else text
+        return one_line(f"{text}; {self.hint}" if self.hint else text)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"

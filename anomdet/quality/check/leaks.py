@@ -40,7 +40,7 @@ def check_splits(
         )
     except UserError:
         got = "data that training refuses"
-        return [Finding("leak-not-looked", "", 0, "splits to look at", got, "mend the errors first")]
+        return [Finding("leak-not-looked", "", 0, "splits to look at", got, "fix the errors first")]
     try:
         positions = make_splits(index, split_rule).positions
     except UserError as error:

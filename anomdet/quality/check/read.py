@@ -19,6 +19,7 @@ from anomdet.images.headers import BadImageError, Header
 from anomdet.quality.check.findings import Finding
 from anomdet.quality.check.lines import LabelFacts, ReadLabels, read_labels
 from anomdet.quality.check.table import Rows, concatenate_rows
+from anomdet.strict_files import MAX_LABEL_BYTES, read_regular
 
 _MIN_SHARE = 8000  # entries for which another process is worth its start
 _MIN_DECODED = 500  # the same where all pixels are read
@@ -135,8 +136,7 @@ def _is_plain(text: bytes) -> bool:
 def _read_lines(path: str, where: str, data: bytes | None, class_nums: Mapping[str, int]) -> ReadLabels | Finding:
     if data is None:
         try:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (text)
-                data = file.read()
+            data = read_regular(path, MAX_LABEL_BYTES)
         except OSError as error:
             return Finding("label-unreadable", where, 0, "a readable label file", error.strerror or str(error))
     read = read_labels(data, where, class_nums)

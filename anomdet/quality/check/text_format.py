@@ -38,7 +38,7 @@ def _boxes(checked: Checked) -> list[str]:
     lines = []
     if len(checked.boxes) and not convention.code and convention.evidence:
         lines.append(f"boxes are corner and size in pixels: {convention.evidence}")
-    lines += [f"cannot tell {question}" for question in convention.open_questions if len(checked.boxes)]
+    lines += [f"cannot distinguish {question}" for question in convention.open_questions if len(checked.boxes)]
     return [*lines, ""] if lines else []
 
 

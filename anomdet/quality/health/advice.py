@@ -9,7 +9,7 @@ FIRST, LIKELY, MAYBE = "first", "likely", "maybe"
 # Code to when it is said; docs/data_check.md holds the same.
 RULES = {
     "errors": "the check found errors",
-    "leak": "the check found pictures of one part in two splits",
+    "leak": "the check found images of one part in two splits",
     "imbalance": "the commonest class has 10 times the objects of the rarest or more, and imbalance is not handled",
     "rare-classes": "a class is in fewer than 50 images",
     "unmeasured-classes": "a class is in fewer than 3 images",
@@ -22,7 +22,7 @@ RULES = {
     "many-normal": "more than 90 % of the labelled images are normal, and normal_ratio is not set",
     "unlabelled": "images have no labels that can be read",
     "image-size": "more than 10 % of the boxes are under 8 px as the network sees them",
-    "tiles": "the same, where more than 4 times the pixels would be needed to mend it",
+    "tiles": "the same, where more than 4 times the pixels would be needed to fix it",
     "specks": "the same, where not even tiles of 32 px would show them with 4 px",
     "smaller-image-size": "99 % of at least 50 boxes have 32 px or more as the network sees them",
     "padding": "25 % or more of what the network sees is padding, and the images' own shape saves half of that or more",

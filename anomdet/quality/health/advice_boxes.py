@@ -83,7 +83,7 @@ def _specks(why: str, seen_px: float) -> Advice:
     reached = f"{seen_px:.2g} px or less" if seen_px else "next to nothing"
     why += f"A tenth of them are so small that a tile of {STEP} x {STEP} px would show them with {reached}: no image "
     why += "size helps, and such boxes are rarely drawn on purpose."
-    return Advice("specks", LIKELY, "Look at the smallest boxes, and mend or remove those that mark nothing.", why)
+    return Advice("specks", LIKELY, "Look at the smallest boxes, and correct or remove those that mark nothing.", why)
 
 
 def _roomy(health: Health, plan: Plan) -> Iterator[Advice]:
@@ -147,7 +147,7 @@ def _large(health: Health) -> Iterator[Advice]:
         return
     named = "1 box covers" if number == 1 else f"{number:,} boxes cover"
     why = f"{named} more than 80 % of the image. Such a box says that a part is defective, not where; the detector "
-    why += "learns the border of the picture."
+    why += "learns the border of the image."
     yield Advice("large-boxes", LIKELY, "Draw the boxes that fill their image around the defect.", why)
 
 

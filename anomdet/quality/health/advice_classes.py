@@ -53,7 +53,7 @@ def _rare(health: Health) -> Iterator[Advice]:
     rare = [entry for entry in reversed(health["classes"]) if 0 < entry["images"] < RARE_IMAGES]
     if rare:
         named = listed([f"{entry['name']} ({entry['images']})" for entry in rare])
-        why = f"In fewer than {RARE_IMAGES} images: {named}. Sampling only repeats these pictures."
+        why = f"In fewer than {RARE_IMAGES} images: {named}. Sampling only repeats these images."
         yield Advice(
             "rare-classes", LIKELY, "Collect more images of the rare classes, or join classes that may be one.", why
         )
@@ -136,7 +136,7 @@ def _normal(health: Health, plan: Plan) -> Iterator[Advice]:
         why = (
             f"{counts['normal']:,} of {labelled:,} labelled images are normal ({percent(share)}): an overkill of a few "
         )
-        why += "percent cannot be told from none."
+        why += "percent cannot be distinguished from none."
         yield Advice("few-normal", MAYBE, "Add images of good parts, each with an empty label file.", why)
     elif share > MANY_NORMAL and plan.normal_ratio is None:
         why = f"{percent(share)} of the labelled images are normal, and are drawn as often: most steps see no defect."

@@ -33,13 +33,13 @@ def _findings(health: Health) -> Iterator[Advice]:
         total = sum(entry["count"] for entry in errors)
         why = f"{counted(total, 'error')} ({listed([entry['code'] for entry in errors])}): training refuses the data, "
         why += "or would learn what is wrong. The numbers below leave out the boxes that cannot be used."
-        yield Advice("errors", FIRST, "Mend the errors first: anomdet check --fix OUT_DIR writes a mended copy.", why)
+        yield Advice("errors", FIRST, "Fix the errors first: anomdet check --fix OUT_DIR writes a corrected copy.", why)
     leaks = [entry for code, entry in codes.items() if code.startswith("leak-") and entry["severity"] != "note"]
     if leaks:
         why = f"{', '.join(entry['what'] for entry in leaks)}: {sum(entry['count'] for entry in leaks):,} found. "
-        why += "The test then asks for what was learnt by heart, and its figures are too good."
+        why += "The detector has memorised what the test asks for, and the metrics are too good."
         setting = "data.split.by=group" if "leak-group" in codes else "data.split.on_leak=group"
-        yield Advice("leak", FIRST, "Keep pictures of one part in one split.", why, setting)
+        yield Advice("leak", FIRST, "Keep images of one part in one split.", why, setting)
     if "images-mixed-depth" in codes:
         why = "Cameras and programs rarely scale 8 and 16 bit alike; the detector learns that difference too."
         yield Advice("mixed-depth", LIKELY, "Bring all images to one bit depth, scaled alike.", why)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,10 @@ from anomdet.errors import UserError
 from anomdet.formats.dataset import Findings
 from anomdet.formats.side_files import classes_beside, load_yaml, read_names
 from anomdet.layout import CLASSES_FILE
+from anomdet.strict_files import MAX_YAML_BYTES, parse_json, read_regular
+from anomdet.terminal import one_line
+
+_MAX_NUMBER = 10**18  # as label files have them
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
             notes.append(f"{name} not used: it has no name for {', '.join(map(str, lacking))}, only for {_span(found)}")
         elif len(set(names.values())) < len(names) or not all(names.values()):
             notes.append(f"{name} not used: a name is empty or there twice")
+        elif any(one_line(text) != text for text in names.values()):
+            notes.append(f"{name} not used: a name has a line break or control characters")
         else:
             unused = [f"{num} ({text})" for num, text in sorted(found.items()) if num not in names]
             left_out = [f"{name}: left out, as no label has them: {', '.join(unused)}"] if unused else []
@@ -80,6 +85,7 @@ def _from_classes_yaml(path: Path) -> dict[int, str] | None:
 
 def _numbered(names: dict[Any, Any]) -> dict[int, str]:
     numbered = {num: name for num, name in names.items() if isinstance(num, int) and not isinstance(num, bool)}
+    numbered = {num: name for num, name in numbered.items() if abs(num) < _MAX_NUMBER}
     return {num: str(name) for num, name in numbered.items() if _is_name(name)}
 
 
@@ -93,11 +99,11 @@ def _from_data_yaml(path: Path) -> dict[int, str] | None:
 
 def _from_notes_json(path: Path) -> dict[int, str] | None:
     try:
-        categories = json.loads(path.read_text(encoding="utf-8-sig"))["categories"]
+        categories = parse_json(read_regular(path, MAX_YAML_BYTES))["categories"]
         named = {int(category["id"]): category["name"] for category in categories}
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    return {num: str(name) for num, name in named.items() if _is_name(name)}
+    return _numbered(named)
 
 
 def _is_name(value: Any) -> bool:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 
 import pytest
@@ -48,8 +49,21 @@ CV2 = ImportError("libGL.so.1: cannot open shared object file: No such file or d
         ),
         (
             RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
-            "error: a process that loads images died, mostly for want of memory; lower data.num_workers, "
-            "lower training.batch_size or data.image_size, or choose a smaller model",
+            "error: a process that loads images was ended by a signal (Killed, as the system does where the memory is "
+            "full: dmesg names the process); lower data.num_workers, lower training.batch_size or data.image_size, or "
+            "choose a smaller model",
+            1,
+        ),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Segmentation fault. "),
+            "error: a process that loads images was ended by a signal (Segmentation fault); run the command again",
+            1,
+        ),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's "
+                         "workers are out of shared memory."),
+            "error: shared memory (/dev/shm) is full; set data.num_workers=0, or start the container with "
+            "--shm-size=1g",
             1,
         ),
         (
@@ -104,6 +118,21 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().err
     assert "Traceback" in shown
     assert shown.endswith("error: wrong\n")
+
+
+def test_a_thread_of_a_library_that_fails_shows_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def work() -> None:
+        thread = threading.Thread(target=fail, name="writer")
+        thread.start()
+        thread.join()
+
+    before = threading.excepthook
+    assert run_command(work, [], debug=False) == 0
+    assert capsys.readouterr().err == "warning: writer ended: OSError: [Errno 28] No space left on device\n"
+    assert threading.excepthook is before
 
 
 def test_sigterm_interrupts_and_the_old_handler_comes_back(capsys: pytest.CaptureFixture[str]) -> None:

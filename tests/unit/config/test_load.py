@@ -263,6 +263,42 @@ def test_an_anchor_bomb_is_refused_quickly() -> None:
     assert "more than 100000 values" in problems(text)[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("x: &x {k: 1}\ny: {<<: [" + ", ".join(["*x"] * 17) + "]}", "more than 16 merged mappings"),
+        (
+            "x: "
+            + "".join(f"{{<<: [&a{i} " for i in range(40))
+            + "{k: 1}"
+            + "".join(f", *a{i}]}}" for i in range(39, -1, -1)),
+            "more than 10000 keys",
+        ),
+        ("training: {epochs: 0x" + "f" * 5000 + "}", f"'0x{'f' * 35}...', a number of more than 64 bits"),
+        ("training: {epochs: " + "9" * 5000 + "}", f"'{'9' * 37}...' tagged tag:yaml.org,2002:int"),
+    ],
+)
+def test_what_grows_is_refused(text: str, got: str) -> None:
+    (problem,) = problems(text)
+    assert problem.endswith(f": expected valid YAML, got {got}")
+
+
+def test_a_long_number_is_cut_in_the_message() -> None:
+    (problem,) = problems("training: {learning_rate: " + "9" * 5000 + ".0}")
+    assert len(problem) < 200 and problem.endswith("999...")
+
+
+def test_a_file_that_is_too_large_or_none_is_not_read() -> None:
+    assert problems("# " + "x" * 2**18) == [
+        "run.yaml: expected a YAML file of settings, got a file that cannot be read: more than 256 kB"
+    ]
+    os.mkfifo("pipe.yaml")
+    Path("device.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "device.yaml"):
+        with pytest.raises(UserError, match="a file that cannot be read: not a regular file"):
+            load_settings(name)
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     Path("run.yaml").write_bytes(b"model:\n  name: caf\xe9\n")
     Path("configs").mkdir()

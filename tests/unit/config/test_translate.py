@@ -177,6 +177,7 @@ ROWS: dict[str, Row] = {
     ),
     "training.ema": (("training.ema=true",), lambda c: hook(c, "anomdet.AverageHook") is not None, True),
     "training.channels_last": (("training.channels_last=true",), lambda c: c.channels_last, True),
+    "report.title": (("report.title=Line 3",), lambda c: c.report.title, "Line 3"),
     "training.nan_limit": (("training.nan_limit=3",), lambda c: c.train_cfg.nan_limit, 3),
     "training.val_interval": (("training.val_interval=4",), lambda c: c.train_cfg.val_interval, 4),
     "training.early_stopping.enabled": (
@@ -407,6 +408,17 @@ for _key, (_value, _by) in _POINT.items():
         lambda c, k=_key: [c[name].operating_point[k] for name in ("val_evaluator", "test_evaluator")],  # type: ignore[misc]
         [_value] * 2,
     )
+for _key, _value in {"images": 3, "interval": 2, "split": "train"}.items():
+    ROWS[f"logging.visualize.{_key}"] = (
+        ("logging.visualize.enabled=true", f"logging.visualize.{_key}={_value}"),
+        lambda c, k=_key: hook(c, "anomdet.VisualizeHook")[k],  # type: ignore[misc]
+        _value,
+    )
+ROWS["logging.visualize.enabled"] = (
+    ("logging.visualize.enabled=false",),
+    lambda c: hook(c, "anomdet.VisualizeHook") is None,
+    True,
+)
 _SPLIT = {"by": "group", "group_regex": "^(a+)_", "stratify": False, "seed": 8, "on_leak": "group"}
 for _key, _value in _SPLIT.items():
     ROWS[f"data.split.{_key}"] = (
@@ -417,6 +429,17 @@ for _key, _value in _SPLIT.items():
 # The command reads these from the settings, once everything is measured.
 _RATIOS = ("data.train_split=0.5", "data.val_split=0.3", "data.test_split=0.2")
 _LISTS = ("README.md", "LICENSE", "Makefile")  # files that exist; what they hold is not read here
+_TILES: dict[str, tuple[str, Any]] = {
+    "size": ("size_hw", [96, 128]),
+    "overlap": ("overlap_hw", [48, 64]),
+    "min_visible": ("min_visible", 0.6),
+    "empty_share": ("empty_share", 0.25),
+    "include_whole": ("include_whole", True),
+}
+_TILED = "data.tiles={size: [96, 128], overlap: 0.5, min_visible: 0.6, empty_share: 0.25, include_whole: true}"
+for _key, (_seen, _value) in _TILES.items():
+    ROWS[f"data.tiles.{_key}"] = ((_TILED,), lambda c, s=_seen: (c.tiles or {}).get(s), _value)  # type: ignore[misc]
+ROWS["data.tiles"] = (("data.tiles=auto",), lambda c: c.get("tiles"), "auto")
 _FILES = ("data.split_files={train: README.md, val: LICENSE, test: Makefile}",)
 for _position, _split in enumerate(("train", "val", "test")):
     ROWS[f"data.{_split}_split"] = (

@@ -115,7 +115,7 @@ def test_samples_and_findings(page, health):
 
 def test_it_is_made_again_without_the_data(health, tmp_path):
     page = written(tmp_path, health)
-    assert "written without pictures" in page.one("ul", id="cases").text
+    assert "written without images" in page.one("ul", id="cases").text
 
 
 @pytest.mark.parametrize("text", HOSTILE)

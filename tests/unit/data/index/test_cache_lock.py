@@ -124,7 +124,7 @@ def test_where_every_lock_is_refused(tmp_path, quick, capfd, monkeypatch):
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with locked(tmp_path / "kept.index", "the index of data"):
         pass
-    assert "for another process; going on without it" in capfd.readouterr().err
+    assert "for another process; continuing without it" in capfd.readouterr().err
 
 
 def test_nobody_waits_for_ever(tmp_path, quick, monkeypatch, capfd):
@@ -132,7 +132,7 @@ def test_nobody_waits_for_ever(tmp_path, quick, monkeypatch, capfd):
     holder = _holder(tmp_path / "kept.index", 60)
     try:
         with locked(tmp_path / "kept.index", "the index of data"):
-            assert "going on without it" in capfd.readouterr().err
+            assert "continuing without it" in capfd.readouterr().err
     finally:
         holder.kill()
         holder.join()

@@ -208,7 +208,7 @@ def test_an_audit_that_gave_up_is_told(index, monkeypatch):
     assert "not all pairs were compared" in looked.warning and not looked.facts["complete"]
 
 
-@pytest.mark.parametrize(("by", "words"), [("files", "mend the lists of data.split_files"), ("ratio", "on_leak=group")])
+@pytest.mark.parametrize(("by", "words"), [("files", "fix the lists of data.split_files"), ("ratio", "on_leak=group")])
 def test_the_remedy_is_one_that_works(index, by, words):
     assert words in look_at_start(index, TORN, "warn", by).warning
     with pytest.raises(UserError, match=words):

@@ -1,0 +1,1 @@
+"""The HTTP face of a detector (extra ``serve``), without torch; no path or address that a client names is opened."""

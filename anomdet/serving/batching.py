@@ -1,0 +1,96 @@
+"""Dynamic batching: whatever arrives while the network is busy goes through it together, at once when it is free.
+
+No image waits for others to arrive, so that a single request is as fast as without batches.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from anomdet.inference.result import Result
+from anomdet.inference.stream import Judge
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    prepared: Any
+    min_score: float | None
+    future: Future[Result] = field(default_factory=Future)
+
+
+class Batcher:
+    """One thread that runs one network.
+
+    Args:
+        detector: runs what it has prepared.
+        batch_size: images at once, at most. Batches are powers of two: a runtime that compiles for each shape has few.
+        on_batch: called with the number of images and the seconds of each batch, in that thread.
+    """
+
+    def __init__(
+        self, detector: Judge, batch_size: int, on_batch: Callable[[int, float], None] = lambda _images, _seconds: None
+    ) -> None:
+        self._detector, self._batch_size, self._on_batch = detector, batch_size, on_batch
+        self._waiting: deque[_Job] = deque()
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name="network", daemon=True)
+        self._thread.start()
+
+    def submit(self, prepared: Any, min_score: float | None = None) -> Future[Result]:
+        """Queue one image; cancelled before its turn, it is not computed."""
+        job = _Job(prepared, min_score)
+        with self._changed:
+            assert not self._is_closed, "whoever closes it knows that nobody uses it"
+            self._waiting.append(job)
+            self._changed.notify()
+        return job.future
+
+    def close(self) -> None:
+        """End the thread after what is queued; does not wait."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Whether the thread has ended within this time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while jobs := self._next():
+            self._run([job for job in jobs if job.future.set_running_or_notify_cancel()])
+
+    def _next(self) -> list[_Job]:
+        """The next batch, all of one least score; empty: closed, and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            most = min(len(self._waiting), self._batch_size)
+            size = 1 << (most.bit_length() - 1) if most else 0
+            jobs: list[_Job] = []
+            while len(jobs) < size and (not jobs or self._waiting[0].min_score == jobs[0].min_score):
+                jobs.append(self._waiting.popleft())
+            return jobs
+
+    def _run(self, jobs: list[_Job]) -> None:
+        if not jobs:
+            return
+        start = time.perf_counter()
+        try:
+            results = self._detector.run([job.prepared for job in jobs], min_score=jobs[0].min_score)
+        except Exception as error:  # noqa: BLE001 - it goes to whoever asked
+            if len(jobs) == 1:
+                jobs[0].future.set_exception(error)
+                return
+            for job in jobs:  # one image must not fail the others
+                self._run([job])
+            return
+        self._on_batch(len(jobs), time.perf_counter() - start)
+        for job, result in zip(jobs, results, strict=True):
+            job.future.set_result(result)

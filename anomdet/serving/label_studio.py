@@ -1,0 +1,188 @@
+"""Label Studio's ML backend: its tasks to bytes of images, results to its predictions.
+
+Source: https://labelstud.io/guide/ml_create. A task names its image by an address, which is never opened: either it
+holds the image itself (``data:image/png;base64,...``), or its end is the name of a file in the folder that the service
+was started with.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.parsers import expat
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from anomdet.inference.result import Result
+from anomdet.serving.refusal import Refusal
+
+_LIST_AGAIN_S = 5.0
+_MAX_LISTED = 1_000_000
+
+
+class _Task(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Tasks(BaseModel):
+    """What Label Studio posts."""
+
+    model_config = ConfigDict(extra="ignore")
+    tasks: list[_Task]
+    label_config: str | None = None
+
+
+class Names(BaseModel):
+    """How a project's configuration names what results refer to: the box tag, the image tag, the task's field."""
+
+    from_name: str = "label"
+    to_name: str = "image"
+    field: str = "image"
+
+
+def read_tasks(body: bytes) -> Tasks:
+    """The tasks of a request.
+
+    Raises:
+        Refusal: 400.
+    """
+    try:
+        return Tasks.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the request"
+        raise Refusal(400, f"{where}: {first['msg']}") from None
+
+
+def read_names(label_config: str | None) -> Names:
+    """The names in a project's configuration; without one, those of Label Studio's template.
+
+    Raises:
+        Refusal: 400: no XML, or one that declares entities.
+    """
+    if not label_config:
+        return Names()
+    tags: list[tuple[str, dict[str, str]]] = []
+
+    def refuse(*_about: object) -> int:
+        raise Refusal(400, "label_config: expected plain XML, got the declaration of an entity")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda tag, attributes: tags.append((tag, attributes))
+    parser.EntityDeclHandler = refuse
+    parser.ExternalEntityRefHandler = refuse
+    try:
+        parser.Parse(label_config.encode("utf-8", "replace"), True)
+    except expat.ExpatError as error:
+        raise Refusal(400, f"label_config: {error}") from None
+    boxes = next((each for tag, each in tags if tag == "RectangleLabels" and {"name", "toName"} <= set(each)), None)
+    if boxes is None:
+        raise Refusal(400, "label_config: expected <RectangleLabels name=... toName=...>, got none")
+    image = next((each for tag, each in tags if tag == "Image" and each.get("name") == boxes["toName"]), {})
+    field = image.get("value", "$image").removeprefix("$")
+    return Names(from_name=boxes["name"], to_name=boxes["toName"], field=field)
+
+
+class Images:
+    """The files of one folder by the end of their addresses; listed when the service starts and when a name is missing.
+
+    Args:
+        folder: None: none.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._lock, self._listed_at = threading.Lock(), float("-inf")
+        self._files: dict[str, Path] = {}
+
+    def read(self, address: Any, most_bytes: int) -> bytes:
+        """The bytes of the image of a task; touches a disk, so it runs in a thread.
+
+        Raises:
+            Refusal: 400: neither an image in the address itself, nor a name in the folder; 413: too large.
+        """
+        if not isinstance(address, str) or not address:
+            raise Refusal(400, "expected a task with the address of its image")
+        if address.startswith("data:"):
+            return _inline(address)
+        path = self._find(address)
+        if path is None:
+            raise Refusal(400, f"expected data:image/...;base64,... or a file of --images, got {address!r:.200}")
+        try:
+            with path.open("rb") as file:
+                data = file.read(most_bytes + 1)
+        except OSError as error:
+            raise Refusal(400, f"{path.name}: {error.strerror}") from None
+        if len(data) > most_bytes:
+            raise Refusal(413, f"{path.name}: expected at most {most_bytes:,} bytes; raise --request-mb")
+        return data
+
+    def _find(self, address: str) -> Path | None:
+        name = _name(address)
+        with self._lock:
+            found = self._longest(name)
+            if found is None and self._folder is not None and time.monotonic() - self._listed_at > _LIST_AGAIN_S:
+                self._files = _listed(self._folder)
+                self._listed_at = time.monotonic()
+                found = self._longest(name)
+        return found
+
+    def _longest(self, name: str) -> Path | None:
+        """The file that shares the longest end, of whole parts, with a name."""
+        parts = name.split("/")
+        return next(
+            (self._files[end] for at in range(len(parts)) if (end := "/".join(parts[at:])) in self._files), None
+        )
+
+
+def prediction(result: Result, names: Names, version: str) -> dict[str, Any]:
+    """A result as Label Studio's prediction; boxes in percent."""
+    height, width = result.size_hw
+    about = {"from_name": names.from_name, "to_name": names.to_name, "type": "rectanglelabels"}
+    size = {"original_width": width, "original_height": height, "image_rotation": 0}
+    rows = zip(result.bboxes_xyxy.tolist(), result.class_names, result.scores.tolist(), strict=True)
+    regions = []
+    for (x1, y1, x2, y2), name, score in rows:
+        box = {"x": x1 / width, "y": y1 / height, "width": (x2 - x1) / width, "height": (y2 - y1) / height}
+        value = {key: 100 * part for key, part in box.items()}
+        regions.append({**about, **size, "value": {**value, "rotation": 0, "rectanglelabels": [name]}, "score": score})
+    return {"result": regions, "score": result.part_score, "model_version": version}
+
+
+def _inline(address: str) -> bytes:
+    head, comma, text = address.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise Refusal(400, "expected data:image/...;base64,... as the address of an image")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refusal(400, "expected Base64 in the address of an image") from None
+
+
+def _name(address: str) -> str:
+    """The path in an address, with forward slashes."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    local = parse_qs(parts.query).get("d", [""])[0]
+    return (local or unquote(parts.path)).replace("\\", "/").strip("/")
+
+
+def _listed(folder: Path) -> dict[str, Path]:
+    """Regular files below a folder by their relative names; hidden ones and links to other places are left out."""
+    found: dict[str, Path] = {}
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            path = Path(root, name)
+            if len(found) < _MAX_LISTED and not name.startswith(".") and path.is_file() and not path.is_symlink():
+                found[path.relative_to(folder).as_posix()] = path
+    return found

@@ -1,0 +1,114 @@
+"""POST /predict: an image, or Label Studio's tasks; for the first model, or for one by its name in the path."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from anomdet.serving.desk import MAX_IMAGES, Desk
+from anomdet.serving.label_studio import Images, prediction, read_names, read_tasks
+from anomdet.serving.multipart import file_in
+from anomdet.serving.refusal import Refusal
+
+_BINARY = {"type": "string", "format": "binary"}
+_FORM = {"type": "object", "properties": {"file": _BINARY}, "required": ["file"]}
+_TASKS = {"type": "object", "properties": {"tasks": {"type": "array"}, "label_config": {"type": "string"}}}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {"schema": _BINARY},
+            "image/*": {"schema": _BINARY},
+            "multipart/form-data": {"schema": _FORM},
+            "application/json": {"schema": _TASKS},
+        },
+    }
+}
+_RAW = ("application/octet-stream", "application/x-www-form-urlencoded")  # the latter by curl --data-binary
+MinScore = Annotated[float | None, Query(ge=0, le=1, description="Report detections from this score on, too.")]
+
+
+def routes(desk: Desk) -> APIRouter:
+    """The routes."""
+    router, images = APIRouter(tags=["judge"]), Images(desk.settings.images)
+
+    @router.post("/predict", openapi_extra=_BODY, summary="Judge an image with the first model")
+    async def predict(request: Request, min_score: MinScore = None, model: str | None = None) -> Response:
+        """The body is the file of an image, a form with one file, or Label Studio's tasks as JSON."""
+        return await _judge(desk, images, request, model, min_score)
+
+    @router.post("/models/{model}/predict", openapi_extra=_BODY, summary="Judge an image with a model")
+    async def predict_by(model: str, request: Request, min_score: MinScore = None) -> Response:
+        """As /predict."""
+        return await _judge(desk, images, request, model, min_score)
+
+    @router.get("/models", summary="What is served")
+    async def models() -> list[dict[str, Any]]:
+        """Name, hash, classes, input size and thresholds of each model."""
+        return [_about(live.name, live.detector.info) for live in desk.models]
+
+    @router.get("/models/{model}", summary="What a model is")
+    async def about(model: str) -> dict[str, Any]:
+        """Name, hash, classes, input size and thresholds."""
+        live = desk.models.find(model)
+        return _about(live.name, live.detector.info)
+
+    _add_label_studio(router, desk)
+    return router
+
+
+def _add_label_studio(router: APIRouter, desk: Desk) -> None:
+    @router.post("/setup", tags=["Label Studio"], summary="A project connects")
+    @router.post("/models/{model}/setup", tags=["Label Studio"], summary="A project connects to a model")
+    async def setup(model: str | None = None) -> dict[str, str]:
+        """Label Studio posts its configuration; nothing of it is kept."""
+        return {"model_version": _version(desk, model)}
+
+    @router.get("/health", tags=["Label Studio"], summary="It runs")
+    @router.get("/models/{model}/health", tags=["Label Studio"], summary="A model runs")
+    async def health(model: str | None = None) -> dict[str, str]:
+        """As Label Studio asks it."""
+        desk.models.find(model)
+        return {"status": "UP", "model_class": "AnomDet"}
+
+
+async def _judge(desk: Desk, images: Images, request: Request, model: str | None, min_score: float | None) -> Response:
+    content_type = request.headers.get("content-type", "")
+    body, kind = await request.body(), content_type.partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return JSONResponse(await _tasks(desk, images, model, body))
+    name = None
+    if kind == "multipart/form-data":
+        name, body = file_in(body, content_type)
+    elif kind and kind not in _RAW and not kind.startswith("image/"):
+        expected = "image/*, application/octet-stream, multipart/form-data or application/json"
+        raise Refusal(415, f"expected the type {expected}, got {kind!r:.100}")
+    result = await desk.judge(model, body, name=name, min_score=min_score)
+    return Response(result.to_json(), media_type="application/json")
+
+
+async def _tasks(desk: Desk, images: Images, model: str | None, body: bytes) -> dict[str, Any]:
+    request = read_tasks(body)
+    names = read_names(request.label_config)
+    if len(request.tasks) > MAX_IMAGES:
+        raise Refusal(413, f"expected at most {MAX_IMAGES} tasks in a request, got {len(request.tasks):,}")
+    most = desk.settings.request_bytes
+    addresses = [task.data.get(names.field) for task in request.tasks]
+    files = await asyncio.gather(*(run_in_threadpool(images.read, address, most) for address in addresses))
+    results = await desk.judge_all(model, list(files))
+    version = _version(desk, model)
+    return {"results": [prediction(result, names, version) for result in results], "model_version": version}
+
+
+def _version(desk: Desk, model: str | None) -> str:
+    live = desk.models.find(model)
+    return f"{live.name}-{live.version}"
+
+
+def _about(name: str, info: dict[str, Any]) -> dict[str, Any]:
+    """Of a model, without its place on the disk."""
+    return {"name": name, **{key: value for key, value in info.items() if key != "file"}}

@@ -1,0 +1,126 @@
+"""Label Studio's tasks: images inside them or in the service's own folder, never by a path or an address of theirs."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anomdet.inference.result import Result
+from anomdet.serving.label_studio import Images, Names, prediction, read_names
+from anomdet.serving.refusal import Refusal
+
+CONFIG = """<View><Header value="Find"/><Image name="photo" value="$url"/>
+<RectangleLabels name="defects" toName="photo"><Label value="dent"/></RectangleLabels></View>"""
+
+
+@pytest.fixture()
+def folder(tmp_path: Path) -> Path:
+    inside = tmp_path / "images"
+    (inside / "line1").mkdir(parents=True)
+    (inside / "a.png").write_bytes(b"of the root")
+    (inside / "line1" / "a.png").write_bytes(b"of line 1")
+    (inside / ".hidden").write_bytes(b"hidden")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (inside / "link.png").symlink_to(tmp_path / "secret.png")
+    return inside
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("/data/local-files/?d=images/line1/a.png", b"of line 1"),
+        ("/data/upload/3/a.png", b"of the root"),
+        ("http://label-studio:8080/data/line1/a.png?x=1", b"of line 1"),
+        ("s3://bucket/any/where/a.png", b"of the root"),
+    ],
+)
+def test_the_end_of_an_address_names_a_file_of_the_folder(folder: Path, address: str, found: bytes) -> None:
+    assert Images(folder).read(address, 100) == found
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "../secret.png",
+        "/data/local-files/?d=../secret.png",
+        "/data/local-files/?d=line1/../../secret.png",
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "http://169.254.169.254/latest/meta-data",
+        "link.png",
+        ".hidden",
+        "line1",
+        "http://[bad",
+        "a.png\0",
+        "",
+        None,
+        ["a.png"],
+        {"a": 1},
+        "data:image/png,notbase64",
+        "data:image/png;base64,%%%",
+    ],
+)
+def test_nothing_else_is_read(folder: Path, address: object) -> None:
+    with pytest.raises(Refusal) as caught:
+        Images(folder).read(address, 100)
+    assert caught.value.status == 400
+
+
+def test_without_a_folder_only_the_image_in_the_task_is_taken(tmp_path: Path) -> None:
+    inline = "data:image/png;base64," + base64.b64encode(b"pixels").decode()
+    assert Images(None).read(inline, 100) == b"pixels"
+    with pytest.raises(Refusal):
+        Images(None).read("a.png", 100)
+
+
+def test_a_file_that_came_later_is_found_and_a_large_one_refused(folder: Path) -> None:
+    images = Images(folder)
+    with pytest.raises(Refusal, match="at most 3 bytes"):
+        images.read("a.png", 3)
+    images._listed_at = float("-inf")
+    (folder / "new.png").write_bytes(b"new")
+    assert images.read("/x/new.png", 100) == b"new"
+
+
+def test_the_names_are_those_of_the_project() -> None:
+    assert read_names(CONFIG) == Names(from_name="defects", to_name="photo", field="url")
+    assert read_names(None) == Names()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("<View>", "no element found"),
+        ("<View/>", "expected <RectangleLabels"),
+        ('<!DOCTYPE v [<!ENTITY a "aaaa">]><View>&a;</View>', "an entity"),
+        ('<!DOCTYPE v [<!ENTITY a SYSTEM "file:///etc/passwd">]><View>&a;</View>', "an entity"),
+    ],
+)
+def test_a_configuration_that_is_none_is_refused(config: str, said: str) -> None:
+    with pytest.raises(Refusal, match=said):
+        read_names(config)
+
+
+def test_boxes_are_in_percent_of_the_image() -> None:
+    result = Result(
+        image=None,
+        size_hw=(100, 200),
+        bboxes_xyxy=np.array([[20, 10, 60, 30]], np.float32),
+        scores=np.array([0.75], np.float32),
+        class_nums=np.array([3]),
+        class_names=("dent",),
+        part_score=0.75,
+        verdict="reject",
+        threshold=0.5,
+        times={},
+        model_sha256="ab",
+    )
+    found = prediction(result, Names(), "m-1")
+    region = found["result"][0]
+    assert region["value"].pop("rectanglelabels") == ["dent"]
+    assert region["value"] == pytest.approx({"x": 10, "y": 10, "width": 20, "height": 20, "rotation": 0})
+    assert (region["original_width"], region["original_height"]) == (200, 100)
+    assert (found["score"], found["model_version"]) == (0.75, "m-1")
