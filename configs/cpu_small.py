@@ -136,6 +136,7 @@ param_scheduler = [
         warmup_start=0.01),
 ]
 randomness = dict(deterministic=False, seed=42)
+report = dict(title=None)
 resume = False
 runner_type = 'anomdet.InspectionRunner'
 scale_lr = None
