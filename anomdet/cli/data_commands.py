@@ -40,12 +40,8 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     if out is None:
         give(told.text)
     if told.written:
-        lines = [
-            *([told.summary] if told.summary else []),
-            "wrote:",
-            *(f"  {one_line(str(path))}" for path in told.written),
-        ]
-        say("\n".join(lines), err=out is None and style != "text")
+        files = [f"  {one_line(str(path))}" for path in told.written]
+        say("\n".join([*filter(None, [told.summary]), "wrote:", *files]), err=out is None and style != "text")
     raise typer.Exit(told.exit_code)
 
 

@@ -47,9 +47,7 @@ def train(
 
 @app.command(epilog="Example: anomdet evaluate -c configs/default.yaml --split val")
 def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="YAML settings, or a Python config; may miss with files.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML settings, or a Python config.")] = None,
     overrides: Overrides = None,
     split: Split = "test",
     checkpoint: Checkpoint = None,
