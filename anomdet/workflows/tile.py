@@ -63,15 +63,10 @@ def tile(
 
     >>> anomdet.tile("data", "tiles", size=640).num_tiles  # doctest: +SKIP
     """
-    from anomdet.config.load import load_settings
-    from anomdet.config.translate_data import tile_arguments
     from anomdet.data.index.scan import scan
     from anomdet.output_rule import check_apart, data_folders
 
-    given = {"size": size, "overlap": overlap, "min_visible": min_visible}
-    tiles = tile_arguments(load_settings({"data": {"tiles": given}}).data)
-    assert isinstance(tiles, dict)
-    tiling = Tiling(tuple(tiles["size_hw"]), tuple(tiles["overlap_hw"]))
+    tiling = _tiling({"size": size, "overlap": overlap, "min_visible": min_visible})
     target = Path(out)
     check_apart(target, data_folders(data_dir), "--out")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -96,6 +91,16 @@ def tile(
     )
     _log.info(f"keep the tiles of an image in one split: data.split.group_regex='{GROUPS}'")
     return Tiled([target, target / TILE_MAP], len(entries), num_tiles, num_hidden)
+
+
+def _tiling(given: dict[str, float]) -> Tiling:
+    """In pixels, from what the settings take."""
+    from anomdet.config.load import load_settings
+    from anomdet.config.translate_data import tile_arguments
+
+    tiles = tile_arguments(load_settings({"data": {"tiles": given}}).data)
+    assert isinstance(tiles, dict)
+    return Tiling(tuple(tiles["size_hw"]), tuple(tiles["overlap_hw"]))
 
 
 def _write_image(
