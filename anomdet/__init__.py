@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from anomdet.workflows.predict import predict as predict
     from anomdet.workflows.predict_job import PredictJob as PredictJob
     from anomdet.workflows.propose import propose_settings as propose_settings
+    from anomdet.workflows.review import apply_decisions as apply_decisions
+    from anomdet.workflows.review import review as review
     from anomdet.workflows.train import train as train
 
 __version__ = "0.1.0"
@@ -35,6 +37,7 @@ _WHERE = {
     "Result": "anomdet.inference.result",
     "Settings": "anomdet.config.schema",
     "UserError": "anomdet.errors",
+    "apply_decisions": "anomdet.workflows.review",
     "check": "anomdet.workflows.check",
     "compare": "anomdet.workflows.compare",
     "convert": "anomdet.workflows.convert",
@@ -45,6 +48,7 @@ _WHERE = {
     "load_settings": "anomdet.config.load",
     "predict": "anomdet.workflows.predict",
     "propose_settings": "anomdet.workflows.propose",
+    "review": "anomdet.workflows.review",
     "train": "anomdet.workflows.train",
 }
 __all__ = ["__version__", *sorted(_WHERE)]

@@ -54,6 +54,10 @@ CROPS_DIR, PICTURES_DIR = "crops", "pictures"
 # Results of an earlier run are moved to here, below their folder.
 PREVIOUS = "previous"
 
+# review's output folder; CHANGES is in a corrected copy
+REVIEW, SUSPECTS_CSV, REVIEW_PAGE, DECISIONS = "review.json", "suspects.csv", "review.html", "decisions.json"
+FOLDS_DIR, CHANGES = "folds", "changes.csv"
+
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"
 

@@ -5,6 +5,7 @@ Each node imports its modules at the first look-up, so importing this module cos
 
 from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
 from mmengine.registry import DATASETS as ROOT_DATASETS
+from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
@@ -32,10 +33,13 @@ def _node(name: str, parent: Registry, *locations: str) -> Registry:
 
 
 DATASETS = _node("dataset", ROOT_DATASETS, "data.dataset")
-TRANSFORMS = _node("transform", ROOT_TRANSFORMS, "data.pipeline.steps", "data.pipeline.augment")
+TRANSFORMS = _node(
+    "transform", ROOT_TRANSFORMS, "data.pipeline.steps", "data.pipeline.augment", "data.pipeline.tile_steps"
+)
+FUNCTIONS = _node("function", ROOT_FUNCTIONS, "data.pipeline.tile_steps")
 DATA_SAMPLERS = _node("data sampler", ROOT_DATA_SAMPLERS, "data.sampling.sampler", "data.sampling.whole_batches")
 MODELS = _node("model", ROOT_MODELS, "models")
-TASK_UTILS = _node("task util", ROOT_TASK_UTILS, "models")
+TASK_UTILS = _node("task util", ROOT_TASK_UTILS, "models", "inference.tiled_samples")
 METRICS = _node("metric", ROOT_METRICS, "evaluation.metric")
 HOOKS = _node("hook", ROOT_HOOKS, "engine.hooks", "engine.timing")
 LOOPS = _node("loop", ROOT_LOOPS, "engine.loops")

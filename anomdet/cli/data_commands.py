@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from anomdet.cli.app import Debug, Out, Overrides, app, name_files
+from anomdet.cli.app import Config, Debug, Out, Overrides, app, name_files
 from anomdet.terminal import give, one_line, say
 
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
@@ -56,10 +56,7 @@ def browse(
     page: Annotated[bool, typer.Option("--page", help="All images, in one local page.")] = False,
     data: Annotated[Optional[Path], typer.Option(help="With --page: the data folder, in place of --config.")] = None,  # noqa: UP045
     out: Out = None,
-    limit: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="How many images at most; default: 16. With --page thumbnails; default: all."),
-    ] = None,
+    limit: Annotated[Optional[int], typer.Option(help="Most images, default 16; with --page most thumbnails.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Look at the data: as training sees it, or all in one page.
@@ -95,33 +92,21 @@ def init(
 
 @app.command(epilog="Example: anomdet convert coco.json --from coco --to anomdet --out data --images pictures")
 def convert(  # noqa: PLR0913 (its arguments are the command's options)
-    src: Annotated[
-        Path, typer.Argument(help="The labels: a folder, a zip archive, or COCO's, CVAT's... file.", metavar="SRC")
-    ],
+    src: Annotated[Path, typer.Argument(help="The labels: a folder, a zip archive, or a file.", metavar="SRC")],
     to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
-    from_format: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--from", help=f"{_FORMATS}, masks or deeppcb; default: recognised by the files."),
-    ] = None,
+    from_format: Annotated[Optional[str], typer.Option("--from", help=f"{_FORMATS}, masks, deeppcb.")] = None,  # noqa: UP045
     images: Annotated[Optional[Path], typer.Option(help="Folder of the images, if not beside SRC.")] = None,  # noqa: UP045
-    classes: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="YAML with data.classes: number and name of each class."),
-    ] = None,
+    classes: Annotated[Optional[Path], typer.Option(help="YAML with data.classes: number and name.")] = None,  # noqa: UP045
     no_images: Annotated[bool, typer.Option("--no-images", help="Write the labels only.")] = False,
-    follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Copy images outside of SRC, too: by links or by their paths.")
-    ] = False,
-    unlabelled: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Images without labels are normal, skip (left out) or error; default: as the format has it."),
-    ] = None,
+    follow_links: Annotated[bool, typer.Option("--follow-links", help="Copy images outside of SRC, too.")] = False,
+    unlabelled: Annotated[Optional[str], typer.Option(help="Images without labels: normal, skip, error.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Convert labels from one format to another.
 
     SRC is not changed; images are hard-linked or copied into OUT. All that the other format cannot hold is reported.
+    Without --from the format is recognised by the files, without --unlabelled it decides; skip leaves images out.
     """
     from anomdet.workflows.convert import convert as run
 
@@ -129,3 +114,22 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
     done = run(src, out, from_format=from_format, to_format=to_format, with_images=not no_images, **places)
     say(done.text)
     name_files(done.written)
+
+
+@app.command(epilog="Example: anomdet review -c run.yaml --minutes 20 --out review")
+def review(  # noqa: PLR0913 (its arguments are the command's options)
+    config: Config,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="A new or empty folder.")] = Path("review"),
+    checkpoint: Annotated[Optional[Path], typer.Option(help="Review only the splits it did not learn.")] = None,  # noqa: UP045
+    minutes: Annotated[Optional[float], typer.Option(help="For all folds; default: as the settings say.")] = None,  # noqa: UP045
+    folds: Annotated[int, typer.Option(help="Detectors to train, each without its fold of images.")] = 4,
+    apply: Annotated[Optional[Path], typer.Option(help="decisions.json of the page: write a corrected copy.")] = None,  # noqa: UP045
+    debug: Debug = False,
+) -> None:
+    """Find labels that are probably wrong, and correct them in a copy."""
+    from anomdet.workflows.review import ReviewOptions, review_command
+
+    told, written = review_command(config, overrides or (), out, ReviewOptions(checkpoint, minutes, folds, apply))
+    say(told)
+    name_files(written)

@@ -135,9 +135,7 @@ def visualize(
 
 @app.command(name="config", epilog="Example: anomdet config -c configs/default.yaml --to py > run.py")
 def show_config(
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="YAML settings; default: none, all defaults.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML settings; default: all defaults.")] = None,
     overrides: Overrides = None,
     to: Annotated[str, typer.Option("--to", help="yaml, py or schema.")] = "yaml",
     presets: Annotated[bool, typer.Option("--presets", help="List the models instead.")] = False,

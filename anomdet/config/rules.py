@@ -66,6 +66,7 @@ NUM_CLASSES, CLASSES = ("model", "num_classes"), ("data", "classes")
 RATIOS = (("data", "train_split"), ("data", "val_split"), ("data", "test_split"))
 SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
 SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
+TILES, IMAGE_SIZE, IMBALANCE = ("data", "tiles"), ("data", "image_size"), ("training", "class_imbalance_handling")
 POINT = ("evaluation", "operating_point")
 STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
 
@@ -189,6 +190,26 @@ def _operating_point(facts: Facts) -> None:
             facts.report.add((*POINT, "by"), f"{' or '.join(users)}, since {name} is given", repr(by), hint)
 
 
+def _tiles(facts: Facts) -> None:
+    """Sizes that go together, and a share that some sampler looks at."""
+    tiles = facts.value(TILES)
+    if not isinstance(tiles, dict):
+        return
+    size, overlap = tiles.get("size") or facts.value(IMAGE_SIZE), tiles.get("overlap", 0.2)
+    least = min(size) if isinstance(size, (list, tuple)) else size
+    if overlap >= 1 and (overlap >= least or overlap != int(overlap)):
+        expected = f"a share below 1, or whole pixels below the tile's side, {least}"
+        facts.report.add((*TILES, "overlap"), expected, f"{overlap:g}")
+    share, method = tiles.get("empty_share"), facts.value((*IMBALANCE, "method"))
+    normal_ratio = facts.value((*IMBALANCE, "normal_ratio"))
+    if share is not None and method != "balanced_sampler":
+        hint = "or training.class_imbalance_handling.method: balanced_sampler, which draws by shares"
+        facts.report.add((*TILES, "empty_share"), f"null with method: {method}", f"{share:g}", hint)
+    elif share is not None and normal_ratio is not None and normal_ratio != share:
+        expected = f"{normal_ratio:g}, as normal_ratio ({_where(facts, (*IMBALANCE, 'normal_ratio'))}), or null"
+        facts.report.add((*TILES, "empty_share"), expected, f"{share:g}", "give one of the two")
+
+
 def _names_and_no_code(facts: Facts) -> None:
     """Keys become the source of ``config.py`` as they are, where one with a quote in it would be code."""
     for path in FOREIGN:
@@ -233,5 +254,6 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((BACKBONE_FILE, MODEL_FILE, SPLIT_FILES), _files),
     ((POINT,), _operating_point),
     ((STATIC_GRAPH, ACCUMULATION), _static_graph),
+    ((TILES, IMAGE_SIZE, IMBALANCE), _tiles),
     (FOREIGN, _names_and_no_code),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, WithJsonSchema, field_validator, model_validator
 
 from anomdet.config.key_types import (
     Channels,
@@ -19,6 +19,9 @@ from anomdet.config.key_types import (
     spell_out,
 )
 from anomdet.defaults import MAX_IMAGE_MEGAPIXELS, MISSING_LABELS
+
+TileSide = Annotated[int, Field(ge=32)]
+_OVERLAP = "a share below 1, or whole pixels from 1 on"
 
 
 class SplitFiles(Section):
@@ -86,6 +89,25 @@ class AugmentationSettings(Section):
     """How often."""
 
 
+class TileSettings(Section):
+    """Large images as overlapping tiles, in training, evaluation and prediction alike; results are of whole images."""
+
+    size: TileSide | tuple[TileSide, TileSide] | None = Field(
+        default=None, json_schema_extra={"$comment": "an integer >= 32, [height, width] of such, or null"}
+    )
+    """Pixels of the stored image, then fitted into `image_size`; one number for a square; null: `image_size`."""
+    overlap: Annotated[
+        float, Field(gt=0), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "$comment": _OVERLAP})
+    ] = 0.2
+    """What neighbours share, as a share of the tile or in pixels: an object that fits into it is whole in some tile."""
+    min_visible: OpenFraction = 0.3
+    """A box is cut at the tile's border; of one with less of its area left, that part is blanked out, not taught."""
+    empty_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of tiles without defects among the drawn, with `balanced_sampler`; null: as in the data, 0.5 at most."""
+    include_whole: bool = False
+    """Look at the whole image too, scaled down, for defects that are larger than a tile."""
+
+
 class DataSettings(Section):
     """Where the data is and how it is read."""
 
@@ -97,6 +119,10 @@ class DataSettings(Section):
         default=640, json_schema_extra={"$comment": "an integer >= 1 or [height, width]"}
     )
     """Pixels that the network sees: one number for a square or [height, width]; the shape is kept, the rest padded."""
+    tiles: Annotated[Literal["auto"], WithJsonSchema({"type": "string", "enum": ["auto"]})] | TileSettings | None = (
+        Field(default=None, json_schema_extra={"$comment": "null, auto or a section of keys"})
+    )
+    """Cut large images into tiles, so that small defects are seen; `auto`: where the boxes' sizes call for it."""
     missing_labels: Literal["error", "normal", "skip"] = MISSING_LABELS
     """What an image without a label file is: an error, a normal part, or left out."""
     verify_images: Literal["header", "decode"] = "header"

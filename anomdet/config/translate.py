@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 from anomdet.config.schema import Settings
-from anomdet.config.translate_data import eval_loader, train_loader
+from anomdet.config.translate_data import eval_loader, tile_arguments, train_loader
 from anomdet.config.translate_model import model_config
 
 _WARMUP_START = 0.01
@@ -39,6 +39,7 @@ def to_mmengine(settings: Settings) -> Config:
     model, load_from = model_config(settings)
     training, logs = settings.training, settings.logging
     val_loader = eval_loader(settings, "val")
+    tiles = tile_arguments(settings.data)
     return Config(
         dict(
             default_scope="mmdet",
@@ -59,6 +60,7 @@ def to_mmengine(settings: Settings) -> Config:
             custom_hooks=_hooks(settings),
             env_cfg=_ENVIRONMENT,
             channels_last=training.channels_last,
+            **({} if tiles is None else {"tiles": tiles}),  # the loaders follow when the data is known
             evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
             distributed=settings.distributed.model_dump(),
             minutes=training.minutes,

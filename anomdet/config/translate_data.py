@@ -16,6 +16,23 @@ def size_hw(image_size: int | tuple[int, int]) -> tuple[int, int]:
     return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
+def tile_arguments(data: DataSettings) -> dict[str, Any] | str | None:
+    """The tiles in pixels; ``auto`` where the data decides; None where there are none."""
+    tiles = data.tiles
+    if tiles is None or isinstance(tiles, str):
+        return tiles
+    sides = size_hw(tiles.size or data.image_size)
+    share = tiles.overlap
+    overlaps = [int(share) if share >= 1 else max(round(side * share), 1) for side in sides]
+    return dict(
+        size_hw=list(sides),
+        overlap_hw=[min(overlap, side - 1) for overlap, side in zip(overlaps, sides, strict=True)],
+        include_whole=tiles.include_whole,
+        min_visible=tiles.min_visible,
+        empty_share=tiles.empty_share,
+    )
+
+
 def split_arguments(data: DataSettings) -> dict[str, Any]:
     """What says how images are shared out among the splits, with what null stands for filled in."""
     split = data.split

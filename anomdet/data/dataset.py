@@ -11,18 +11,19 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from anomdet.data.class_names import class_names
 from anomdet.data.index.changes import FileStamps
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.pipeline.mmdet_bases import BaseDetDataset
 from anomdet.data.sampling.draw import Draw, global_streams
 from anomdet.data.splits.lists import split_hash
 from anomdet.data.splits.make import as_split_rule, make_splits
+from anomdet.data.tiles.index import TileIndex, TileRule
 from anomdet.errors import Problem, UserError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.layout import SPLITS
 from anomdet.palette import CLASS_COLORS
 from anomdet.registry import DATASETS
-from anomdet.terminal import one_line
 
 _PALETTE = [tuple(bytes.fromhex(color[1:])) for color in CLASS_COLORS]  # RGB
 
@@ -44,6 +45,7 @@ class TextLabelDataset(BaseDetDataset):
         missing_labels: error, normal or skip.
         verify_images: header or decode.
         max_image_megapixels: a larger image is a problem.
+        tiles: arguments of :meth:`TileRule.of`: the items are tiles, moved from draw to draw in training.
         pipeline: transforms.
         test_mode: an image that the pipeline refuses is an error.
         kwargs: of ``BaseDetDataset``.
@@ -66,6 +68,7 @@ class TextLabelDataset(BaseDetDataset):
         missing_labels: str = "error",
         verify_images: str = "header",
         max_image_megapixels: float = MAX_IMAGE_MEGAPIXELS,
+        tiles: Mapping[str, Any] | None = None,
         pipeline: Sequence = (),
         test_mode: bool = False,
         **kwargs: Any,
@@ -88,6 +91,8 @@ class TextLabelDataset(BaseDetDataset):
         self._label_of = {num: label for label, num in enumerate(self.index.class_nums)}
         self._rows: NDArray[np.int32] | None = None
         self._counts: NDArray[np.int32] | None = None
+        self._tile_rule = None if tiles is None else TileRule.of(tiles)
+        self._tiles: TileIndex | None = None
         metainfo = {**_metainfo(self.index.class_nums, names), **kwargs.pop("metainfo", {})}
         super().__init__(
             data_root=str(data_root), metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode, **kwargs
@@ -108,8 +113,12 @@ class TextLabelDataset(BaseDetDataset):
         return {name: columns.class_counts(positions, class_nums) for name, positions in self.splits.positions.items()}
 
     @property
-    def image_class_counts(self) -> NDArray[np.int32]:
-        """Objects of each class in each image, ``(len(self), num_classes)``; counted at each access, not kept."""
+    def image_class_counts(self) -> NDArray[np.integer]:
+        """Objects of each class in each item, ``(len(self), num_classes)``; counted at each access, not kept."""
+        if self._tile_rule is not None:
+            self.full_init()
+            assert self._tiles is not None
+            return self._tiles.class_counts(self.index.class_nums)
         if self._counts is not None:
             return self._counts
         rows = self.positions if self._rows is None else self._rows
@@ -133,9 +142,11 @@ class TextLabelDataset(BaseDetDataset):
         if self._indices is not None:
             rows = _chosen(rows, self._indices)
         if self.serialize_data and _is_plain(type(self)):
-            self._rows = rows
+            self._set_rows(rows)
             self._fully_initialized = True
             counts = self.index.columns.class_totals(rows, self.index.class_nums)
+        elif self._tile_rule is not None:
+            raise UserError(Problem("data.tiles", "null with a data set that makes its records", type(self).__name__))
         else:
             super().full_init()
             self._counts = self._counts_of_records()
@@ -144,6 +155,16 @@ class TextLabelDataset(BaseDetDataset):
         if lacking:
             text = f"the {self.split} split has no object of class {', '.join(lacking)}"
             print_log(text, logger="current", level=logging.WARNING)
+
+    def _set_rows(self, rows: NDArray[np.int32]) -> None:
+        self._rows = rows
+        if self._tile_rule is not None:
+            self._tiles = TileIndex(self.index.columns, rows, self._tile_rule)
+
+    @property
+    def num_images(self) -> int:
+        """Of this split; as many as items, unless these are tiles."""
+        return len(self) if self._tiles is None else len(self._tiles.rows)
 
     def _counts_of_records(self) -> NDArray[np.int32]:
         """As ``image_class_counts``, of the records that a derived class has loaded or filtered."""
@@ -171,20 +192,25 @@ class TextLabelDataset(BaseDetDataset):
 
     def get_data_info(self, idx: int) -> dict:
         """The record at ``idx``, without what a :class:`Draw` carries."""
+        draw = idx if isinstance(idx, Draw) and not self.test_mode else None
         idx = int(idx)
         if not self._fully_initialized:
             self.full_init()
         if self._rows is None:
             result: dict = super().get_data_info(idx)
             return result
+        if self._tiles is not None:
+            return self._tiles.cut_record(self._data_info, idx % len(self), draw)
         info = self._data_info(int(self._rows[idx]))
         info["sample_idx"] = idx if idx >= 0 else len(self._rows) + idx
         return info
 
     def __len__(self) -> int:
-        """Images of this split, or of the part of it that is kept."""
+        """Images (or tiles) of this split, or of the part of it that is kept."""
         if not self._fully_initialized:
             self.full_init()
+        if self._tiles is not None:
+            return len(self._tiles)
         return super().__len__() if self._rows is None else len(self._rows)
 
     def get_subset_(self, indices: Sequence[int] | int) -> None:
@@ -195,7 +221,7 @@ class TextLabelDataset(BaseDetDataset):
             super().get_subset_(indices)
             self._counts = None if self._counts is None else _chosen(self._counts, indices)
         else:
-            self._rows = _chosen(self._rows, indices)
+            self._set_rows(_chosen(self._rows, indices))
 
     def get_subset(self, indices: Sequence[int] | int) -> TextLabelDataset:
         """A data set of the first (or, below 0, last) ``indices`` images, or of those that are named."""
@@ -207,7 +233,7 @@ class TextLabelDataset(BaseDetDataset):
             subset._counts = None if self._counts is None else _chosen(self._counts, indices)
         else:
             subset = self._copy_without_annotation()
-            subset._rows = _chosen(self._rows, indices)
+            subset._set_rows(_chosen(self._rows, indices))
         return subset
 
     def prepare_data(self, idx: int) -> Any:
@@ -238,33 +264,6 @@ def _metainfo(class_nums: tuple[int, ...], names: Mapping[int, str] | None) -> d
     }
 
 
-def class_names(classes: Mapping[Any, str] | Iterable[Sequence] | None) -> dict[int, str] | None:
-    """Class number to name, from a mapping with int or text keys or from pairs; None or empty: no names.
-
-    Raises:
-        UserError: a key that is no integer, or one number or name twice.
-    """
-    if not classes:
-        return None
-    pairs = list(classes.items()) if isinstance(classes, Mapping) else [tuple(pair) for pair in classes]
-    names: dict[int, str] = {}
-    problems = []
-    for key, name in pairs:
-        try:
-            num = int(key)
-        except (TypeError, ValueError):
-            problems.append(Problem("data.classes", "an integer as class number", repr(key)))
-            continue
-        if num in names or str(name) in names.values():
-            problems.append(Problem("data.classes", "each number and name once", f"{num}: {name}"))
-        if not str(name) or one_line(str(name)) != str(name):  # of a Python config
-            problems.append(Problem("data.classes", "names on one line, without control characters", repr(name)))
-        names[num] = str(name)
-    if problems:
-        raise UserError(problems)
-    return names
-
-
 def _is_plain(kind: type[TextLabelDataset]) -> bool:
     """Whether a class takes its records from the index alone."""
     changed = ("load_data_list", "filter_data", "parse_data_info", "_serialize_data")
@@ -272,11 +271,7 @@ def _is_plain(kind: type[TextLabelDataset]) -> bool:
 
 
 def _chosen(rows: NDArray, indices: Sequence[int] | int) -> NDArray:
-    """The first (or, below 0, last) rows, or those that are named.
-
-    Raises:
-        TypeError: neither a number nor a sequence of numbers.
-    """
+    """The first (or, below 0, last) rows, or those that are named; a TypeError for anything else."""
     if isinstance(indices, int):
         return rows[:indices] if indices >= 0 else rows[indices:]
     if not isinstance(indices, Sequence):

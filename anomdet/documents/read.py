@@ -12,7 +12,7 @@ from anomdet.metric_catalogue import METRIC, of_key
 from anomdet.strict_files import not_finite, parse_json, read_regular
 
 if TYPE_CHECKING:
-    from anomdet.documents.kinds import Details, Metrics, SplitRecord
+    from anomdet.documents.kinds import Decisions, Details, Metrics, SplitRecord
 
 VERSION = 1
 """Of all these files; a file without one was written before there were versions, and is read as 1."""
@@ -50,6 +50,15 @@ def read_split_record(log_dir: Path) -> SplitRecord:
         UserError: as :func:`read_metrics`.
     """
     return cast("SplitRecord", _read(log_dir / SPLITS_DIR / SPLIT_RECORD, "SplitRecord", "anomdet train writes it"))
+
+
+def read_decisions(path: Path) -> Decisions:
+    """decisions.json, which a person's browser wrote.
+
+    Raises:
+        UserError: as :func:`read_metrics`.
+    """
+    return cast("Decisions", _read(path, "Decisions", "the page of anomdet review exports it"))
 
 
 def read_json(path: Path, hint: str = "") -> Any:

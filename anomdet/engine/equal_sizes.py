@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
 
+from anomdet.registry import TASK_UTILS
 
-def equal_sizes(batch: Any, multiple: int) -> Iterator[tuple[list[int], Any]]:
+
+def equal_sizes(batch: Any, multiple: int, most: int | None = None) -> Iterator[tuple[list[int], Any]]:
     """Cut a batch into those whose images have the same padded size, for each of which a network can run at once.
 
     A network's scores depend on how far an image is padded: next to a larger one they move by up to 0.02.
@@ -17,6 +19,7 @@ def equal_sizes(batch: Any, multiple: int) -> Iterator[tuple[list[int], Any]]:
         batch: ``inputs``, a list of ``(3, H, W)``, and ``data_samples``, a list, as MMEngine's pseudo_collate makes
             them; anything else stays whole.
         multiple: height and width are padded to a multiple of it.
+        most: images of a part; None: as many as there are.
 
     Yields:
         Positions in the batch, and a batch of these images.
@@ -28,11 +31,40 @@ def equal_sizes(batch: Any, multiple: int) -> Iterator[tuple[list[int], Any]]:
     groups: dict[tuple[int, ...], list[int]] = {}
     for at, image in enumerate(inputs):
         groups.setdefault(tuple(-(-side // multiple) for side in image.shape[-2:]), []).append(at)
-    for positions in groups.values():
-        yield positions, {key: [values[at] for at in positions] for key, values in batch.items()}
+    for same_size in groups.values():
+        for first in range(0, len(same_size), most or len(same_size)):
+            positions = same_size[first : first + (most or len(same_size))]
+            yield positions, {key: [values[at] for at in positions] for key, values in batch.items()}
 
 
 def padding_multiple(model: Any) -> int:
     """What a detector pads images to a multiple of; a wrapped one's too."""
     preprocessor = getattr(getattr(model, "module", model), "data_preprocessor", None)
     return int(getattr(preprocessor, "pad_size_divisor", 1))
+
+
+class Tiles:
+    """What a loop needs where its batches hold the tiles of their images.
+
+    Args:
+        merge: config of a registered function from samples of tiles to samples of images.
+        batch_size: tiles that the network sees at once.
+    """
+
+    def __init__(self, merge: dict, batch_size: int) -> None:
+        self.merge: Callable[[Sequence[Any]], Sequence[Any]] = TASK_UTILS.build(merge)
+        self.batch_size = batch_size
+
+
+def predict_equal_sizes(
+    model: Any, batch: Any, predict: Callable[[Any], Sequence[Any]], tiles: Tiles | None = None
+) -> Sequence[Any]:
+    """Predict the images of each padded size on their own; the outputs in the order of the batch, tiles merged."""
+    most = None if tiles is None else tiles.batch_size
+    parts = list(equal_sizes(batch, padding_multiple(model), most))
+    if len(parts) == 1:
+        outputs = predict(batch)
+    else:
+        found = [pair for positions, part in parts for pair in zip(positions, predict(part), strict=True)]
+        outputs = [output for _, output in sorted(found, key=lambda pair: pair[0])]
+    return outputs if tiles is None else tiles.merge(outputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from mmengine.runner.amp import autocast
 from torch import nn
 
 from anomdet.engine.contracts import SkipsDraws
-from anomdet.engine.equal_sizes import equal_sizes, padding_multiple
+from anomdet.engine.equal_sizes import Tiles, predict_equal_sizes
 from anomdet.engine.finite_steps import FiniteSteps, blame_losses
 from anomdet.errors import Problem, UserError
 from anomdet.registry import LOOPS
@@ -121,11 +121,21 @@ class InspectionValLoop(ValLoop):
     Args:
         runner, dataloader, evaluator, fp16: of MMEngine's ValLoop.
         with_loss: False: the metrics alone.
+        tiles: see :class:`Tiles`.
     """
 
-    def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False, with_loss: bool = True):
+    def __init__(
+        self,
+        runner: Any,
+        dataloader: Any,
+        evaluator: Any,
+        fp16: bool = False,
+        with_loss: bool = True,
+        tiles: dict | None = None,
+    ) -> None:
         super().__init__(runner, dataloader, evaluator, fp16=fp16)
         self.with_loss = with_loss
+        self.tiles = None if tiles is None else Tiles(**tiles)
         self.totals: dict[str, list[tuple[float, int]]] = {}  # loss to its sum over a batch's images, and their number
 
     def run(self) -> dict:
@@ -151,7 +161,7 @@ class InspectionValLoop(ValLoop):
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         """Predict one batch and compute its loss."""
         self.runner.call_hook("before_val_iter", batch_idx=idx, data_batch=data_batch)
-        outputs = predict_equal_sizes(self.runner.model, data_batch, self._predict)
+        outputs = predict_equal_sizes(self.runner.model, data_batch, self._predict, self.tiles)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
 
@@ -173,25 +183,27 @@ class InspectionValLoop(ValLoop):
 
 @LOOPS.register_module()
 class InspectionTestLoop(TestLoop):
-    """MMEngine's loop, in which the result of an image does not depend on the others in its batch."""
+    """MMEngine's loop, in which the result of an image does not depend on the others in its batch.
+
+    Args:
+        runner, dataloader, evaluator, fp16: of MMEngine's TestLoop.
+        tiles: arguments of :class:`Tiles`, where a batch holds the tiles of its images.
+    """
+
+    def __init__(
+        self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False, tiles: dict | None = None
+    ) -> None:
+        super().__init__(runner, dataloader, evaluator, fp16=fp16)
+        self.tiles = None if tiles is None else Tiles(**tiles)
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         """Predict one batch."""
         self.runner.call_hook("before_test_iter", batch_idx=idx, data_batch=data_batch)
         with autocast(enabled=self.fp16):
-            outputs = predict_equal_sizes(self.runner.model, data_batch, self.runner.model.test_step)
+            outputs = predict_equal_sizes(self.runner.model, data_batch, self.runner.model.test_step, self.tiles)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook("after_test_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
-
-
-def predict_equal_sizes(model: Any, batch: Any, predict: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
-    """Predict the images of each padded size on their own; the outputs in the order of the batch."""
-    parts = list(equal_sizes(batch, padding_multiple(model)))
-    if len(parts) == 1:
-        return predict(batch)
-    found = [pair for positions, part in parts for pair in zip(positions, predict(part), strict=True)]
-    return [output for _, output in sorted(found, key=lambda pair: pair[0])]
 
 
 def predict_with_loss(model: Any, inputs: Any, samples: Sequence[Any]) -> tuple[Any, dict[str, Any]]:

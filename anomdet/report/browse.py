@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.resources
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from anomdet.outputs import write_text
 from anomdet.report.browse_folder import DATA, PAGE, PARTIAL, claim, remove_data, remove_other_data
+from anomdet.report.inline import render
 
 _STYLES = ("report.css", "browse.css")
 _SCRIPTS = (
@@ -100,31 +98,5 @@ def _json(content: Any) -> str:
 
 
 def _render(title: str, data_url: str) -> str:
-    environment = Environment(
-        loader=PackageLoader("anomdet.report", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, theme = "\n".join(map(_asset, _STYLES)), _asset("theme.js")
-    script = "\n".join(map(_asset, _SCRIPTS))
-    return environment.get_template("browse.html").render(
-        title=title.encode("utf-8", "backslashreplace").decode("utf-8"),
-        data_url=data_url,
-        style=Markup(style),  # noqa: S704 - assets of ours, these three
-        theme=Markup(theme),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        # Only these run: whatever a file name or a class name smuggles in does not.
-        style_hashes=_hash(style),
-        script_hashes=f"{_hash(theme)} {_hash(script)}",
-    )
-
-
-def _asset(name: str) -> str:
-    return (importlib.resources.files("anomdet.report") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """As a Content-Security-Policy names an inline script or style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+    shown = title.encode("utf-8", "backslashreplace").decode("utf-8")
+    return render("browse.html", _STYLES, _SCRIPTS, title=shown, data_url=data_url)

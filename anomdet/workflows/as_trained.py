@@ -6,6 +6,7 @@ Settings need only say where the data is. What they say besides must agree: both
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,14 @@ def take_from_checkpoint(config: Any, settings: Settings | None, trained: Artifa
         config.model = type(config.model)(copy.deepcopy(dict(trained.model.config)))
     for step in _fit_steps(config):
         step.size_hw = trained.preprocessing.size_hw
+
+
+def normalize_as_trained(config: Any, trained: Artifact, path: Path) -> None:
+    """The checkpoint's own normalisation, which may come from the weights that its training began with."""
+    from anomdet.workflows.describe import use_normalization
+
+    if note := use_normalization(config.model, trained.preprocessing):
+        logging.getLogger("anomdet").warning(f"{path}: {note}")
 
 
 def _fit_steps(config: Any) -> Iterator[Any]:

@@ -135,19 +135,19 @@ def _write(folder: Path, source: Source, columns: Columns, pictures: Pictures, n
     from anomdet.report.browse import write_page
 
     index: dict[str, Any] = to_index(columns)
-    for one, (color, ink) in zip(index["classes"], _colors(columns.class_names), strict=True):
+    for one, (color, ink) in zip(index["classes"], class_inks(columns.class_names), strict=True):
         one |= {"color": color, "ink": ink}
     train_hw = size_hw(source.settings.data.image_size) if source.settings else None
     index |= {
         "title": source.data_dir.resolve().name or "data",
-        "images_url": _images_url(source.data_dir / "images", folder),
+        "images_url": images_url(source.data_dir / "images", folder),
         "notes": notes,
         "train_hw": train_hw,
     }
     return write_page(folder, index, (to_part(columns, pictures, number) for number in range(num_parts(columns))))
 
 
-def _colors(names: Sequence[str]) -> list[tuple[str, str]]:
+def class_inks(names: Sequence[str]) -> list[tuple[str, str]]:
     """Of each class and of a text on it, as #rrggbb."""
     from anomdet.visualization.color import ink, palette
 
@@ -158,7 +158,7 @@ def _hex(bgr: Sequence[int]) -> str:
     return f"#{bytes(reversed(bgr)).hex()}"
 
 
-def _images_url(images_dir: Path, folder: Path) -> str:
+def images_url(images_dir: Path, folder: Path) -> str:
     """From the page to the images: relative, so that both can move together; absolute across drives."""
     from urllib.parse import quote
 

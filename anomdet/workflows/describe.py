@@ -15,6 +15,8 @@ from anomdet.file_hash import sha256
 from anomdet.inference.artifact import Artifact, CustomFile, ModelInfo, OperatingPoint, Preprocessing
 from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.provenance import versions
+from anomdet.workflows.tiles import PACK as _PACK_TILES
+from anomdet.workflows.tiles import tiling_of
 
 _PACKAGES = (
     *("torch", "torchvision", "numpy", "onedl-mmengine", "onedl-mmdetection", "onedl-mmcv"),
@@ -78,6 +80,7 @@ def describe(config: Any, settings: Settings | None, split_hashes: Mapping[str, 
         operating_point=_fixed_point(config.test_evaluator),
         versions=versions(_PACKAGES),
         split_hashes=dict(split_hashes),
+        tiles=tiling_of(config),
     )
 
 
@@ -137,11 +140,11 @@ def _custom_file(model: Any) -> CustomFile | None:
 def _preprocessing(config: Any) -> Preprocessing:
     steps = {str(step.type): step for step in config.test_dataloader.dataset.get("pipeline", ())}
     kinds = [kind for kind in steps if kind not in _UNUSED_IN_TESTS]
-    if kinds != [_LOAD, _FIT, _PACK]:
+    if kinds not in ([_LOAD, _FIT, _PACK], [_LOAD, _PACK_TILES]):
         raise NotDescribedError(f"its test pipeline is {', '.join(kinds)}, not {_LOAD}, {_FIT}, {_PACK}")
     given = _preprocessor(config.model)
     mean, std, channel_order = _normalization(given)
-    height, width = steps[_FIT].size_hw
+    height, width = steps[kinds[1]].size_hw
     return Preprocessing(
         size_hw=(int(height), int(width)),
         mean=mean,

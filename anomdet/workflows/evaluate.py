@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,9 +17,10 @@ from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
-from anomdet.workflows.as_trained import take_from_checkpoint
+from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.run_config import Run, load_run
+from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -50,6 +50,7 @@ def evaluate(
     split: str = "test",
     checkpoint: str | Path | None = None,
     out: str | Path | None = None,
+    tiles: str = AS_TRAINED,
 ) -> Evaluation:
     """Evaluate a checkpoint on a split.
 
@@ -59,6 +60,7 @@ def evaluate(
         split: train, val or test.
         checkpoint: default: ``<checkpoint_dir>/best_model.pth``.
         out: the folder of the results; default: ``<log_dir>/evaluation``.
+        tiles: ``as-trained``, or ``off``: look at whole images, whatever the training did.
 
     Raises:
         UserError: anything wrong with what the user gave.
@@ -72,7 +74,7 @@ def evaluate(
     from anomdet.workflows.evaluation_files import ALL_FILES
 
     with run.blamed():
-        loaded = with_checkpoint(run, split, checkpoint)
+        loaded = with_checkpoint(run, split, checkpoint, tiles)
         folder = output_folder(loaded.config, out or Path(loaded.config.work_dir) / EVALUATION_DIR, ALL_FILES)
     with one_run_in({"--out": folder}):
         return _evaluate(run, loaded, folder)
@@ -157,7 +159,7 @@ class Loaded:
     split: str
 
 
-def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None) -> Loaded:
+def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: str = AS_TRAINED) -> Loaded:
     """A complete config that tests a checkpoint on a split.
 
     Network, image size and classes are the checkpoint's; settings or data that say otherwise are refused.
@@ -179,6 +181,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None) -> Load
     trained = None
     if file.meta.inference is not None:
         trained = Artifact.from_dict(file.meta.inference, f"{file.path}: inference")
+        tile_as_trained(config, trained.tiles, file.path, tiles)
         take_from_checkpoint(config, run.settings, trained, file.path)
     forget_weights(config.model)
     take_bit_depth(config, known_bits(file.meta.inference), path)
@@ -188,17 +191,9 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None) -> Load
         raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
     config.test_dataloader.dataset.split = split
     if trained is not None:
-        _normalize_as_trained(config, trained, file.path)
+        normalize_as_trained(config, trained, file.path)
     config.load_from = str(file.path)
     return Loaded(config, file, split)
-
-
-def _normalize_as_trained(config: Any, trained: Artifact, path: Path) -> None:
-    """The checkpoint's own normalisation, which may come from the weights that its training began with."""
-    from anomdet.workflows.describe import use_normalization
-
-    if note := use_normalization(config.model, trained.preprocessing):
-        logging.getLogger("anomdet").warning(f"{path}: {note}")
 
 
 def set_operating_point(loaded: Loaded) -> None:

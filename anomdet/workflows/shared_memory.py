@@ -52,7 +52,8 @@ def _batch_bytes(loader: Any) -> int | None:
     if not steps or not loader.num_workers or not loader.get("batch_size"):
         return None
     height, width = steps[-1]["size_hw"]
-    return int(loader.batch_size * (3 * height * width + _EXTRA_BYTES))
+    images = loader.batch_size * steps[-1].get("most_tiles", 1)
+    return int(images * (3 * height * width + _EXTRA_BYTES))
 
 
 def _free_bytes() -> int | None:

@@ -38,6 +38,7 @@ from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.starting_weights import check_start, read_start
+from anomdet.workflows.tiles import with_tiles
 from anomdet.workflows.time_budget import with_plan
 from anomdet.workflows.training_log import hook_with, log_best, log_data
 
@@ -271,4 +272,4 @@ def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 
-        write_text(log_dir / SETTINGS, dump_yaml(with_bit_depth(run.settings, config)))
+        write_text(log_dir / SETTINGS, dump_yaml(with_tiles(with_bit_depth(run.settings, config), config)))

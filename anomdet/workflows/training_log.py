@@ -22,7 +22,11 @@ def log_data(runner: Any, notes: Sequence[str]) -> None:
         runner.logger.info(note)
     dataset = runner.train_dataloader.dataset
     names = ", ".join(f"{number}: {name}" for number, name in zip(*_classes(dataset.metainfo), strict=True))
-    runner.logger.info(f"data: {len(dataset)} training images; classes {names}")
+    num_images = getattr(dataset, "num_images", len(dataset))
+    tiles = f" in {len(dataset)} tiles" if num_images != len(dataset) else ""
+    runner.logger.info(f"data: {num_images} training images{tiles}; classes {names}")
+    if note := runner.cfg.get("tiles_note"):
+        runner.logger.info(note)
     if note := note_on_bits(runner.cfg):
         runner.logger.info(f"data: {note}")
     _log_exposure(runner)
@@ -79,7 +83,8 @@ def _log_exposure(runner: Any) -> None:
     exposure = class_exposure(dataset.image_class_counts, sampler.expected_draws())
     names = [*dataset.metainfo["classes"], "no defect"]
     parts = [f"{name} {images} -> {draws:.0f}" for name, (images, draws) in zip(names, exposure, strict=True)]
-    runner.logger.info(f"images with each class, in the data -> drawn in an epoch: {', '.join(parts)}")
+    items = "images" if getattr(dataset, "num_images", len(dataset)) == len(dataset) else "tiles"
+    runner.logger.info(f"{items} with each class, in the data -> drawn in an epoch: {', '.join(parts)}")
 
 
 def _classes(metainfo: dict[str, Any]) -> tuple[Sequence[int], Sequence[str]]:

@@ -10,7 +10,14 @@ from anomdet.config.load import load_settings
 from anomdet.config.translate import to_mmengine
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("configs/*.yaml"))
-BRANCHING = ("data.classes", "data.split_files", "data.augmentations", "model.overrides", "training.scale_lr")
+BRANCHING = (
+    "data.tiles",
+    "data.classes",
+    "data.split_files",
+    "data.augmentations",
+    "model.overrides",
+    "training.scale_lr",
+)
 
 
 def test_all_are_found():

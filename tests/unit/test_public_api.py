@@ -23,6 +23,7 @@ NAMES = {
     "Result",
     "Settings",
     "UserError",
+    "apply_decisions",
     "check",
     "compare",
     "convert",
@@ -33,6 +34,7 @@ NAMES = {
     "load_settings",
     "predict",
     "propose_settings",
+    "review",
     "train",
 }
 

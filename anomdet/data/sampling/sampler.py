@@ -163,6 +163,7 @@ class BalancedSampler(_WeightedSampler):
         seed: the same on all ranks; None: agreed between them.
         normal_ratio: share of normal images among the drawn, 0 to 1; None: as in the data.
         replacement: False: an image at most once an epoch.
+        most_normal: where ``normal_ratio`` is None, the share of normal images is no larger than this.
         num_samples: draws in an epoch over all ranks. None: with replacement as many as images; without, the effective
             sample size ``(sum w)^2 / sum w^2`` (Kish 1965), which is smaller the rarer the rarest class is.
 
@@ -177,8 +178,12 @@ class BalancedSampler(_WeightedSampler):
         normal_ratio: float | None = None,
         replacement: bool = True,
         num_samples: int | None = None,
+        most_normal: float | None = None,
     ) -> None:
         counts = _class_counts(dataset, "BalancedSampler")
+        if normal_ratio is None and most_normal is not None:
+            share = float((counts.sum(axis=1) == 0).mean())
+            normal_ratio = min(share, most_normal)
         self.probabilities = image_probabilities(counts, normal_ratio)
         self.is_normal = counts.sum(axis=1) == 0
         num_possible = int(np.count_nonzero(self.probabilities))

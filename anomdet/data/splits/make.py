@@ -137,7 +137,7 @@ def split_records(index: DataIndex, rule: SplitRule, grouping: Grouping | None =
         raise UserError(problem)
     split_of: NDArray[np.integer]
     if grouped and grouping:
-        split_of = _split_groups(index, grouping, rule)
+        split_of = split_groups(index, grouping, rule)
     elif rule.stratify:
         split_of = stratify_images(index.columns, tuple(rule.ratios), rule.seed)
     else:
@@ -145,7 +145,7 @@ def split_records(index: DataIndex, rule: SplitRule, grouping: Grouping | None =
     return {name: Positions(np.flatnonzero(split_of == at)) for at, name in enumerate(SPLITS)}
 
 
-def _split_groups(index: DataIndex, grouping: Grouping, rule: SplitRule) -> NDArray[np.integer]:
+def split_groups(index: DataIndex, grouping: Grouping, rule: SplitRule) -> NDArray[np.integer]:
     """Images, and where classes count, images with each class and normal ones, of each group."""
     counts: NDArray[np.int64] = np.zeros((grouping.num_groups, 1), np.int64)
     np.add.at(counts[:, 0], grouping.group_of, 1)

@@ -60,7 +60,7 @@ def plan_pictures(files: Iterable[CheckedFile], bit_depth: int = 16) -> Pictures
     for file in files:
         image, header = file.entry.image, file.header
         assert image is not None
-        shown = header is not None and _is_shown(header)
+        shown = header is not None and is_shown(header)
         small = header is not None and max(header.upright_hw) <= _SMALL_PX and image.size <= _SMALL_BYTES
         key = _key(image, bit_depth if header is not None and header.bit_depth > 8 else 0)
         thumbs.append("" if header is None or (shown and small) else f"{key[:2]}/{key}.jpg")
@@ -69,7 +69,7 @@ def plan_pictures(files: Iterable[CheckedFile], bit_depth: int = 16) -> Pictures
     return Pictures(thumbs, previews, direct, bit_depth)
 
 
-def _is_shown(header: Header) -> bool:
+def is_shown(header: Header) -> bool:
     """Whether browsers show it, with 8 bit, and the same way up as training sees it: they heed EXIF in JPEG only."""
     upright = header.orientation == 1 or header.kind == "jpeg"
     small = header.height * header.width <= _MOST_PIXELS
@@ -132,10 +132,10 @@ def _make_one(path: Path, header: Header, folder: Path, names: tuple[str, str], 
     thumb, preview = names
     if preview:  # read once for both
         pixels = read_small(path, header, PREVIEW_PX, bit_depth)
-        _write(folder / preview, pixels, PREVIEW_PX)
-        _write(folder / thumb, shrink(pixels, THUMB_PX), THUMB_PX)
+        write_picture(folder / preview, pixels, PREVIEW_PX)
+        write_picture(folder / thumb, shrink(pixels, THUMB_PX), THUMB_PX)
     elif thumb:
-        _write(folder / thumb, read_small(path, header, THUMB_PX, bit_depth), THUMB_PX)
+        write_picture(folder / thumb, read_small(path, header, THUMB_PX, bit_depth), THUMB_PX)
 
 
 def read_small(path: Path, header: Header, longest_px: int, bit_depth: int = 16) -> NDArray[np.uint8]:
@@ -176,7 +176,7 @@ def shrink(pixels: NDArray[np.uint8], longest_px: int, size_hw: tuple[int, int] 
     return result
 
 
-def _write(path: Path, pixels: NDArray[np.uint8], longest_px: int) -> None:
+def write_picture(path: Path, pixels: NDArray[np.uint8], longest_px: int) -> None:
     """Not flushed to the disk, as a result is: a hundred thousand flushes take longer than the pictures."""
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY[longest_px]])
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from anomdet.errors import Problem, UserError
+from anomdet.layout import CHANGES
 from anomdet.output_rule import check_apart, check_new_folder, data_folders
 from anomdet.outputs import csv_text
 from anomdet.quality.check.check import Checked, CheckedFile
@@ -24,7 +25,6 @@ from anomdet.quality.check.findings import NOTE, Finding
 from anomdet.quality.check.geometry import NOISE_PX, beyond, outside
 from anomdet.quality.check.table import Floats
 
-CHANGES = "changes.csv"
 _DECIMALS = 3  # of a pixel, in lines that are written anew
 
 
@@ -69,11 +69,11 @@ def write_mended(checked: Checked, out_dir: Path) -> Mended:
     check_apart(out_dir, data_folders(checked.data_dir), "--fix")
     changes: list[Change] = []
     num_images = 0
-    with _appearing(out_dir) as partial:
+    with appearing(out_dir, "--fix") as partial:
         for kept in _usable(checked, changes):
             assert kept.file.entry.image is not None
             name = kept.file.entry.image.name
-            _place_image(checked.data_dir / "images" / name, partial / "images" / name)
+            place_image(checked.data_dir / "images" / name, partial / "images" / name)
             label_name = f"{kept.file.entry.image.stem}.txt"
             target = partial / "labels" / label_name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def write_mended(checked: Checked, out_dir: Path) -> Mended:
             num_images += 1
         changes += _kept(checked.findings, changes)
         changes.sort(key=lambda change: (change.file, change.line))
-        (partial / CHANGES).write_text(_csv(changes), encoding="utf-8", errors="backslashreplace")
+        (partial / CHANGES).write_text(changes_csv(changes), encoding="utf-8", errors="backslashreplace")
     return Mended(out_dir, num_images, changes)
 
 
@@ -137,7 +137,7 @@ def _write_label(checked: Checked, kept: _Kept, target: Path, changes: list[Chan
     lines = []
     for at in kept.keep:
         line_num = int(checked.boxes.line_nums[at])
-        written = _line(checked.boxes.class_nums[at], checked.boxes.values[at])
+        written = label_line(checked.boxes.class_nums[at], checked.boxes.values[at])
         lines.append(_mend_box(checked, at, written))
         if line_num in rewrites:
             rewrite = rewrites[line_num]
@@ -146,7 +146,7 @@ def _write_label(checked: Checked, kept: _Kept, target: Path, changes: list[Chan
             action, code = _why(checked, at)
             changes.append(Change(where, line_num, action, code, written, lines[-1]))
     for at in kept.removed:
-        text = _line(checked.boxes.class_nums[at], checked.boxes.values[at])
+        text = label_line(checked.boxes.class_nums[at], checked.boxes.values[at])
         changes.append(Change(where, int(checked.boxes.line_nums[at]), "removed", "box-exact-duplicate", text))
     if len(changes) == before:
         shutil.copyfile(checked.data_dir / where, target)
@@ -163,7 +163,7 @@ def _mend_box(checked: Checked, at: int, written: str) -> str:
         return written
     left, top = max(x, 0.0), max(y, 0.0)
     right, bottom = min(x + width, max_x), min(y + height, max_y)
-    return _line(checked.boxes.class_nums[at], np.round([left, top, right - left, bottom - top], _DECIMALS))
+    return label_line(checked.boxes.class_nums[at], np.round([left, top, right - left, bottom - top], _DECIMALS))
 
 
 def _converted(checked: Checked, at: int) -> bool:
@@ -174,7 +174,8 @@ def _why(checked: Checked, at: int) -> tuple[str, str]:
     return ("converted", checked.convention.code) if _converted(checked, at) else ("clipped", "box-reaches-out")
 
 
-def _line(class_num: int, values: Floats) -> str:
+def label_line(class_num: int, values: Floats) -> str:
+    """A box in the owner's format: corner and size ``(4,)`` in pixels."""
     return f"{class_num} {' '.join(f'{value:.10g}' for value in values.tolist())}"
 
 
@@ -195,13 +196,15 @@ def _kept(findings: list[Finding], changes: list[Change]) -> list[Change]:
     ]
 
 
-def _csv(changes: list[Change]) -> str:
+def changes_csv(changes: list[Change]) -> str:
+    """The text of changes.csv."""
     heads = ("file", "line", "action", "code", "before", "after")
     rows = ((one.file, one.line or "", one.action, one.code, one.before, one.after) for one in changes)
     return csv_text([heads, *rows])
 
 
-def _place_image(source: Path, target: Path) -> None:
+def place_image(source: Path, target: Path) -> None:
+    """A hard link where the disk allows it, else a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
     source = source.resolve()
     try:
@@ -211,8 +214,12 @@ def _place_image(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _appearing(out_dir: Path) -> Iterator[Path]:
-    """A folder to fill with images/ and labels/, which becomes ``out_dir`` at the end."""
+def appearing(out_dir: Path, option: str) -> Iterator[Path]:
+    """A folder to fill with images/ and labels/, which becomes ``out_dir`` at the end.
+
+    Raises:
+        UserError: it cannot be written; names the option.
+    """
     partial = out_dir.resolve().parent / f".{out_dir.name}.partial-{os.getpid()}"
     try:
         (partial / "images").mkdir(parents=True)
@@ -223,7 +230,7 @@ def _appearing(out_dir: Path) -> Iterator[Path]:
         partial.replace(out_dir)
     except OSError as error:
         raise UserError(
-            Problem(f"--fix {out_dir}", "a folder that can be written", error.strerror or "another")
+            Problem(f"{option} {out_dir}", "a folder that can be written", error.strerror or "another")
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -428,6 +428,17 @@ for _key, _value in _SPLIT.items():
 # The command reads these from the settings, once everything is measured.
 _RATIOS = ("data.train_split=0.5", "data.val_split=0.3", "data.test_split=0.2")
 _LISTS = ("README.md", "LICENSE", "Makefile")  # files that exist; what they hold is not read here
+_TILES: dict[str, tuple[str, Any]] = {
+    "size": ("size_hw", [96, 128]),
+    "overlap": ("overlap_hw", [48, 64]),
+    "min_visible": ("min_visible", 0.6),
+    "empty_share": ("empty_share", 0.25),
+    "include_whole": ("include_whole", True),
+}
+_TILED = "data.tiles={size: [96, 128], overlap: 0.5, min_visible: 0.6, empty_share: 0.25, include_whole: true}"
+for _key, (_seen, _value) in _TILES.items():
+    ROWS[f"data.tiles.{_key}"] = ((_TILED,), lambda c, s=_seen: (c.tiles or {}).get(s), _value)  # type: ignore[misc]
+ROWS["data.tiles"] = (("data.tiles=auto",), lambda c: c.get("tiles"), "auto")
 _FILES = ("data.split_files={train: README.md, val: LICENSE, test: Makefile}",)
 for _position, _split in enumerate(("train", "val", "test")):
     ROWS[f"data.{_split}_split"] = (

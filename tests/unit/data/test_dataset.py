@@ -13,7 +13,8 @@ from mmdet.datasets.transforms.formatting import PackDetInputs
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
-from anomdet.data.dataset import TextLabelDataset, class_names
+from anomdet.data.class_names import class_names
+from anomdet.data.dataset import TextLabelDataset
 from anomdet.data.pipeline.steps import PackInspectionInputs
 from anomdet.data.sampling.draw import Draw
 from anomdet.errors import UserError

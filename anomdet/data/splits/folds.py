@@ -1,0 +1,64 @@
+"""Folds: every image is once in the part that a detector does not learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.data.index.scan import DataIndex
+from anomdet.data.splits.groups import Grouping
+from anomdet.data.splits.make import SplitRule, split_groups
+from anomdet.data.splits.positions import Positions
+from anomdet.errors import Problem, UserError
+from anomdet.layout import TEST, TRAIN, VAL
+
+_PIECES = 3  # of a fold; one piece of another fold chooses the checkpoint
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One of the trainings; positions are into ``index.records``, ascending.
+
+    Args:
+        train: images to learn from.
+        val: images that choose the best checkpoint.
+        test: images of this fold, of which the detector has seen neither these nor their near-duplicates.
+    """
+
+    train: Positions
+    val: Positions
+    test: Positions
+
+    @property
+    def splits(self) -> dict[str, Positions]:
+        """By the names of the splits."""
+        return {TRAIN: self.train, VAL: self.val, TEST: self.test}
+
+
+def make_folds(index: DataIndex, grouping: Grouping, num_folds: int, seed: int = 0) -> list[Fold]:
+    """Folds of about the same number of images and of images of each class; a group is in one fold.
+
+    Args:
+        index: the data set.
+        grouping: what must stay together.
+        num_folds: at least 2.
+        seed: another seed, other folds.
+
+    Raises:
+        UserError: too few groups of images.
+    """
+    num_pieces = _PIECES * num_folds
+    if grouping.num_groups < num_pieces:
+        expected = f"at least {num_pieces} groups of images for {num_folds} folds"
+        raise UserError(Problem(str(index.data_dir), expected, str(grouping.num_groups), "ask for fewer folds"))
+    rule = SplitRule(ratios=(1 / num_pieces,) * num_pieces, seed=seed)
+    piece_of: NDArray[np.integer] = split_groups(index, grouping, rule)
+    fold_of = piece_of // _PIECES
+    folds = []
+    for fold in range(num_folds):
+        chooses = piece_of == _PIECES * ((fold + 1) % num_folds)
+        parts = (~chooses & (fold_of != fold), chooses, fold_of == fold)
+        folds.append(Fold(*(Positions(np.flatnonzero(part)) for part in parts)))
+    return folds

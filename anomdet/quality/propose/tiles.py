@@ -1,0 +1,94 @@
+"""Whether large images are cut into tiles: the health report's rule, from the sizes of the boxes alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.quality.propose.choices import Choice
+
+SMALL_PX = 8.0  # a box whose shorter side is below so many pixels of what the network sees is hardly found
+SMALL_SHARE = 0.1  # of the boxes may be smaller
+TOO_LARGE = 4.0  # times the pixels: from there on tiles are cheaper than a larger image
+STEP = 32  # the coarsest grid of most detectors
+OVERLAP, MOST_OVERLAP = 0.2, 0.5  # shares of a tile
+SIDE_QUANTILE = 0.95  # of the boxes' longer sides fit into the overlap, so that they are whole in some tile
+
+
+def size_for_small(size_hw: tuple[int, int], tenth_px: float, small_px: float = SMALL_PX) -> tuple[int, int]:
+    """The smallest size, in steps of 32 px, at which at least 90 % of the boxes reach ``small_px``.
+
+    Args:
+        size_hw: the size that ``tenth_px`` holds for.
+        tenth_px: what 90 % of the boxes reach with their shorter side.
+        small_px: what they are to reach.
+    """
+    height, width = (math.ceil(side * small_px / tenth_px / STEP) * STEP for side in size_hw)
+    return height, width
+
+
+def tile_for_small(
+    size_hw: tuple[int, int], native_tenth_px: float, image_hw: tuple[int, int], small_px: float = SMALL_PX
+) -> tuple[tuple[int, int], float]:
+    """The largest tile that shows 90 % of the boxes with ``small_px``, and with how many it shows them.
+
+    Args:
+        size_hw: what the network sees.
+        native_tenth_px: what 90 % of the boxes reach with their shorter side, in pixels of the image.
+        image_hw: the usual size of an image; no tile is larger.
+        small_px: what they are to reach.
+    """
+    tile = (max(STEP, math.floor(side * native_tenth_px / small_px / STEP) * STEP) for side in size_hw)
+    height, width = map(min, tile, image_hw)
+    return (height, width), native_tenth_px * min(size_hw[0] / height, size_hw[1] / width)
+
+
+def choose_tiles(
+    sizes_hw: NDArray[np.integer],
+    bboxes_wh: NDArray[np.floating],
+    image_at: NDArray[np.integer],
+    size_hw: tuple[int, int],
+    too_large: float = TOO_LARGE,
+) -> Choice:
+    """``data.tiles`` as a mapping, or None, with the reason.
+
+    Args:
+        sizes_hw: ``(N, 2)`` of the images.
+        bboxes_wh: ``(M, 2)`` of the boxes, in pixels of their images.
+        image_at: ``(M,)`` the image of each box.
+        size_hw: what the network sees.
+        too_large: times the pixels of ``size_hw``, from which on tiles are taken in place of a larger size.
+    """
+    factors = np.minimum(size_hw[0] / sizes_hw[:, 0], size_hw[1] / sizes_hw[:, 1])
+    seen_px = bboxes_wh.min(axis=1) * factors[image_at]
+    small = int((seen_px < SMALL_PX).sum())
+    shown = f"{small:,} of {len(seen_px):,} boxes have a side below {SMALL_PX:g} px at {size_hw[1]} x {size_hw[0]}"
+    if small <= SMALL_SHARE * len(seen_px):
+        return Choice(None, f"no tiles: {shown}")
+    tenth_px = float(np.sort(seen_px)[len(seen_px) // 10])
+    larger = size_for_small(size_hw, max(tenth_px, 1e-3))
+    times = math.prod(larger) / math.prod(size_hw)
+    if times <= too_large:
+        return Choice(None, f"no tiles: {shown}; data.image_size of {larger[1]} x {larger[0]} px is cheaper")
+    image_hw = tuple(int(side) for side in np.median(sizes_hw, axis=0))
+    tile_hw, tile_px = tile_for_small(size_hw, float(np.quantile(bboxes_wh.min(axis=1), 0.1)), image_hw)  # type: ignore[arg-type]
+    if tile_px < SMALL_PX / 2 or all(tile >= side for tile, side in zip(tile_hw, image_hw, strict=True)):
+        return Choice(None, f"no tiles: {shown}, and no tile shows them with more: they are specks", warning=True)
+    value = {"size": list(tile_hw), **_overlap(tile_hw, bboxes_wh)}
+    count = math.prod(
+        max(1, -(-(side - value["overlap"]) // (tile - value["overlap"])))
+        for side, tile in zip(image_hw, tile_hw, strict=True)
+    )
+    cost = f"an image of {image_hw[1]} x {image_hw[0]} is about {count} tiles, and costs as much as {count} images"
+    return Choice(value, f"{shown}; tiles of {tile_hw[1]} x {tile_hw[0]} px show nine of ten with 8 px; {cost}")
+
+
+def _overlap(tile_hw: tuple[int, int], bboxes_wh: NDArray[np.floating]) -> dict[str, Any]:
+    """Enough for 19 of 20 boxes, half a tile at most; and the whole image where one does not fit into a tile."""
+    sides = bboxes_wh.max(axis=1)
+    least = math.ceil(max(OVERLAP * min(tile_hw), float(np.quantile(sides, SIDE_QUANTILE))))
+    too_large = bool((bboxes_wh > np.array(tile_hw[::-1])).any())
+    return {"overlap": min(least, int(MOST_OVERLAP * min(tile_hw))), "include_whole": too_large}

@@ -1,0 +1,120 @@
+"""From suspicions to probabilities, by errors planted into the same labels beside the same predictions.
+
+The planted errors show how strong a suspicion an error raises (f1); the data show how often there is a suspicion as
+strong (f). The share of errors among suspicions of one strength is ``rate * f1 / f``, and never falls with the
+strength (isotonic regression). The data alone bound the rate of errors from above: it nowhere asks for more errors than
+there are suspicions (mixture proportion estimation, as Blanchard, Lee, Scott: Semi-Supervised Novelty Detection, 2010).
+Where many right labels look like errors, as where a detector misses many objects, that bound says little, and
+``MOST_RATE`` holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+
+from anomdet.evaluation.results import Floats, Ints, Results
+from anomdet.quality.review.plant import plant, raw_of_planted
+from anomdet.quality.review.support import Support, find_support
+from anomdet.quality.review.suspects import KINDS, Suspects, find_suspects
+
+SHARE = 0.02  # of the labels that get an error of each kind, in a round
+_WANTED, _MOST_ROUNDS = 300, 40  # planted errors of each kind in all
+MOST_RATE = 0.015  # assumed errors of a kind for each label, where the data would allow more
+FEWEST = 20  # planted errors of a kind, for a probability
+_TAIL = 0.1  # of the planted errors: no rate is read from fewer, nor from fewer than FEWEST / 2
+_MOST = 0.99
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the planted errors say about one kind.
+
+    Args:
+        num_planted: errors.
+        found_share: of these, that raised any suspicion of their kind.
+        rate: estimated errors for each label in the data; nan: too few could be planted.
+        raw, probability: ``(T,)`` rising steps; empty where the rate is nan.
+    """
+
+    num_planted: int
+    found_share: float
+    rate: float
+    raw: Floats
+    probability: Floats
+
+    def of(self, raw: Floats) -> Floats:
+        """``(S,)`` the probability of suspicions; nan where none can be said."""
+        if not len(self.raw):
+            return np.full(len(raw), np.nan)
+        at = np.searchsorted(self.raw, raw, side="right") - 1
+        return np.asarray(np.where(at >= 0, self.probability[np.maximum(at, 0)], 0.0))
+
+
+def calibrate(support: Support, suspects: Suspects, seed: int = 0) -> list[Calibration]:
+    """The calibration of each kind, in the order of ``KINDS``.
+
+    Args:
+        support: of the data as they are.
+        suspects: found in them.
+        seed: of the planted errors.
+    """
+    planted_raw = _planted_raw(support, seed)
+    num_labels = len(support.results.gt)
+    return [fit(planted, suspects.raw[suspects.kind == kind], num_labels) for kind, planted in enumerate(planted_raw)]
+
+
+def _planted_raw(support: Support, seed: int) -> list[Floats]:
+    """For each kind, the suspicion of each planted error."""
+    results: Results = support.results
+    kinds: list[Ints] = []
+    raws: list[Floats] = []
+    if len(results.gt):
+        rounds = min(_MOST_ROUNDS, -(-_WANTED // max(round(SHARE * len(results.gt)), 1)))
+        for one in range(rounds):
+            rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, one))))
+            planted = plant(results, SHARE, rng)
+            kinds.append(planted.kind)
+            raws.append(raw_of_planted(planted, find_suspects(find_support(planted.results, support.trust))))
+    kind = np.concatenate([np.zeros(0, np.int64), *kinds])
+    raw = np.concatenate([np.zeros(0), *raws])
+    return [raw[kind == one] for one in range(len(KINDS))]
+
+
+def fit(planted: Floats, observed: Floats, num_labels: int) -> Calibration:
+    """The calibration of one kind.
+
+    Args:
+        planted: suspicion of each planted error, 0 for none.
+        observed: suspicions of the data.
+        num_labels: of the data.
+    """
+    found = planted[planted > 0]
+    found_share = len(found) / len(planted) if len(planted) else 0.0
+    if len(planted) < FEWEST or not len(found):
+        return Calibration(len(planted), found_share, float("nan"), np.zeros(0), np.zeros(0))
+    rate = _rate(np.sort(found), len(planted), np.sort(observed), num_labels)
+    raw = np.concatenate([found, observed])
+    weight = np.concatenate([np.full(len(found), 1 / len(planted)), np.full(len(observed), 1 / num_labels)])
+    is_planted = np.concatenate([np.ones(len(found)), np.zeros(len(observed))])
+    values, place = np.unique(raw, return_inverse=True)
+    weights = np.bincount(place, weight)
+    share = isotonic_regression(np.bincount(place, weight * is_planted) / weights, weights=weights).x
+    with np.errstate(divide="ignore"):
+        ratio = share / (1 - share)
+    return Calibration(len(planted), found_share, rate, values, np.minimum(rate * ratio, _MOST))
+
+
+def _rate(found: Floats, num_planted: int, observed: Floats, num_labels: int) -> float:
+    """Errors for each label: the smallest ratio of suspicions in the data to those of planted errors, over all tails.
+
+    The suspicions of a tail count with a standard error more, so that chance in a short tail does not decide.
+    """
+    least = max(FEWEST // 2, round(_TAIL * num_planted))
+    tails = np.arange(min(least, len(found)), len(found) + 1)
+    thresholds = found[len(found) - tails]
+    as_strong = len(observed) - np.searchsorted(observed, thresholds, side="left")
+    at_most = as_strong + np.sqrt(as_strong + 0.25) + 0.5
+    return float(min((at_most / num_labels / (tails / num_planted)).min(), MOST_RATE))

@@ -1,0 +1,67 @@
+"""The page of ``anomdet review``: the suspects, and the images as a browser can show them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from anomdet.errors import UserError
+from anomdet.layout import IMAGES_DIR, PICTURES_DIR, REVIEW_PAGE
+
+if TYPE_CHECKING:
+    from anomdet.data.index.scan import DataIndex
+
+
+def write_review_page(document: Mapping[str, Any], index: DataIndex, out_dir: Path) -> Path:
+    """Write review.html; an image that no browser shows gets a JPEG in pictures/.
+
+    Args:
+        document: the content of review.json.
+        index: the data set.
+        out_dir: of the review.
+    """
+    from anomdet.report.review_page import write_page
+    from anomdet.workflows.browse_page import class_inks
+
+    names = sorted({one["image"] for one in document["suspects"]})
+    colors = class_inks(list(document["classes"].values()))
+    classes = [
+        {"num": int(num), "name": name, "color": color, "ink": ink}
+        for (num, name), (color, ink) in zip(document["classes"].items(), colors, strict=True)
+    ]
+    content = {**document, "classes": classes, "title": f"Review of {index.data_dir.resolve().name or 'data'}"}
+    return write_page(content, _addresses(names, index, out_dir), out_dir / REVIEW_PAGE)
+
+
+def _addresses(names: list[str], index: DataIndex, out_dir: Path) -> dict[str, str]:
+    """Of each image, from the page; empty: it cannot be shown."""
+    from anomdet.images.read_header import header_of
+    from anomdet.quality.browse.thumbnails import PREVIEW_PX, is_shown, read_small, write_picture
+    from anomdet.workflows.browse_page import images_url
+
+    folder = index.data_dir / IMAGES_DIR
+    base = images_url(folder, out_dir)
+    addresses, bit_depth = {}, 0
+    for number, name in enumerate(names):
+        try:
+            header = header_of(os.fspath(folder / name))
+            if is_shown(header):
+                addresses[name] = base + quote(os.fsencode(name))
+                continue
+            bit_depth = bit_depth or _bit_depth(index, folder)
+            picture = f"{PICTURES_DIR}/{number:05d}.jpg"
+            write_picture(out_dir / picture, read_small(folder / name, header, PREVIEW_PX, bit_depth), PREVIEW_PX)
+            addresses[name] = picture
+        except (UserError, OSError):  # the page says so in its place
+            addresses[name] = ""
+    return addresses
+
+
+def _bit_depth(index: DataIndex, folder: Path) -> int:
+    from anomdet.data.bit_depth import bits_used
+
+    deep = [record.file_name for record in index.records if record.bit_depth > 8]
+    return bits_used(folder, deep).bits if deep else 8
