@@ -200,7 +200,7 @@ def main() -> None:
     paths = sorted(args.images.iterdir())[: args.num]
     images = [path.read_bytes() for path in paths]
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    with serving(args.model) as server:
+    with serving(args.model, "--timeout", "300") as server:  # on a busy machine, too
         rate = throughput(server, args.model, paths, images, args.seconds)
         latency(server, images, args.seconds, rate)
         overload(server, images, args.seconds, rate)
