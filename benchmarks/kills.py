@@ -1,10 +1,13 @@
 """Kill a training at random moments, resume it, and compare its weights with an undisturbed run's, bit for bit.
 
-    OMP_NUM_THREADS=1 python benchmarks/kills.py --kills 20
+    OMP_NUM_THREADS=1 python benchmarks/kills.py --kills 30 --in-writes 10 --full-disks 5
 
-Each kill is a SIGKILL to a training in a process of its own. Three of them come in the middle of writing a checkpoint,
-the others at random moments of the training, from its first step on. Ends with exit code 1 if any resume fails or any
-number in the final checkpoint differs: weights, averages, optimizer, schedules, counts and history.
+Each kill is a SIGKILL to a training in a process of its own. Some come in the middle of writing a checkpoint, the
+others at random moments of the training, from its first step on. A full disk is one that has no room for the second
+half of a checkpoint: the system's own error (of /dev/full) ends the training. Ends with exit code 1 if any resume fails
+or any number in the final checkpoint differs: weights, averages, optimizer, schedules, counts and history.
+
+The parts of a long series run one after the other: ``--first 11`` begins with the eleventh.
 """
 
 from __future__ import annotations
@@ -26,10 +29,11 @@ import yaml
 
 from anomdet.data.synth.generate import generate
 from anomdet.engine.checkpoint import load_checkpoint
+from anomdet.layout import MANIFEST
 
 ROOT = Path(__file__).parents[1]
-IN_A_WRITE = 3
-# A plug-in that writes half a checkpoint and dies; which one it is stands in an environment variable.
+WRITES = 7  # of checkpoints in four epochs, at least
+# A plug-in that writes half a checkpoint and dies, or finds the disk full; which one stands in an environment variable.
 KILLER = """
 import io, os, signal
 import torch
@@ -39,12 +43,16 @@ save, count = torch.save, 0
 def half_a_save(content, file):
     global count
     count += 1
-    if str(count) != os.environ.get("KILL_IN_WRITE"):
+    is_full = str(count) == os.environ.get("FULL_IN_WRITE")
+    if not is_full and str(count) != os.environ.get("KILL_IN_WRITE"):
         return save(content, file)
     buffer = io.BytesIO()
     save(content, buffer)
     file.write(buffer.getvalue()[: buffer.tell() // 2])
     file.flush()
+    if is_full:
+        with open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"x")
     os.kill(os.getpid(), signal.SIGKILL)
 
 torch.save = half_a_save
@@ -94,6 +102,15 @@ def wait_for_batches(log: Path, count: int, process: subprocess.Popen[bytes]) ->
         time.sleep(0.005)
 
 
+def fill_the_disk(folder: Path, in_write: int) -> str:
+    """Start a training whose disk is full in the middle of a checkpoint; returns where."""
+    process = start(folder, FULL_IN_WRITE=str(in_write))
+    process.wait()
+    said = (folder / "output.txt").read_text(encoding="utf-8")
+    assert process.returncode == 2 and "room to write, got a full disk" in said, said
+    return f"by a full disk in write {in_write}"
+
+
 def kill_somewhere(folder: Path, num_batches: int, in_write: int | None) -> str:
     """Start a training and kill it; returns where."""
     if in_write is not None:
@@ -131,14 +148,28 @@ def differences(one: Any, other: Any, where: str = "") -> list[str]:
     return [] if one == other else [where]
 
 
+def resumed(folder: Path, expected: dict[str, Any]) -> tuple[str, list[str]]:
+    """From where a stopped training was resumed, and where its last checkpoint differs from the expected one."""
+    last = folder / "checkpoints" / "last.pth"
+    meta = load_checkpoint(last)["meta"] if last.exists() else None
+    at = f"epoch {meta['epoch']}, batch {meta['batch']}" if meta else "no checkpoint yet: begun again"
+    code = start(folder, *(["--resume"] if meta else [])).wait()
+    found = differences(expected, load_checkpoint(last)) if code == 0 else [f"exit code {code}"]
+    left = sorted(path.name for path in (folder / "checkpoints").iterdir() if path.name.startswith("."))
+    return at, found + [f"left behind: {name}" for name in left if name != MANIFEST]
+
+
 def main() -> int:
     """Print the outcome of each kill."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--in-writes", type=int, default=3, help="of the kills, the first so many")
+    parser.add_argument("--full-disks", type=int, default=1, help="after the kills")
+    parser.add_argument("--first", type=int, default=1, help="the number of the first, of a series in parts")
+    parser.add_argument("--last", type=int, help="the number of the last")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    random.seed(arguments.seed)
     with tempfile.TemporaryDirectory() as parent:
         base = Path(parent)
         generate(base / "data", num_images=32, size_hw=(96, 96))
@@ -147,23 +178,22 @@ def main() -> int:
         process = start(whole)
         assert process.wait() == 0, (whole / "output.txt").read_text(encoding="utf-8")
         expected = load_checkpoint(whole / "checkpoints" / "last.pth")
-        num_batches = expected["meta"]["iter"]
-        bad = 0
-        for number in range(arguments.kills):
+        last = arguments.last or arguments.kills + arguments.full_disks
+        bad, numbers = 0, range(arguments.first - 1, last)
+        for number in numbers:
+            random.seed(f"{arguments.seed} {number}")
             folder = base / f"kill_{number}"
             write_settings(folder, base / "data", arguments.epochs)
-            where = kill_somewhere(folder, num_batches, 2 + 2 * number if number < IN_A_WRITE else None)
-            last = folder / "checkpoints" / "last.pth"
-            meta = load_checkpoint(last)["meta"] if last.exists() else None
-            at = f"epoch {meta['epoch']}, batch {meta['batch']}" if meta else "no checkpoint yet: begun again"
-            code = start(folder, *(["--resume"] if meta else [])).wait()
-            found = differences(expected, load_checkpoint(last)) if code == 0 else [f"exit code {code}"]
-            left = sorted(path.name for path in (folder / "checkpoints").iterdir() if path.name.startswith("."))
-            found += [f"left behind: {name}" for name in left]
+            if number < arguments.kills:
+                in_write = 1 + number % WRITES if number < arguments.in_writes else None
+                where = f"killed {kill_somewhere(folder, expected['meta']['iter'], in_write)}"
+            else:
+                where = f"ended {fill_the_disk(folder, 1 + 2 * (number - arguments.kills) % WRITES)}"
+            at, found = resumed(folder, expected)
             bad += bool(found)
-            print(f"{number + 1:3d}  killed {where:32s} {at:32s} {'equal' if not found else found[:3]}", flush=True)
+            print(f"{number + 1:3d}  {where:40s} {at:32s} {'equal' if not found else found[:3]}", flush=True)
             shutil.rmtree(folder)
-    print(f"{arguments.kills - bad} of {arguments.kills} equal")
+    print(f"{len(numbers) - bad} of {len(numbers)} equal")
     return int(bad > 0)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from anomdet.cli import data_commands, export_commands, predict_commands, serve_commands  # noqa: F401 - they add their commands to the application
+from anomdet.cli import data_commands, export_commands, mmdet_tools, predict_commands, serve_commands  # noqa: F401 - they add their commands to the application
 from anomdet.cli.app import (
     Checkpoint,
     Config,
@@ -118,19 +118,20 @@ def report(
 
 
 @app.command(epilog="Example: anomdet visualize -c configs/default.yaml --limit 20")
-def visualize(
+def visualize(  # noqa: PLR0913 (its arguments are the command's options)
     config: Config,
     overrides: Overrides = None,
     split: Split = "test",
     checkpoint: Checkpoint = None,
     out: Out = None,
     limit: Limit = 32,
+    only: Annotated[Optional[str], typer.Option(help="errors: only images with a wrong verdict or box.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Draw truth and predictions side by side."""
     from anomdet.workflows.visualize import visualize as run
 
-    name_files(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, limit=limit))
+    name_files(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, limit=limit, only=only))
 
 
 @app.command(name="config", epilog="Example: anomdet config -c configs/default.yaml --to py > run.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from anomdet.config.load import SettingsSource, load_settings
@@ -112,7 +112,7 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     metrics = settings.metrics
     measured = measure(
         results,
-        _point(files, settings),
+        _point(files, settings, results.class_nums),
         iou_thresholds=metrics.iou_thresholds,
         matching_iou_threshold=metrics.matching_iou_threshold,
         include_metrics=metrics.include_metrics,
@@ -122,8 +122,13 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     if not len(results.pred):
         _log.warning(f"{files.predictions} holds no predictions at all")
     measured = measured.with_criterion(_criterion(settings))
-    measured = with_context(measured, {**_about(files, settings), "notes": list(results.notes)}, settings.evaluation)
-    read_picture = picture_reader(files.images, settings.data.max_image_megapixels) if files.images else None
+    about = {**_about(files, settings), "notes": list(results.notes)}
+    read_picture = None
+    if files.images:
+        most = settings.data.max_image_megapixels
+        about["bit_depth"] = _bit_depth(files.images, results.file_names, settings)
+        read_picture = picture_reader(files.images, most, about["bit_depth"])
+    measured = with_context(measured, about, settings.evaluation)
     written = write_all(measured, folder, settings.evaluation, read_picture, _log.info)
     return Evaluation(format_table(measured.metrics), measured.metrics, to_coco(results)[1], written)
 
@@ -145,16 +150,16 @@ def _check(files: Files) -> None:
         raise UserError(problems)
 
 
-def _point(files: Files, settings: Any) -> Any:
+def _point(files: Files, settings: Any, class_nums: Any) -> Any:
     """The settings' threshold, or one chosen on the validation files; never on the test's."""
     from anomdet.defaults import FALLBACK_SCORE
     from anomdet.evaluation.files import read_results
-    from anomdet.evaluation.operating_point import fixed
+    from anomdet.evaluation.operating_point import fixed, given
     from anomdet.evaluation.summary import measure
 
     metrics = settings.metrics
     if metrics.score_threshold is not None:
-        return fixed(metrics.score_threshold)
+        return given(metrics.score_threshold, class_nums)
     if files.val_ground_truth is None or files.val_predictions is None:
         note = f"no validation results to choose on: {FALLBACK_SCORE} taken; give --val-ground-truth and "
         return fixed(FALLBACK_SCORE, "default", f"{note}--val-predictions, or metrics.score_threshold=...")
@@ -176,12 +181,22 @@ def _grouped(results: Any, group_by: str | None) -> Any:
     return results if group_by is None else replace(results, parts=part_names(results.file_names, group_by))
 
 
+def _bit_depth(images: Path, names: Sequence[str], settings: Any) -> int:
+    """Of the settings, or what the images use."""
+    from anomdet.workflows.bit_depth import AUTO, bits_in
+
+    if settings.data.bit_depth != AUTO:
+        return int(settings.data.bit_depth)
+    inside = [name for name in names if not PurePath(name).is_absolute() and ".." not in PurePath(name).parts]
+    return bits_in(images, inside, settings.data.max_image_megapixels)
+
+
 def _about(files: Files, settings: Any) -> dict[str, Any]:
     from anomdet.config.dump import dump_yaml
     from anomdet.workflows.provenance import now, versions
 
     return {
-        "title": str(files.predictions),
+        "title": settings.report.title or str(files.predictions),
         "created": now(),
         "versions": versions(("numpy",)),
         "images": str(files.images.absolute()) if files.images else None,

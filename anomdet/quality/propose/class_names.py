@@ -14,6 +14,8 @@ from anomdet.layout import CLASSES_FILE
 from anomdet.strict_files import MAX_YAML_BYTES, parse_json, read_regular
 from anomdet.terminal import one_line
 
+_MAX_NUMBER = 10**18  # as label files have them
+
 
 @dataclass(frozen=True)
 class FoundNames:
@@ -83,6 +85,7 @@ def _from_classes_yaml(path: Path) -> dict[int, str] | None:
 
 def _numbered(names: dict[Any, Any]) -> dict[int, str]:
     numbered = {num: name for num, name in names.items() if isinstance(num, int) and not isinstance(num, bool)}
+    numbered = {num: name for num, name in numbered.items() if abs(num) < _MAX_NUMBER}
     return {num: str(name) for num, name in numbered.items() if _is_name(name)}
 
 
@@ -100,7 +103,7 @@ def _from_notes_json(path: Path) -> dict[int, str] | None:
         named = {int(category["id"]): category["name"] for category in categories}
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    return {num: str(name) for num, name in named.items() if _is_name(name)}
+    return _numbered(named)
 
 
 def _is_name(value: Any) -> bool:
