@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from anomdet.cli import data_commands, export_commands, predict_commands, serve_commands  # noqa: F401 - they add their commands to the application
+from anomdet.cli import data_commands, export_commands, mmdet_tools, predict_commands, serve_commands  # noqa: F401 - they add their commands to the application
 from anomdet.cli.app import (
     Checkpoint,
     Config,
