@@ -28,19 +28,22 @@ CHECKPOINTS = (BEST, LAST)
 TRAINING_LOG, EVALUATION_LOG = "training.log", "evaluation.log"
 SETTINGS, CONFIG = "settings.yaml", "config.py"
 EVALUATION_DIR, VISUALIZATION_DIR = "evaluation", "visualization"
+TILE_MAP = "tile_map.json"  # beside images/ and labels/ of tiles
+UNTILED_DIR = "untiled"  # below an evaluation on tiles: the same on whole images
 SPLIT_RECORD = "splits.json"  # in SPLITS_DIR, beside one list a split
 SCALARS = "scalars.json"  # MMEngine's form: one JSON object a line
+TRAINING_CSV = "training.csv"  # the same by epoch
 VIS_IMAGE, VIS_DATA = "vis_image", "vis_data"  # what MMDetection's hooks draw and MMEngine's backends write
 RUN_FILES = (
     *(TRAINING_LOG, SETTINGS, CONFIG, SPLITS_DIR, EVALUATION_DIR, VISUALIZATION_DIR, EVALUATION_LOG),
-    *(SCALARS, VIS_IMAGE, VIS_DATA),
+    *(SCALARS, TRAINING_CSV, VIS_IMAGE, VIS_DATA),
 )
 
 # log_dir/evaluation
 GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS = "ground_truth.json", "predictions.json", "metrics.json", "details.json"
 METRICS_CSV, PER_IMAGE_CSV = "metrics.csv", "per_image.csv"
 RESULT_FILES = (GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS, METRICS_CSV, PER_IMAGE_CSV)
-REPORT, COMPARISON = "report.html", "comparison.json"
+REPORT, COMPARISON, COMPARISON_PAGE = "report.html", "comparison.json", "comparison.html"
 
 # log_dir/visualization
 CONTACT_SHEET = "contact_sheet.jpg"
@@ -60,6 +63,7 @@ FOLDS_DIR, CHANGES = "folds", "changes.csv"
 
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"
+TRITON_DIR = "triton"
 
 # In each folder of outputs: the names that AnomDet wrote there, the lock of the run at work, and who that is.
 MANIFEST, LOCK, HOLDER = ".anomdet.json", ".anomdet.lock", ".anomdet.running"

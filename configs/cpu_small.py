@@ -1,6 +1,7 @@
 channels_last = True
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
+    dict(type='anomdet.ChangedFilesHook'),
     dict(type='anomdet.ScalarsHook'),
     dict(
         ema_type='ExpMomentumEMA',
@@ -136,6 +137,7 @@ param_scheduler = [
         warmup_start=0.01),
 ]
 randomness = dict(deterministic=False, seed=42)
+report = dict(title=None)
 resume = False
 runner_type = 'anomdet.InspectionRunner'
 scale_lr = None

@@ -67,8 +67,9 @@ class MetricsSettings(Section):
     """One `mAP_<t>` each, beside COCO's."""
     matching_iou_threshold: OpenFraction = MATCHING_IOU_THR
     """Precision, recall, F1 and mean IoU count a prediction as right from this overlap on."""
-    score_threshold: Fraction | None = None
-    """Predictions below this score do not count; null: `evaluation.operating_point` chooses on the validation split."""
+    score_threshold: Fraction | dict[int, Fraction] | None = None
+    """Predictions below this score do not count, or `{1: 0.4, 2: 0.3}` by class number; null: as
+    `evaluation.operating_point` chooses on the validation split."""
     include_metrics: list[MetricName] = Field(default_factory=lambda: list(MATCHING_KEYS))
     """Which of these the table and metrics.json hold, beside COCO's."""
     extra: list[dict[str, Any]] = Field(default_factory=list)
@@ -105,6 +106,13 @@ class EvaluationSettings(Section):
     """Of the intervals."""
     report: bool = True
     """Write report.html."""
+
+
+class ReportSettings(Section):
+    """The page of an evaluation."""
+
+    title: str | None = None
+    """Over the page; null: the name of the settings file."""
 
 
 class DistributedSettings(Section):
@@ -165,6 +173,8 @@ class Settings(Section):
     """What evaluation measures."""
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     """The operating point, the intervals, the report."""
+    report: ReportSettings = Field(default_factory=ReportSettings)
+    """The page of an evaluation."""
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     """Where the outputs go."""
     distributed: DistributedSettings = Field(default_factory=DistributedSettings)

@@ -91,6 +91,7 @@ class About(TypedDict):
     strip: NotRequired[str | None]
     notes: NotRequired[list[str]]
     speed: NotRequired[dict[str, Any]]
+    bit_depth: NotRequired[int]
     splits: NotRequired[dict[str, Split]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from anomdet.evaluation.results import Results
 from anomdet.evaluation.summary import Measured
 from anomdet.metric_catalogue import COMPARED, lower_is_better
 
+_SAID = ("escape_rate", "overkill_rate", "mAP_50", "f1_score", "auroc")
+
 
 def compared(first: Measured, second: Measured, *, num_resamples: int, confidence: float, seed: int = 0) -> dict:
     """Every headline number of both, their difference and its interval.
@@ -19,8 +22,9 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
     Both are measured on the same resampled parts, so that what is hard in the test set weighs on both alike.
 
     Returns:
-        ``confidence``, ``num_resamples``, ``unit``, ``num_images``, and ``numbers``: name to ``first``, ``second``,
-        ``difference`` (second less first) and ``interval`` of the difference; None where one cannot be measured.
+        ``confidence``, ``num_resamples``, ``unit``, ``num_images``, ``counts`` of escapes and overkill, ``sentences``,
+        and ``numbers``: name to ``first``, ``second``, ``difference`` (second less first) and ``interval`` of the
+        difference; None where one cannot be measured.
 
     Raises:
         UserError: the test sets or the matching thresholds differ.
@@ -39,13 +43,21 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
             is_certain = interval is not None and interval[0] == interval[1] != 0
             too_few = num_parts < LEAST_PARTS and b != a
             out[name] |= {"difference": b - a, "interval": None if is_certain or too_few else interval}
-    return {
+    table = {
         "confidence": confidence,
         "num_resamples": num_resamples,
         "unit": first.metrics["part_level"]["unit"],
         "num_images": first.results.num_images,
+        "counts": _counts(*(one.metrics["part_level"] for one in (first, second))),
         "numbers": out,
     }
+    return {**table, "sentences": [sentence(name, table) for name in _SAID]}
+
+
+def _counts(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Escapes and overkill of both, where there are parts to count them on."""
+    wholes = {"escapes": first["num_defective"], "overkill": first["num_good"]}
+    return {key: {"first": first[key], "second": second[key], "of": of} for key, of in wholes.items() if of}
 
 
 def _check(first: Measured, second: Measured) -> None:
@@ -90,11 +102,14 @@ def comparison_text(table: dict[str, Any], first: str, second: str) -> str:
             f"{name:22s}{row['first']:8.3f}{row['second']:8.3f}{row['difference']:+9.3f}   {low:+.3f} to {high:+.3f}"
         )
     lines.append("")
+    for name, row in table["counts"].items():
+        what = f"{row['of']} {'defective' if name == 'escapes' else 'good'} {table['unit']}s"
+        lines.append(f"{name}: A {row['first']}, B {row['second']} of {what}")
     lines.append(
         f"{table['num_images']} images, {table['num_resamples']} resamples by {table['unit']}, "
         f"{100 * table['confidence']:g} % intervals"
     )
-    return "\n".join([*lines, *(sentence(name, table) for name in ("mAP_50", "f1_score", "auroc"))])
+    return "\n".join([*lines, *table["sentences"]])
 
 
 def sentence(name: str, table: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,24 @@ def write_results(out_dir: Path, results: Results) -> None:
     write_json(out_dir / PREDICTIONS, predictions)
 
 
-def write_measured(out_dir: Path, measured: Measured) -> None:
-    """Write what was measured: metrics.csv, per_image.csv, details.json, and metrics.json last."""
+def write_measured(out_dir: Path, measured: Measured, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write what was measured: metrics.csv, per_image.csv, details.json, and metrics.json last.
+
+    Args:
+        out_dir: the folder.
+        measured: the evaluation.
+        more: goes into details.json.
+
+    Returns:
+        The content of details.json.
+    """
     out_dir.mkdir(parents=True, exist_ok=True)
     write_text(out_dir / METRICS_CSV, metrics_csv(measured.metrics))
     write_text(out_dir / PER_IMAGE_CSV, per_image_csv(measured))
-    write_json(out_dir / DETAILS, {"version": VERSION, **details(measured)})
+    shown = {"version": VERSION, **details(measured), **(more or {})}
+    write_json(out_dir / DETAILS, shown)
     write_json(out_dir / METRICS, measured.metrics, indent=2)
+    return shown
 
 
 def read_results(ground_truth_path: Path, predictions_path: Path) -> Results:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.defaults import MATCHING_IOU_THR
-from anomdet.evaluation.operating_point import Criterion, OperatingPoint, fixed
+from anomdet.evaluation.operating_point import Criterion, OperatingPoint, given
 from anomdet.evaluation.results import Results, make_ground_truth, make_predictions, part_names
 from anomdet.evaluation.summary import Measured, measure
 from anomdet.metric_catalogue import COCO_KEYS, MATCHING_KEYS, threshold_key
@@ -53,7 +53,7 @@ class InspectionMetric(BaseMetric):
 
     Args:
         iou_thresholds, matching_iou_threshold, include_metrics: see :func:`anomdet.evaluation.summary.measure`.
-        score_threshold: least score of a prediction that counts; None: by the operating point.
+        score_threshold: least score of a prediction that counts, or class number to it; None: by the operating point.
         operating_point: arguments of :class:`anomdet.evaluation.operating_point.Criterion`: how to choose it on the
             very images that are measured, as the validation of a training does.
         point: an operating point chosen earlier (its fields), which is then used instead.
@@ -75,7 +75,7 @@ class InspectionMetric(BaseMetric):
         iou_thresholds: Sequence[float] = (),
         matching_iou_threshold: float = MATCHING_IOU_THR,
         include_metrics: Sequence[str] = tuple(MATCHING_KEYS),
-        score_threshold: float | None = None,
+        score_threshold: float | Mapping[int, float] | None = None,
         operating_point: Mapping[str, Any] | None = None,
         point: Mapping[str, Any] | None = None,
         group_by: str | None = None,
@@ -92,9 +92,8 @@ class InspectionMetric(BaseMetric):
         }
         self.criterion = Criterion(**{**(operating_point or {}), "iou_thr": matching_iou_threshold})
         self.point: OperatingPoint | Criterion = self.criterion
-        if score_threshold is not None:
-            self.point = fixed(score_threshold)
-        elif point is not None:
+        self.score_threshold = score_threshold
+        if point is not None:
             self.point = OperatingPoint(**point)
         self.group_by = group_by
         self.last: Measured | None = None
@@ -109,6 +108,8 @@ class InspectionMetric(BaseMetric):
         # Ranks with an image less repeat one, and they come in any order.
         images = sorted({result.img_id: result for result in results}.values(), key=lambda result: result.img_id)
         _report_dropped(sum(image.num_dropped for image in images))
+        if self.score_threshold is not None:
+            self.point = given(self.score_threshold, self.dataset_meta["class_nums"])
         self.last = measure(self._columns(images), self.point, **self.settings).with_criterion(self.criterion)
         numbers = {key: self.last.metrics.get(key) for key in (*COCO_KEYS, *MATCHING_KEYS.values())}
         numbers |= {

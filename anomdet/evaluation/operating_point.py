@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
+from anomdet.errors import Problem, UserError
 from anomdet.evaluation.auto_point import best_f1, least_cost
 from anomdet.evaluation.counts import Matches
 from anomdet.evaluation.curves import sweep
@@ -93,6 +95,23 @@ class OperatingPoint:
 def fixed(score_threshold: float, chosen_on: str = "settings", note: str = "") -> OperatingPoint:
     """A threshold that the user set, or the fallback."""
     return OperatingPoint("fixed", chosen_on, score_threshold, note=note)
+
+
+def given(score_threshold: float | Mapping[Any, float], class_nums: Iterable[int]) -> OperatingPoint:
+    """The settings' ``metrics.score_threshold``: one for all classes, or one for each.
+
+    Raises:
+        UserError: a class has none, or one that does not exist has.
+    """
+    if not isinstance(score_threshold, Mapping):
+        return fixed(score_threshold)
+    per_class = {int(num): float(value) for num, value in score_threshold.items()}
+    wanted = sorted(int(num) for num in class_nums)
+    if sorted(per_class) != wanted:
+        shown = ", ".join(map(str, wanted))
+        got = ", ".join(map(str, sorted(per_class))) or "none"
+        raise UserError(Problem("metrics.score_threshold", f"one for each of the classes {shown}", f"classes {got}"))
+    return OperatingPoint("fixed", "settings", None, per_class)
 
 
 def choose(results: Results, matches: Matches, criterion: Criterion, chosen_on: str = "val") -> OperatingPoint:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,20 @@ def bits_of(index: DataIndex, max_megapixels: float | None) -> BitsUsed:
     wide = np.flatnonzero(index.columns.bit_depths == FULL)
     names = [index.columns.file_name(at) for at in wide.tolist()]
     return bits_used(Path(index.data_dir) / IMAGES_DIR, names, max_megapixels=max_megapixels)
+
+
+def bits_in(images_dir: Path, names: Iterable[str], max_megapixels: float | None) -> int:
+    """What the images of 16 bit among some files use, as a data set's; 16 where there are none or none can be read."""
+    from anomdet.data.bit_depth import FULL, bits_used
+    from anomdet.images.headers import BadImageError
+    from anomdet.images.read_header import header_of
+
+    wide = []
+    for name in sorted(set(names)):
+        with contextlib.suppress(BadImageError):
+            if header_of(str(images_dir / name)).bit_depth == FULL:
+                wide.append(name)
+    return bits_used(images_dir, wide, max_megapixels=max_megapixels).bits
 
 
 def bit_depth_of(config: Any) -> int:

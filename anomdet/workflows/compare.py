@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import COMPARISON, GROUND_TRUTH, PREDICTIONS
+from anomdet.layout import COMPARISON, COMPARISON_PAGE, EVALUATION_DIR, GROUND_TRUTH, METRICS, PREDICTIONS
+
+_FILES = (COMPARISON, COMPARISON_PAGE)
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Comparison:
     Args:
         table: metric to its value for both, the difference and its interval; the content of comparison.json.
         text: for the console.
-        written: comparison.json, if a folder was given.
+        written: comparison.json and comparison.html, if a folder was given.
     """
 
     table: dict[str, Any]
@@ -36,10 +38,10 @@ def compare(
     """Compare two evaluations of one test set, each at its own operating point.
 
     Args:
-        first, second: folders that ``anomdet evaluate`` wrote.
+        first, second: folders that ``anomdet evaluate`` wrote, or a run's that hold one as ``evaluation``.
         num_resamples: bootstrap resamples of the parts; both detectors are measured on the same ones.
         confidence: of the intervals.
-        out: where comparison.json goes; None: nowhere.
+        out: where comparison.json and comparison.html go; None: nowhere.
 
     Raises:
         UserError: a file is missing or wrong, the test sets or the matching thresholds differ.
@@ -50,13 +52,14 @@ def compare(
     from anomdet.evaluation.files import write_json
     from anomdet.output_rule import check_names, make_room
     from anomdet.outputs import make_folder
+    from anomdet.report.comparison import write_comparison
 
     if num_resamples < 1:
         raise UserError(Problem("--resamples", "an integer >= 1", str(num_resamples)))
     if not 0 < confidence < 1:
         raise UserError(Problem("--confidence", "a share above 0 and below 1", f"{confidence:g}"))
     if out is not None:
-        check_names(Path(out), [COMPARISON], "--out")
+        check_names(Path(out), _FILES, "--out")
     table = compared(
         _measured(Path(first)), _measured(Path(second)), num_resamples=num_resamples, confidence=confidence
     )
@@ -65,9 +68,10 @@ def compare(
         return Comparison(table, text, [])
     folder = make_folder(out, "--out")
     path = folder / COMPARISON
-    make_room(folder, [COMPARISON], "--out")
+    make_room(folder, _FILES, "--out")
     write_json(path, {"first": str(first), "second": str(second), **table}, indent=2)
-    return Comparison(table, text, [path])
+    page = write_comparison(table, str(first), str(second), folder / COMPARISON_PAGE)
+    return Comparison(table, text, [path, page])
 
 
 def _measured(folder: Path) -> Any:
@@ -78,6 +82,8 @@ def _measured(folder: Path) -> Any:
     from anomdet.evaluation.summary import measure
     from anomdet.workflows.evaluation_files import check_evaluation
 
+    if not (folder / METRICS).exists() and (folder / EVALUATION_DIR / METRICS).is_file():
+        folder = folder / EVALUATION_DIR  # the log folder of a run
     metrics = read_metrics(check_evaluation(folder, "compare"))
     results = read_results(folder / GROUND_TRUTH, folder / PREDICTIONS)
     point = {key: value for key, value in metrics["operating_point"].items() if key != "criterion"}

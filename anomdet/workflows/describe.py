@@ -175,4 +175,7 @@ def _fixed_point(evaluator: Any) -> OperatingPoint | None:
     """A threshold that the settings give; one that is chosen comes with the first validation."""
     metric = evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
     score_threshold = metric.get("score_threshold")
+    if isinstance(score_threshold, Mapping):
+        per_class = {int(num): float(value) for num, value in score_threshold.items()}
+        return OperatingPoint("fixed", "settings", None, per_class)
     return None if score_threshold is None else OperatingPoint("fixed", "settings", float(score_threshold))

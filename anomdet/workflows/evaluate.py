@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.fields import from_mapping
 from anomdet.inference.artifact import Artifact, OperatingPoint
-from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SPLITS
+from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SCALARS, SPLITS
 from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
@@ -99,7 +99,7 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         return Evaluation()
     if measured.point.note:
         runner.logger.warning(f"operating point: {measured.point.note}")
-    return _written(measured, run, loaded, dataset, folder, runner.logger.info)
+    return _written(measured, run, loaded, runner, folder)
 
 
 def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
@@ -119,20 +119,22 @@ def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
     return made["--out"]
 
 
-def _written(
-    measured: Any, run: Run, loaded: Loaded, dataset: Any, folder: Path, say: Callable[[str], None]
-) -> Evaluation:
+def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path) -> Evaluation:
     """The files of what was measured."""
+    from anomdet.documents.scalars import read_epochs
     from anomdet.evaluation.coco_json import to_coco
     from anomdet.evaluation.tables import format_table
     from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
-    from anomdet.workflows.provenance import about
+    from anomdet.workflows.provenance import about, speed
 
-    wanted = options(run.config)
-    measured = with_context(measured, about(run, loaded.file, loaded.split, dataset), wanted)
-    images_dir, bit_depth = Path(dataset.data_root) / IMAGES_DIR, bit_depth_of(loaded.config)
-    read_picture = picture_reader(images_dir, None, bit_depth)  # the data set has checked their sizes
-    written = write_all(measured, folder, wanted, read_picture, say)
+    wanted, dataset = options(run.config), runner.test_dataloader.dataset
+    facts = {**about(run, loaded.file, loaded.split, dataset), **speed(runner)}
+    facts["bit_depth"] = bit_depth_of(loaded.config)
+    measured = with_context(measured, facts, wanted)
+    images_dir = Path(dataset.data_root) / IMAGES_DIR
+    read_picture = picture_reader(images_dir, None, facts["bit_depth"])  # the data set has checked their sizes
+    training = read_epochs(Path(loaded.config.work_dir) / SCALARS)
+    written = write_all(measured, folder, wanted, read_picture, runner.logger.info, training)
     predictions = to_coco(measured.results)[1]
     return Evaluation(format_table(measured.metrics), measured.metrics, predictions, written)
 
@@ -152,11 +154,13 @@ class Loaded:
         config: complete, with the checkpoint named in it.
         file: the checkpoint, read.
         split: train, val or test.
+        as_trained: it sees what the training saw; else its operating point is of no use.
     """
 
     config: Any
     file: CheckpointFile
     split: str
+    as_trained: bool = True
 
 
 def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: str = AS_TRAINED) -> Loaded:
@@ -193,7 +197,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     if trained is not None:
         normalize_as_trained(config, trained, file.path)
     config.load_from = str(file.path)
-    return Loaded(config, file, split)
+    return Loaded(config, file, split, as_trained=trained is None or tiles == AS_TRAINED or trained.tiles is None)
 
 
 def set_operating_point(loaded: Loaded) -> None:
@@ -203,14 +207,15 @@ def set_operating_point(loaded: Loaded) -> None:
     first. The split that is tested never chooses, unless it is the validation split.
     """
     from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
-    from anomdet.evaluation.operating_point import Criterion, fixed
+    from anomdet.evaluation.operating_point import Criterion, fixed, given
 
     metric = own_metric(loaded.config)
-    if metric.get("score_threshold") is not None:
+    if (score_threshold := metric.get("score_threshold")) is not None:
+        given(score_threshold, loaded.file.meta.dataset_meta.class_nums)  # every class has one
         return
     iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
     criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
-    if (point := _kept_point(loaded.file, criterion.as_dict())) is not None:
+    if loaded.as_trained and (point := _kept_point(loaded.file, criterion.as_dict())) is not None:
         metric.point = point
         return
     if loaded.split == "val":

@@ -41,7 +41,12 @@ def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
 
 
 def write_all(
-    measured: Any, folder: Path, options: Any, read_picture: Callable[[str], Any] | None, say: Callable[[str], None]
+    measured: Any,
+    folder: Path,
+    options: Any,
+    read_picture: Callable[[str], Any] | None,
+    say: Callable[[str], None],
+    training: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write every file of an evaluation; what was there is moved aside.
 
@@ -51,6 +56,7 @@ def write_all(
         options: the settings' ``evaluation``.
         read_picture: file name to RGB pixels, for the report; None: a report without pictures.
         say: takes a line for the user.
+        training: the numbers of the run by epoch; None: not known.
 
     Returns:
         The files.
@@ -63,17 +69,18 @@ def write_all(
     if moved:
         say(f"results of an earlier evaluation were moved to {moved}")
     write_results(folder, measured.results)
-    write_measured(folder, measured)
+    shown = write_measured(folder, measured, {"training": training} if training else {})
     if options.report:
-        _write_report(measured, folder / REPORT, read_picture)
+        _write_report(measured.metrics, shown, folder / REPORT, read_picture)
     return [folder / name for name in names]
 
 
-def _write_report(measured: Any, path: Path, read_picture: Callable[[str], Any] | None) -> None:
-    from anomdet.evaluation.details import details
+def _write_report(
+    metrics: Mapping[str, Any], details: Mapping[str, Any], path: Path, read_picture: Callable[[str], Any] | None
+) -> None:
     from anomdet.report.write import write_report
 
-    write_report(measured.metrics, details(measured), path, read_image=read_picture)
+    write_report(metrics, details, path, read_image=read_picture)
 
 
 def picture_reader(images_dir: Path, max_megapixels: float | None, bit_depth: int = 16) -> Callable[[str], Any]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
-from anomdet.defaults import MAX_IMAGE_MEGAPIXELS
+from anomdet.defaults import BIT_DEPTHS, MAX_IMAGE_MEGAPIXELS
 from anomdet.errors import Problem, UserError
 from anomdet.layout import REPORT
 
+if TYPE_CHECKING:
+    from anomdet.documents.kinds import Details
+
+FULL = BIT_DEPTHS[-1]
 _log = logging.getLogger("anomdet")
 
 
@@ -41,6 +47,7 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
     from anomdet.output_rule import PAGE_MARK, check_apart, make_room
     from anomdet.outputs import make_folder
     from anomdet.report.write import write_report
+    from anomdet.workflows.bit_depth import bits_in
     from anomdet.workflows.evaluation_files import check_evaluation, picture_reader
 
     folder = check_evaluation(Path(folder), "FOLDER")
@@ -53,8 +60,19 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
     make_folder(path.parent, "--out")
     if moved := make_room(path.parent, [path.name], "--out", marks={path.name: PAGE_MARK}):
         _log.info(f"the earlier page was moved to {moved}")
-    reader = picture_reader(images_dir, MAX_IMAGE_MEGAPIXELS) if images_dir else None
+    bits = metrics["about"].get("bit_depth") if "about" in metrics else None
+    if images_dir and bits is None:
+        bits = bits_in(images_dir, _shown(details), MAX_IMAGE_MEGAPIXELS)
+    reader = picture_reader(images_dir, MAX_IMAGE_MEGAPIXELS, bits or FULL) if images_dir else None
     return Report(write_report(metrics, details, path, read_image=reader), images_dir)
+
+
+def _shown(details: Details) -> Iterator[str]:
+    """Names that stay below the folder; others are refused when they are read."""
+    for case in details["cases"]:
+        path = PurePath(case["file_name"])
+        if not path.is_absolute() and not path.drive and ".." not in path.parts:
+            yield case["file_name"]
 
 
 def _images_dir(given: str | Path | None, named: str | None) -> Path | None:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anomdet.errors import Problem, UserError
 from anomdet.layout import CONTACT_SHEET, IMAGES_DIR, VISUALIZATION_DIR
 from anomdet.output_rule import check_apart, data_folders, make_room
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.run_config import load_run
 
+ERRORS = "errors"
 _JPG = re.compile(r".*\.jpg")
 
 
@@ -24,8 +26,14 @@ def visualize(
     checkpoint: str | Path | None = None,
     out: str | Path | None = None,
     limit: int = 32,
+    only: str | None = None,
 ) -> list[Path]:
     """Draw up to ``limit`` images of a split, spread evenly over it, and a contact sheet.
+
+    Args:
+        config_path, overrides, split, checkpoint, out: as evaluate's.
+        limit: images at most.
+        only: ``errors``: only images with a wrong verdict, a missed object or a false box, escapes first.
 
     Returns:
         The contact sheet and the folder of the pictures.
@@ -34,17 +42,13 @@ def visualize(
         UserError: anything wrong with what the user gave.
     """
     check_limit(limit)
+    if only not in (None, ERRORS):
+        raise UserError(Problem("--only", ERRORS, repr(only)))
     run = load_run(config_path, overrides)
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    from anomdet.workflows.evaluate import (
-        build_tester,
-        output_folder,
-        set_operating_point,
-        warn_of_other_splits,
-        with_checkpoint,
-    )
+    from anomdet.workflows.evaluate import output_folder, with_checkpoint
 
     with run.blamed():
         loaded = with_checkpoint(run, split, checkpoint)
@@ -52,18 +56,28 @@ def visualize(
         folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
     with one_run_in({"--out": folder}):
         with run.blamed():
-            set_operating_point(loaded)
-            _thin_out(config.test_dataloader.dataset, limit)
-            runner = build_tester(config, loaded.file)
-            warn_of_other_splits(runner, loaded)
-            runner.test()
+            runner = _predict(loaded, None if only else limit)
         measured = runner.test_evaluator.metrics[0].last
         if measured is None:  # not the first process
             return []
-        pictures = _draw_all(measured, config, folder)
+        wanted = errors_first(measured)[:limit] if only else list(range(measured.results.num_images))
+        pictures = _draw_all(measured, wanted, config, folder)
     scores = _thresholds(measured)
     runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
-    return [folder / CONTACT_SHEET, folder]
+    return [folder / CONTACT_SHEET, folder] if pictures else [folder]
+
+
+def _predict(loaded: Any, limit: int | None) -> Any:
+    """A Runner that has predicted up to ``limit`` images of the split, or all of them."""
+    from anomdet.workflows.evaluate import build_tester, set_operating_point, warn_of_other_splits
+
+    set_operating_point(loaded)
+    if limit is not None:
+        _thin_out(loaded.config.test_dataloader.dataset, limit)
+    runner = build_tester(loaded.config, loaded.file)
+    warn_of_other_splits(runner, loaded)
+    runner.test()
+    return runner
 
 
 def _thresholds(measured: Any) -> str:
@@ -76,8 +90,6 @@ def _thresholds(measured: Any) -> str:
 
 def check_limit(limit: int) -> None:
     """Refuse a number of pictures below 1."""
-    from anomdet.errors import Problem, UserError
-
     if limit < 1:
         raise UserError(Problem("--limit", "an integer >= 1", str(limit)))
 
@@ -93,30 +105,72 @@ def _thin_out(dataset: Any, limit: int) -> None:
     dataset.indices = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(int)).tolist()
 
 
-def _draw_all(measured: Any, config: Any, folder: Path) -> list[Path]:
+def errors_first(measured: Any) -> list[int]:
+    """Images with a wrong verdict, a missed object or a false box: escapes, then overkill, then the others."""
+    import numpy as np
+
+    from anomdet.evaluation.counts import count
+    from anomdet.evaluation.image_level import rejected
+
+    results = measured.results
+    out = rejected(results, measured.matches, measured.score_thrs)[results.part_of_image]
+    defective = measured.parts.defective[results.part_of_image]
+    images = count(results, measured.matches, measured.score_thrs)[0]
+    wrong_boxes = (images.num_matched < images.num_gt) | (images.num_matched < images.num_predictions)
+    rank = np.select([defective & ~out, ~defective & out, wrong_boxes], [0, 1, 2], 3)
+    order = np.argsort(rank, kind="stable")
+    chosen: list[int] = order[rank[order] < 3].tolist()
+    return chosen
+
+
+def _verdicts(measured: Any) -> list[tuple[str, str]]:
+    """For each image the line above it and ``accept`` or ``reject``: the verdict on the part that it shows."""
+    from anomdet.evaluation.image_level import rejected
+
+    results, unit = measured.results, measured.metrics["part_level"]["unit"]
+    out = rejected(results, measured.matches, measured.score_thrs)
+    words = {
+        (True, True): f"REJECT: the {unit} is defective",
+        (True, False): f"ACCEPT, an escape: the {unit} is defective",
+        (False, True): f"REJECT, overkill: the {unit} is good",
+        (False, False): f"ACCEPT: the {unit} is good",
+    }
+    parts = results.part_of_image.tolist()
+    return [
+        (words[bool(measured.parts.defective[part]), bool(out[part])], "reject" if out[part] else "accept")
+        for part in parts
+    ]
+
+
+def _draw_all(measured: Any, wanted: list[int], config: Any, folder: Path) -> list[Path]:
     from anomdet.evaluation.counts import kept
     from anomdet.images.decode import read_image
     from anomdet.visualization.color import class_colors
     from anomdet.visualization.sheets import comparison, contact_sheet
+    from anomdet.visualization.verdict import with_verdict
     from anomdet.visualization.write import write_image
 
     results, data_root = measured.results, config.test_dataloader.dataset.data_root
     check_apart(folder, data_folders(data_root, results.file_names), "--out")
-    make_room(folder, [*map(_jpg_name, results.file_names), CONTACT_SHEET], "--out", earlier=_JPG)
+    names = [results.file_names[i] for i in wanted]
+    make_room(folder, [*map(_jpg_name, names), CONTACT_SHEET], "--out", earlier=_JPG)
     images_dir, bit_depth = Path(data_root) / IMAGES_DIR, bit_depth_of(config)
     colors = class_colors(list(results.unique_names))
     shown = kept(results, measured.matches, measured.score_thrs)
+    verdicts = _verdicts(measured)
     pictures, paths = [], []
-    for i, file_name in enumerate(results.file_names):
+    for i, file_name in zip(wanted, names, strict=True):
         left = _objects(results.gt, results.gt.image == i, results.unique_names)
         right = _objects(results.pred, (results.pred.image == i) & shown, results.unique_names)
         path = images_dir / file_name
         image = read_image(path, max_megapixels=None, bit_depth=bit_depth)  # the data set has checked its size
-        picture = comparison(image, left, right, title=file_name, colors=colors)
+        picture = with_verdict(comparison(image, left, right, title=file_name, colors=colors), *verdicts[i])
         path = folder / _jpg_name(file_name)
         write_image(path, picture)
         pictures.append(picture)
         paths.append(path)
+    if not pictures:
+        return []
     write_image(folder / CONTACT_SHEET, contact_sheet(pictures[:12], columns=2, cell_px=900))
     return paths
 

@@ -150,10 +150,16 @@ def test_compare_tells_a_better_detector(tmp_path: Path, capsys: Capture) -> Non
     run_command("compare", *folders, "--resamples", "200", "--out", tmp_path / "c")
     printed = capsys.readouterr().out
     assert "mAP_50: B is better, by 0." in printed
+    assert "escapes: A " in printed and " defective images" in printed
+    page = (tmp_path / "c" / "comparison.html").read_text(encoding="utf-8")
+    assert "mAP_50: B is better, by 0." in page and "Escapes" in page
     table = json.loads((tmp_path / "c" / "comparison.json").read_text(encoding="utf-8"))["numbers"]["mAP_50"]
     assert table["difference"] == pytest.approx(table["second"] - table["first"])
     assert 0 < table["interval"][0] <= table["difference"] <= table["interval"][1]
-    run_command("compare", folders[1], folders[1], "--resamples", "50")
+    run = tmp_path / "run"  # of a run, which holds its evaluation
+    run.mkdir()
+    folders[1].rename(run / "evaluation")
+    run_command("compare", run, run / "evaluation", "--resamples", "50")
     assert "mAP_50: no difference is shown" in capsys.readouterr().out
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +99,43 @@ def test_what_a_stranger_wrote_runs_no_script(evaluated: Path, file: str) -> Non
     content = spoil(json.loads((evaluated / file).read_text()))
     (evaluated / file).write_text(json.dumps(content))
     assert "<img src=x" not in report(evaluated).path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+def test_images_of_12_bit_are_not_drawn_dark(tmp_path: Path, command: str) -> None:
+    """In files of 16 bit: the same scale as for a data set that is trained on."""
+    truth, found = write_case(tmp_path)
+    images = tmp_path / "images"
+    for entry in json.loads(truth.read_text())["images"]:
+        path = (images / entry["file_name"]).with_suffix(".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = (entry["height"], entry["width"], 3)
+        cv2.imwrite(str(path), np.random.default_rng(entry["id"]).integers(2000, 4096, size).astype(np.uint16))
+        path.rename(images / entry["file_name"])
+    files = ("--ground-truth", truth, "--predictions", found, "--images", images)
+    run_command("evaluate", *files, "--out", tmp_path / "out", "evaluation.resamples=0")
+    page = tmp_path / "out" / "report.html"
+    if command == "report":  # an older folder does not say the bits
+        metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+        assert metrics["about"].pop("bit_depth") == 12
+        (tmp_path / "out" / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+        run_command("report", tmp_path / "out")
+    encoded = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page.read_text(encoding="utf-8"))
+    assert encoded
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(encoded[0]), np.uint8), cv2.IMREAD_COLOR)
+    assert pixels.mean() > 100
+
+
+def test_a_title_and_a_threshold_for_each_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, found = write_case(tmp_path)
+    files = ("--ground-truth", truth, "--predictions", found, "--out", tmp_path / "out", "evaluation.resamples=0")
+    nums = [category["id"] for category in json.loads(truth.read_text())["categories"]]
+    each = "metrics.score_threshold={" + ", ".join(f"{num}: 0.{i + 2}" for i, num in enumerate(nums)) + "}"
+    run_command("evaluate", *files, "report.title=Line 3, camera 2", each)
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["score_threshold"] is None
+    found_thrs = [row["score_threshold"] for row in metrics["per_class"].values()]
+    assert found_thrs == [float(f"0.{i + 2}") for i in range(len(nums))]
+    assert "<h1>Line 3, camera 2</h1>" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    run_command("evaluate", *files, "metrics.score_threshold={99: 0.5}", code=2)
+    assert "metrics.score_threshold: expected one for each of the classes" in capsys.readouterr().err

@@ -131,7 +131,7 @@ def test_cases_are_filtered_by_kind_and_class(load):
 def test_the_dialog_by_keyboard(load):
     browser = load()
     dialog = browser.find_element(By.ID, "case-dialog")
-    button = browser.find_elements(By.CSS_SELECTOR, "button.picture")[1]
+    button = browser.find_elements(By.CSS_SELECTOR, "#cases button.picture")[1]
     button.send_keys(Keys.ENTER)
     assert dialog.is_displayed()
     place = browser.find_element(By.ID, "case-place")
@@ -142,14 +142,14 @@ def test_the_dialog_by_keyboard(load):
     for key, expected in ((Keys.ARROW_RIGHT, 3), (Keys.ARROW_DOWN, 4), (Keys.ARROW_LEFT, 3), (Keys.ARROW_UP, 2)):
         browser.switch_to.active_element.send_keys(key)
         assert place.text == f"{expected} of 42"
-    for _ in range(40):
+    for _ in range(50):
         browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     assert place.text == "42 of 42"
     browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not dialog.is_displayed()
     # The case that was seen last has the focus, although it was not in the list before.
     focused = browser.switch_to.active_element
-    assert focused.is_displayed() and focused == browser.find_elements(By.CSS_SELECTOR, "button.picture")[34]
+    assert focused.is_displayed() and focused == browser.find_elements(By.CSS_SELECTOR, "#cases button.picture")[41]
 
 
 def test_boxes_lie_on_their_pictures_and_can_be_hidden(load):

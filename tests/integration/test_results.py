@@ -219,6 +219,17 @@ def test_visualize(trained: Trained, evaluated: Path, capsys: Capture) -> None:
         assert_picture(path)
 
 
+def test_visualize_only_errors(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
+    """A detector that reports nothing: the defective images are the errors."""
+    run_command("visualize", "-c", trained.config, "--only", "errors", "--out", tmp_path, "metrics.score_threshold=1")
+    capsys.readouterr()
+    run_command("evaluate", "-c", trained.config, "--out", tmp_path / "e", "metrics.score_threshold=1")
+    level = read(tmp_path / "e" / "metrics.json")["part_level"]
+    assert level["escapes"] == level["num_defective"] > 0
+    drawn = [path for path in tmp_path.glob("*.jpg") if path.name != "contact_sheet.jpg"]
+    assert len(drawn) == level["escapes"]
+
+
 def test_browse(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
     run_command("browse", "-c", trained.config, "--limit", "5", "--out", tmp_path)
     sheet, folder = named_files(capsys.readouterr().out)
@@ -233,3 +244,15 @@ def test_no_checkpoint_is_refused(trained: Trained, tmp_path: Path, capsys: Capt
     for command in ("evaluate", "visualize"):
         run_command(command, "-c", trained.config, "--checkpoint", tmp_path / "none.pth", code=2)
         assert "none.pth" in capsys.readouterr().err
+
+
+def test_the_report_knows_how_the_run_went_and_how_long_an_image_takes(trained: Trained, evaluated: Path) -> None:
+    with (trained.log_dir / "training.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert {"loss", "lr", "mAP", "val_loss"} <= set(rows[0]) and all(float(row["loss"]) > 0 for row in rows)
+    assert read(evaluated / "details.json")["training"]["columns"]["loss"] == [float(row["loss"]) for row in rows]
+    speed = read(evaluated / "metrics.json")["about"]["speed"]
+    assert 0 < speed["median_ms"] <= speed["p95_ms"] and speed["device"] in ("cpu", "cuda")
+    page = (evaluated / "report.html").read_text(encoding="utf-8")
+    assert 'id="training"' in page and "(median)" in page

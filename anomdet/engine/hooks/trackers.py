@@ -11,9 +11,10 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from anomdet.documents.scalars import as_csv, read_epochs
 from anomdet.engine.hooks.progress import as_numbers, memory_mib
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SCALARS
+from anomdet.layout import SCALARS, TRAINING_CSV
 from anomdet.outputs import write_text
 from anomdet.registry import HOOKS
 
@@ -83,6 +84,8 @@ def _close(visualizer: Any) -> None:
 class ScalarsHook(Hook):
     """The numbers in ``<work_dir>/scalars.json``, one JSON object a line, as MMEngine's LoggerHook writes them.
 
+    After each validation and at the end ``training.csv`` has the same by epoch.
+
     Args:
         interval: iterations between two records of the loss; an epoch's last one is recorded too.
     """
@@ -116,6 +119,19 @@ class ScalarsHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self._write(runner, {**{f"val/{key}": value for key, value in (metrics or {}).items()}, "step": runner.epoch})
+        self._write_csv(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        self._write_csv(runner)
+
+    def _write_csv(self, runner: Runner) -> None:
+        epochs = None if self.path is None else read_epochs(self.path)
+        if self.path is None or epochs is None:
+            return
+        try:
+            write_text(self.path.with_name(TRAINING_CSV), as_csv(epochs))
+        except OSError as error:
+            runner.logger.warning(f"{TRAINING_CSV} cannot be written: {error.strerror}")
 
     def _write(self, runner: Runner, record: dict[str, Any]) -> None:
         if self.path is None:

@@ -57,6 +57,7 @@ def test_the_json_schema_speaks_of_each_section() -> None:
         "data",
         "metrics",
         "evaluation",
+        "report",
         "logging",
         "distributed",
         "plugins",

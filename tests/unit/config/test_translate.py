@@ -177,6 +177,7 @@ ROWS: dict[str, Row] = {
     ),
     "training.ema": (("training.ema=true",), lambda c: hook(c, "anomdet.AverageHook") is not None, True),
     "training.channels_last": (("training.channels_last=true",), lambda c: c.channels_last, True),
+    "report.title": (("report.title=Line 3",), lambda c: c.report.title, "Line 3"),
     "training.nan_limit": (("training.nan_limit=3",), lambda c: c.train_cfg.nan_limit, 3),
     "training.val_interval": (("training.val_interval=4",), lambda c: c.train_cfg.val_interval, 4),
     "training.early_stopping.enabled": (

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from anomdet.defaults import FALLBACK_SCORE
+from anomdet.errors import UserError
 from anomdet.evaluation.coco_json import results_from_coco
 from anomdet.evaluation.counts import find_matches
 from anomdet.evaluation.operating_point import (
@@ -18,6 +19,7 @@ from anomdet.evaluation.operating_point import (
     below,
     choose,
     fixed,
+    given,
 )
 from anomdet.evaluation.pairs import overlapping_pairs
 from anomdet.evaluation.results import Results
@@ -221,3 +223,17 @@ def test_below():
     score = np.array([0.9, 0.5, 0.0])
     assert [below(score, i) for i in range(3)] == pytest.approx([0.7, 0.25, 0.0])
     assert below(np.array([0.5]), 0) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("score_threshold", "wanted"), [(0.4, [0.4, 0.4]), ({1: 0.2, 7: 0.9}, [0.2, 0.9]), ({"7": 0.9, "1": 0}, [0.0, 0.9])]
+)
+def test_the_settings_threshold_is_one_or_one_for_each_class(score_threshold, wanted):
+    class_nums = np.array([1, 7])
+    assert given(score_threshold, class_nums).thresholds(class_nums).tolist() == wanted
+
+
+@pytest.mark.parametrize("score_threshold", [{1: 0.2}, {1: 0.2, 7: 0.9, 8: 0.1}, {}])
+def test_a_class_without_a_threshold_is_no_guess(score_threshold):
+    with pytest.raises(UserError, match=r"metrics\.score_threshold: expected one for each of the classes 1, 7, got"):
+        given(score_threshold, np.array([1, 7]))

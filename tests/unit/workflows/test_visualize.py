@@ -1,0 +1,48 @@
+"""Which images ``anomdet visualize --only errors`` draws, and what stands above them."""
+
+from __future__ import annotations
+
+import pytest
+
+from anomdet.errors import UserError
+from anomdet.evaluation.coco_json import results_from_coco
+from anomdet.evaluation.operating_point import fixed
+from anomdet.evaluation.summary import measure
+from anomdet.workflows.visualize import _verdicts, errors_first, visualize
+from tests.unit.evaluation.cases import gt_dict, pred
+
+BOX, FAR = [0, 0, 10, 10], [50, 50, 10, 10]
+
+
+def test_escapes_come_first_then_overkill_then_wrong_boxes() -> None:
+    truth = gt_dict((1, 1, BOX), (3, 1, BOX), (4, 1, BOX), (5, 1, BOX))
+    truth["images"] = [{**truth["images"][0], "id": i, "file_name": f"{i}.png"} for i in range(6)]
+    predictions = [
+        pred(1, 1, BOX, 0.9),  # right
+        pred(2, 1, FAR, 0.9),  # overkill
+        pred(3, 1, BOX, 0.9),  # right, with a false alarm beside it
+        pred(3, 1, FAR, 0.9),
+        pred(4, 1, BOX, 0.1),  # an escape: under the threshold
+        pred(5, 1, FAR, 0.9),  # missed, and rejected for a false alarm
+    ]
+    measured = measure(results_from_coco(truth, predictions), fixed(0.5))
+    assert errors_first(measured) == [4, 2, 3, 5]
+    assert [verdict for _, verdict in _verdicts(measured)] == [
+        "accept",
+        "reject",
+        "reject",
+        "reject",
+        "accept",
+        "reject",
+    ]
+    assert [text for text, _ in _verdicts(measured)][:3] == [
+        "ACCEPT: the image is good",
+        "REJECT: the image is defective",
+        "REJECT, overkill: the image is good",
+    ]
+    assert _verdicts(measured)[4][0] == "ACCEPT, an escape: the image is defective"
+
+
+def test_only_knows_one_word() -> None:
+    with pytest.raises(UserError, match="--only: expected errors, got 'mistakes'"):
+        visualize("run.yaml", only="mistakes")
