@@ -63,3 +63,13 @@ def test_most_normal_parts_of_the_training_are_accepted(trained: Path) -> None:
     images = [next((trained / "data/images").glob(f"{path.stem}.*")) for path in labels]
     verdicts = [result.verdict for result in detector.predict_batch(images)]
     assert verdicts.count("reject") <= 0.2 * len(verdicts)
+
+
+def test_evaluate_says_what_the_score_adds(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_command("evaluate", "--config", trained / "run.yaml", "--split", "val")
+    assert "with the normal-only score" in capsys.readouterr().out
+    metrics = json.loads(next(trained.rglob("metrics.json")).read_text())
+    unseen, parts = metrics["unseen"], metrics["part_level"]
+    assert (unseen["detector"]["escapes"], unseen["detector"]["overkill"]) == (parts["escapes"], parts["overkill"])
+    assert unseen["fused"]["escapes"] <= unseen["detector"]["escapes"]
+    assert unseen["fused"]["overkill"] >= unseen["normal_only"]["overkill"]
