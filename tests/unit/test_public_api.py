@@ -36,6 +36,7 @@ NAMES = {
     "predict",
     "propose_settings",
     "review",
+    "tile",
     "train",
 }
 
