@@ -56,7 +56,14 @@ def init(
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
     check_apart(out, data_folders(data_dir), "--out")
-    raise_any([*_out_problems(out), *_minutes_problems(minutes, overrides), *choice_problems(device, overrides)])
+    raise_any(
+        [
+            *_data_problems(data_dir),
+            *_out_problems(out),
+            *_minutes_problems(minutes, overrides),
+            *choice_problems(device, overrides),
+        ]
+    )
     from anomdet.outputs import write_text
 
     found = propose_settings(data_dir, overrides, device=device)
@@ -105,6 +112,15 @@ def _with_minutes(found: Proposal, minutes: float) -> Proposal:
         reasons={**found.reasons, "training.minutes": reason, **{f"training.{key}": _PLANNED for key in planned}},
         notes=[*notes, f"  plan          {preview}"],
     )
+
+
+def _data_problems(data_dir: Path) -> list[Problem]:
+    """A folder that is not there; what is in it is looked at later."""
+    if data_dir.is_dir():
+        return []
+    got = f"{data_dir}, which is {'a file' if data_dir.exists() else 'not there'}"
+    hint = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
+    return [Problem("DATA", "a folder with images/ and labels/", got, hint)]
 
 
 def _out_problems(out: Path) -> list[Problem]:
