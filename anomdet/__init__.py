@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from anomdet.workflows.propose import propose_settings as propose_settings
     from anomdet.workflows.review import apply_decisions as apply_decisions
     from anomdet.workflows.review import review as review
+    from anomdet.workflows.tile import tile as tile
     from anomdet.workflows.train import train as train
 
 __version__ = "0.1.0"
@@ -49,6 +50,7 @@ _WHERE = {
     "predict": "anomdet.workflows.predict",
     "propose_settings": "anomdet.workflows.propose",
     "review": "anomdet.workflows.review",
+    "tile": "anomdet.workflows.tile",
     "train": "anomdet.workflows.train",
 }
 __all__ = ["__version__", *sorted(_WHERE)]

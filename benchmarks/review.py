@@ -23,6 +23,7 @@ import anomdet
 from anomdet.boxes import pairwise_iou, xywh_to_xyxy
 from anomdet.data.index.scan import scan
 from anomdet.data.labels import Labels, write_labels
+from anomdet.layout import SPLITS
 
 KINDS = ("removed", "swapped", "shifted", "doubled")
 FOUND_IOU = 0.4
@@ -137,8 +138,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder that holds images/ and labels/")
     parser.add_argument("--config", type=Path, help="settings; default: as `anomdet init` proposes")
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
+    parser.add_argument("--checkpoint", type=Path, help="train nothing: review what this one did not learn from")
+    parser.add_argument(
+        "--lists", type=Path, help="with --checkpoint: the folder of its train.txt, val.txt and test.txt"
+    )
     parser.add_argument("--share", type=float, default=0.05)
-    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--minutes", type=float, help="of all folds; default: each trains as the settings say")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
@@ -151,8 +156,16 @@ def main() -> None:
             settings = anomdet.load_settings(arguments.config)
         values = settings.model_dump(mode="json")
         values["data"]["data_dir"] = str(folder / "data")
+        if arguments.lists is not None:
+            values["data"]["split_files"] = {split: str(arguments.lists / f"{split}.txt") for split in SPLITS}
+            values["data"]["split"] |= {"by": "files", "group_regex": None}
         started = time.process_time()
-        done = anomdet.review(values, out=folder / "review", minutes=arguments.minutes, folds=arguments.folds)
+        how: dict = {"minutes": arguments.minutes, "folds": arguments.folds}
+        if arguments.checkpoint is not None:
+            how = {"checkpoint": arguments.checkpoint}
+            kept = {name for split in SPLITS[1:] for name in (arguments.lists / f"{split}.txt").read_text().split("\n")}
+            planted = [one for one in planted if one["image"] in kept]
+        done = anomdet.review(values, out=folder / "review", **how)
         found = measure(dict(done.document), planted)
         found |= {
             "seed": seed,

@@ -1,6 +1,7 @@
 channels_last = False
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),
+    dict(type='anomdet.ChangedFilesHook'),
     dict(type='anomdet.ScalarsHook'),
     dict(
         ema_type='ExpMomentumEMA',

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from anomdet.cli.app import Config, Debug, Out, Overrides, app, name_files
+from anomdet.cli.app import Config, Debug, NewFolder, Out, Overrides, app, name_files
 from anomdet.terminal import give, one_line, say
 
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
@@ -40,12 +40,8 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     if out is None:
         give(told.text)
     if told.written:
-        lines = [
-            *([told.summary] if told.summary else []),
-            "wrote:",
-            *(f"  {one_line(str(path))}" for path in told.written),
-        ]
-        say("\n".join(lines), err=out is None and style != "text")
+        files = [f"  {one_line(str(path))}" for path in told.written]
+        say("\n".join([*filter(None, [told.summary]), "wrote:", *files]), err=out is None and style != "text")
     raise typer.Exit(told.exit_code)
 
 
@@ -94,7 +90,7 @@ def init(
 def convert(  # noqa: PLR0913 (its arguments are the command's options)
     src: Annotated[Path, typer.Argument(help="The labels: a folder, a zip archive, or a file.", metavar="SRC")],
     to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
-    out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    out: NewFolder,
     from_format: Annotated[Optional[str], typer.Option("--from", help=f"{_FORMATS}, masks, deeppcb.")] = None,  # noqa: UP045
     images: Annotated[Optional[Path], typer.Option(help="Folder of the images, if not beside SRC.")] = None,  # noqa: UP045
     classes: Annotated[Optional[Path], typer.Option(help="YAML with data.classes: number and name.")] = None,  # noqa: UP045
@@ -114,6 +110,14 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
     done = run(src, out, from_format=from_format, to_format=to_format, with_images=not no_images, **places)
     say(done.text)
     name_files(done.written)
+
+
+@app.command(epilog="Example: anomdet tile data --out tiles --size 640")
+def tile(data_dir: Path, out: NewFolder, size: int = 640, overlap: float = 0.2, debug: Debug = False) -> None:
+    """Cut a data folder into tiles, for any trainer."""
+    from anomdet.workflows.tile import tile as run
+
+    name_files(run(data_dir, out, size=size, overlap=overlap).written)
 
 
 @app.command(epilog="Example: anomdet review -c run.yaml --minutes 20 --out review")

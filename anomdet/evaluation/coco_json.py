@@ -265,7 +265,10 @@ def to_coco(results: Results) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         }
         for image, label, bbox, score in rows
     ]
-    categories = [{"id": num, "name": name} for num, name in zip(nums, results.class_names, strict=True)]
+    categories = [
+        {"id": num, "name": name, "supercategory": "defect"}
+        for num, name in zip(nums, results.class_names, strict=True)
+    ]
     info = {
         "version": VERSION,
         "description": "ground truth of an evaluation by AnomDet; predictions.json goes with it",

@@ -7,7 +7,9 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from anomdet.visualization.color import Color
 from anomdet.visualization.draw import Image
 from anomdet.visualization.sheets import GROUND, text_line
 
@@ -16,18 +18,30 @@ CELL_PX, MAX_COLUMNS = 180, 8
 _GAP_PX, _FONT_PX = 4, 14
 
 
-def strip_column(images: Sequence[Image], caption: str) -> Image:
-    """Images one below the other, each fitted into a square, under a caption.
+def thumbnail(image_bgr: Image, bboxes_xyxy: NDArray[np.floating], colors: Sequence[Color]) -> Image:
+    """A small image whose boxes still show: lines of one width, no names.
 
-    >>> strip_column([np.zeros((40, 60, 3), np.uint8)] * 2, "epoch 1").shape
-    (392, 184, 3)
+    >>> thumbnail(np.zeros((90, 360, 3), np.uint8), np.array([[0, 0, 8, 8]]), [(0, 0, 255)]).shape
+    (45, 180, 3)
+    """
+    factor = CELL_PX / max(image_bgr.shape[:2])
+    size_wh = (max(1, round(image_bgr.shape[1] * factor)), max(1, round(image_bgr.shape[0] * factor)))
+    small = np.asarray(cv2.resize(image_bgr, size_wh, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    for (x1, y1, x2, y2), color in zip((bboxes_xyxy * factor).round().astype(int).tolist(), colors, strict=True):
+        cv2.rectangle(small, (x1, y1), (x2, y2), color, 2)
+    return small
+
+
+def strip_column(images: Sequence[Image], caption: str) -> Image:
+    """Small images one below the other, each in the middle of a square, under a caption.
+
+    Args:
+        images: of at most ``CELL_PX`` (:func:`thumbnail`).
+        caption: over them.
     """
     cells = [text_line(caption, CELL_PX + _GAP_PX, _FONT_PX)]
-    for image in images:
+    for small in images:
         cell = np.full((CELL_PX + _GAP_PX, CELL_PX + _GAP_PX, 3), GROUND, dtype=np.uint8)
-        factor = CELL_PX / max(image.shape[:2])
-        size_wh = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
-        small = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
         y, x = (CELL_PX - small.shape[0]) // 2, (CELL_PX - small.shape[1]) // 2
         cell[y : y + small.shape[0], x : x + small.shape[1]] = small
         cells.append(cell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
-from anomdet.layout import EXPORT_MANIFEST, PARITY
+from anomdet.layout import EXPORT_MANIFEST, PARITY, TRITON_DIR
 from anomdet.outputs import write_text
 from anomdet.workflows.export_source import ExportOptions, Source, open_source
 
@@ -101,6 +102,10 @@ def export(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     written = [folder / EXPORT_MANIFEST, *(folder / name for name in manifest.network.sha256), folder / PARITY]
+    if options.triton is not None:
+        from anomdet.exporting.triton import write_repository
+
+        written += write_repository(folder, manifest.network, folder / TRITON_DIR, options.triton)
     return Exported(folder, manifest, parity, time.monotonic() - started, written)
 
 
@@ -117,6 +122,11 @@ def _check(options: ExportOptions, folder: Path, settings: Any, images: Any) -> 
     if settings is None and images is None:
         hint = "an export is compared with its checkpoint on images of yours, and refused where they differ"
         problems.append(Problem("--config", "the settings of the run, or --images DIR", "neither", hint))
+    if options.triton is not None and options.format == "torchscript":
+        problems.append(Problem("--triton", "--format onnx or openvino", "--format torchscript"))
+    if options.triton is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", options.triton):
+        expected = "a model's name of letters, digits, dot, dash and underscore"
+        problems.append(Problem("--triton", expected, repr(options.triton)))
     if folder.exists() and (not folder.is_dir() or any(path.name != PARITY for path in folder.iterdir())):
         got = f"{folder}, {'one that holds something' if folder.is_dir() else 'a file'}"
         problems.append(Problem("--out", "a new or empty folder", got, "nothing was overwritten"))

@@ -30,6 +30,7 @@ class ExportOptions:
         licence: a sentence on the weights for whoever gets the folder.
         custom_file: the Python file of a custom backbone or model.
         max_images: of the comparison.
+        triton: a model's name: a model repository for NVIDIA Triton is written, too.
     """
 
     format: str = "onnx"
@@ -39,6 +40,7 @@ class ExportOptions:
     licence: str = ""
     custom_file: str | None = None
     max_images: int = 500
+    triton: str | None = None
 
 
 @dataclass(frozen=True)

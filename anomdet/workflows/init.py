@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem
 from anomdet.output_rule import check_apart, data_folders
+from anomdet.terminal import one_line
 from anomdet.workflows.propose import Proposal, choice_problems, propose_settings, raise_any
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def init(
     raise_any(
         [
             *_data_problems(data_dir),
+            *_name_problems(data_dir),
             *_out_problems(out),
             *_minutes_problems(minutes, overrides),
             *choice_problems(device, overrides),
@@ -76,6 +78,15 @@ def init(
     write_text(out, _yaml(found.settings, title, found.reasons))
     notes = found.notes if minutes is not None else [*found.notes, _NOT_TIMED]
     return Written(out, "\n".join(notes), _next_steps(out))
+
+
+def _name_problems(data_dir: Path) -> list[Problem]:
+    if one_line(str(data_dir)) == str(data_dir):
+        return []
+    hint = "rename it, or go into it and name it ."
+    return [
+        Problem("DATA_DIR", "a path in UTF-8 without control characters, for settings to name", str(data_dir), hint)
+    ]
 
 
 def _minutes_problems(minutes: float | None, overrides: Sequence[str]) -> list[Problem]:

@@ -3,8 +3,144 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
 
-_WITH_VALUE = ("--work-dir", "--out", "--show-dir", "--output-dir", "--split", "--show-number", "--launcher")
+from anomdet.errors import Problem, UserError
+from anomdet.layout import LAST
+
+_WITH_VALUE = (
+    *("--work-dir", "--out", "--show-dir", "--output-dir", "--split", "--show-number", "--launcher"),
+    *("--resume", "--wait-time", "--show-interval"),
+)
+_PICKLES = (".pkl", ".pickle")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"command line: {message}; see: python tools/{self.prog} --help")
+
+
+def train() -> argparse.ArgumentParser:
+    """Of ``tools/train.py CONFIG``."""
+    parser = _parser("train.py", "Train a detector.", "tools/train.py configs/cpu_small.yaml --work-dir work_dirs/a")
+    parser.add_argument("--work-dir", help="folder of logs and checkpoints")
+    parser.add_argument("--amp", action="store_true", help="mixed precision")
+    parser.add_argument("--auto-scale-lr", action="store_true", help="needs training.scale_lr, or auto_scale_lr")
+    resume = f"continue from {LAST}, or from the {LAST} that is named"
+    parser.add_argument("--resume", nargs="?", const="auto", metavar="CHECKPOINT", help=resume)
+    _launcher(parser)
+    return parser
+
+
+def test() -> argparse.ArgumentParser:
+    """Of ``tools/test.py CONFIG CHECKPOINT``."""
+    parser = _parser("test.py", "Measure a detector.", "tools/test.py run.yaml checkpoints/best_model.pth --split val")
+    parser.add_argument("checkpoint")
+    parser.add_argument("--work-dir", help="folder of logs and, without --out, of the results")
+    parser.add_argument(
+        "--out", help="folder of metrics.json and predictions.json; or FILE.pkl for MMDetection's tools"
+    )
+    parser.add_argument("--show", action="store_true", help="show each image in a window")
+    parser.add_argument("--wait-time", type=float, default=2, help="seconds of each window")
+    parser.add_argument("--show-dir", help="folder of images; without it none are drawn")
+    parser.add_argument("--tta", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--split", default="test", help="train, val or test")
+    _launcher(parser)
+    return parser
+
+
+def browse_dataset() -> argparse.ArgumentParser:
+    """Of ``tools/browse_dataset.py CONFIG``."""
+    parser = _parser("browse_dataset.py", "Draw the training data.", "tools/browse_dataset.py run.yaml --show-number 8")
+    parser.add_argument("--output-dir", help="folder of the images")
+    parser.add_argument("--show-number", type=int, default=16, help="how many")
+    parser.add_argument("--not-show", action="store_true", help="no window is shown in any case")
+    parser.add_argument("--show-interval", type=float, help="not used: no window is shown")
+    return parser
+
+
+def visualize() -> argparse.ArgumentParser:
+    """Of ``tools/visualize.py CONFIG CHECKPOINT``."""
+    parser = _parser("visualize.py", "Draw predictions.", "tools/visualize.py run.yaml checkpoints/best_model.pth")
+    parser.add_argument("checkpoint")
+    parser.add_argument("--output-dir", help="folder of the images")
+    parser.add_argument("--split", default="test", help="train, val or test")
+    return parser
+
+
+def _parser(prog: str, description: str, example: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=prog, description=description, epilog=f"Example: python {example}", allow_abbrev=False)
+    parser.add_argument("config", help="YAML settings or a Python config")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options = "key=value ..., settings of a YAML file or keys of a Python config"
+    parser.add_argument("--cfg-options", action="append", default=[], metavar="KEY=VALUE", help=options)
+    return parser
+
+
+def _launcher(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--launcher", choices=["none", "pytorch"], default="none", help="pytorch: under torchrun")
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Refuse what MMDetection's tool would do and this one does in another way, saying how.
+
+    Raises:
+        UserError: all such options.
+    """
+    if problems := list(_problems(args)):
+        raise UserError(problems)
+
+
+def _problems(args: argparse.Namespace) -> Iterator[Problem]:
+    if getattr(args, "launcher", "none") == "pytorch" and "WORLD_SIZE" not in os.environ:
+        hint = "start it with tools/dist_train.sh CONFIG GPUS or tools/dist_test.sh CONFIG CHECKPOINT GPUS"
+        yield Problem("--launcher pytorch", "to be started by torchrun", "no WORLD_SIZE", hint)
+    resume = getattr(args, "resume", None)
+    if resume not in (None, "auto") and Path(resume).name != LAST:
+        hint = f"to start a new run from these weights: --cfg-options model.weights={resume}"
+        yield Problem("--resume", f"a {LAST}, which holds the optimizer and where the run stood", resume, hint)
+    if getattr(args, "auto_scale_lr", False) and not _base_batch_size(args):
+        key = "auto_scale_lr.base_batch_size" if args.config.endswith(".py") else "training.scale_lr"
+        hint = "--cfg-options 'training.scale_lr={base_batch_size: 16}'"
+        yield Problem("--auto-scale-lr", f"{key}: the batch that the learning rate is meant for", "none", hint)
+    python = args.config.endswith(".py")
+    if getattr(args, "show", False) and not _has_display():
+        yield Problem("--show", "a display", "none here", "use --show-dir FOLDER")
+    if python and getattr(args, "show", False):
+        hint = "give the YAML settings of the run, or run MMDetection's own: anomdet mmdet test.py"
+        yield Problem("--show", "YAML settings", args.config, hint)
+    if getattr(args, "tta", False):
+        hint = "train with augmentations.horizontal_flip and vertical_flip, which cost no time in use"
+        yield Problem("--tta", "no test-time augmentation, which AnomDet does not have", "--tta", hint)
+    out = getattr(args, "out", None)
+    if out and Path(out).suffix in _PICKLES:
+        if python:
+            hint = "run MMDetection's own: anomdet mmdet test.py CONFIG CHECKPOINT --out FILE.pkl"
+            yield Problem("--out", "a folder, for a Python config", out, hint)
+        if os.path.lexists(out):
+            yield Problem("--out", "a new file", f"{out}, which is there", "nothing was changed; name another")
+
+
+def _has_display() -> bool:
+    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _base_batch_size(args: argparse.Namespace) -> int | None:
+    from anomdet.workflows.run_config import load_run
+
+    config = load_run(args.config, [_with_list(text) for text in args.cfg_options]).config
+    found = config.get("scale_lr") or config.get("auto_scale_lr") or {}
+    return int(found["base_batch_size"]) if found.get("base_batch_size") else None
+
+
+def out_folder(args: argparse.Namespace) -> str | None:
+    """Where metrics.json goes; None: where it goes without ``--out``."""
+    return None if args.out and Path(args.out).suffix in _PICKLES else args.out
 
 
 def one_each(arguments: list[str]) -> list[str]:
@@ -37,6 +173,18 @@ def overrides_of(args: argparse.Namespace) -> list[str]:
         if not python:
             keys = ("logging.log_dir", "logging.checkpoint_dir")
         overrides += [f"{key}={_quoted(work_dir)}" for key in keys]
+    resume = getattr(args, "resume", None)
+    if resume not in (None, "auto"):
+        key = "default_hooks.checkpoint.out_dir" if python else "logging.checkpoint_dir"
+        overrides.append(f"{key}={_quoted(str(Path(resume).parent))}")
+    if getattr(args, "auto_scale_lr", False) and python and "scale_lr" in Path(args.config).read_text("utf-8"):
+        overrides.append(f"scale_lr={{base_batch_size: {_base_batch_size(args)}}}")
+    if getattr(args, "show", False):
+        overrides.append(
+            f"training.hooks=[{{type: DetVisualizationHook, draw: true, show: true, wait_time: {args.wait_time}}}]"
+        )
+    if getattr(args, "out", None) and Path(args.out).suffix in _PICKLES:
+        overrides.append(f"metrics.extra=[{{type: DumpDetResults, out_file_path: {_quoted(args.out)}}}]")
     if getattr(args, "amp", False):
         overrides.append("optim_wrapper.type=AmpOptimWrapper" if python else "training.use_amp=true")
     return overrides

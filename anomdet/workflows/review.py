@@ -152,7 +152,9 @@ def as_text(document: Mapping[str, Any], page: Path) -> str:
         f"{document['num_images']:,} images; about {total:.0f} errors expected ({share:.1%} of the labels)"
     )
     if document["hard_normals"]:
-        lines.append(f"{len(document['hard_normals']):,} normal images on which the detector fires come first")
+        lines.append(
+            f"{len(document['hard_normals']):,} normal images on which the detector fires: see hard_normals in {REVIEW}"
+        )
     lines.append(f"open {page}; decide there, export decisions.json, then: anomdet review --apply decisions.json")
     return "\n".join(lines)
 

@@ -39,7 +39,7 @@ REFUSED = {
     "MeanTeacherHook": "semi-supervised",
     "NaiveVisualizationHook": "use DetVisualizationHook",
     "ParamSchedulerHook": "each run has it already",
-    "PrepareTTAHook": "set evaluation.tta",
+    "PrepareTTAHook": "no test-time augmentation",
     "RFSearchHook": "changes the network",
     "SetEpochInfoHook": "no method set_epoch",
     "RuntimeInfoHook": "each run has it already",

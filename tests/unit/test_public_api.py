@@ -35,6 +35,7 @@ NAMES = {
     "predict",
     "propose_settings",
     "review",
+    "tile",
     "train",
 }
 

@@ -27,7 +27,7 @@ from anomdet.registry import DATASETS, HOOKS
 from anomdet.visualization.color import Color, class_colors
 from anomdet.visualization.draw import Image, choose_style, draw
 from anomdet.visualization.sheets import Objects, side_by_side
-from anomdet.visualization.strip import spread, strip_column
+from anomdet.visualization.strip import spread, strip_column, thumbnail
 from anomdet.visualization.write import write_image
 
 MAX_SHARE = 0.02  # of the run's time, for drawing
@@ -107,16 +107,17 @@ class VisualizeHook(Hook):
             extra = [] if hardest is None else [_drawn(measured, hardest)]
         read = _reader(runner.val_dataloader.dataset)
         colors = class_colors(list(results.unique_names))
-        truth, predicted = [], []
+        truth: list[Image] = []
+        predicted: list[Image] = []
         for prefix, one in [*(("", one) for one in chosen), *(("hardest_", one) for one in extra)]:
             image, factor = read(one.file_name)
-            left, right, picture = _compared(image, one, factor, colors)
+            picture = _compared(image, one, factor, colors)
             name = f"{prefix}{Path(one.file_name).with_suffix('').as_posix().replace('/', '__')}"
             write_image(folder / f"{name}.jpg", picture)
             _send(runner, f"visualization/{name if not prefix else 'hardest'}", picture)
             if not prefix:
-                truth.append(left)
-                predicted.append(right)
+                for column, side in ((truth, one.gt), (predicted, one.predictions)):
+                    column.append(thumbnail(image, side.bboxes_xyxy * factor, [colors[name] for name in side.labels]))
         first = folder.parent / STRIP_COLUMN
         if not first.exists():
             write_image(first, strip_column(truth, "ground truth"))
@@ -138,7 +139,7 @@ def choose_images(
         Positions, rising.
 
     >>> choose_images(np.array([0, 1, 2, 3]), np.array([0, 0, 0, 1]), 6, 2, 5)
-    [0, 1, 3, 4]
+    [1, 2, 3, 4]
     """
     places = min(max(number - 1, 1), num_images)
     has: NDArray[np.bool_] = np.zeros((num_classes, num_images), dtype=bool)
@@ -229,8 +230,8 @@ def _reader(dataset: Any) -> Any:
     return read
 
 
-def _compared(image: Image, one: Drawn, factor: float, colors: Mapping[str, Color]) -> tuple[Image, Image, Image]:
-    """The image with its objects, with its predictions, and both side by side."""
+def _compared(image: Image, one: Drawn, factor: float, colors: Mapping[str, Color]) -> Image:
+    """The image with its objects and with its predictions, side by side."""
     sides = (one.gt, one.predictions)
     style = choose_style((image.shape[0], image.shape[1]), max(len(side.labels) for side in sides))
     left, right = (
@@ -239,7 +240,7 @@ def _compared(image: Image, one: Drawn, factor: float, colors: Mapping[str, Colo
     captions = (f"ground truth: {len(one.gt.labels)}", f"predictions: {len(one.predictions.labels)}")
     named = {*one.gt.labels, *one.predictions.labels}
     legend = {name: color for name, color in colors.items() if name in named}
-    return left, right, side_by_side(left, right, captions, title=one.file_name, legend=legend)
+    return side_by_side(left, right, captions, title=one.file_name, legend=legend)
 
 
 def _send(runner: Runner, name: str, picture: Image) -> None:

@@ -22,7 +22,8 @@ from anomdet.quality.review.suspects import KINDS, Suspects, find_suspects
 
 SHARE = 0.02  # of the labels that get an error of each kind, in a round
 _WANTED, _MOST_ROUNDS = 300, 40  # planted errors of each kind in all
-MOST_RATE = 0.015  # assumed errors of a kind for each label, where the data would allow more
+MOST_RATE = {"missing": 0.02, "class": 0.015, "box": 0.02, "unsupported": 0.01, "double": 0.01, "merged": 0.005}
+"""Assumed errors of a kind for each label, where the data would allow more."""
 FEWEST = 20  # planted errors of a kind, for a probability
 _TAIL = 0.1  # of the planted errors: no rate is read from fewer, nor from fewer than FEWEST / 2
 _MOST = 0.99
@@ -63,7 +64,10 @@ def calibrate(support: Support, suspects: Suspects, seed: int = 0) -> list[Calib
     """
     planted_raw = _planted_raw(support, seed)
     num_labels = len(support.results.gt)
-    return [fit(planted, suspects.raw[suspects.kind == kind], num_labels) for kind, planted in enumerate(planted_raw)]
+    return [
+        fit(planted, suspects.raw[suspects.kind == kind], num_labels, MOST_RATE[KINDS[kind]])
+        for kind, planted in enumerate(planted_raw)
+    ]
 
 
 def _planted_raw(support: Support, seed: int) -> list[Floats]:
@@ -83,19 +87,20 @@ def _planted_raw(support: Support, seed: int) -> list[Floats]:
     return [raw[kind == one] for one in range(len(KINDS))]
 
 
-def fit(planted: Floats, observed: Floats, num_labels: int) -> Calibration:
+def fit(planted: Floats, observed: Floats, num_labels: int, most_rate: float) -> Calibration:
     """The calibration of one kind.
 
     Args:
         planted: suspicion of each planted error, 0 for none.
         observed: suspicions of the data.
         num_labels: of the data.
+        most_rate: errors for each label, at most.
     """
     found = planted[planted > 0]
     found_share = len(found) / len(planted) if len(planted) else 0.0
     if len(planted) < FEWEST or not len(found):
         return Calibration(len(planted), found_share, float("nan"), np.zeros(0), np.zeros(0))
-    rate = _rate(np.sort(found), len(planted), np.sort(observed), num_labels)
+    rate = min(_rate(np.sort(found), len(planted), np.sort(observed), num_labels), most_rate)
     raw = np.concatenate([found, observed])
     weight = np.concatenate([np.full(len(found), 1 / len(planted)), np.full(len(observed), 1 / num_labels)])
     is_planted = np.concatenate([np.ones(len(found)), np.zeros(len(observed))])
@@ -110,11 +115,11 @@ def fit(planted: Floats, observed: Floats, num_labels: int) -> Calibration:
 def _rate(found: Floats, num_planted: int, observed: Floats, num_labels: int) -> float:
     """Errors for each label: the smallest ratio of suspicions in the data to those of planted errors, over all tails.
 
-    The suspicions of a tail count with a standard error more, so that chance in a short tail does not decide.
+    The suspicions of a tail count with two standard errors more, so that chance in a short tail does not decide.
     """
     least = max(FEWEST // 2, round(_TAIL * num_planted))
     tails = np.arange(min(least, len(found)), len(found) + 1)
     thresholds = found[len(found) - tails]
     as_strong = len(observed) - np.searchsorted(observed, thresholds, side="left")
-    at_most = as_strong + np.sqrt(as_strong + 0.25) + 0.5
-    return float(min((at_most / num_labels / (tails / num_planted)).min(), MOST_RATE))
+    at_most = as_strong + 2 * np.sqrt(as_strong + 0.25)
+    return float((at_most / num_labels / (tails / num_planted)).min())

@@ -13,12 +13,13 @@ from anomdet.quality.review.support import find_support
 from anomdet.quality.review.suspects import KINDS, MISPLACED, MISSING, Suspects, find_suspects
 
 _FIRES = 0.5  # trust: a normal image with such a prediction is a hard normal
+_LIKELY = 0.5  # probability from which a hard normal comes before everything else
 _BIGGER = 1.4  # ratio of areas from which a misplaced label is too big or too small, not shifted
 
 
 @dataclass(frozen=True)
 class LabelErrors:
-    """S suspected errors of N images, the most probable first; before all others those of hard normals.
+    """S suspected errors of N images, the most probable first; before them hard normals that are more likely wrong.
 
     Args:
         results: labels and predictions.
@@ -81,9 +82,9 @@ def find_label_errors(results: Results, *, seed: int = 0, least: float = 0.05) -
 
 
 def _ranked(suspects: Suspects, probability: Floats, hard: Bools) -> Ints:
-    """Positions: hard normals, then by probability; those without one last, by their suspicion."""
+    """Positions: likely errors of hard normals, then by probability; those without one last, by their suspicion."""
     known = np.where(np.isnan(probability), -1.0, probability)
-    return np.asarray(np.lexsort((np.arange(len(suspects)), -suspects.raw, -known, ~hard)))
+    return np.asarray(np.lexsort((np.arange(len(suspects)), -suspects.raw, -known, ~(hard & (known >= _LIKELY)))))
 
 
 def _each_once(suspects: Suspects) -> Bools:

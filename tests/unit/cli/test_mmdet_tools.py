@@ -85,6 +85,57 @@ def test_test_draws_only_when_asked(calls: list[tuple[Any, ...]]) -> None:
     assert calls[1:] == [("run.yaml", [], {**common, "out": "o"}), ("run.yaml", [], {**common, "out": "s"})]
 
 
+def test_the_options_of_mmdetections_tools(calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":0")
+    run(mmdet_manners.train, "run.yaml", "--resume", "there/last.pth")
+    assert calls[-1][1] == ["logging.checkpoint_dir='there'"]
+    assert calls[-1][2]["resume"] is True
+    run(mmdet_manners.test, "run.yaml", CHECKPOINT, "--out", "found.pkl", "--show", "--wait-time", "0.5")
+    shown = "training.hooks=[{type: DetVisualizationHook, draw: true, show: true, wait_time: 0.5}]"
+    assert calls[-1][1] == [shown, "metrics.extra=[{type: DumpDetResults, out_file_path: 'found.pkl'}]"]
+    assert calls[-1][2]["out"] is None
+    run(mmdet_manners.browse_dataset, "run.yaml", "--not-show", "--show-interval", "1")
+    assert calls[-1] == ("run.yaml", [], {"out": None, "limit": 16})
+
+
+REFUSED = {
+    "a checkpoint that is no last.pth": (("train", "run.yaml", "--resume", "epoch_3.pth"), "model.weights=epoch_3.pth"),
+    "no batch to scale from": (("train", "{config}", "--auto-scale-lr"), "training.scale_lr: the batch that"),
+    "no display": (("test", "run.yaml", CHECKPOINT, "--show"), "use --show-dir FOLDER"),
+    "test-time augmentation": (("test", "run.yaml", CHECKPOINT, "--tta"), "no test-time augmentation"),
+    "a pickle of a Python config": (("test", "run.py", CHECKPOINT, "--out", "a.pkl"), "anomdet mmdet test.py"),
+    "a pickle that is there": (("test", "run.yaml", CHECKPOINT, "--out", "{there}"), "nothing was changed"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_option_that_cannot_be_is_refused_with_what_to_use(
+    case: str,
+    calls: list[tuple[Any, ...]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    there, config = tmp_path / "there.pkl", tmp_path / "run.yaml"
+    there.touch()
+    config.write_text("training: {epochs: 1}", encoding="utf-8")
+    (tool, *arguments), said = REFUSED[case]
+    with pytest.raises(SystemExit) as ended:
+        getattr(mmdet_manners, tool)([text.format(there=there, config=config) for text in arguments])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+    assert not calls
+
+
+def test_a_batch_to_scale_from_is_enough(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("training: {scale_lr: {base_batch_size: 8}}", encoding="utf-8")
+    run(mmdet_manners.train, str(config), "--auto-scale-lr")
+    assert calls[-1][1] == []
+
+
 def test_browse_and_visualize(calls: list[tuple[Any, ...]]) -> None:
     run(mmdet_manners.browse_dataset, "run.yaml", "--output-dir", "o", "--show-number", "5")
     run(mmdet_manners.visualize, "run.yaml", CHECKPOINT, "--output-dir", "o")
