@@ -60,6 +60,7 @@ PREVIOUS = "previous"
 # review's output folder; CHANGES is in a corrected copy
 REVIEW, SUSPECTS_CSV, REVIEW_PAGE, DECISIONS = "review.json", "suspects.csv", "review.html", "decisions.json"
 FOLDS_DIR, CHANGES = "folds", "changes.csv"
+TO_LABEL_CSV, LABEL_STUDIO = "to_label.csv", "label_studio.json"
 
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"
