@@ -95,7 +95,7 @@ def check_pickle(data: bytes, count: int = 1) -> None:
     try:
         for _ in range(count):
             for kind, argument, _ in pickletools.genops(stream):
-                if kind.name in ("GLOBAL", "INST") and len(argument) > _MAX_NAME_BYTES:
-                    raise BadArchiveError(f"a Python object whose name has {len(argument)} characters")
+                if kind.name in ("GLOBAL", "INST") and len(str(argument)) > _MAX_NAME_BYTES:
+                    raise BadArchiveError(f"a Python object whose name has {len(str(argument))} characters")
     except (ValueError, LookupError, OverflowError) as error:
         raise BadArchiveError("a file of another kind or a damaged one") from error
