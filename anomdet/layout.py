@@ -61,7 +61,7 @@ FOLDS_DIR, CHANGES = "folds", "changes.csv"
 
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"
-TRITON_DIR = "triton"
+EXPORT_PAGE, TRITON_DIR = "export.html", "triton"
 
 # In each folder of outputs: the names that AnomDet wrote there, the lock of the run at work, and who that is.
 MANIFEST, LOCK, HOLDER = ".anomdet.json", ".anomdet.lock", ".anomdet.running"
