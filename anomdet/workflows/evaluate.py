@@ -154,11 +154,13 @@ class Loaded:
         config: complete, with the checkpoint named in it.
         file: the checkpoint, read.
         split: train, val or test.
+        as_trained: it sees what the training saw; else its operating point is of no use.
     """
 
     config: Any
     file: CheckpointFile
     split: str
+    as_trained: bool = True
 
 
 def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: str = AS_TRAINED) -> Loaded:
@@ -195,7 +197,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     if trained is not None:
         normalize_as_trained(config, trained, file.path)
     config.load_from = str(file.path)
-    return Loaded(config, file, split)
+    return Loaded(config, file, split, as_trained=trained is None or tiles == AS_TRAINED or trained.tiles is None)
 
 
 def set_operating_point(loaded: Loaded) -> None:
@@ -213,7 +215,7 @@ def set_operating_point(loaded: Loaded) -> None:
         return
     iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
     criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
-    if (point := _kept_point(loaded.file, criterion.as_dict())) is not None:
+    if loaded.as_trained and (point := _kept_point(loaded.file, criterion.as_dict())) is not None:
         metric.point = point
         return
     if loaded.split == "val":

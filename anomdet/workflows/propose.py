@@ -27,6 +27,7 @@ _MIN_IMAGES = 3  # one for each split
 _SHOWN = {
     "model.name": "network",
     "data.image_size": "image size",
+    "data.tiles": "tiles",
     "training.batch_size": "batch",
     "training.epochs": "epochs",
     "training.class_imbalance_handling.method": "sampling",
@@ -238,7 +239,7 @@ def _chosen(
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> None:
     for key, value in changes.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and isinstance(base[key], dict):
             _merge(base[key], value)
         else:
             base[key] = value
