@@ -35,6 +35,7 @@ LEVELS = (
         "strict_files",
         "terminal",
         "tiles",
+        "words",
         "anomalies",
     }
     | {"metric_catalogue", "defaults", "palette", "documents"},
