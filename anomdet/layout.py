@@ -60,10 +60,11 @@ PREVIOUS = "previous"
 # review's output folder; CHANGES is in a corrected copy
 REVIEW, SUSPECTS_CSV, REVIEW_PAGE, DECISIONS = "review.json", "suspects.csv", "review.html", "decisions.json"
 FOLDS_DIR, CHANGES = "folds", "changes.csv"
+TO_LABEL_CSV, LABEL_STUDIO = "to_label.csv", "label_studio.json"
 
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"
-TRITON_DIR = "triton"
+EXPORT_PAGE, TRITON_DIR = "export.html", "triton"
 
 # In each folder of outputs: the names that AnomDet wrote there, the lock of the run at work, and who that is.
 MANIFEST, LOCK, HOLDER = ".anomdet.json", ".anomdet.lock", ".anomdet.running"

@@ -129,11 +129,17 @@ def review(  # noqa: PLR0913 (its arguments are the command's options)
     minutes: Annotated[Optional[float], typer.Option(help="For all folds; default: as the settings say.")] = None,  # noqa: UP045
     folds: Annotated[int, typer.Option(help="Detectors to train, each without its fold of images.")] = 4,
     apply: Annotated[Optional[Path], typer.Option(help="decisions.json of the page: write a corrected copy.")] = None,  # noqa: UP045
+    unlabelled: Annotated[Optional[Path], typer.Option(help="Folder of images: which of them to label next.")] = None,  # noqa: UP045
+    budget: Annotated[int, typer.Option(help="With --unlabelled: how many images at most.")] = 100,
     debug: Debug = False,
 ) -> None:
-    """Find labels that are probably wrong, and correct them in a copy."""
+    """Find labels that are probably wrong.
+
+    Correct them in a copy, or choose what to label next.
+    """
     from anomdet.workflows.review import ReviewOptions, review_command
 
-    told, written = review_command(config, overrides or (), out, ReviewOptions(checkpoint, minutes, folds, apply))
+    options = ReviewOptions(checkpoint, minutes, folds, apply, unlabelled, budget)
+    told, written = review_command(config, overrides or (), out, options)
     say(told)
     name_files(written)

@@ -176,6 +176,8 @@ def main(arguments: list[str] | None = None) -> None:
     0 done, 2 bad input, 130 interrupted, 143 terminated, 1 findings of `check` or anything unforeseen.
     """
     given = without_local_rank(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["val"], ["test"]):  # other tools' words for it
+        given = ["evaluate", "--split", *given]
     show_log()
     debug = "--debug" in given or os.environ.get("ANOMDET_DEBUG") == "1"
     sys.exit(run_command(lambda: _invoke(given or ["--help"]), given, debug=debug))

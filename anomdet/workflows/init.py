@@ -59,6 +59,7 @@ def init(
     check_apart(out, data_folders(data_dir), "--out")
     raise_any(
         [
+            *_data_problems(data_dir),
             *_name_problems(data_dir),
             *_out_problems(out),
             *_minutes_problems(minutes, overrides),
@@ -122,6 +123,15 @@ def _with_minutes(found: Proposal, minutes: float) -> Proposal:
         reasons={**found.reasons, "training.minutes": reason, **{f"training.{key}": _PLANNED for key in planned}},
         notes=[*notes, f"  plan          {preview}"],
     )
+
+
+def _data_problems(data_dir: Path) -> list[Problem]:
+    """A folder that is not there; what is in it is looked at later."""
+    if data_dir.is_dir():
+        return []
+    got = f"{data_dir}, which is {'a file' if data_dir.exists() else 'not there'}"
+    hint = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
+    return [Problem("DATA", "a folder with images/ and labels/", got, hint)]
 
 
 def _out_problems(out: Path) -> list[Problem]:

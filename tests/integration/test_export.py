@@ -45,7 +45,10 @@ def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_the_folder_is_whole_and_says_what_was_compared(exported: Path) -> None:
-    assert sorted(path.name for path in exported.iterdir()) == ["manifest.json", "model.onnx", "parity.json"]
+    names = ["export.html", "manifest.json", "model.onnx", "parity.json"]
+    assert sorted(path.name for path in exported.iterdir()) == names
+    page = (exported / "export.html").read_text(encoding="utf-8")
+    assert page.count("<td>onnx fp32</td>") == page.count("<td>torch fp32</td>") == 1
     parity = json.loads((exported / "parity.json").read_text(encoding="utf-8"))
     assert parity["passed"]
     assert parity["num_images"] > 0

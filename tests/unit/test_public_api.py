@@ -25,6 +25,7 @@ NAMES = {
     "UserError",
     "apply_decisions",
     "check",
+    "choose_to_label",
     "compare",
     "convert",
     "evaluate",
