@@ -64,7 +64,7 @@ TO_LABEL_CSV, LABEL_STUDIO = "to_label.csv", "label_studio.json"
 
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"
-TRITON_DIR = "triton"
+EXPORT_PAGE, TRITON_DIR = "export.html", "triton"
 
 # In each folder of outputs: the names that AnomDet wrote there, the lock of the run at work, and who that is.
 MANIFEST, LOCK, HOLDER = ".anomdet.json", ".anomdet.lock", ".anomdet.running"

@@ -17,6 +17,7 @@ from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
+from anomdet.words import counted
 from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.run_config import Run, load_run
@@ -88,7 +89,7 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         set_operating_point(loaded)
         runner = build_tester(loaded.config, loaded.file, hooks=test_hooks(loaded.config.get("custom_hooks")))
     dataset = runner.test_dataloader.dataset
-    runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {len(dataset)} images")
+    runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {counted(len(dataset), 'image')}")
     warn_of_other_splits(runner, loaded)
     with run.blamed():
         found = runner.test()

@@ -48,8 +48,8 @@ class Exported:
 
     def summary(self) -> str:
         """What the comparison found, in two lines."""
-        found, size = self.parity, sum(path.stat().st_size for path in self.written)
-        network = self.manifest.network
+        found, network = self.parity, self.manifest.network
+        size = sum((self.folder / name).stat().st_size for name in network.sha256)
         lines = [f"{network.format} {network.precision}, {size / 1e6:.1f} MB, in {self.seconds:.0f} s"]
         if network.precision == "fp32":
             lines.append(
@@ -89,6 +89,7 @@ def export(
     started = time.monotonic()
     options, folder = options or ExportOptions(), Path(out)
     _check(options, folder, settings, images)
+    from anomdet.workflows.export_formats import write_page
     from anomdet.workflows.export_images import parity_images
 
     source = open_source(Path(checkpoint), options)
@@ -98,10 +99,13 @@ def export(
     temporary = Path(tempfile.mkdtemp(prefix=".export_", dir=folder))
     try:
         manifest, parity = _make(source, compared, temporary, options)
+        if parity.passed:
+            parity = _timed(source, manifest, parity, compared, temporary)
         _place(temporary, folder, manifest, parity)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     written = [folder / EXPORT_MANIFEST, *(folder / name for name in manifest.network.sha256), folder / PARITY]
+    written.append(write_page(folder, manifest, parity, source.path.stat().st_size))
     if options.triton is not None:
         from anomdet.exporting.triton import write_repository
 
@@ -145,6 +149,17 @@ def _make(source: Source, compared: ParityImages, folder: Path, options: ExportO
 
         return quantise(source, manifest, compared, folder)
     return manifest, check_parity(source, manifest, compared, folder)
+
+
+def _timed(source: Source, manifest: Manifest, parity: Parity, images: ParityImages, folder: Path) -> Parity:
+    """The comparison, with the speed of both."""
+    from anomdet.workflows.export_formats import timed
+    from anomdet.workflows.export_parity import open_exported
+
+    # One thread: those that wait for each other spin, which is processor time, too.
+    both = (source.detector, open_exported(source, manifest, folder, threads=1))
+    first, second = (timed(detector, images.prepared) for detector in both)
+    return replace(parity, ms=(first, second))
 
 
 def _place(temporary: Path, folder: Path, manifest: Manifest, parity: Parity) -> None:

@@ -57,9 +57,17 @@ def test_what_a_review_leaves(reviewed: Path, data_dir: Path, capsys: pytest.Cap
     document = json.loads((reviewed / "review/review.json").read_text())
     assert document["num_images"] == len(scan(data_dir).records)
     assert document["num_labels"] == len(scan(data_dir).columns.class_nums)
+    assert document["classes"] == {str(num): name for num, name in CLASSES_OF_DATA.items()}
     assert set(document["kinds"]) == {"missing", "class", "box", "unsupported", "double", "merged"}
     assert (reviewed / "review/suspects.csv").read_text().count("\n") == 1 + len(document["suspects"])
     assert (reviewed / "review/review.html").is_file()
+
+
+def test_too_few_minutes_leave_nothing_behind(data_dir: Path, tmp_path: Path) -> None:
+    """So that the same command with more of them runs."""
+    config = write_settings(tmp_path, data_dir)
+    run_command("review", "-c", config, "--folds", 2, "--minutes", 0.001, "--out", tmp_path / "review", code=2)
+    assert not (tmp_path / "review").exists()
 
 
 def test_a_checkpoint_reviews_what_it_did_not_learn_from(trained: Trained, tmp_path: Path) -> None:

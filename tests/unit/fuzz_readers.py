@@ -318,8 +318,17 @@ def run(name: str, num: int, seed: int) -> list[str]:
     return wrong
 
 
+class _TooLongError(BaseException):
+    """No reader may catch it."""
+
+
+def _too_long(*_: object) -> None:
+    raise _TooLongError(f"more than {SECONDS} s")
+
+
 def _limit(seconds: float) -> None:
-    """Of processor time; and twelve times as much by the clock, for a machine may be busy."""
+    """Of processor time; and twelve times as much by the clock, for a machine may be busy, which ends the process."""
+    signal.signal(signal.SIGPROF, _too_long)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.alarm(12 * int(seconds))
 
