@@ -20,6 +20,11 @@ from anomdet.layout import IMAGES_DIR, LABELS_DIR, SPLITS, TEST, TRAIN, VAL
 from anomdet.outputs import write_text
 
 _COCO = "CocoDataset"
+# The keys of the config that are taken over; what is set elsewhere is meant for the run's own.
+TAKEN = (
+    *("model.", "optim_wrapper.", "param_scheduler.", "load_from", "train_cfg.", "work_dir", "randomness."),
+    *("train_dataloader.", "val_dataloader.", "test_dataloader.", "default_hooks.checkpoint.out_dir"),
+)
 _SOURCE = "source.json"  # of the converted folder: what it was made from
 _AVERAGE = "EMAHook"
 _log = logging.getLogger("anomdet")

@@ -18,7 +18,7 @@ from anomdet.config.schema import Settings, effective_model_name
 from anomdet.engine.distributed.last_words import lost_another
 from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.workflows.config_errors import blame, blame_user_file
-from anomdet.workflows.mmdet_config import adopt, fill_work_dir, is_mmdets
+from anomdet.workflows.mmdet_config import TAKEN, adopt, fill_work_dir, is_mmdets
 from anomdet.workflows.plugins import importing_from
 
 _YAML = (".yaml", ".yml")
@@ -154,7 +154,7 @@ def _python_config(path: Path, overrides: Sequence[str]) -> Any:
         raise UserError(Problem(_failing_line(path, error), "a config that MMEngine can read", got)) from error
     if is_mmdets(config):
         fill_work_dir(config, path)
-        ours = [text for text in overrides if _override(config, text)]  # its own keys first, then those of the run
+        ours = [text for text in overrides if not text.startswith(TAKEN) or _override(config, text)]
         config = adopt(config, path)
         if problems := [problem for text in ours if (problem := _override(config, text))]:
             raise UserError(problems)
