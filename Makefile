@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNTIME := requirements.txt constraints.txt setup.py pyproject.toml $(wildcard requirements/*.txt)
 
-.PHONY: demo test test-fast lint format install clean
+.PHONY: demo test test-fast lint format install hashed clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/anomdet demo
@@ -35,6 +35,15 @@ $(VENV)/.runtime: $(RUNTIME)
 $(VENV)/.tests: $(VENV)/.runtime requirements/tests.txt
 	$(PIP) install -c constraints.txt -r requirements/tests.txt
 	touch $@
+
+# The files that the tests were run with, hash by hash (requirements/gate.txt: Python 3.11, Linux, x86_64); then make test.
+hashed:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes --no-deps --no-build-isolation -r requirements/gate.txt
+	sed -n '/^opencv-python-headless/p' requirements/gate.txt > $(VENV)/headless.txt
+	$(PIP) install --force-reinstall --require-hashes --no-deps -r $(VENV)/headless.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $(VENV)/.runtime $(VENV)/.tests
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from anomdet.workflows.propose import propose_settings as propose_settings
     from anomdet.workflows.review import apply_decisions as apply_decisions
     from anomdet.workflows.review import review as review
+    from anomdet.workflows.review_unlabelled import choose_to_label as choose_to_label
+    from anomdet.workflows.tile import tile as tile
     from anomdet.workflows.train import train as train
 
 __version__ = "0.1.0"
@@ -39,6 +41,7 @@ _WHERE = {
     "UserError": "anomdet.errors",
     "apply_decisions": "anomdet.workflows.review",
     "check": "anomdet.workflows.check",
+    "choose_to_label": "anomdet.workflows.review_unlabelled",
     "compare": "anomdet.workflows.compare",
     "convert": "anomdet.workflows.convert",
     "evaluate": "anomdet.workflows.evaluate",
@@ -49,6 +52,7 @@ _WHERE = {
     "predict": "anomdet.workflows.predict",
     "propose_settings": "anomdet.workflows.propose",
     "review": "anomdet.workflows.review",
+    "tile": "anomdet.workflows.tile",
     "train": "anomdet.workflows.train",
 }
 __all__ = ["__version__", *sorted(_WHERE)]

@@ -28,6 +28,8 @@ CHECKPOINTS = (BEST, LAST)
 TRAINING_LOG, EVALUATION_LOG = "training.log", "evaluation.log"
 SETTINGS, CONFIG = "settings.yaml", "config.py"
 EVALUATION_DIR, VISUALIZATION_DIR = "evaluation", "visualization"
+TILE_MAP = "tile_map.json"  # beside images/ and labels/ of tiles
+UNTILED_DIR = "untiled"  # below an evaluation on tiles: the same on whole images
 SPLIT_RECORD = "splits.json"  # in SPLITS_DIR, beside one list a split
 SCALARS = "scalars.json"  # MMEngine's form: one JSON object a line
 TRAINING_CSV = "training.csv"  # the same by epoch
@@ -58,9 +60,11 @@ PREVIOUS = "previous"
 # review's output folder; CHANGES is in a corrected copy
 REVIEW, SUSPECTS_CSV, REVIEW_PAGE, DECISIONS = "review.json", "suspects.csv", "review.html", "decisions.json"
 FOLDS_DIR, CHANGES = "folds", "changes.csv"
+TO_LABEL_CSV, LABEL_STUDIO = "to_label.csv", "label_studio.json"
 
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"
+EXPORT_PAGE, TRITON_DIR = "export.html", "triton"
 
 # In each folder of outputs: the names that AnomDet wrote there, the lock of the run at work, and who that is.
 MANIFEST, LOCK, HOLDER = ".anomdet.json", ".anomdet.lock", ".anomdet.running"

@@ -42,7 +42,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # of a write to an open file
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # of a write to an open file
             error.filename = str(path)
         raise
 

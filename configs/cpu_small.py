@@ -1,3 +1,15 @@
+anomaly = dict(
+    enabled=False,
+    features='efficientnet_lite0',
+    image_size=256,
+    layers=[
+        10,
+        12,
+    ],
+    memory=2000,
+    method='auto',
+    overkill=0.01,
+    regions=True)
 channels_last = True
 custom_hooks = [
     dict(seed=42, type='anomdet.IterationSeedHook'),

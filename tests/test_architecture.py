@@ -35,6 +35,8 @@ LEVELS = (
         "strict_files",
         "terminal",
         "tiles",
+        "words",
+        "anomalies",
     }
     | {"metric_catalogue", "defaults", "palette", "documents"},
     {"config", "ops", "images", "visualization"},
@@ -49,6 +51,7 @@ LEVEL = {place: level for level, places in enumerate(LEVELS) for place in places
 SAME_LEVEL = {("output_rule", "outputs"), ("output_rule", "layout")}  # what may be written; how, and under which names
 SAME_LEVEL |= {("documents", "layout"), ("documents", "metric_catalogue")}  # which file, and which numbers it may hold
 SAME_LEVEL |= {("run_lock", "layout"), ("run_lock", "ranks")}  # the first of the ranks holds the lock for all
+SAME_LEVEL |= {("anomalies", "fields")}  # what a checkpoint says of its normal-only score is checked
 SAME_LEVEL |= {(name, "strict_files") for name in ("documents", "output_rule", "run_lock")}  # JSON that means one thing
 SAME_LEVEL |= {("errors", "terminal"), ("fields", "terminal")}  # names are shown without what a terminal obeys
 SAME_LEVEL |= {("tiles", "fields")}  # what a checkpoint says of its tiles is checked

@@ -54,6 +54,7 @@ Overrides = Annotated[
 Split = Annotated[str, typer.Option(help="train, val or test.")]
 Checkpoint = Annotated[Optional[Path], typer.Option(help="Default: checkpoint_dir/best_model.pth.")]  # noqa: UP045
 Out = Annotated[Optional[Path], typer.Option(help="Folder of the results; default: inside log_dir.")]  # noqa: UP045
+NewFolder = Annotated[Path, typer.Option(help="A new or empty folder.")]
 NewFile = Annotated[Path, typer.Option(help="A new file; the old one stays as it is.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Limit = Annotated[int, typer.Option(help="How many images at most.")]

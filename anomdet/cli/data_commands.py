@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from anomdet.cli.app import Config, Debug, Out, Overrides, app, name_files
+from anomdet.cli.app import Config, Debug, NewFolder, Out, Overrides, app, name_files
 from anomdet.terminal import give, one_line, say
 
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
@@ -40,12 +40,8 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     if out is None:
         give(told.text)
     if told.written:
-        lines = [
-            *([told.summary] if told.summary else []),
-            "wrote:",
-            *(f"  {one_line(str(path))}" for path in told.written),
-        ]
-        say("\n".join(lines), err=out is None and style != "text")
+        files = [f"  {one_line(str(path))}" for path in told.written]
+        say("\n".join([*filter(None, [told.summary]), "wrote:", *files]), err=out is None and style != "text")
     raise typer.Exit(told.exit_code)
 
 
@@ -94,7 +90,7 @@ def init(
 def convert(  # noqa: PLR0913 (its arguments are the command's options)
     src: Annotated[Path, typer.Argument(help="The labels: a folder, a zip archive, or a file.", metavar="SRC")],
     to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
-    out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    out: NewFolder,
     from_format: Annotated[Optional[str], typer.Option("--from", help=f"{_FORMATS}, masks, deeppcb.")] = None,  # noqa: UP045
     images: Annotated[Optional[Path], typer.Option(help="Folder of the images, if not beside SRC.")] = None,  # noqa: UP045
     classes: Annotated[Optional[Path], typer.Option(help="YAML with data.classes: number and name.")] = None,  # noqa: UP045
@@ -116,6 +112,14 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
     name_files(done.written)
 
 
+@app.command(epilog="Example: anomdet tile data --out tiles --size 640")
+def tile(data_dir: Path, out: NewFolder, size: int = 640, overlap: float = 0.2, debug: Debug = False) -> None:
+    """Cut a data folder into tiles, for any trainer."""
+    from anomdet.workflows.tile import tile as run
+
+    name_files(run(data_dir, out, size=size, overlap=overlap).written)
+
+
 @app.command(epilog="Example: anomdet review -c run.yaml --minutes 20 --out review")
 def review(  # noqa: PLR0913 (its arguments are the command's options)
     config: Config,
@@ -125,11 +129,14 @@ def review(  # noqa: PLR0913 (its arguments are the command's options)
     minutes: Annotated[Optional[float], typer.Option(help="For all folds; default: as the settings say.")] = None,  # noqa: UP045
     folds: Annotated[int, typer.Option(help="Detectors to train, each without its fold of images.")] = 4,
     apply: Annotated[Optional[Path], typer.Option(help="decisions.json of the page: write a corrected copy.")] = None,  # noqa: UP045
+    unlabelled: Annotated[Optional[Path], typer.Option(help="Folder of images: which of them to label next.")] = None,  # noqa: UP045
+    budget: Annotated[int, typer.Option(help="With --unlabelled: how many images at most.")] = 100,
     debug: Debug = False,
 ) -> None:
-    """Find labels that are probably wrong, and correct them in a copy."""
+    """Find labels that are probably wrong and correct them in a copy, or choose what to label next."""
     from anomdet.workflows.review import ReviewOptions, review_command
 
-    told, written = review_command(config, overrides or (), out, ReviewOptions(checkpoint, minutes, folds, apply))
+    options = ReviewOptions(checkpoint, minutes, folds, apply, unlabelled, budget)
+    told, written = review_command(config, overrides or (), out, options)
     say(told)
     name_files(written)

@@ -26,6 +26,7 @@ def export(  # noqa: PLR0913 (its arguments are the command's options)
     route: Annotated[str, typer.Option(help="Of torch's exporters: torchscript or dynamo.")] = "torchscript",
     licence: Annotated[str, typer.Option(help="A sentence on the weights for whoever gets the folder.")] = "",
     custom_file: Annotated[Optional[str], typer.Option(help="Python file of a custom backbone or model.")] = None,  # noqa: UP045
+    triton: Annotated[Optional[str], typer.Option(help="Write a model repository, too, of this name.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Write a detector for ONNX Runtime or OpenVINO.
@@ -35,7 +36,7 @@ def export(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.workflows.export import export as run
     from anomdet.workflows.export_source import ExportOptions
 
-    options = ExportOptions(kind, int8, nms, route, licence, custom_file)
+    options = ExportOptions(kind, int8, nms, route, licence, custom_file, triton=triton)
     done = run(checkpoint, out, settings=config, images=images, options=options)
     say(done.summary())
     name_files(done.written)

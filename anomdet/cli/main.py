@@ -47,9 +47,7 @@ def train(
 
 @app.command(epilog="Example: anomdet evaluate -c configs/default.yaml --split val")
 def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="YAML settings, or a Python config; may miss with files.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML settings, or a Python config.")] = None,
     overrides: Overrides = None,
     split: Split = "test",
     checkpoint: Checkpoint = None,
@@ -59,6 +57,8 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     val_predictions: Annotated[Optional[Path], typer.Option(help="Of the validation split.")] = None,  # noqa: UP045
     val_ground_truth: Annotated[Optional[Path], typer.Option(help="Of the validation split.")] = None,  # noqa: UP045
     images: Annotated[Optional[Path], typer.Option(help="Folder of the images, for the report.")] = None,  # noqa: UP045
+    tile_map: Annotated[Optional[Path], typer.Option(help="Of `anomdet tile`, if these are of tiles.")] = None,  # noqa: UP045
+    tiles: Annotated[str, typer.Option(help="as-trained; off: whole images; compare: both.")] = "as-trained",
     debug: Debug = False,
 ) -> None:
     """Measure a trained detector.
@@ -69,8 +69,8 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.workflows.evaluate_files import evaluate_command as run
 
     files = dict(val_predictions=val_predictions, val_ground_truth=val_ground_truth, images=images)
-    files |= dict(predictions=predictions, ground_truth=ground_truth)
-    end_evaluation(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, **files))
+    files |= dict(predictions=predictions, ground_truth=ground_truth, tile_map=tile_map)
+    end_evaluation(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, tiles=tiles, **files))
 
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")
@@ -176,6 +176,8 @@ def main(arguments: list[str] | None = None) -> None:
     0 done, 2 bad input, 130 interrupted, 143 terminated, 1 findings of `check` or anything unforeseen.
     """
     given = without_local_rank(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["val"], ["test"]):  # other tools' words for it
+        given = ["evaluate", "--split", *given]
     show_log()
     debug = "--debug" in given or os.environ.get("ANOMDET_DEBUG") == "1"
     sys.exit(run_command(lambda: _invoke(given or ["--help"]), given, debug=debug))

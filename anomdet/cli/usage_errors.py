@@ -12,6 +12,7 @@ _VALUES = {"--limit": "an integer >= 1", "--config": "a YAML or Python file", "s
 _VALUES |= {"source": "an image, folder, list, video or camera", "--every": "an integer >= 1", "--idle": "seconds"}
 _VALUES |= dict.fromkeys(("--threshold", "--min-score"), "a score from 0 to 1")
 _LONG = {"-c": "--config"}
+_OTHER_WORDS = {"infer": "predict", "detect": "predict", "eval": "evaluate", "fit": "train", "annotate": "review"}
 
 
 def usage_problem(error: Any, arguments: Sequence[str]) -> Problem:
@@ -37,6 +38,7 @@ def usage_problem(error: Any, arguments: Sequence[str]) -> Problem:
 
 
 def _option_problem(error: Any, command: str, arguments: Sequence[str]) -> Problem:
+    from anomdet.config.guess import settings_like
     from anomdet.config.problems import did_you_mean, nearest
 
     name = error.option_name
@@ -51,8 +53,11 @@ def _option_problem(error: Any, command: str, arguments: Sequence[str]) -> Probl
     key, _, value = name.lstrip("-").partition("=")
     near = nearest(f"--{key}", known)
     hint = did_you_mean(repr(near)) if near else ""
-    if "." in key:
-        hint = f"settings have no dashes: {key}={value or _value_of(name, arguments) or '...'}"
+    takes_settings = any(param.name == "overrides" for param in params)
+    meant = [key] if "." in key else settings_like(key) if takes_settings else []
+    if meant:
+        given = value or _value_of(name, arguments) or "..."
+        hint = f"settings have no dashes: {' or '.join(f'{setting}={given}' for setting in meant)}"
     return Problem("command line", f"an option of {command} ({', '.join([*known, '--help'])})", repr(name), hint)
 
 
@@ -70,7 +75,7 @@ def _unknown_command(commands: list[str], arguments: Sequence[str]) -> Problem:
     from anomdet.config.problems import did_you_mean, nearest
 
     word = next((text for text in arguments if not text.startswith("-")), " ".join(arguments))
-    near = nearest(word, commands, cutoff=0.5)
+    near = _OTHER_WORDS.get(word) or nearest(word, commands, cutoff=0.5)
     return Problem(
         "command line", f"one of {', '.join(commands)}", repr(word), did_you_mean(repr(near)) if near else ""
     )

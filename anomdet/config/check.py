@@ -168,6 +168,8 @@ def _hint(value: Any, schema: JsonSchema) -> str:
     near = nearest(value, names)
     if near:
         return did_you_mean(near)
+    if re.match(r"\w+:\S", value) and any("properties" in branch for branch in branches(schema)):
+        return "put a space after the colon"
     bare = scalar_value(value)
     if not isinstance(bare, str) and any(_is_kind(bare, branch) and _fits(bare, branch) for branch in branches(schema)):
         return "write it without quotes"

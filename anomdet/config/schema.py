@@ -21,6 +21,7 @@ from anomdet.config.key_types import (
     Section,
     TrackerName,
 )
+from anomdet.config.schema_anomaly import AnomalySettings
 from anomdet.config.schema_data import DataSettings
 from anomdet.config.schema_training import TrainingSettings
 from anomdet.defaults import MATCHING_IOU_THR
@@ -177,6 +178,8 @@ class Settings(Section):
     """The page of an evaluation."""
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     """Where the outputs go."""
+    anomaly: AnomalySettings = Field(default_factory=AnomalySettings)
+    """Defects that nobody labelled: a score that is learned from the normal images alone."""
     distributed: DistributedSettings = Field(default_factory=DistributedSettings)
     """Many processes on one or more machines."""
     plugins: list[Annotated[str, Field(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*$")]] = Field(default_factory=list)

@@ -62,6 +62,7 @@ def to_mmengine(settings: Settings) -> Config:
             channels_last=training.channels_last,
             **({} if tiles is None else {"tiles": tiles}),  # the loaders follow when the data is known
             evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
+            anomaly=settings.anomaly.model_dump(),
             report=settings.report.model_dump(),
             distributed=settings.distributed.model_dump(),
             minutes=training.minutes,

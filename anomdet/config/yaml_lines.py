@@ -92,8 +92,9 @@ def read_yaml(text: str, locate: Callable[[int], Place], report: Report, path: K
         line = text.count("\n", 0, error.position) + 1
         report.add_at(locate(line), "text", f"the character {chr(error.character)!r}")
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
         expected, got, hint = _explain(error)
+        opened = error.context_mark if "not closed" in got else None  # where it ends nothing is to be seen
+        mark = opened or error.problem_mark or error.context_mark
         report.add_at(locate(mark.line + 1 if mark else 1), expected, got, hint)
     except RecursionError:
         report.add_at(locate(1), "settings", "lists or mappings nested too deeply")
@@ -126,6 +127,15 @@ def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str, str]:
         return "an anchor that was given before", said.removeprefix("found undefined alias "), ""
     if "expected a single document" in str(error.context):
         return "one YAML document", "a second one", "remove the line ---"
+    if "unknown escape character" in said or ("escape" in said and "double-quoted" in str(error.context)):
+        return "valid YAML", "a backslash in double quotes", "put a Windows path in single quotes, or use /"
+    if "<block mapping start>" in said or "<block end>" in said:
+        hint = "keys of one section start in the same column; a sub-key is indented by two spaces more than its section"
+        return "valid YAML", "a line with another indentation than its neighbours", hint
+    if "flow" in str(error.context):
+        return "valid YAML", "a bracket that is not closed, or a missing comma", "close each { and [ on its own"
+    if "scalar" in str(error.context) and "quoted" in str(error.context):
+        return "valid YAML", "a quote that is not closed", "write the closing quote on the same line"
     said = said.replace("'<stream end>'", "the end")
     return "valid YAML", f"{error.context}: {said}" if error.context else said, ""
 

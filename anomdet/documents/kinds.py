@@ -178,6 +178,7 @@ Case = TypedDict(
         "bbox_xywh": Box4,
         "truth": list[Box],
         "predictions": list[Box],
+        "left_out": NotRequired[Count],  # true boxes and predictions of the image that are not listed
         "below": NotRequired[list[Box]],  # boxes under the threshold; best: the one that is nearest to a missed object
         "part": NotRequired[str],
         "outcome": NotRequired[str],  # of the part: escape, overkill, found, good

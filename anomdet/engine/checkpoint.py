@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from anomdet.engine.archive import BadArchiveError, check_archive, is_archive
+from anomdet.engine.archive import BadArchiveError, check_archive, check_pickle, is_archive
 from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.older_checkpoints import load_older
 from anomdet.engine.plain_state import only_plain
@@ -45,7 +45,8 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
         if machine_limit(error):  # a loader's process died meanwhile; the disk has nothing to do with it
             raise
         hint = "free some space or set logging.checkpoint_dir; an earlier file is untouched"
-        raise UserError(Problem(str(path), "room to write the checkpoint", str(error), hint)) from error
+        got = getattr(error, "strerror", None) or str(error)
+        raise UserError(Problem(str(path), "room to write the checkpoint", got, hint)) from error
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def _content(data: bytes, path: Path, map_location: Any) -> dict[str, Any]:
             return {"state_dict": load_safetensors(data)}
         if is_archive(data):
             check_archive(data)
+        else:
+            check_pickle(data, count=5)
         checkpoint = only_plain(_unpickled(data, map_location))
     except BadArchiveError as error:
         raise UserError(Problem(str(path), _A_CHECKPOINT, error.got, error.hint)) from error

@@ -12,6 +12,7 @@ from anomdet.evaluation.intervals import LEAST_PARTS, bootstrap, bootstrap_inter
 from anomdet.evaluation.results import Results
 from anomdet.evaluation.summary import Measured
 from anomdet.metric_catalogue import COMPARED, lower_is_better
+from anomdet.words import counted
 
 _SAID = ("escape_rate", "overkill_rate", "mAP_50", "f1_score", "auroc")
 
@@ -106,7 +107,7 @@ def comparison_text(table: dict[str, Any], first: str, second: str) -> str:
         what = f"{row['of']} {'defective' if name == 'escapes' else 'good'} {table['unit']}s"
         lines.append(f"{name}: A {row['first']}, B {row['second']} of {what}")
     lines.append(
-        f"{table['num_images']} images, {table['num_resamples']} resamples by {table['unit']}, "
+        f"{counted(table['num_images'], 'image')}, {table['num_resamples']} resamples by {table['unit']}, "
         f"{100 * table['confidence']:g} % intervals"
     )
     return "\n".join([*lines, *table["sentences"]])

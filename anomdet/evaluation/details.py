@@ -13,13 +13,14 @@ from anomdet.evaluation.error_breakdown import Kind, diagnose
 from anomdet.evaluation.image_level import rejected, roc
 from anomdet.evaluation.matching import least_iou
 from anomdet.evaluation.pairs import Pairs
-from anomdet.evaluation.results import Bools, Ints, by_image
+from anomdet.evaluation.results import Bools, Floats, Ints, by_image
 from anomdet.evaluation.rethreshold import rethreshold
 from anomdet.evaluation.summary import Measured
 
 MOST_CASES = 60  # of each kind
 MOST_FOUND = 6
 MOST_BELOW = 8  # boxes under the threshold, of an image
+MOST_BOXES = 300  # of an image, true ones and predictions each; a case says how many more there are
 
 
 def details(measured: Measured) -> dict[str, Any]:
@@ -93,6 +94,14 @@ def _overlap(pairs: Pairs, pred: int, gt: int) -> float | None:
     return float(iou[0]) if len(iou) else None
 
 
+def _nearest(rows: Ints, bboxes_xywh: Floats, bbox_xywh: list[float]) -> Ints:
+    """Those of an image's objects, in their order, whose middles are nearest to that of a box."""
+    if len(rows) <= MOST_BOXES:
+        return rows
+    away = (bboxes_xywh[rows, :2] + bboxes_xywh[rows, 2:] / 2) - (np.add(bbox_xywh[:2], np.divide(bbox_xywh[2:], 2)))
+    return rows[np.sort(np.argsort((away**2).sum(axis=1), kind="stable")[:MOST_BOXES])]
+
+
 class _Picture:
     """A case with everything that its image shows."""
 
@@ -136,8 +145,11 @@ class _Picture:
         results = self.results
         objects = np.arange(self.first_gt[image], self.first_gt[image + 1])
         boxes = np.arange(self.first_pred[image], self.first_pred[image + 1])
-        hidden = boxes[~self.shown[boxes] & self.matches.counted[boxes]]  # by falling score
+        hidden = boxes[~self.shown[boxes] & self.matches.counted[boxes]][: MOST_BELOW + 1]  # by falling score
         below = [row for row in hidden.tolist() if row != best][: MOST_BELOW - (best >= 0)]
+        objects, num_objects = _nearest(objects, results.gt.bboxes_xywh, bbox_xywh), len(objects)
+        shown = boxes[self.shown[boxes]]
+        left_out = num_objects - len(objects) + len(shown[MOST_BOXES:])
         part = int(results.part_of_image[image])
         return {
             "kind": kind,
@@ -151,8 +163,9 @@ class _Picture:
                 {"class": self._name(results.gt.label[row]), "bbox_xywh": results.gt.bboxes_xywh[row].tolist()}
                 for row in objects.tolist()
             ],
-            "predictions": [self._box(row) for row in boxes[self.shown[boxes]].tolist()],
+            "predictions": [self._box(row) for row in shown[:MOST_BOXES].tolist()],
             "below": [*([{**self._box(best), "best": True}] if best >= 0 else []), *map(self._box, below)],
+            **({"left_out": left_out} if left_out else {}),
         }
 
     def _box(self, row: int) -> dict[str, Any]:

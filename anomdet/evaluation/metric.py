@@ -21,6 +21,7 @@ from anomdet.evaluation.results import Results, make_ground_truth, make_predicti
 from anomdet.evaluation.summary import Measured, measure
 from anomdet.metric_catalogue import COCO_KEYS, MATCHING_KEYS, threshold_key
 from anomdet.registry import METRICS
+from anomdet.words import counted
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def _matrix(values: Any) -> torch.Tensor:
 def _report_dropped(num_dropped: int) -> None:
     if num_dropped:
         message = (
-            f"{num_dropped} predictions left out: their box is not finite, or their score no number from 0 to 1. "
+            f"{counted(num_dropped, 'prediction')} left out: a box that is not finite, or a score not from 0 to 1. "
             "Did the loss diverge?"
         )
         print_log(message, logger="current", level=logging.WARNING)

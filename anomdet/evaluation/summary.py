@@ -19,6 +19,7 @@ from anomdet.evaluation.operating_point import Criterion, OperatingPoint, choose
 from anomdet.evaluation.pairs import Pairs, overlapping_pairs
 from anomdet.evaluation.results import Bools, Floats, Results
 from anomdet.metric_catalogue import COCO_KEYS, MATCHING_KEYS, threshold_key
+from anomdet.words import apart, counted
 
 SIZES_PX = {"tiny": (0, 16), "small": (16, 32), "medium": (32, 96), "large": (96, None)}
 
@@ -170,15 +171,22 @@ def _silent_classes(measured: Measured) -> list[str]:
     notes = []
     for k in np.flatnonzero((num_gt > 0) & (best < measured.score_thrs)).tolist():
         threshold, name = measured.score_thrs[k], results.unique_names[k]
+        objects_of = counted(int(num_gt[k]), "object")
         if best[k] == 0:
-            notes.append(f"{name}: no box of this class at any score, for {num_gt[k]} objects; train it longer")
-        else:
-            notes.append(
-                f"{name}: its best score, {best[k]:.3g}, stays under its threshold, {threshold:.3g}: none of "
-                f"{num_gt[k]} objects is reported; set metrics.score_threshold={_round_down(best[k]):g} or lower, or "
-                "evaluation.operating_point.by=auto"
-            )
+            notes.append(f"{name}: no box of this class at any score, for {objects_of}; train it longer")
+            continue
+        shown, needed = apart(float(best[k]), float(threshold))
+        notes.append(
+            f"{name}: its best score, {shown}, stays under its threshold, {needed}: none of {objects_of} is reported; "
+            f"set metrics.score_threshold={_round_down(best[k]):g} or lower{_or_choose(measured.point)}"
+        )
     return notes
+
+
+def _or_choose(point: OperatingPoint) -> str:
+    """Where the settings fix the threshold, they may leave it to the validation split."""
+    is_set = point.by == "fixed" and point.chosen_on == "settings"
+    return ", or leave it out: it is then chosen on the validation split" if is_set else ""
 
 
 def _round_down(score: float) -> float:

@@ -17,6 +17,7 @@ from anomdet.evaluation.summary import Measured
 from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
 from anomdet.outputs import csv_text
 from anomdet.terminal import one_line
+from anomdet.words import counted
 
 CHOSEN_BY = {"costs": "least cost of escapes and overkill", "max_f1": "best F1", "min_recall": "recall demanded"}
 CHOSEN_BY |= {"max_false_alarms": "false alarms allowed"}
@@ -81,7 +82,8 @@ def _footnotes(metrics: Mapping[str, Any], included: list[str]) -> Iterator[str]
     if level["auroc"] is not None:
         yield f"good against defective {level['unit']}s by the highest score: AUROC {_number(level['auroc'])}"
     yield from _interval_line(metrics)
-    yield f"{metrics['num_images']} images, {metrics['num_gt']} objects, {metrics['num_predictions']} predictions"
+    nouns = (("num_images", "image"), ("num_gt", "object"), ("num_predictions", "prediction"))
+    yield ", ".join(counted(metrics[key], noun) for key, noun in nouns)
 
 
 def _point(metrics: Mapping[str, Any]) -> str:

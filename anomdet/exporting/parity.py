@@ -30,6 +30,7 @@ class Parity:
         mean_ap: of both, where there is truth to compare with.
         stage: the first that differs, where the comparison failed; empty: it passed.
         reasons: why it failed.
+        ms: of both, processor time of one image at a time, from the prepared image to its result.
     """
 
     num_images: int
@@ -42,6 +43,7 @@ class Parity:
     mean_ap: tuple[float, float] | None = None
     stage: str = ""
     reasons: tuple[str, ...] = field(default=())
+    ms: tuple[float, float] | None = None
 
     @property
     def passed(self) -> bool:

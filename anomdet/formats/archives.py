@@ -69,7 +69,7 @@ def _unpack(source: Path, folder: Path) -> None:
 
 def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInfo]:
     """Name below the folder to the entry; only plain files, each name once."""
-    infos = [info for info in archive.infolist() if not info.is_dir()]
+    infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     problems: list[Problem | str] = []
     if len(infos) > _MAX_FILES:
         problems.append(Problem(str(source), f"at most {_MAX_FILES} files", str(len(infos)), "unpack it first"))
@@ -79,7 +79,9 @@ def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInf
         parts = PurePosixPath(name).parts
         kind = stat.S_IFMT(info.external_attr >> 16)
         where = f"{source.name}: {name!r}"
-        if name.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in name:
+        if not parts:
+            problems.append(Problem(where, "a name", "none"))
+        elif name.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in name:
             problems.append(Problem(where, "a name inside the archive", "one that leads out of it"))
         elif kind not in (0, stat.S_IFREG):
             problems.append(Problem(where, "a plain file", "a link or a device", "unpack it first"))

@@ -27,6 +27,7 @@ from anomdet.formats.side_files import (
 )
 from anomdet.output_rule import check_apart, check_new_folder
 from anomdet.outputs import csv_text, write_text
+from anomdet.words import counted
 
 NOTES_FILE = "conversion.csv"
 _MAX_REASONS = 5
@@ -95,8 +96,8 @@ class Converted:
         objects = ", ".join(f"{names[number]}: {count}" for number, count in self.objects.items())
         lines = [f"recognised as {self.recognised}"] if self.recognised else []
         lines += [
-            f"{self.num_images} images, {self.num_normal} of them normal; {sum(self.objects.values())} objects"
-            + (f" by class: {objects}" if objects else "")
+            f"{counted(self.num_images, 'image')}, {self.num_normal} of them normal; "
+            f"{counted(sum(self.objects.values()), 'object')}" + (f" by class: {objects}" if objects else "")
         ]
         if self.num_linked or self.num_copied:
             lines.append(f"image files: {self.num_linked} hard-linked, {self.num_copied} copied")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
@@ -255,6 +256,25 @@ def _task_json(number: int, picture: Picture, names: dict[int, str]) -> dict[str
         data["split"] = picture.split
     results = [_result_json(f"{number}_{i}", box, picture, names) for i, box in enumerate(picture.boxes, start=1)]
     return {"id": number, "data": data, "annotations": [{"result": results, "was_cancelled": False}]}
+
+
+def prediction_task(
+    number: int, picture: Picture, names: dict[int, str], scores: Sequence[float], model: str
+) -> dict[str, Any]:
+    """A task to import, with a detector's boxes as a prediction: shown to whoever labels the image.
+
+    Args:
+        number: of the task.
+        picture: with the predicted boxes.
+        names: of the classes.
+        scores: of the boxes.
+        model: name of the detector.
+    """
+    task = _task_json(number, picture, names)
+    (annotation,) = task.pop("annotations")
+    results = [result | {"score": score} for result, score in zip(annotation["result"], scores, strict=True)]
+    task["predictions"] = [{"model_version": model, "score": max(scores, default=0.0), "result": results}]
+    return task
 
 
 def _result_json(key: str, box: Box, picture: Picture, names: dict[int, str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture, Source
 from anomdet.images.headers import BadImageError
 
+_TINY_PX = 2
 _DRIVE = re.compile(r"[A-Za-z]:")
 _OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".pgm", ".ppm", ".pnm", ".dng", ".psd", ".jfif")
 
@@ -134,6 +135,7 @@ def check_pictures(dataset: Dataset, findings: Findings, *, with_images: bool, i
             _check_boxes(picture, findings)
         elif picture.path is None:
             findings.problem(picture.where, "the image's size", NOTHING, images_hint)
+    _check_unit(dataset, findings)
 
 
 def _is_plain(name: str) -> bool:
@@ -155,6 +157,20 @@ def is_text(text: str) -> bool:
     if text.isprintable():
         return True
     return all(unicodedata.category(sign) not in ("Cc", "Cs") and sign not in "\ufffe\uffff" for sign in text)
+
+
+def _check_unit(dataset: Dataset, findings: Findings) -> None:
+    """Boxes that all lie within the first pixel are fractions of the image's size, where pixels belong.
+
+    Images of a pixel or two tell nothing, nor do whole numbers: a mask may mark one pixel.
+    """
+    pictures = [one for one in dataset.pictures if one.boxes and min(one.width, one.height) > _TINY_PX]
+    corners = [(box.x, box.y, box.x + box.width, box.y + box.height) for one in pictures for box in one.boxes]
+    is_whole = all(float(value).is_integer() for corner in corners for value in corner)
+    if corners and not is_whole and max(map(max, corners)) <= 1:
+        got = f"{len(corners)} that all lie within 1 pixel" if len(corners) > 1 else "one that lies within 1 pixel"
+        hint = "these look like fractions of the image's size; multiply them by it"
+        findings.problem(pictures[0].where, "boxes in pixels", Phrase(got), hint)
 
 
 def _check_boxes(picture: Picture, findings: Findings) -> None:

@@ -100,7 +100,7 @@ def _has_names(path: Path) -> bool:
 def _numbers(path: Path) -> list[list[float]] | None:
     """Rows of a label file; None if it is something else."""
     rows = []
-    for line in _head(path).decode("utf-8", "replace").splitlines()[:100]:
+    for line in _head(path).decode("utf-8-sig", "replace").splitlines()[:100]:
         values = [to_number(field) for field in line.split()]
         if values and (len(values) < 5 or None in values):
             return None

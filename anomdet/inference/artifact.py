@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+from anomdet.anomalies import AnomalyInfo
 from anomdet.defaults import BIT_DEPTHS
 from anomdet.errors import Problem, UserError
 from anomdet.fields import (
@@ -175,7 +176,7 @@ class Artifact:
         versions: package to version, of the training.
         split_hashes: split to a hash over its images' names.
         tiles: how a large image is cut; None: it is not.
-        anomaly: the normal-only score; always None in this version.
+        anomaly: the normal-only score; None: there is none.
         version: of this document.
     """
 
@@ -187,7 +188,7 @@ class Artifact:
     versions: dict[str, str] = field(default_factory=dict, metadata=_TEXT_BY_NAME)
     split_hashes: dict[str, str] = field(default_factory=dict, metadata=_TEXT_BY_NAME)
     tiles: Tiling | None = field(default=None, metadata=nested(Tiling, optional=True))
-    anomaly: None = field(default=None, metadata=checked("null in this version", one_of(None)))
+    anomaly: AnomalyInfo | None = field(default=None, metadata=nested(AnomalyInfo, optional=True))
     version: int = field(default=ARTIFACT_VERSION, metadata=checked(str(ARTIFACT_VERSION), one_of(ARTIFACT_VERSION)))
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ from anomdet.inference.preprocess import (
 )
 from anomdet.inference.result import ACCEPT, REJECT, Result, Threshold
 from anomdet.inference.tiling import COMPARABLE, merge
+from anomdet.inference.unknown import Normality, judged
 
 Image: TypeAlias = "str | os.PathLike[str] | NDArray[np.unsignedinteger] | Any"
 """A path; an array ``(H, W)`` or ``(H, W, 3)`` of uint8 or uint16; or a PIL image."""
@@ -44,6 +45,7 @@ class Detector:
         file: where it came from, for messages.
         sha256: of the file.
         threshold: in place of the operating point in the artifact.
+        normality: the normal-only score; None: there is none.
 
     Raises:
         UserError: neither has a threshold.
@@ -57,8 +59,10 @@ class Detector:
         file: str = "",
         sha256: str = "",
         threshold: Threshold | None = None,
+        normality: Normality | None = None,
     ) -> None:
         self.artifact = artifact
+        self.normality = normality
         self.backend = backend
         self.file = file
         self.sha256 = sha256
@@ -85,6 +89,7 @@ class Detector:
             "tiles": asdict(self.artifact.tiles) if self.artifact.tiles else None,
             "thresholds": self.thresholds,
             "criterion": point.by if point else None,
+            "anomaly": asdict(self.artifact.anomaly) if self.artifact.anomaly and self.normality else None,
             "versions": dict(self.artifact.versions),
         }
 
@@ -200,8 +205,9 @@ class Detector:
             fitted = Prepared(fit_inside(pixels, preprocessing), size_hw)
         else:
             fitted = cut_tiles(pixels, preprocessing, tiling)
+        square = None if self.normality is None else self.normality.prepare(pixels)
         times = {"read": read - start, "prepare": time.perf_counter() - read}
-        return replace(fitted, name=name, warnings=warnings, times=times)
+        return replace(fitted, name=name, warnings=warnings, times=times, square=square)
 
     def run(self, prepared: Sequence[Prepared | PreparedTiles], *, min_score: float | None = None) -> list[Result]:
         """The results of prepared images, in their order.
@@ -215,7 +221,10 @@ class Detector:
         most = len(seen) if self.artifact.tiles is None else auto_batch_size(self.backend.device)
         multiple = self.artifact.preprocessing.pad_multiple
         own = iter(run_all(self.backend, seen, multiple, most=most, floor=self._floor(min_score)))
-        return [self._result(image, [next(own) for _ in parts(image)], min_score) for image in prepared]
+        results = [self._result(image, [next(own) for _ in parts(image)], min_score) for image in prepared]
+        if self.normality is None:
+            return results
+        return judged(results, [image.square for image in prepared if image.square is not None], self.normality)
 
     def _floor(self, min_score: float | None) -> float:
         """The least score that the network need report; of tiles lower, so that it merges what the evaluation did."""

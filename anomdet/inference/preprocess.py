@@ -35,6 +35,7 @@ class Prepared:
         name: path or name; None: an array without one.
         warnings: what the user should know of this image.
         times: seconds of ``read`` and ``prepare``.
+        square: the image as the normal-only score sees it; None: there is no such score.
     """
 
     pixels: NDArray[np.uint8]
@@ -42,6 +43,7 @@ class Prepared:
     name: str | None = None
     warnings: tuple[str, ...] = ()
     times: dict[str, float] = field(default_factory=dict)
+    square: NDArray[np.uint8] | None = None
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -56,7 +58,7 @@ class PreparedTiles:
     Args:
         tiles: one for each window.
         windows: ``(N, 4)`` of :func:`anomdet.tiles.plan`.
-        original_hw, name, warnings, times: as of :class:`Prepared`, of the image.
+        original_hw, name, warnings, times, square: as of :class:`Prepared`, of the image.
     """
 
     tiles: tuple[Prepared, ...]
@@ -65,6 +67,7 @@ class PreparedTiles:
     name: str | None = None
     warnings: tuple[str, ...] = ()
     times: dict[str, float] = field(default_factory=dict)
+    square: NDArray[np.uint8] | None = None
 
 
 def parts(prepared: Prepared | PreparedTiles) -> tuple[Prepared, ...]:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.anomalies import Anomaly
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem, UserError
 
@@ -42,6 +43,7 @@ class Result:
         warnings: a sentence each.
         frame: number of the frame in a video, from 0 on.
         time_s: of the frame, seconds after the beginning.
+        anomaly: how unlike the normal images it is; None: the detector has no such score.
 
     Raises:
         ValueError: the values do not fit each other; among them an accept with a detection that counts.
@@ -61,13 +63,14 @@ class Result:
     warnings: tuple[str, ...] = ()
     frame: int | None = None
     time_s: float | None = None
+    anomaly: Anomaly | None = None
 
     def __post_init__(self) -> None:
         wrong = [reason for reason, is_right in _checks(self) if not is_right]
         if wrong:
             raise ValueError(f"no valid result: {'; '.join(wrong)}")
-        if self.verdict == ACCEPT and self.counted.any():
-            raise ValueError("no valid result: an accept with a detection from the threshold on")
+        if self.verdict == ACCEPT and self.reasons:
+            raise ValueError("no valid result: an accept with a detection or an anomaly from the threshold on")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -86,6 +89,18 @@ class Result:
             return scores >= self.threshold
         return scores >= np.array([self.threshold[number] for number in self.class_nums.tolist()], dtype=np.float64)
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the part is rejected: ``known: scratch 0.93`` for each class, ``unknown: 3.1 times the threshold``."""
+        best: dict[str, float] = {}
+        for at in np.flatnonzero(self.counted).tolist():
+            name = self.class_names[at]
+            best[name] = max(best.get(name, 0.0), float(self.scores[at]))
+        known = [f"known: {name} {best[name]:.2f}" for name in sorted(best, key=lambda name: -best[name])]
+        if self.anomaly is not None and self.anomaly.is_unknown:
+            known.append(f"unknown: {self.anomaly.ratio:.1f} times the threshold")
+        return tuple(known)
+
     def above_threshold(self) -> Result:
         """The same result with the detections that count; the part score stays."""
         rows = self.counted
@@ -98,7 +113,7 @@ class Result:
     def with_threshold(self, threshold: Threshold) -> Result:
         """The verdict from another threshold on."""
         accepted = replace(self, threshold=threshold, verdict=REJECT)
-        return accepted if accepted.counted.any() else replace(accepted, verdict=ACCEPT)
+        return accepted if accepted.reasons else replace(accepted, verdict=ACCEPT)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold; boxes as two corners and as corner and size, in pixels."""
@@ -113,9 +128,11 @@ class Result:
             "time_s": self.time_s,
             "size_hw": list(self.size_hw),
             "verdict": self.verdict,
+            "reasons": list(self.reasons),
             "part_score": _shortest(self.part_score),
             "threshold": {str(k): v for k, v in self.threshold.items()} if per_class else self.threshold,  # type: ignore[union-attr]
             "detections": [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)],
+            "anomaly": None if self.anomaly is None else self.anomaly.to_dict(),
             "times": {key: round(value, 6) for key, value in self.times.items()},
             "model_sha256": self.model_sha256,
             "warnings": list(self.warnings),
@@ -242,8 +259,10 @@ def _arguments(document: dict[str, Any]) -> dict[str, Any]:
     rows, threshold = document["detections"], document["threshold"]
     boxes = np.array([row["bbox_xyxy"] for row in rows], dtype=np.float32).reshape(len(rows), 4)
     optional = {key: document.get(key) for key in ("image", "frame", "time_s")}
+    anomaly = document.get("anomaly")
     return {
         **optional,
+        "anomaly": None if anomaly is None else Anomaly.from_dict(anomaly),
         "size_hw": (int(document["size_hw"][0]), int(document["size_hw"][1])),
         "bboxes_xyxy": boxes,
         "scores": np.array([row["score"] for row in rows], dtype=np.float32),

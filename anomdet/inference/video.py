@@ -40,6 +40,8 @@ def check_video(path: str, shown: str) -> Problem | None:
     if is_address(path) and not _CAMERA.fullmatch(path) and urlsplit(path).scheme.lower() not in _SCHEMES:
         expected = f"an address that begins with camera:0, {', '.join(f'{scheme}://' for scheme in _SCHEMES)}"
         return Problem("SOURCE", expected, repr(shown))
+    if os.fsencode(path) != path.encode("utf-8", "replace"):  # bytes that are no UTF-8: OpenCV's binding dies of them
+        return Problem("SOURCE", "a video whose name is in UTF-8", repr(shown), "rename it")
     capture = open_capture(path)
     opened = capture.isOpened()
     capture.release()

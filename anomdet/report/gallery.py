@@ -192,6 +192,7 @@ def _facts(case: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("IoU", f"{case['iou']:.2f}"))
     facts += [("best score", f"{box['score']:.2f}") for box in case.get("below") or () if box.get("best")]
     width, height = case["bbox_xywh"][2:]
+    facts += [("boxes not shown", str(case["left_out"]))] if case.get("left_out") else []
     return [*facts, ("size", f"{width:.0f} × {height:.0f} px")]
 
 

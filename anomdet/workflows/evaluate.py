@@ -17,6 +17,7 @@ from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
+from anomdet.words import counted
 from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
@@ -89,7 +90,7 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         set_operating_point(loaded)
         runner = build_tester(loaded.config, loaded.file, hooks=test_hooks(loaded.config.get("custom_hooks")))
     dataset = runner.test_dataloader.dataset
-    runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {len(dataset)} images")
+    runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {counted(len(dataset), 'image')}")
     warn_of_other_splits(runner, loaded)
     with run.blamed():
         found = runner.test()
@@ -155,11 +156,13 @@ class Loaded:
         config: complete, with the checkpoint named in it.
         file: the checkpoint, read.
         split: train, val or test.
+        as_trained: it sees what the training saw; else its operating point is of no use.
     """
 
     config: Any
     file: CheckpointFile
     split: str
+    as_trained: bool = True
 
 
 def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: str = AS_TRAINED) -> Loaded:
@@ -194,7 +197,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     if trained is not None:
         normalize_as_trained(config, trained, file.path)
     config.load_from = str(file.path)
-    return Loaded(config, file, split)
+    return Loaded(config, file, split, as_trained=trained is None or tiles == AS_TRAINED or trained.tiles is None)
 
 
 def set_operating_point(loaded: Loaded) -> None:
@@ -212,7 +215,7 @@ def set_operating_point(loaded: Loaded) -> None:
         return
     iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
     criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
-    if (point := _kept_point(loaded.file, criterion.as_dict())) is not None:
+    if loaded.as_trained and (point := _kept_point(loaded.file, criterion.as_dict())) is not None:
         metric.point = point
         return
     if loaded.split == "val":

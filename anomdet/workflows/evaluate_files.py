@@ -13,6 +13,7 @@ from anomdet.config.schema import Settings
 from anomdet.errors import Problem, UserError
 from anomdet.layout import EVALUATION_DIR
 from anomdet.workflows.evaluate import Evaluation, evaluate
+from anomdet.workflows.tiles import AS_TRAINED, COMPARE
 
 _log = logging.getLogger("anomdet")
 
@@ -25,6 +26,7 @@ class Files:
         ground_truth, predictions: of the test split.
         val_ground_truth, val_predictions: of the validation split, to choose the operating point on; both or none.
         images: the folder that the images' names start from, for the report's pictures; None: without.
+        tile_map: of ``anomdet tile``, where the others are of tiles; None: they are of whole images.
     """
 
     ground_truth: Path | None = None
@@ -32,11 +34,22 @@ class Files:
     val_ground_truth: Path | None = None
     val_predictions: Path | None = None
     images: Path | None = None
+    tile_map: Path | None = None
 
     @property
     def given(self) -> bool:
         """Whether any was given."""
-        return any((self.ground_truth, self.predictions, self.val_ground_truth, self.val_predictions, self.images))
+        return any(vars(self).values())
+
+    def results(self, ground_truth: Path, predictions: Path) -> Any:
+        """The columns of one split, of whole images."""
+        if self.tile_map is not None:
+            from anomdet.workflows.tile_map import read_tiled_results
+
+            return read_tiled_results(ground_truth, predictions, self.tile_map)
+        from anomdet.evaluation.files import read_results
+
+        return read_results(ground_truth, predictions)
 
 
 def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and where to write)
@@ -46,6 +59,7 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
     val_predictions: str | Path | None = None,
     val_ground_truth: str | Path | None = None,
     images: str | Path | None = None,
+    tile_map: str | Path | None = None,
     settings: SettingsSource | None = None,
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
@@ -56,6 +70,7 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
         predictions, ground_truth: COCO results and COCO data set of the test split.
         val_predictions, val_ground_truth: of the validation split, to choose the threshold on; both or none.
         images: the folder that the images' names start from, for the report; None: a report without images.
+        tile_map: the files are of the tiles of ``anomdet tile``, which wrote this map: they are put together first.
         settings: of which ``metrics``, ``evaluation`` and ``data.group_by`` count; None: defaults.
         overrides: ``key=value`` each.
         out: the folder of the results; default: ``evaluation`` beside the predictions.
@@ -65,7 +80,7 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
 
     >>> anomdet.evaluate_files("predictions.json", "ground_truth.json").metrics["mAP"]  # doctest: +SKIP
     """
-    paths = (ground_truth, predictions, val_ground_truth, val_predictions, images)
+    paths = (ground_truth, predictions, val_ground_truth, val_predictions, images, tile_map)
     files = Files(*(None if path is None else Path(path) for path in paths))
     _check(files)
     return _evaluate(files, load_settings(settings, overrides), out)
@@ -78,6 +93,7 @@ def evaluate_command(
     split: str,
     checkpoint: Path | None,
     out: Path | None,
+    tiles: str = AS_TRAINED,
     **files: Path | None,
 ) -> Evaluation:
     """What the command's options ask for: :func:`evaluate_files` where a file is given, else :func:`evaluate`.
@@ -86,17 +102,22 @@ def evaluate_command(
         UserError: neither files nor settings; or as these.
     """
     if any(files.values()):
+        if tiles != AS_TRAINED:
+            raise UserError(Problem("--tiles", "no value beside --predictions, which are of whole images", repr(tiles)))
         predictions, ground_truth = files.pop("predictions", None), files.pop("ground_truth", None)
         return evaluate_files(predictions, ground_truth, settings=config, overrides=overrides, out=out, **files)
     if config is None:
         hint = "or --predictions and --ground-truth; see: anomdet evaluate --help"
         raise UserError(Problem("--config", "a YAML or Python file", "nothing", hint))
-    return evaluate(config, overrides, split=split, checkpoint=checkpoint, out=out)
+    if tiles == COMPARE:
+        from anomdet.workflows.compare_tiles import evaluate_with_and_without_tiles
+
+        return evaluate_with_and_without_tiles(config, overrides, split=split, checkpoint=checkpoint, out=out)
+    return evaluate(config, overrides, split=split, checkpoint=checkpoint, out=out, tiles=tiles)
 
 
 def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evaluation:
     from anomdet.evaluation.coco_json import to_coco
-    from anomdet.evaluation.files import read_results
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
     from anomdet.output_rule import check_apart, check_names
@@ -104,7 +125,7 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, with_context, write_all
 
     assert files.ground_truth is not None and files.predictions is not None
-    results = _grouped(read_results(files.ground_truth, files.predictions), settings.data.group_by)
+    results = _grouped(files.results(files.ground_truth, files.predictions), settings.data.group_by)
     folder = Path(out or files.predictions.parent / EVALUATION_DIR)
     check_apart(folder, [files.images] if files.images else [], "--out")
     check_names(folder, ALL_FILES, "--out")
@@ -153,7 +174,6 @@ def _check(files: Files) -> None:
 def _point(files: Files, settings: Any, class_nums: Any) -> Any:
     """The settings' threshold, or one chosen on the validation files; never on the test's."""
     from anomdet.defaults import FALLBACK_SCORE
-    from anomdet.evaluation.files import read_results
     from anomdet.evaluation.operating_point import fixed, given
     from anomdet.evaluation.summary import measure
 
@@ -164,7 +184,7 @@ def _point(files: Files, settings: Any, class_nums: Any) -> Any:
         note = f"no validation results to choose on: {FALLBACK_SCORE} taken; give --val-ground-truth and "
         return fixed(FALLBACK_SCORE, "default", f"{note}--val-predictions, or metrics.score_threshold=...")
     criterion = _criterion(settings)
-    results = _grouped(read_results(files.val_ground_truth, files.val_predictions), settings.data.group_by)
+    results = _grouped(files.results(files.val_ground_truth, files.val_predictions), settings.data.group_by)
     return measure(results, criterion, matching_iou_threshold=criterion.iou_thr, complete=False).point
 
 

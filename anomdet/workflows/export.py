@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
-from anomdet.layout import EXPORT_MANIFEST, PARITY
+from anomdet.layout import EXPORT_MANIFEST, PARITY, TRITON_DIR
 from anomdet.outputs import write_text
 from anomdet.workflows.export_source import ExportOptions, Source, open_source
 
@@ -47,8 +48,8 @@ class Exported:
 
     def summary(self) -> str:
         """What the comparison found, in two lines."""
-        found, size = self.parity, sum(path.stat().st_size for path in self.written)
-        network = self.manifest.network
+        found, network = self.parity, self.manifest.network
+        size = sum((self.folder / name).stat().st_size for name in network.sha256)
         lines = [f"{network.format} {network.precision}, {size / 1e6:.1f} MB, in {self.seconds:.0f} s"]
         if network.precision == "fp32":
             lines.append(
@@ -88,6 +89,7 @@ def export(
     started = time.monotonic()
     options, folder = options or ExportOptions(), Path(out)
     _check(options, folder, settings, images)
+    from anomdet.workflows.export_formats import write_page
     from anomdet.workflows.export_images import parity_images
 
     source = open_source(Path(checkpoint), options)
@@ -97,10 +99,17 @@ def export(
     temporary = Path(tempfile.mkdtemp(prefix=".export_", dir=folder))
     try:
         manifest, parity = _make(source, compared, temporary, options)
+        if parity.passed:
+            parity = _timed(source, manifest, parity, compared, temporary)
         _place(temporary, folder, manifest, parity)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     written = [folder / EXPORT_MANIFEST, *(folder / name for name in manifest.network.sha256), folder / PARITY]
+    written.append(write_page(folder, manifest, parity, source.path.stat().st_size))
+    if options.triton is not None:
+        from anomdet.exporting.triton import write_repository
+
+        written += write_repository(folder, manifest.network, folder / TRITON_DIR, options.triton)
     return Exported(folder, manifest, parity, time.monotonic() - started, written)
 
 
@@ -117,6 +126,11 @@ def _check(options: ExportOptions, folder: Path, settings: Any, images: Any) -> 
     if settings is None and images is None:
         hint = "an export is compared with its checkpoint on images of yours, and refused where they differ"
         problems.append(Problem("--config", "the settings of the run, or --images DIR", "neither", hint))
+    if options.triton is not None and options.format == "torchscript":
+        problems.append(Problem("--triton", "--format onnx or openvino", "--format torchscript"))
+    if options.triton is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", options.triton):
+        expected = "a model's name of letters, digits, dot, dash and underscore"
+        problems.append(Problem("--triton", expected, repr(options.triton)))
     if folder.exists() and (not folder.is_dir() or any(path.name != PARITY for path in folder.iterdir())):
         got = f"{folder}, {'one that holds something' if folder.is_dir() else 'a file'}"
         problems.append(Problem("--out", "a new or empty folder", got, "nothing was overwritten"))
@@ -135,6 +149,17 @@ def _make(source: Source, compared: ParityImages, folder: Path, options: ExportO
 
         return quantise(source, manifest, compared, folder)
     return manifest, check_parity(source, manifest, compared, folder)
+
+
+def _timed(source: Source, manifest: Manifest, parity: Parity, images: ParityImages, folder: Path) -> Parity:
+    """The comparison, with the speed of both."""
+    from anomdet.workflows.export_formats import timed
+    from anomdet.workflows.export_parity import open_exported
+
+    # One thread: those that wait for each other spin, which is processor time, too.
+    both = (source.detector, open_exported(source, manifest, folder, threads=1))
+    first, second = (timed(detector, images.prepared) for detector in both)
+    return replace(parity, ms=(first, second))
 
 
 def _place(temporary: Path, folder: Path, manifest: Manifest, parity: Parity) -> None:

@@ -43,7 +43,7 @@ def check_parity(source: Source, manifest: Manifest, images: ParityImages, folde
     return replace(parity, stage=first_difference(source.detector, exported, source.graph, worst))
 
 
-def open_exported(source: Source, manifest: Manifest, folder: Path) -> Detector:
+def open_exported(source: Source, manifest: Manifest, folder: Path, threads: int | None = None) -> Detector:
     """The detector of a written network."""
     from anomdet.inference.detector import Detector
 
@@ -54,7 +54,7 @@ def open_exported(source: Source, manifest: Manifest, folder: Path) -> Detector:
     else:
         from anomdet.workflows.load import open_network
 
-        backend = open_network(folder, manifest.network, "cpu", None)
+        backend = open_network(folder, manifest.network, "cpu", threads)
     return Detector(manifest.artifact, backend, file=str(folder), sha256=source.detector.sha256)
 
 

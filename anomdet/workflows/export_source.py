@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
     from anomdet.inference.exported import Manifest
 
+_log = logging.getLogger("anomdet")
 _LICENCE = "not stated: the weights' own licence, of the data and of what they were pretrained on, applies"
 
 
@@ -30,6 +32,7 @@ class ExportOptions:
         licence: a sentence on the weights for whoever gets the folder.
         custom_file: the Python file of a custom backbone or model.
         max_images: of the comparison.
+        triton: a model's name: a model repository for NVIDIA Triton is written, too.
     """
 
     format: str = "onnx"
@@ -39,6 +42,7 @@ class ExportOptions:
     licence: str = ""
     custom_file: str | None = None
     max_images: int = 500
+    triton: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,10 @@ def open_source(path: Path, options: ExportOptions) -> Source:
     from anomdet.workflows.load import open_checkpoint, torch_detector
 
     opened = open_checkpoint(path, options.custom_file)
+    if opened.artifact.anomaly is not None:
+        _log.warning(f"{path}: its normal-only score is not exported; the exported detector judges by the boxes alone")
     from anomdet.exporting.graph import Graph
 
     # First: the backend takes the head's suppression over, of which the graph reads the settings.
     graph = Graph(opened.network, opened.artifact.preprocessing, str(path), with_nms=options.nms == "inside").eval()
-    return Source(path, torch_detector(opened, "cpu"), graph)
+    return Source(path, torch_detector(opened, "cpu", with_anomaly=False), graph)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem
 from anomdet.output_rule import check_apart, data_folders
+from anomdet.terminal import one_line
 from anomdet.workflows.propose import Proposal, choice_problems, propose_settings, raise_any
 
 if TYPE_CHECKING:
@@ -56,7 +57,15 @@ def init(
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
     """
     check_apart(out, data_folders(data_dir), "--out")
-    raise_any([*_out_problems(out), *_minutes_problems(minutes, overrides), *choice_problems(device, overrides)])
+    raise_any(
+        [
+            *_data_problems(data_dir),
+            *_name_problems(data_dir),
+            *_out_problems(out),
+            *_minutes_problems(minutes, overrides),
+            *choice_problems(device, overrides),
+        ]
+    )
     from anomdet.outputs import write_text
 
     found = propose_settings(data_dir, overrides, device=device)
@@ -69,6 +78,15 @@ def init(
     write_text(out, _yaml(found.settings, title, found.reasons))
     notes = found.notes if minutes is not None else [*found.notes, _NOT_TIMED]
     return Written(out, "\n".join(notes), _next_steps(out))
+
+
+def _name_problems(data_dir: Path) -> list[Problem]:
+    if one_line(str(data_dir)) == str(data_dir):
+        return []
+    hint = "rename it, or go into it and name it ."
+    return [
+        Problem("DATA_DIR", "a path in UTF-8 without control characters, for settings to name", str(data_dir), hint)
+    ]
 
 
 def _minutes_problems(minutes: float | None, overrides: Sequence[str]) -> list[Problem]:
@@ -105,6 +123,15 @@ def _with_minutes(found: Proposal, minutes: float) -> Proposal:
         reasons={**found.reasons, "training.minutes": reason, **{f"training.{key}": _PLANNED for key in planned}},
         notes=[*notes, f"  plan          {preview}"],
     )
+
+
+def _data_problems(data_dir: Path) -> list[Problem]:
+    """A folder that is not there; what is in it is looked at later."""
+    if data_dir.is_dir():
+        return []
+    got = f"{data_dir}, which is {'a file' if data_dir.exists() else 'not there'}"
+    hint = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
+    return [Problem("DATA", "a folder with images/ and labels/", got, hint)]
 
 
 def _out_problems(out: Path) -> list[Problem]:

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,22 +113,41 @@ class OpenedCheckpoint:
         sha256: of its bytes, in hex.
         artifact: what it knows of itself.
         network: with its weights.
+        content: of the file.
     """
 
     path: Path
     sha256: str
     artifact: Artifact
     network: Any
+    content: Mapping[str, Any]
 
 
-def torch_detector(opened: OpenedCheckpoint, device: str, threshold: Any = None) -> Detector:
-    """The detector of a checkpoint's network in PyTorch, which from now on belongs to it."""
+def torch_detector(
+    opened: OpenedCheckpoint, device: str, threshold: Any = None, *, with_anomaly: bool = True
+) -> Detector:
+    """The detector of a checkpoint's network in PyTorch, which from now on belongs to it.
+
+    Args:
+        opened: the checkpoint.
+        device, threshold: as of :func:`load`.
+        with_anomaly: with its normal-only score, if it has one.
+
+    Raises:
+        UserError: no such device; or the score in the file is damaged.
+    """
     from anomdet.inference.backends.torch import TorchBackend
     from anomdet.inference.detector import Detector
+    from anomdet.workflows.anomaly import open_score
 
     artifact = opened.artifact
-    backend = TorchBackend(opened.network, _device(device), channels_last=artifact.model.channels_last)
-    return Detector(artifact, backend, file=str(opened.path), sha256=opened.sha256, threshold=threshold)
+    device = _device(device)
+    backend = TorchBackend(opened.network, device, channels_last=artifact.model.channels_last)
+    normality = open_score(artifact, opened.content, str(opened.path), device) if with_anomaly else None
+    if normality is None:
+        artifact = replace(artifact, anomaly=None)
+    file, sha256 = str(opened.path), opened.sha256
+    return Detector(artifact, backend, file=file, sha256=sha256, threshold=threshold, normality=normality)
 
 
 def open_checkpoint(path: Path, custom_file: str | os.PathLike[str] | None = None) -> OpenedCheckpoint:
@@ -148,7 +167,7 @@ def open_checkpoint(path: Path, custom_file: str | os.PathLike[str] | None = Non
     code = _custom_file(artifact, path, custom_file)
     network = build_model(artifact.model, str(path), code)
     load_weights(network, file.content, path, strict=True)
-    return OpenedCheckpoint(path, file.sha256, artifact, network)
+    return OpenedCheckpoint(path, file.sha256, artifact, network, file.content)
 
 
 def read_artifact(checkpoint: Mapping[str, Any], path: Path) -> Artifact:

@@ -9,6 +9,7 @@ from pathlib import Path
 from anomdet.inference.outcome import FAILED
 from anomdet.inference.result import ACCEPT, REJECT
 from anomdet.terminal import one_line
+from anomdet.words import counted
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Progress:
         of_all = "" if self.total is None else f" of {self.total}"
         rate = f", {self.num_images / self.seconds:.1f} a second" if self.seconds else ""
         failed = f", {self.num_failed} not readable" if self.num_failed else ""
-        return f"{self.num_images}{of_all} images{rate}; {self.num_rejected} rejected{failed}"
+        noun = "image" if (self.total or self.num_images) == 1 else "images"
+        return f"{self.num_images}{of_all} {noun}{rate}; {self.num_rejected} rejected{failed}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Predicted:
     def table(self) -> str:
         """Verdicts, classes, parts and failures, for a person."""
         if not self.is_whole:
-            return f"{self.num_images} images judged by this process"
+            return f"{counted(self.num_images, 'image')} judged by this process"
         rows = [("images", self.verdicts), ("parts", self.part_verdicts)]
         lines = [f"{what}: {_counts(counts)}" for what, counts in rows if counts]
         if self.classes:
@@ -83,7 +85,8 @@ class Predicted:
             lines += [f"  and {num_failed - len(self.failures)} more"] if num_failed > len(self.failures) else []
         if self.num_images and self.seconds:
             lines.append(
-                f"{self.num_images} images in {self.seconds:.1f} s, {self.num_images / self.seconds:.1f} a second"
+                f"{counted(self.num_images, 'image')} in {self.seconds:.1f} s, "
+                f"{self.num_images / self.seconds:.1f} a second"
             )
         return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from anomdet.errors import Problem, UserError
 from anomdet.layout import SPLITS_DIR
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
+from anomdet.words import counted
 from anomdet.workflows.beside_data import refuse_raw_data, split_lists
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _MIN_IMAGES = 3  # one for each split
 _SHOWN = {
     "model.name": "network",
     "data.image_size": "image size",
+    "data.tiles": "tiles",
     "training.batch_size": "batch",
     "training.epochs": "epochs",
     "training.class_imbalance_handling.method": "sampling",
@@ -238,7 +240,7 @@ def _chosen(
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> None:
     for key, value in changes.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and isinstance(base[key], dict):
             _merge(base[key], value)
         else:
             base[key] = value
@@ -250,7 +252,8 @@ def _summary(facts: DataFacts, names: FoundNames, choices: dict[str, Choice]) ->
         f"{num}: {facts.objects[num]:,}" if name == str(num) else f"{num} ({name}): {facts.objects[num]:,}"
         for num, name in names.names.items()
     ]
-    first = f"{facts.num_images:,} images, {facts.num_normal:,} of them normal; objects by class: {', '.join(named)}"
+    images = counted(facts.num_images, "image")
+    first = f"{images}, {facts.num_normal:,} of them normal; objects by class: {', '.join(named)}"
     lines = [first]
     for key, choice in choices.items():
         if key not in _SHOWN and not choice.warning:

@@ -68,7 +68,7 @@ def review(
         raise UserError(Problem("--minutes", "a number > 0", f"{minutes:g}"))
     if num_processes() > 1:
         raise UserError(Problem("review", "one process", f"{num_processes()}", "run it without torchrun"))
-    loaded, index, out_dir = _prepared(settings, overrides, Path(out))
+    loaded, index, out_dir = prepared(settings, overrides, Path(out))
     from anomdet.workflows.review_predictions import predict_by_checkpoint, predict_by_folds
 
     if checkpoint is not None:
@@ -88,8 +88,14 @@ def review(
     return _written(collected.table(), about, index, out_dir)
 
 
-def _prepared(settings: SettingsSource, overrides: Sequence[str], out: Path) -> tuple[Settings, DataIndex, Path]:
-    """The settings, the checked data, and a folder that is free."""
+def prepared(
+    settings: SettingsSource, overrides: Sequence[str], out: Path, sources: Sequence[Path] = ()
+) -> tuple[Settings, DataIndex, Path]:
+    """The settings, the checked data, and a folder that is free and apart from the data and other sources.
+
+    Raises:
+        UserError: what is wrong with any of them.
+    """
     if isinstance(settings, (str, Path)) and Path(settings).suffix == ".py":
         raise UserError(Problem("--config", "YAML settings, for review", str(settings)))
     from anomdet.config.load import load_settings
@@ -98,7 +104,7 @@ def _prepared(settings: SettingsSource, overrides: Sequence[str], out: Path) -> 
     loaded = load_settings(settings, overrides)
     index = scan_data(loaded)
     check_new_folder(out, "--out")
-    check_apart(out, data_folders(index.data_dir, index.columns.file_names()), "--out")
+    check_apart(out, [*data_folders(index.data_dir, index.columns.file_names()), *sources], "--out")
     return loaded, index, out
 
 
@@ -180,18 +186,20 @@ def apply_decisions(
 
     path = Path(decisions)
     content = read_decisions(path)
-    _, index, out_dir = _prepared(settings, overrides, Path(out))
+    _, index, out_dir = prepared(settings, overrides, Path(out))
     return write_corrected(index, content["decisions"], out_dir, str(path))
 
 
 @dataclass(frozen=True)
 class ReviewOptions:
-    """The options of the command; see :func:`review` and :func:`apply_decisions`."""
+    """The options of the command; see :func:`review`, :func:`apply_decisions` and ``choose_to_label``."""
 
     checkpoint: Path | None = None
     minutes: float | None = None
     folds: int = 4
     apply: Path | None = None
+    unlabelled: Path | None = None
+    budget: int = 100
 
 
 def review_command(
@@ -202,6 +210,12 @@ def review_command(
     Raises:
         UserError: anything wrong with what the user gave.
     """
+    if options.unlabelled is not None:
+        from anomdet.workflows.review_unlabelled import choose_to_label
+
+        more: dict[str, Any] = {"unlabelled": options.unlabelled, "budget": options.budget}
+        chosen = choose_to_label(settings, overrides, out=out, checkpoint=options.checkpoint, **more)
+        return chosen.text, chosen.written
     if options.apply is None:
         given = options.checkpoint, options.minutes, options.folds
         done = review(settings, overrides, out=out, checkpoint=given[0], minutes=given[1], folds=given[2])

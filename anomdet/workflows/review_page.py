@@ -38,6 +38,7 @@ def write_review_page(document: Mapping[str, Any], index: DataIndex, out_dir: Pa
 
 def _addresses(names: list[str], index: DataIndex, out_dir: Path) -> dict[str, str]:
     """Of each image, from the page; empty: it cannot be shown."""
+    from anomdet.images.headers import BadImageError
     from anomdet.images.read_header import header_of
     from anomdet.quality.browse.thumbnails import PREVIEW_PX, is_shown, read_small, write_picture
     from anomdet.workflows.browse_page import images_url
@@ -55,7 +56,7 @@ def _addresses(names: list[str], index: DataIndex, out_dir: Path) -> dict[str, s
             picture = f"{PICTURES_DIR}/{number:05d}.jpg"
             write_picture(out_dir / picture, read_small(folder / name, header, PREVIEW_PX, bit_depth), PREVIEW_PX)
             addresses[name] = picture
-        except (UserError, OSError):  # the page says so in its place
+        except (UserError, BadImageError, OSError):  # the page says so in its place
             addresses[name] = ""
     return addresses
 

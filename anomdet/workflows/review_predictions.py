@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,15 +40,18 @@ class Collected:
         positions: of the images, into its records.
         results: of each of them.
         failed: why there is none, by the name of an image.
+        names: of the detectors' classes.
     """
 
     index: DataIndex
     positions: list[int]
     results: list[Any]
     failed: dict[str, str]
+    names: dict[int, str]
 
     def add(self, detector: Detector, positions: Sequence[int]) -> None:
         """Predict some images."""
+        self.names |= detector.classes
         paths = [self.index.data_dir / IMAGES_DIR / self.index.records[at].file_name for at in positions]
         for at, outcome in zip(positions, detector.predict(paths, min_score=MIN_SCORE), strict=True):
             if error := getattr(outcome, "error", ""):
@@ -59,7 +64,8 @@ class Collected:
         """Labels and predictions of the images that could be read."""
         order = np.argsort(self.positions)
         positions = np.array(self.positions, dtype=np.int64)[order]
-        return _as_results(self.index, positions, [self.results[at] for at in order])
+        names = {num: str(num) for num in self.index.class_nums} | self.names
+        return _as_results(self.index, positions, [self.results[at] for at in order], names)
 
 
 def predict_by_folds(
@@ -78,7 +84,7 @@ def predict_by_folds(
     from anomdet.workflows.train import train
 
     folds = make_folds(index, _grouping(settings, index), num_folds, settings.data.split.seed)
-    collected = Collected(index, [], [], {})
+    collected = Collected(index, [], [], {}, {})
     for number, fold in enumerate(folds, start=1):
         started = time.monotonic()
         folder = out_dir / FOLDS_DIR / str(number)
@@ -86,11 +92,23 @@ def predict_by_folds(
         lists = freeze(folder, index, fold.splits, {"by": "folds of anomdet review", "fold": number})
         _log.info(f"fold {number} of {num_folds}: {_sizes(fold)}")
         own = _fold_settings(settings, lists, folder / "run", None if minutes is None else minutes / num_folds)
-        done = train(own)
+        try:
+            done = train(own)
+        except UserError:
+            if number == 1:  # as too few minutes: the folder is free for another try
+                _remove_folds(out_dir)
+            raise
         path = done.best_checkpoint if done.best_checkpoint.is_file() else done.last_checkpoint
         collected.add(_open(path, settings), list(fold.test))
         _log.info(f"fold {number} of {num_folds}: done in {(time.monotonic() - started) / 60:.1f} minutes")
     return collected
+
+
+def _remove_folds(out_dir: Path) -> None:
+    """What this review has written so far; the folder too, if nothing else is in it."""
+    shutil.rmtree(out_dir / FOLDS_DIR, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        out_dir.rmdir()
 
 
 def _sizes(fold: Fold) -> str:
@@ -150,14 +168,14 @@ def predict_by_checkpoint(settings: Settings, index: DataIndex, checkpoint: Path
         got = "other images than its training split" if learned else "a checkpoint that does not say"
         hint = "give the settings of its training, with the lists in its log_dir/splits as data.split_files"
         raise UserError(Problem(f"--checkpoint {checkpoint}", "the splits that it was trained with", got, hint))
-    collected = Collected(index, [], [], {})
+    collected = Collected(index, [], [], {}, {})
     collected.add(_open(checkpoint, settings), sorted([*positions[VAL], *positions[TEST]]))
     return collected
 
 
-def _as_results(index: DataIndex, positions: np.ndarray, results: Sequence[Any]) -> Results:
+def _as_results(index: DataIndex, positions: np.ndarray, results: Sequence[Any], names: Mapping[int, str]) -> Results:
     """Rows of the labels and predictions of some images, ascending."""
-    columns, names = index.columns, _class_names(index, results)
+    columns = index.columns
     class_nums = np.array(sorted(names), dtype=np.int64)
     labels = [columns.labels(at) for at in positions.tolist()]
     gt_xyxy, gt_nums, gt_image = _rows([(one.bboxes_xyxy, one.class_nums) for one in labels])
@@ -182,10 +200,3 @@ def _rows(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, n
     nums = np.concatenate([np.zeros(0, np.int64), *(nums for _, nums in parts)])
     image = np.repeat(np.arange(len(parts)), [len(nums) for _, nums in parts])
     return boxes, nums, image
-
-
-def _class_names(index: DataIndex, results: Sequence[Any]) -> dict[int, str]:
-    names = {num: str(num) for num in index.class_nums}
-    for one in results:
-        names |= dict(zip(one.class_nums.tolist(), one.class_names, strict=True))
-    return names

@@ -87,14 +87,20 @@ def serve(job: ServeJob, on_ready: Callable[[str], None] | None = None) -> None:
 def _openers(job: ServeJob) -> dict[str, Callable[[], Detector]]:
     """Name to what opens the model."""
     openers: dict[str, Callable[[], Detector]] = {}
+    problems: list[Problem | str] = []
     for given in job.models:
         name, path = _named(given)
-        if not _NAME.fullmatch(name):
+        if not Path(path).expanduser().exists():
+            got = f"{path!r}, which is not there"
+            problems.append(Problem("MODEL", "best_model.pth or an exported folder", got))
+        elif not _NAME.fullmatch(name):
             expected = "a name of letters, digits, dot, dash and underscore"
-            raise UserError(Problem(f"MODEL {given}", expected, repr(name), "say it: NAME=PATH"))
-        if name in openers:
-            raise UserError(Problem(f"MODEL {given}", "a name for each model", f"{name} twice", "say one: NAME=PATH"))
+            problems.append(Problem(f"MODEL {given}", expected, repr(name), "say it: NAME=PATH"))
+        elif name in openers:
+            problems.append(Problem(f"MODEL {given}", "a name for each model", f"{name} twice", "say one: NAME=PATH"))
         openers[name] = partial(load, path, device=job.device, threads=job.threads)
+    if problems:
+        raise UserError(problems)
     return openers
 
 

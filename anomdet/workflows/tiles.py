@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anomdet.data.index.scan import DataIndex
 
 AUTO = "auto"
-AS_TRAINED, OFF = "as-trained", "off"
+AS_TRAINED, OFF, COMPARE = "as-trained", "off", "compare"
 PACK = "anomdet.PackTiles"
 _LOAD, _CUT, _FIT, _PACK_IMAGE = (
     *("anomdet.LoadInspectionImage", "anomdet.CutTile"),
@@ -137,7 +137,7 @@ def tile_as_trained(config: Any, trained: Tiling | None, path: Path, wanted: str
         UserError: the settings name other tiles.
     """
     if wanted not in (AS_TRAINED, OFF):
-        raise UserError(Problem("--tiles", f"{AS_TRAINED} or {OFF}", repr(wanted)))
+        raise UserError(Problem("--tiles", f"{AS_TRAINED}, {OFF} or {COMPARE}", repr(wanted)))
     given = config.pop("tiles", None)
     config.pop("tiles_note", None)
     if is_tiled(config):

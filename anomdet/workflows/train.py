@@ -31,6 +31,7 @@ from anomdet.output_rule import check_apart, check_names, claim, make_room
 from anomdet.outputs import make_folder, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
+from anomdet.workflows.anomaly import add_score, check_score
 from anomdet.workflows.beside_data import refuse_raw_data, unused_files
 from anomdet.workflows.bit_depth import with_bit_depth
 from anomdet.workflows.build import data_sources
@@ -162,7 +163,9 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         _ = runner.train_loop, runner.val_loop
         check_start(runner, prepared.weights)
     if resume and (finished := agree_on_resume(runner, last, continues)):
+        add_score(runner, prepared.config, result.best_checkpoint, if_missing=True)
         return replace(result, nothing_to_do=finished)
+    check_score(runner, prepared.config)
     looked = look_at_splits(runner)
     with run.blamed():
         runner.begin_tracking(backends)
@@ -176,6 +179,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         log_splits(runner, looked)
         runner.logger.debug(f"ready after {time.monotonic() - prepared.started:.1f} s")
         _run(runner, again)
+    add_score(runner, prepared.config, result.best_checkpoint)
     return _with_best(result, runner)
 
 

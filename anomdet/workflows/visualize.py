@@ -11,6 +11,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.layout import CONTACT_SHEET, IMAGES_DIR, VISUALIZATION_DIR
 from anomdet.output_rule import check_apart, data_folders, make_room
 from anomdet.run_lock import one_run_in
+from anomdet.words import counted
 from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.run_config import load_run
 
@@ -63,7 +64,7 @@ def visualize(
         wanted = errors_first(measured)[:limit] if only else list(range(measured.results.num_images))
         pictures = _draw_all(measured, wanted, config, folder)
     scores = _thresholds(measured)
-    runner.logger.info(f"drew {len(pictures)} images of the {split} split; score >= {scores}")
+    runner.logger.info(f"drew {counted(len(pictures), 'image')} of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder] if pictures else [folder]
 
 

@@ -45,7 +45,10 @@ def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_the_folder_is_whole_and_says_what_was_compared(exported: Path) -> None:
-    assert sorted(path.name for path in exported.iterdir()) == ["manifest.json", "model.onnx", "parity.json"]
+    names = ["export.html", "manifest.json", "model.onnx", "parity.json"]
+    assert sorted(path.name for path in exported.iterdir()) == names
+    page = (exported / "export.html").read_text(encoding="utf-8")
+    assert page.count("<td>onnx fp32</td>") == page.count("<td>torch fp32</td>") == 1
     parity = json.loads((exported / "parity.json").read_text(encoding="utf-8"))
     assert parity["passed"]
     assert parity["num_images"] > 0
@@ -76,6 +79,41 @@ def test_predict_evaluate_and_report_need_no_torch(
     (tmp_path / "e" / "report.html").unlink()
     run_without_torch("report", tmp_path / "e", cwd=tmp_path)
     assert (tmp_path / "e" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("nms", ["inside", "outside"])
+def test_the_reference_without_anomdet_finds_the_same(
+    nms: str, exported: Path, trained: Trained, data_dir: Path, tmp_path: Path
+) -> None:
+    """examples/plain_python.py, with suppression in the graph and by its own."""
+    folder = exported
+    if nms == "outside":
+        folder = tmp_path / "outside"
+        images = ("--images", data_dir / "images")
+        run_command("export", trained.checkpoint_dir / "best_model.pth", "--out", folder, "--nms", nms, *images)
+    detector, compared = anomdet.load(folder), 0
+    for path in sorted((data_dir / "images").iterdir())[:8]:
+        command = [sys.executable, ROOT / "examples" / "plain_python.py", folder, path]
+        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+        own = detector(path)
+        assert found["verdict"] == own.verdict
+        assert [row["class_num"] for row in found["detections"]] == own.class_nums.tolist()
+        for row, box, score in zip(found["detections"], own.bboxes_xyxy, own.scores, strict=True):
+            assert row["bbox_xyxy"] == pytest.approx(box.tolist(), abs=1e-3)
+            assert row["score"] == pytest.approx(float(score), abs=1e-6)
+        compared += len(own)
+    assert compared > 0
+
+
+def test_a_model_repository_of_triton_is_written_too(trained: Trained, data_dir: Path, tmp_path: Path) -> None:
+    images = ("--images", data_dir / "images")
+    run_command(
+        "export", trained.checkpoint_dir / "best_model.pth", "--out", tmp_path / "out", "--triton", "defects", *images
+    )
+    assert (tmp_path / "out" / "triton" / "defects" / "config.pbtxt").is_file()
+    copy = tmp_path / "out" / "triton" / "defects" / "1" / "model.onnx"
+    assert copy.read_bytes() == (tmp_path / "out" / "model.onnx").read_bytes()
+    assert anomdet.load(tmp_path / "out").classes
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from anomdet.data.index.scan import scan
+from anomdet.data.synth.generate import generate
 from anomdet.documents import read_decisions
 from anomdet.errors import UserError
 from anomdet.workflows.review import apply_decisions, review
 from anomdet.workflows.review_page import write_review_page
+from anomdet.workflows.review_unlabelled import choose_to_label
+from tests.integration.conftest import CLASSES as CLASSES_OF_DATA
 from tests.integration.conftest import Trained, run_command, write_settings
 from tests.integration.test_report_page import CHROMEDRIVER, CHROMIUM, COLORS, browser  # noqa: F401 (a fixture)
 from tests.unit.report.test_figures import contrast
@@ -53,9 +57,17 @@ def test_what_a_review_leaves(reviewed: Path, data_dir: Path, capsys: pytest.Cap
     document = json.loads((reviewed / "review/review.json").read_text())
     assert document["num_images"] == len(scan(data_dir).records)
     assert document["num_labels"] == len(scan(data_dir).columns.class_nums)
+    assert document["classes"] == {str(num): name for num, name in CLASSES_OF_DATA.items()}
     assert set(document["kinds"]) == {"missing", "class", "box", "unsupported", "double", "merged"}
     assert (reviewed / "review/suspects.csv").read_text().count("\n") == 1 + len(document["suspects"])
     assert (reviewed / "review/review.html").is_file()
+
+
+def test_too_few_minutes_leave_nothing_behind(data_dir: Path, tmp_path: Path) -> None:
+    """So that the same command with more of them runs."""
+    config = write_settings(tmp_path, data_dir)
+    run_command("review", "-c", config, "--folds", 2, "--minutes", 0.001, "--out", tmp_path / "review", code=2)
+    assert not (tmp_path / "review").exists()
 
 
 def test_a_checkpoint_reviews_what_it_did_not_learn_from(trained: Trained, tmp_path: Path) -> None:
@@ -286,3 +298,40 @@ def test_apply_refuses_decisions_about_other_data(page: Path, tmp_path: Path) ->
     config.write_text(yaml.safe_dump({"data": {"data_dir": str(page.parents[1] / "data")}}))
     run_command("review", "-c", config, "--apply", path, "--out", tmp_path / "copy", code=2)
     assert not (tmp_path / "copy").exists()
+
+
+def test_what_to_label_next(trained: Trained, tmp_path: Path) -> None:
+    """Of near-duplicates one, of labelled images none; with the detector's boxes as Label Studio imports them."""
+    generate(tmp_path / "made", num_images=12, size_hw=(96, 96), seed=77)
+    new = tmp_path / "new"
+    shutil.copytree(tmp_path / "made/images", new)
+    some = sorted(path for path in new.iterdir())
+    shutil.copyfile(some[0], new / "twin.jpg")
+    settings = yaml.safe_load(trained.config.read_text())
+    labelled = sorted((Path(settings["data"]["data_dir"]) / "images").iterdir())
+    shutil.copyfile(labelled[0], new / "labelled.jpg")
+    (new / "broken.jpg").write_bytes(b"none")
+    checkpoint = trained.checkpoint_dir / "last.pth"
+    done = choose_to_label(
+        trained.config,
+        ["metrics.score_threshold=0.05"],
+        unlabelled=new,
+        budget=100,
+        out=tmp_path / "next",
+        checkpoint=checkpoint,
+    )
+    names = [str(row["image"]) for row in done.rows]
+    assert len(names) == len(set(names)) <= 12
+    assert not {"labelled.jpg", "broken.jpg"} & set(names)
+    assert len({some[0].name, "twin.jpg"} & set(names)) == 1
+    assert all(row["reason"] for row in done.rows)
+    tasks = json.loads((tmp_path / "next/label_studio.json").read_text())
+    assert len(tasks) == len(names)
+    for task in tasks:
+        (prediction,) = task["predictions"]
+        assert "annotations" not in task
+        for result in prediction["result"]:
+            value = result["value"]
+            assert 0 <= value["x"] <= value["x"] + value["width"] <= 100.01
+            assert 0 <= result["score"] <= 1
+            assert value["rectanglelabels"][0] in CLASSES_OF_DATA.values()

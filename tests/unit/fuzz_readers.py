@@ -1,9 +1,9 @@
 """Mutated inputs through every reader: ``python -m tests.unit.fuzz_readers settings voc --num 2000 --seed 0``.
 
-A process of its own, with 512 MB of memory beyond what its imports take, and 10 s for each input. It ends with 0 when
-each input is read or refused with a UserError and no file is written elsewhere; what else came out, and of
-which input, is printed. The bar, 20,000 inputs over all readers: ``python -m tests.unit.fuzz_readers all --num 700``,
-a process for each reader. Pixels have a script of their own, ``tests/unit/images/fuzz_images.py``.
+A process of its own, with 512 MB of memory beyond what its imports take, and 10 s of a processor for each input. It
+ends with 0 when each input is read or refused with a UserError and no file is written elsewhere; what else came out,
+and of which input, is printed. The bar, 20,000 inputs over all readers, a process each: ``python -m
+tests.unit.fuzz_readers all --num 600``. Pixels have a script of their own, ``tests/unit/images/fuzz_images.py``.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ def run(name: str, num: int, seed: int) -> list[str]:
             for folder in ("work", "here"):
                 (Path(place) / folder).mkdir()
             os.chdir(Path(place) / "here")
-            signal.alarm(SECONDS)  # a hang ends the process
+            _limit(SECONDS)  # too long a time, or a hang, ends the process
             try:
                 read(Path(place) / "work", changed)
             except UserError as error:
@@ -312,10 +312,25 @@ def run(name: str, num: int, seed: int) -> list[str]:
                     wrong.append(f"{number}: exit code {error.exit_code}")
             except BaseException as error:  # noqa: BLE001 - that is what is looked for
                 wrong.append(f"{number}: {type(error).__name__}: {error}"[:300] + f" of {changed[:300]!r}")
-            signal.alarm(0)
+            _limit(0)
             wrong += [f"{number}: wrote {name} of {changed[:300]!r}" for name in _outside(Path(place))]
             os.chdir(ROOT)
     return wrong
+
+
+class _TooLongError(BaseException):
+    """No reader may catch it."""
+
+
+def _too_long(*_: object) -> None:
+    raise _TooLongError(f"more than {SECONDS} s")
+
+
+def _limit(seconds: float) -> None:
+    """Of processor time; and twelve times as much by the clock, for a machine may be busy, which ends the process."""
+    signal.signal(signal.SIGPROF, _too_long)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(12 * int(seconds))
 
 
 def _outside(place: Path) -> list[str]:

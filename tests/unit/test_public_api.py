@@ -25,6 +25,7 @@ NAMES = {
     "UserError",
     "apply_decisions",
     "check",
+    "choose_to_label",
     "compare",
     "convert",
     "evaluate",
@@ -35,6 +36,7 @@ NAMES = {
     "predict",
     "propose_settings",
     "review",
+    "tile",
     "train",
 }
 

@@ -125,6 +125,10 @@ def scan(
 
 
 def _check_folders(data_dir: Path) -> None:
+    if not data_dir.is_dir():
+        got = f"{data_dir}, which is {'a file' if data_dir.exists() else 'not there'}"
+        start = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
+        raise UserError(Problem("data.data_dir", "a folder that holds images/ and labels/", got, start))
     hints = (("images", "data_dir holds images/ and labels/"), ("labels", LABELS_HINT))
     missing = []
     for name, hint in hints:

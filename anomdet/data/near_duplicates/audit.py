@@ -105,6 +105,18 @@ def audit_images(data_dir: Path, names: Sequence[str], *, max_bytes: int | None 
     return found
 
 
+def find_pairs(folder: Path, names: Sequence[str]) -> NDArray[np.int64]:
+    """``(P, 2)`` rows of near-duplicates among any images, the smaller first; nothing is kept on disk.
+
+    Args:
+        folder: that the names are relative to.
+        names: of the files.
+    """
+    pairs = _candidates(hash_files(folder, names)).pairs
+    found: NDArray[np.int64] = pairs[likeness_of_pairs(folder, names, pairs) >= MIN_LIKENESS]
+    return found
+
+
 def _brought_up_to_date(
     folder: Path, stamps: Stamps, kept: Kept, path: Path | None, max_bytes: int | None
 ) -> Kept | Postponed:

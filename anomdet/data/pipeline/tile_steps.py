@@ -11,6 +11,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
 
+from anomdet.data.pipeline.blanking import blanked
 from anomdet.data.pipeline.steps import FitInside, PackInspectionInputs
 from anomdet.data.tiles.cut import cut_boxes
 from anomdet.data.tiles.index import TileRule
@@ -39,19 +40,6 @@ class CutTile(BaseTransform):
         results["img"] = tile
         results["img_shape"] = results["ori_shape"] = tile.shape[:2]
         return results
-
-
-def blanked(
-    image: NDArray[np.uint8], hidden_xyxy: Sequence[Sequence[float]], kept_xyxy: Sequence[Sequence[float]]
-) -> NDArray[np.uint8]:
-    """A copy of an image ``(H, W, 3)`` with its mean colour in some boxes, but not where others lie."""
-    is_hidden = np.zeros(image.shape[:2], dtype=bool)
-    for boxes, value in ((hidden_xyxy, True), (kept_xyxy, False)):
-        for x1, y1, x2, y2 in boxes:
-            is_hidden[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))] = value
-    result = image.copy()
-    result[is_hidden] = np.rint(image.reshape(-1, image.shape[2]).mean(axis=0)).astype(np.uint8)
-    return result
 
 
 @TRANSFORMS.register_module()

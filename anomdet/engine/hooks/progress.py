@@ -20,6 +20,7 @@ from anomdet.engine.hooks.monitor import ends_with_validation, is_better, monito
 from anomdet.layout import LAST
 from anomdet.metric_catalogue import LOGGED, of_key
 from anomdet.registry import HOOKS
+from anomdet.words import counted
 
 
 def foreign_keys(metrics: dict[str, float]) -> list[str]:
@@ -88,7 +89,7 @@ class ProgressHook(Hook):
         device = next(runner.model.parameters()).device
         runner.logger.info(
             f"training {runner.model_name} for {runner.max_epochs} epochs of {len(loader)} batches of up to "
-            f"{loader.batch_size} images on {device}; {len(loader.dataset)} images{_global_batch(runner)}"
+            f"{loader.batch_size} images on {device}; {counted(len(loader.dataset), 'image')}{_global_batch(runner)}"
         )
         if runner._resume:
             batch = _first_batch(runner) + 1

@@ -57,11 +57,6 @@ class Advice(NamedTuple):
     settings: str = ""
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 image``, ``2,000 images``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def percent(share: float) -> str:
     """``12 %``; ``0.4 %`` below one."""
     return f"{100 * share:.{0 if share >= 0.01 else 1}f} %"

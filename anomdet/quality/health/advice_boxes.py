@@ -7,13 +7,11 @@ from collections.abc import Iterator
 
 from anomdet.quality.health.advice import LIKELY, MAYBE, Advice, Health, percent
 from anomdet.quality.health.plan import Plan
+from anomdet.quality.propose.tiles import SMALL_SHARE, STEP, TOO_LARGE, size_for_small, tile_for_small
 
-SMALL_SHARE = 0.1  # of the boxes may be smaller than the grid
-TOO_LARGE = 4.0  # times the pixels: from there on tiles are cheaper than a larger image
 LONG_SHARE = 0.1
 PADDING = 0.25
 MOST_PREDICTIONS = 100  # the presets' limit
-STEP = 32  # the coarsest grid of most detectors
 MIN_OBJECTS = 50
 
 
@@ -25,18 +23,6 @@ def box_advice(health: Health, plan: Plan) -> Iterator[Advice]:
     yield from _long(health, plan)
     yield from _large(health)
     yield from _crowded(health, plan)
-
-
-def size_for_small(size_hw: tuple[int, int], tenth_px: float, small_px: float) -> tuple[int, int]:
-    """The smallest size, in steps of 32 px, at which at least 90 % of the boxes reach ``small_px``.
-
-    Args:
-        size_hw: the size that ``tenth_px`` holds for.
-        tenth_px: what 90 % of the boxes reach with their shorter side.
-        small_px: what they are to reach.
-    """
-    height, width = (math.ceil(side * small_px / tenth_px / STEP) * STEP for side in size_hw)
-    return height, width
 
 
 def _small(health: Health, plan: Plan) -> Iterator[Advice]:
@@ -64,18 +50,15 @@ def _small(health: Health, plan: Plan) -> Iterator[Advice]:
         )
         return
     tenth_px = boxes["tenth_px"] / factor["p50"]  # in the image itself
-    tile = (max(STEP, math.floor(side * tenth_px / boxes["small_px"] / STEP) * STEP) for side in plan.size_hw)
-    height, width = map(min, tile, health["image_sizes"]["listed"][0]["size_hw"])
-    seen_px = tenth_px * min(plan.size_hw[0] / height, plan.size_hw[1] / width)
+    usual_hw = health["image_sizes"]["listed"][0]["size_hw"]
+    (height, width), seen_px = tile_for_small(plan.size_hw, tenth_px, usual_hw, boxes["small_px"])
     if seen_px < boxes["small_px"] / 2:
         yield _specks(why, seen_px)
         return
     why += f"An image size of {_size(size_hw)} would take {times:.0f} times the pixels; a tile of {width} x {height} "
-    why += f"px, seen at {now}, shows 90 % of them with about {min(seen_px, boxes['small_px']):.0f} px or more. No "
-    why += "setting cuts tiles: data.augmentations.random_crop crops in the training only, and the test would see "
-    why += "another scale."
-    text = f"Cut images and labels into overlapping tiles of about {width} x {height} px."
-    yield Advice("tiles", LIKELY, text, why + blurred)
+    why += f"px, seen at {now}, shows 90 % of them with about {min(seen_px, boxes['small_px']):.0f} px or more."
+    text = f"Look at the images in overlapping tiles of about {width} x {height} px."
+    yield Advice("tiles", LIKELY, text, why + blurred, f'"data.tiles={{size: [{height}, {width}]}}"')
 
 
 def _specks(why: str, seen_px: float) -> Advice:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from anomdet.layout import SPLITS
-from anomdet.quality.health.advice import LIKELY, MAYBE, Advice, Health, counted, listed, percent
+from anomdet.quality.health.advice import LIKELY, MAYBE, Advice, Health, listed, percent
 from anomdet.quality.health.plan import Plan
+from anomdet.words import counted
 
 RARE_IMAGES = 50  # fewer images of a class teach it badly: a rule of thumb
 FEW_OBJECTS = 30  # fewer in a test split say little about the class

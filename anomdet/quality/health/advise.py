@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from anomdet.quality.health.advice import FIRST, LIKELY, MAYBE, RULES, Advice, Health, counted, listed
+from anomdet.quality.health.advice import FIRST, LIKELY, MAYBE, RULES, Advice, Health, listed
 from anomdet.quality.health.advice_boxes import box_advice
 from anomdet.quality.health.advice_classes import class_advice
 from anomdet.quality.health.plan import Plan
+from anomdet.words import counted
 
 _RANK = {FIRST: 0, LIKELY: 1, MAYBE: 2}
 

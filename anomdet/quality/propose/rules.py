@@ -6,9 +6,12 @@ One rule a function, in network.py and learning.py; every number that a rule tur
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from anomdet.quality.propose.choices import Choice, Given, Machine
+import numpy as np
+
+from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import DataFacts
 from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
 from anomdet.quality.propose.network import (
@@ -19,6 +22,7 @@ from anomdet.quality.propose.network import (
     preset_of,
     worker_gb,
 )
+from anomdet.quality.propose.tiles import TOO_LARGE, choose_tiles
 
 
 def choose(facts: DataFacts, machine: Machine, given: Given | None = None) -> dict[str, Choice]:
@@ -33,6 +37,9 @@ def choose(facts: DataFacts, machine: Machine, given: Given | None = None) -> di
     """
     given, preset = given or Given(), preset_of(machine)
     size, size_hw = choose_size(facts, preset)
+    tiles = _tiles(facts, given.size_hw or size_hw, preset)
+    if tiles.value is not None and given.size_hw is None:
+        size = replace(size, reason=f"{size.reason.partition(';')[0]}; of a tile, see data.tiles", warning=False)
     splits = choose_splits(facts)
     num_train = given.num_train or max(int(facts.num_images * splits["data.train_split"].value), 1)
     workers = choose_workers(facts, machine)
@@ -47,11 +54,19 @@ def choose(facts: DataFacts, machine: Machine, given: Given | None = None) -> di
         **choose_schedule(num_train, effective, preset, given),
         **choose_sampling(facts, given.imbalance),
         "data.image_size": size,
+        **({} if tiles.value is None else {"data.tiles": tiles}),
         "data.num_workers": workers,
         **choose_augmentations(facts),
         **splits,
         **suggest_groups(facts),
     }
+
+
+def _tiles(facts: DataFacts, size_hw: tuple[int, int], preset: Preset) -> Choice:
+    """Tiles where the device trains no larger size, or where that would be dearer than tiles."""
+    own_hw = np.median(facts.sizes_hw, axis=0)
+    is_capped = max(size_hw) >= preset.largest_px and bool((own_hw > size_hw).any())
+    return choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, size_hw, 1.0 if is_capped else TOO_LARGE)
 
 
 def suggest_groups(facts: DataFacts) -> dict[str, Choice]:

@@ -183,7 +183,7 @@ def test_a_value_that_does_not_fit(text: str, expected: str) -> None:
     assert problems(f"# first line\n{text}\n") == [f"run.yaml:2: {expected}"]
 
 
-SECTIONS = "expected one of model, training, data, metrics, evaluation, logging, distributed, plugins"
+SECTIONS = "expected one of model, training, data, metrics, evaluation, logging, anomaly, distributed, plugins"
 KEYS = [
     ("epochs: 3", f"epochs: {SECTIONS}, got 'epochs'; did you mean training.epochs?"),
     ("epoch: 3", f"epoch: {SECTIONS}, got 'epoch'; did you mean training.epochs?"),

@@ -59,6 +59,7 @@ def test_the_json_schema_speaks_of_each_section() -> None:
         "evaluation",
         "report",
         "logging",
+        "anomaly",
         "distributed",
         "plugins",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,32 @@ def test_any_other_name_is_named(tmp_path: Path, names: tuple[str, str]) -> None
     pickled = b"\x80\x02" + hostile.call(hostile.name(*names), hostile.text("1")) + b"."
     with pytest.raises(UserError, match=f"the Python object .*{names[1]}"):
         load_checkpoint(hostile.write_archive(tmp_path / "bad.pth", pickled))
+
+
+@pytest.mark.parametrize("is_archive", [True, False])
+def test_a_name_that_takes_torch_minutes(tmp_path: Path, is_archive: bool) -> None:
+    """It searches its own message by patterns that take the square of the length: a million characters, an hour."""
+    pickled = b"\x80\x02" + hostile.name("collections", "x" * 1_000_000) + b"."
+    path = tmp_path / "bad.pth"
+    if is_archive:
+        hostile.write_archive(path, pickled)
+    else:
+        path.write_bytes(pickled)
+    started = time.process_time()
+    with pytest.raises(UserError, match="a Python object whose name has 1000012 characters"):
+        load_checkpoint(path)
+    assert time.process_time() - started < 2
+
+
+def test_a_pickle_of_many_megabytes_is_no_checkpoint(tmp_path: Path) -> None:
+    path = hostile.write_archive(tmp_path / "bad.pth", b"\x80\x02" + b"]0" * 2**23 + b"].")
+    with pytest.raises(UserError, match="a record of 16 MB beside the weights"):
+        load_checkpoint(path)
+
+
+def test_older_files_are_read_though_their_weights_are_one_long_line(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"a": torch.ones(50_000)}}, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    assert torch.equal(load_checkpoint(tmp_path / "a.pth")["state_dict"]["a"], torch.ones(50_000))
 
 
 def test_a_function_is_no_value(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from anomdet.evaluation.coco_json import results_from_coco
-from anomdet.evaluation.details import MOST_CASES, details
+from anomdet.evaluation.details import MOST_BOXES, MOST_CASES, details
 from anomdet.evaluation.operating_point import fixed
 from anomdet.evaluation.summary import measure
 from tests.unit.evaluation.cases import RANDOM_CASES, Case, gt_dict, pred, results_of
@@ -130,3 +130,17 @@ def test_scores_of_the_parts():
     truth["images"].append({"id": 2, "file_name": "2"})
     found = details(measure(results_from_coco(truth, [pred(0, 1, FAR, 0.1), pred(1, 2, BOX, 0.7)]), fixed(0.5)))
     assert found["anomaly_scores"] == {"good": [0.7, 0.0], "defective": [0.1]}
+
+
+def test_of_a_crowded_image_the_nearest_objects_and_the_highest_scores_are_listed():
+    """Hundreds of cases with all boxes of one image each would take gigabytes."""
+    truth = gt_dict(*((0, 1, [20 * at, 0, 10, 10]) for at in range(MOST_BOXES + 50)))
+    predictions = [pred(0, 1, [20 * at, 500, 10, 10], 0.3 + at / 10_000) for at in range(MOST_BOXES + 20)]
+    missed, false = (next(c for c in cases_of(truth, predictions) if c["kind"] == k) for k in ("missed", "false_alarm"))
+    for case in (missed, false):
+        assert (len(case["truth"]), len(case["predictions"]), case["left_out"]) == (MOST_BOXES, MOST_BOXES, 70)
+        assert min(box["score"] for box in case["predictions"]) == pytest.approx(0.3 + 20 / 10_000)
+        own = case["bbox_xywh"][0]
+        listed = [box["bbox_xywh"][0] for box in case["truth"]]
+        others = {20 * at for at in range(MOST_BOXES + 50)} - set(listed)
+        assert max(abs(x - own) for x in listed) <= min(abs(x - own) for x in others)

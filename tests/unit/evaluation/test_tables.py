@@ -44,7 +44,7 @@ def test_table():
         "escapes, overkill, Precision, Recall, F1, Mean IoU: "
         "predictions with score >= 0.3 (set), right from IoU 0.5 on",
         "good against defective images by the highest score: AUROC 0.750",
-        "3 images, 2 objects, 1 predictions",
+        "3 images, 2 objects, 1 prediction",
     ]
     assert "\x1b" not in "\n".join(lines)
 
@@ -155,3 +155,20 @@ def test_ordinary_names_and_numbers_are_left_alone():
     truth["annotations"][0]["category_id"] = -7
     rows = rows_of(metrics_csv(evaluate(truth, []).metrics))
     assert ("-7", "class_num", "-7") in {(row["scope"], row["metric"], row["value"]) for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("point", "said"),
+    [
+        (fixed(0.3), "set metrics.score_threshold=0.29 or lower, or leave it out: it is then chosen on the validation"),
+        (fixed(0.3, "default"), "set metrics.score_threshold=0.29 or lower"),
+        (OperatingPoint("costs", "val", None, {1: 0.3}), "set metrics.score_threshold=0.29 or lower"),
+    ],
+)
+def test_a_silent_class_gets_advice_that_can_be_followed(point: OperatingPoint, said: str) -> None:
+    """Not to choose as is done already, and no two numbers that look alike."""
+    measured = measure(results_from_coco(gt_dict((0, 1, BOX)), [pred(0, 1, BOX, 0.29999)]), point)
+    (note,) = measured.metrics["notes"]
+    assert "its best score, 0.29999, stays under its threshold, 0.3: none of 1 object is reported" in note
+    assert said in note
+    assert ("leave it out" in note) == (point.chosen_on == "settings") and "by=auto" not in note

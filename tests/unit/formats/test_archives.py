@@ -66,6 +66,7 @@ def entry(name: str, mode: int = stat.S_IFREG | 0o644) -> zipfile.ZipInfo:
         ([("../outside.txt", "x")], "a name inside the archive, got one that leads out of it"),
         ([("/tmp/outside.txt", "x")], "a name inside the archive, got one that leads out of it"),
         ([("..\\outside.txt", "x")], "a name inside the archive, got one that leads out of it"),
+        ([(".\\", "x")], "a name, got none"),
         ([("C:/outside.txt", "x")], "a name inside the archive, got one that leads out of it"),
         ([("a/../../outside.txt", "x")], "a name inside the archive, got one that leads out of it"),
         ([(entry("link", stat.S_IFLNK | 0o777), "/etc/passwd")], "a plain file, got a link or a device"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from pathlib import Path
@@ -147,3 +148,11 @@ def test_a_lost_camera_is_connected_to_again(caplog: pytest.LogCaptureFixture) -
     assert camera.reconnects >= 1
     assert "camera:0: the connection is lost; connecting again" in caplog.text
     assert "connected again 1 times" in caplog.text
+
+
+def test_a_name_that_is_no_utf8_never_reaches_opencv(tmp_path: Path) -> None:
+    """Its binding ends the process by a segmentation fault."""
+    path = tmp_path / os.fsdecode(b"b\xff.avi")
+    path.write_bytes(b"x")
+    with pytest.raises(UserError, match="a video whose name is in UTF-8"):
+        open_sources(path)

@@ -171,6 +171,14 @@ def test_data_with_problems_is_refused_and_nothing_written(tmp_path, case):
     assert not (tmp_path / "run.yaml").exists()
 
 
+@pytest.mark.parametrize("name", ["d\udcff", "a\x1b[2J", "a\nplugins: [evil]"])
+def test_a_folder_that_settings_cannot_name(tmp_path, name):
+    folder = draw(tmp_path / "data", {"a": "1 2 3 4 5\n"}).rename(tmp_path / name)
+    with pytest.raises(UserError, match="a path in UTF-8 without control characters"):
+        init(folder, out=tmp_path / "run.yaml", device="cpu")
+    assert not (tmp_path / "run.yaml").exists()
+
+
 def test_a_file_that_exists_is_left_alone(data_dir, tmp_path):
     out = tmp_path / "run.yaml"
     out.write_text("mine: 1\n")

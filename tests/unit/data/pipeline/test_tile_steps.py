@@ -3,7 +3,8 @@
 import numpy as np
 from mmdet.structures.bbox import HorizontalBoxes
 
-from anomdet.data.pipeline.tile_steps import CutTile, PackTiles, blanked, flat_collate
+from anomdet.data.pipeline.blanking import blanked
+from anomdet.data.pipeline.tile_steps import CutTile, PackTiles, flat_collate
 from anomdet.inference.artifact import Preprocessing
 from anomdet.inference.preprocess import cut_tiles
 from anomdet.tiles import Tiling

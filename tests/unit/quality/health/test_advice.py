@@ -73,6 +73,7 @@ def test_tiles_where_the_image_would_have_to_be_huge(make_data):
     found = advice(make_data(many("1 5 5 3 3\n", 10, 10), size_hw=(200, 300)), size_hw=(64, 64))
     assert "tiles" in found and "image-size" not in found
     height, width = map(int, re.search(r"about (\d+) x (\d+) px", found["tiles"]["text"]).groups())
+    assert found["tiles"]["settings"] == '"data.tiles={size: [32, 32]}"'
     assert (height, width) == (32, 32)  # the least there is
     assert f"shows 90 % of them with about {3 * 64 // 32} px or more" in found["tiles"]["why"]
 

@@ -10,6 +10,7 @@ from anomdet.quality.propose.facts import DataFacts
 from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
 from anomdet.quality.propose.network import CPU, GPU, choose_batch, choose_size, choose_workers
 from anomdet.quality.propose.rules import choose, nested
+from anomdet.quality.propose.tiles import choose_tiles
 
 LAPTOP = Machine(cores=8, memory_gb=16.0)
 SERVER = Machine(cores=32, memory_gb=200.0, gpu="NVIDIA A100", gpu_memory_gb=42.9)
@@ -59,6 +60,37 @@ def test_small_images_are_not_blown_up_and_large_ones_are_bounded():
     assert choice.value == 640
     assert choice.warning
     assert "tiles" in choice.reason
+
+
+def test_tiles_are_proposed_where_the_machine_trains_no_larger_size():
+    """30 px of 4000 are 4.8 px at 640: tiles of 2400 px, of which each axis needs two."""
+    found = choose(facts([(4000, 4000)], [(30, 30)]), LAPTOP)
+    tiles = found["data.tiles"]
+    assert tiles.value == {"size": [2400, 2400], "overlap": 480, "include_whole": False}
+    assert "about 4 tiles, and costs as much as 4 images" in tiles.reason
+    assert not found["data.image_size"].warning
+    assert "of a tile" in found["data.image_size"].reason
+
+
+def test_the_overlap_holds_nineteen_boxes_of_twenty_and_the_whole_image_what_no_tile_holds():
+    boxes = [(30, 30)] * 90 + [(30, 700)] * 9 + [(30, 3000)]
+    tiles = choose(facts([(4000, 4000)], boxes), LAPTOP)["data.tiles"].value
+    assert tiles == {"size": [2400, 2400], "overlap": 700, "include_whole": True}
+
+
+@pytest.mark.parametrize(
+    ("sizes_hw", "bboxes_wh"),
+    [([(640, 640)], [(27, 29)]), ([(200, 200)], [(20, 60)]), ([(640, 640)], [(5, 5)]), ([(4000, 4000)], [(200, 200)])],
+)
+def test_no_tiles_where_a_larger_image_does_it_or_nothing_would_be_gained(sizes_hw, bboxes_wh):
+    assert "data.tiles" not in choose(facts(sizes_hw, bboxes_wh), LAPTOP)
+
+
+def test_specks_are_no_reason_for_tiles():
+    sizes, at = np.array([(4000, 4000)]), np.zeros(9, np.int64)
+    choice = choose_tiles(sizes, np.full((9, 2), 0.1), at, (640, 640))
+    assert choice.value is None
+    assert "specks" in choice.reason
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The normal-only score: how far an image lies from the normal ones, where, and what that means for its verdict."""
