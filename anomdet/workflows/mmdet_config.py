@@ -144,17 +144,22 @@ def _convert(splits: Mapping[str, CocoSplit], folder: Path) -> dict[int, str]:
         if classes and done.names != classes:
             raise UserError(Problem(str(one.ann_file), f"the categories {classes}", f"{done.names}"))
         classes = done.names
-        for kind in (IMAGES_DIR, LABELS_DIR):
-            (made / kind).mkdir(exist_ok=True)
-            (part / kind).rename(made / kind / name)
-        images = sorted(path.relative_to(made / IMAGES_DIR) for path in (made / IMAGES_DIR / name).rglob("*"))
-        names = [path.as_posix() for path in images if (made / IMAGES_DIR / path).is_file()]
-        write_text(made / f"{name}.txt", "\n".join(names) + "\n")
-        shutil.rmtree(part)
+        _place(made, part, name)
     write_text(made / _SOURCE, json.dumps({"source": source, "classes": classes}))
     made.rename(folder)
     _log.info(f"the COCO files were converted to {folder}; images are linked where the disk can")
     return classes
+
+
+def _place(made: Path, part: Path, name: str) -> None:
+    """Put a converted split into the common folder, with its list."""
+    for kind in (IMAGES_DIR, LABELS_DIR):
+        (made / kind).mkdir(exist_ok=True)
+        (part / kind).rename(made / kind / name)
+    images = sorted(path.relative_to(made / IMAGES_DIR) for path in (made / IMAGES_DIR / name).rglob("*"))
+    names = [path.as_posix() for path in images if (made / IMAGES_DIR / path).is_file()]
+    write_text(made / f"{name}.txt", "\n".join(names) + "\n")
+    shutil.rmtree(part)
 
 
 def _check_classes(splits: Mapping[str, CocoSplit], classes: Mapping[int, str], path: Path) -> None:
@@ -174,14 +179,35 @@ def _check_classes(splits: Mapping[str, CocoSplit], classes: Mapping[int, str], 
 
 def _translated(theirs: Any, folder: Path, classes: Mapping[int, str]) -> Any:
     from anomdet.config.presets import walk
-    from anomdet.config.schema import Settings
     from anomdet.config.translate import to_mmengine
 
     steps = list(_steps(theirs.val_dataloader))
-    width, height = next((step["scale"] for step in steps if step.get("type", "").endswith("Resize")), (640, 640))
+    settings = _settings(theirs, folder, classes)
+    config = to_mmengine(settings)
+    config.model, config.optim_wrapper = theirs.model, theirs.optim_wrapper
+    config.param_scheduler, config.load_from = theirs.get("param_scheduler"), theirs.get("load_from")
+    for node in walk(config.model):
+        node.pop("_scope_", None)  # MMEngine notes whose config a base was
+        if "num_classes" in node:
+            node["num_classes"] = None
+    pads = [step["pad_val"] for step in steps if step.get("type") == "Pad" and step.get("pad_val")]
+    if pads and "data_preprocessor" in config.model:
+        config.model.data_preprocessor.pad_value = pads[0]["img"][0] if isinstance(pads[0], dict) else pads[0]
+    hooks = theirs.get("custom_hooks") or []
+    config.custom_hooks += [hook for hook in hooks if hook["type"] == _AVERAGE]
+    _log.info(_left_out(theirs, [hook["type"] for hook in hooks if hook["type"] != _AVERAGE]))
+    return config
+
+
+def _settings(theirs: Any, folder: Path, classes: Mapping[int, str]) -> Any:
+    """What of the config has a place in the settings; the network is put in later."""
+    from anomdet.config.schema import Settings
+
+    resizes = (step["scale"] for step in _steps(theirs.val_dataloader) if step.get("type", "").endswith("Resize"))
+    width, height = next(resizes, (640, 640))
     flips = any("Flip" in str(step.get("type")) for step in _steps(theirs.train_dataloader))
     work_dir = str(theirs.work_dir)
-    settings = Settings.model_validate({
+    return Settings.model_validate({
         "model": {"name": "rtmdet_tiny", "pretrained": False},
         "training": {
             "epochs": theirs.train_cfg.max_epochs,
@@ -203,20 +229,6 @@ def _translated(theirs: Any, folder: Path, classes: Mapping[int, str]) -> Any:
         "evaluation": {"batch_size": theirs.val_dataloader.batch_size},
         "logging": {"log_dir": work_dir, "checkpoint_dir": theirs.default_hooks.checkpoint.out_dir or work_dir},
     })  # fmt: skip
-    config = to_mmengine(settings)
-    config.model, config.optim_wrapper = theirs.model, theirs.optim_wrapper
-    config.param_scheduler, config.load_from = theirs.get("param_scheduler"), theirs.get("load_from")
-    for node in walk(config.model):
-        node.pop("_scope_", None)  # MMEngine notes whose config a base was
-        if "num_classes" in node:
-            node["num_classes"] = None
-    pads = [step["pad_val"] for step in steps if step.get("type") == "Pad" and step.get("pad_val")]
-    if pads and "data_preprocessor" in config.model:
-        config.model.data_preprocessor.pad_value = pads[0]["img"][0] if isinstance(pads[0], dict) else pads[0]
-    hooks = theirs.get("custom_hooks") or []
-    config.custom_hooks += [hook for hook in hooks if hook["type"] == _AVERAGE]
-    _log.info(_left_out(theirs, [hook["type"] for hook in hooks if hook["type"] != _AVERAGE]))
-    return config
 
 
 def _left_out(theirs: Any, hooks: list[str]) -> str:
