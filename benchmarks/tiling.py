@@ -169,9 +169,9 @@ def sahi(args: argparse.Namespace) -> dict[str, Any]:
     ]
     dataset = dict(type="CocoDataset", pipeline=pipeline, metainfo=dict(classes=artifact.class_names))
     loader = dict(dataset=dataset)
-    Config(
-        dict(model=artifact.model.config, train_dataloader=loader, test_dataloader=loader, default_scope="mmdet")
-    ).dump(args.out / "sahi.py")
+    loaders = dict(train_dataloader=loader, test_dataloader=loader)
+    config = dict(model=artifact.model.config, default_scope="mmdet", visualizer=dict(type="DetLocalVisualizer"))
+    Config({**config, **loaders}).dump(args.out / "sahi.py")
     weights = {"state_dict": checkpoint["state_dict"], "meta": {"dataset_meta": {"classes": artifact.class_names}}}
     torch.save(weights, args.out / "sahi.pth")
 

@@ -57,7 +57,7 @@ SAME_LEVEL |= {("errors", "terminal"), ("fields", "terminal")}  # names are show
 SAME_LEVEL |= {("tiles", "fields")}  # what a checkpoint says of its tiles is checked
 # Rooms of models and data know the settings by the Config alone, not by the schema.
 NO_CONFIG = {"images", "data", "models", "engine", "evaluation", "visualization", "report", "formats"}
-MAX_CLI_LINES = 940
+MAX_CLI_LINES = 900
 MAX_ROOM_SHARE = 0.2
 
 MAX_LINES = 300

@@ -133,7 +133,10 @@ def review(  # noqa: PLR0913 (its arguments are the command's options)
     budget: Annotated[int, typer.Option(help="With --unlabelled: how many images at most.")] = 100,
     debug: Debug = False,
 ) -> None:
-    """Find labels that are probably wrong and correct them in a copy, or choose what to label next."""
+    """Find labels that are probably wrong.
+
+    Correct them in a copy, or choose what to label next.
+    """
     from anomdet.workflows.review import ReviewOptions, review_command
 
     options = ReviewOptions(checkpoint, minutes, folds, apply, unlabelled, budget)

@@ -58,7 +58,7 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, i
     if isinstance(error, UserError):
         return f"error: {_own_words(str(error))}", error.exit_code
     if isinstance(error, typer.BadParameter.__mro__[1]):  # the base of all usage errors, under a private name
-        from anomdet.cli.usage_errors import usage_problem
+        from anomdet.config.usage_errors import usage_problem
 
         return f"error: {usage_problem(error, arguments)}", 2
     limit = machine_limit(error)

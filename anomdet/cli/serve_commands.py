@@ -28,7 +28,10 @@ def serve(  # noqa: PLR0913 (its arguments are the command's options)
     threads: Annotated[Optional[int], typer.Option(help="Of an exported network.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
-    """Judge images over HTTP: its own API, KServe v2, Label Studio, Prometheus."""
+    """Judge images over HTTP.
+
+    Its own API, KServe v2, Label Studio and Prometheus.
+    """
     from anomdet.workflows.serve import ServeJob
     from anomdet.workflows.serve import serve as run
 

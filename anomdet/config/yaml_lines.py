@@ -133,7 +133,7 @@ def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str, str]:
         hint = "keys of one section start in the same column; a sub-key is indented by two spaces more than its section"
         return "valid YAML", "a line with another indentation than its neighbours", hint
     if "flow" in str(error.context):
-        return "valid YAML", "a bracket that is not closed, or a missing comma", "close each { and [ on its own"
+        return "valid YAML", "a bracket that is not closed, or a missing comma", "close each { and ["
     if "scalar" in str(error.context) and "quoted" in str(error.context):
         return "valid YAML", "a quote that is not closed", "write the closing quote on the same line"
     said = said.replace("'<stream end>'", "the end")

@@ -18,6 +18,7 @@ from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
+from anomdet.workflows.anomaly import with_unseen
 from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
@@ -132,8 +133,8 @@ def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path)
     wanted, dataset = options(run.config), runner.test_dataloader.dataset
     facts = {**about(run, loaded.file, loaded.split, dataset), **speed(runner)}
     facts["bit_depth"] = bit_depth_of(loaded.config)
-    measured = with_context(measured, facts, wanted)
     images_dir = Path(dataset.data_root) / IMAGES_DIR
+    measured = with_unseen(with_context(measured, facts, wanted), loaded.file, images_dir, facts["bit_depth"])
     read_picture = picture_reader(images_dir, None, facts["bit_depth"])  # the data set has checked their sizes
     training = read_epochs(Path(loaded.config.work_dir) / SCALARS)
     written = write_all(measured, folder, wanted, read_picture, runner.logger.info, training)

@@ -36,7 +36,7 @@ def agree(where: str, seen: str, path: str | Path | None = None) -> None:
         return
     shown = [f"{_who(ranks)}: {text}" for text, ranks in list(sights.items())[:_SHOWN]]
     more = [f"and {len(sights) - _SHOWN} more"] * (len(sights) > _SHOWN)
-    got = "".join(f"\n    {line}" for line in (*shown, *more))
+    got = "; ".join((*shown, *more))
     raise UserError(Problem(where, "the same for all processes", got, _HINT))
 
 

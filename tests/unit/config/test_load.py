@@ -84,7 +84,7 @@ VALUES = [
     ("metrics: [3]", "metrics: expected a section of keys, got [3]"),
     (
         "metrics: {score_threshold: 1.5}",
-        "metrics.score_threshold: expected a number from 0 to 1 or null, got 1.5",
+        "metrics.score_threshold: expected a number from 0 to 1 or a mapping or null, got 1.5",
     ),
     (
         "data: {group_by: '('}",
@@ -183,7 +183,7 @@ def test_a_value_that_does_not_fit(text: str, expected: str) -> None:
     assert problems(f"# first line\n{text}\n") == [f"run.yaml:2: {expected}"]
 
 
-SECTIONS = "expected one of model, training, data, metrics, evaluation, logging, anomaly, distributed, plugins"
+SECTIONS = "expected one of model, training, data, metrics, evaluation, report, logging, anomaly, distributed, plugins"
 KEYS = [
     ("epochs: 3", f"epochs: {SECTIONS}, got 'epochs'; did you mean training.epochs?"),
     ("epoch: 3", f"epoch: {SECTIONS}, got 'epoch'; did you mean training.epochs?"),
@@ -234,7 +234,7 @@ SYNTAX = [
     ),
     (
         "data: [1, 2\n",
-        "run.yaml:2: expected valid YAML, got while parsing a flow sequence: expected ',' or ']', but got the end",
+        "run.yaml:1: expected valid YAML, got a bracket that is not closed, or a missing comma; close each { and [",
     ),
     ("data: *nowhere\n", "run.yaml:1: expected an anchor that was given before, got 'nowhere'"),
     ("---\n---\n", "run.yaml:2: expected one YAML document, got a second one; remove the line ---"),
@@ -387,7 +387,7 @@ OVERRIDES = [
     ),
     (
         "data.classes={1: open",
-        "data.classes: expected valid YAML, got while parsing a flow mapping: expected ',' or '}', but got the end",
+        "data.classes: expected valid YAML, got a bracket that is not closed, or a missing comma; close each { and [",
     ),
     (
         "data.classes={1: a, 1: b}",

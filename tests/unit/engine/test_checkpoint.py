@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -25,7 +26,7 @@ class Unwilling:
     """Cannot be pickled: a write that fails midway."""
 
     def __reduce__(self) -> Any:
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class Runs:

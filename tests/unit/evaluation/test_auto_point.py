@@ -148,7 +148,7 @@ def test_a_class_that_is_never_reported_is_named():
     assert "b: its best score, 0.123, stays under its threshold, 0.5" in note
     assert "metrics.score_threshold=0.12 or lower" in note
     (note,) = measure(results_from_coco(truth, [pred(0, 1, BOX, 0.9)]), fixed(0.5)).metrics["notes"]
-    assert note.startswith("b: no box of this class at any score, for 1 objects")
+    assert note.startswith("b: no box of this class at any score, for 1 object;")
 
 
 def test_best_f1_of_one_threshold_for_all_is_that_of_all_boxes():
