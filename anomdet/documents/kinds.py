@@ -122,6 +122,7 @@ class Metrics(TypedDict):
     sizes: NotRequired[dict[str, Size]]
     intervals: NotRequired[Intervals]
     notes: NotRequired[list[str]]
+    unseen: NotRequired[dict[str, Any]]  # of a detector with a normal-only score, see docs/unseen.md
     about: NotRequired[About]
 
 

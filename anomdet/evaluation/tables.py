@@ -14,6 +14,7 @@ from rich.text import Text
 from anomdet.evaluation.counts import count
 from anomdet.evaluation.image_level import rejected
 from anomdet.evaluation.summary import Measured
+from anomdet.evaluation.unseen import unseen_lines
 from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
 from anomdet.outputs import csv_text
 from anomdet.terminal import one_line
@@ -47,7 +48,17 @@ def format_table(metrics: Mapping[str, Any]) -> str:
     output = StringIO()
     Console(file=output, width=110, color_system=None, legacy_windows=False).print(table)
     lines = [line.rstrip() for line in output.getvalue().splitlines()]
-    return "\n".join([*_verdict_lines(metrics), *_attention(metrics), "", *lines, "", *_footnotes(metrics, included)])
+    return "\n".join(
+        [
+            *_verdict_lines(metrics),
+            *_attention(metrics),
+            *unseen_lines(metrics),
+            "",
+            *lines,
+            "",
+            *_footnotes(metrics, included),
+        ]
+    )
 
 
 def _count(part: int, whole: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.anomalies import Anomaly
+from anomdet.anomalies import UNKNOWN, Anomaly
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem, UserError
 
@@ -70,7 +70,7 @@ class Result:
         if wrong:
             raise ValueError(f"no valid result: {'; '.join(wrong)}")
         if self.verdict == ACCEPT and self.reasons:
-            raise ValueError("no valid result: an accept with a detection or an anomaly from the threshold on")
+            raise ValueError("no valid result: an accept with a detection from the threshold on, or an anomaly")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -195,7 +195,7 @@ class Result:
         return [image[y1:y2, x1:x2].copy() for (x1, y1), (x2, y2) in corners]
 
     def draw(self, image: Image, *, channels: str = "rgb", classes: Sequence[str] | None = None) -> Image:
-        """A copy of the image with its detections; a small image comes back enlarged by a whole factor.
+        """A copy of the image with detections and unknown regions; a small image comes back enlarged by a whole factor.
 
         Args:
             image: ``(H, W, 3)`` uint8, of ``size_hw``.
@@ -207,9 +207,12 @@ class Result:
 
         self._check_size(image)
         order = slice(None) if channels == "bgr" else slice(None, None, -1)
-        colors = None if classes is None else class_colors(classes)
+        colors = None if classes is None else class_colors([*classes, UNKNOWN])
         bgr = np.ascontiguousarray(image[..., order])
-        drawn = draw(bgr, self.bboxes_xyxy, self.class_names, self.scores, colors=colors)
+        regions = self.anomaly.regions if self.anomaly is not None else ()
+        boxes = np.concatenate([self.bboxes_xyxy, np.array([r.bbox_xyxy for r in regions]).reshape(-1, 4)])
+        scores = [*self.scores.tolist(), *(region.ratio for region in regions)]
+        drawn = draw(bgr, boxes, [*self.class_names, *(UNKNOWN for _ in regions)], scores, colors=colors)
         return np.ascontiguousarray(drawn[..., order])
 
     def _check_size(self, image: Image) -> None:

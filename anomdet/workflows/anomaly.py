@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from anomdet.workflows.bit_depth import bit_depth_of
 if TYPE_CHECKING:  # they cost torch
     from anomdet.anomaly.calibration import Threshold
     from anomdet.anomaly.scorer import Scorer
+    from anomdet.engine.checkpoint import CheckpointFile
 
 MIN_NORMALS_AUTO, MIN_NORMALS = 30, 10
 MIN_NORMALS_PADIM = 100  # on drawn parts: 30 images 0.85 against patchcore's 0.93, 93 images 0.97 against 0.97
@@ -148,7 +149,9 @@ def learn_score(config: Any, images: list[NormalImage]) -> tuple[Scorer, Thresho
     seed = int((config.get("randomness") or {}).get("seed") or 0)
     features = TorchFeatures(given["features"], given["layers"])
     collected = Collected(memory=given["memory"], method=method, seed=seed)
-    for square, image in zip(_squares(images, config, given["image_size"]), images, strict=True):
+    for square, image in zip(
+        _squares([image.path for image in images], bit_depth_of(config), given["image_size"]), images, strict=True
+    ):
         collected.add(features(square[None])[0], image.group)
     model, calibration = collected.fit()
     threshold = choose_threshold(calibration.scores, given["overkill"])
@@ -169,15 +172,15 @@ def learn_score(config: Any, images: list[NormalImage]) -> tuple[Scorer, Thresho
     return Scorer(info, model, calibration.scores, features), threshold
 
 
-def _squares(images: list[NormalImage], config: Any, size: int) -> Iterator[Any]:
+def _squares(paths: Sequence[Path], bit_depth: int, size: int) -> Iterator[Any]:
+    """Images as the score sees them, one after another."""
     from anomdet.anomaly.patches import shrink
     from anomdet.images.decode import read_noted
 
-    bit_depth = bit_depth_of(config)
-    for at, image in enumerate(images, start=1):
-        yield shrink(read_noted(image.path, max_megapixels=None, bit_depth=bit_depth)[0], size)
+    for at, path in enumerate(paths, start=1):
+        yield shrink(read_noted(path, max_megapixels=None, bit_depth=bit_depth)[0], size)
         if at % 200 == 0:
-            _log.info(f"normal-only score: {at} of {len(images)} images")
+            _log.info(f"normal-only score: {at} of {len(paths)} images")
 
 
 def _group_by(config: Any) -> str | None:
@@ -225,3 +228,31 @@ def open_score(artifact: Artifact, content: Mapping[str, Any], where: str, devic
         return scorer_of(info, numbers, features)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(wanted) from error
+
+
+def with_unseen(measured: Any, file: CheckpointFile, images_dir: Path, bit_depth: int) -> Any:
+    """An evaluation with what the checkpoint's normal-only score adds to it, on the same images; as it is without one.
+
+    Args:
+        measured: an ``anomdet.evaluation.summary.Measured``.
+        file: the checkpoint.
+        images_dir, bit_depth: of the images.
+
+    Raises:
+        UserError: an image cannot be read, or the score is damaged.
+    """
+    if file.meta.inference is None:
+        return measured
+    artifact = Artifact.from_dict(file.meta.inference, f"{file.path}: inference")
+    scorer = open_score(artifact, file.content, str(file.path))
+    if scorer is None:
+        return measured
+    import numpy as np
+
+    from anomdet.evaluation.unseen import unseen_level
+
+    names = measured.results.file_names
+    squares = _squares([images_dir / name for name in names], bit_depth, scorer.info.image_size)
+    scores = np.array([scorer.judge(square[None], [(1, 1)])[0].score for square in squares])
+    spread = float(np.log(scorer.normal_scores).std())
+    return measured.with_metrics(unseen=unseen_level(measured, scores, scorer.info.threshold, spread))

@@ -18,8 +18,10 @@ from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
+from anomdet.workflows.anomaly import with_unseen
 from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
+from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
 
@@ -131,8 +133,8 @@ def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path)
     wanted, dataset = options(run.config), runner.test_dataloader.dataset
     facts = {**about(run, loaded.file, loaded.split, dataset), **speed(runner)}
     facts["bit_depth"] = bit_depth_of(loaded.config)
-    measured = with_context(measured, facts, wanted)
     images_dir = Path(dataset.data_root) / IMAGES_DIR
+    measured = with_unseen(with_context(measured, facts, wanted), loaded.file, images_dir, facts["bit_depth"])
     read_picture = picture_reader(images_dir, None, facts["bit_depth"])  # the data set has checked their sizes
     training = read_epochs(Path(loaded.config.work_dir) / SCALARS)
     written = write_all(measured, folder, wanted, read_picture, runner.logger.info, training)
@@ -177,9 +179,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
         raise UserError(Problem("--split", f"one of {', '.join(SPLITS)}", repr(split)))
     path = Path(checkpoint or Path(run.config.default_hooks.checkpoint.out_dir) / BEST)
     file = read_checkpoint(path)
-    names = file.meta.dataset_meta.names
-    if not names:
-        raise UserError(Problem(str(path), "a checkpoint of AnomDet, which knows its classes", "none in it"))
+    names = class_names(file, run.config)
     # The checkpoint brings all weights: nothing pretrained need be fetched or read.
     config = copy.deepcopy(run.config)
     config.load_from = None

@@ -11,7 +11,7 @@ import numpy as np
 
 from anomdet.data.labels import Labels, write_labels
 from anomdet.inference.pixels import to_bgr8
-from anomdet.inference.result import Result
+from anomdet.inference.result import REJECT, Result
 from anomdet.inference.stream import Judged
 from anomdet.layout import CROPS_DIR, LABELS_DIR, PICTURES_DIR
 
@@ -44,6 +44,8 @@ class ImageFiles:
             write(shown, stem, judged)
 
     def _labels(self, shown: Result, stem: str, _judged: Judged) -> None:
+        if not len(shown) and shown.verdict == REJECT:
+            return  # an empty file would say that this part, which is rejected as unknown, is a normal one
         path = self._below(LABELS_DIR, f"{stem}.txt")
         write_labels(path, Labels(shown.bboxes_xyxy, shown.class_nums))
 

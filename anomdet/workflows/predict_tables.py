@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from anomdet.anomalies import UNKNOWN
 from anomdet.inference.outcome import FAILED
 from anomdet.inference.parts import Part
 from anomdet.layout import COCO, PARTS_CSV, RESULTS, RESULTS_CSV
@@ -17,7 +18,7 @@ from anomdet.workflows.predict_journal import read_lines
 
 _SHOWN_FAILURES = 20
 _HEADS: tuple[str, ...] = ("image", "frame", "time_s", "part", "verdict", "part_score", "num_detections", "classes")
-_HEADS += ("width", "height", "error")
+_HEADS += ("width", "height", "error", "reasons")
 _PART_HEADS = ("part", "verdict", "part_score", "num_images", "num_rejected", "num_failed")
 
 
@@ -46,6 +47,9 @@ class Counts:
         if verdict == FAILED and len(self.failures) < _SHOWN_FAILURES:
             self.failures.append((str(document["image"]), document["error"]))
         counted = Counter(row["class_name"] for row in document.get("detections", ()) if row["counted"])
+        anomaly = document.get("anomaly")
+        if anomaly is not None and anomaly["score"] >= anomaly["threshold"]:
+            counted[UNKNOWN] += max(len(anomaly["regions"]), 1)
         self.classes.update(counted)
         self.rejected_by.update(counted.keys())
         name = document.get("part")
@@ -99,8 +103,9 @@ def _write_csv(folder: Path) -> Path:
             height, width = document.get("size_hw", (None, None))
             row = [document.get(key) for key in _HEADS[:6]]
             found = "; ".join(f"{count} {name}" for name, count in counted.items())
+            reasons = "; ".join(document.get("reasons", ()))
             count = None if document["verdict"] == FAILED else counted.total()
-            _rows(file, [[*row, count, found, width, height, document.get("error")]])
+            _rows(file, [[*row, count, found, width, height, document.get("error"), reasons]])
     return path
 
 

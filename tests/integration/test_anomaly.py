@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -63,3 +64,25 @@ def test_most_normal_parts_of_the_training_are_accepted(trained: Path) -> None:
     images = [next((trained / "data/images").glob(f"{path.stem}.*")) for path in labels]
     verdicts = [result.verdict for result in detector.predict_batch(images)]
     assert verdicts.count("reject") <= 0.2 * len(verdicts)
+
+
+def test_evaluate_says_what_the_score_adds(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_command("evaluate", "--config", trained / "run.yaml", "--split", "val")
+    assert "with the normal-only score" in capsys.readouterr().out
+    metrics = json.loads(next(trained.rglob("metrics.json")).read_text())
+    unseen, parts = metrics["unseen"], metrics["part_level"]
+    assert (unseen["detector"]["escapes"], unseen["detector"]["overkill"]) == (parts["escapes"], parts["overkill"])
+    assert unseen["fused"]["escapes"] <= unseen["detector"]["escapes"]
+    assert unseen["fused"]["overkill"] >= unseen["normal_only"]["overkill"]
+
+
+def test_predict_never_calls_an_unknown_part_a_normal_one(trained: Path, tmp_path: Path) -> None:
+    """No empty label file for it; its reason stands in the table; its regions are drawn."""
+    noise = np.random.default_rng(1).integers(0, 255, (320, 320, 3), dtype=np.uint8)
+    (tmp_path / "in").mkdir()
+    assert cv2.imwrite(str(tmp_path / "in/strange.png"), noise)
+    arguments = ["--threshold", "1", "--out", tmp_path / "out"]
+    run_command("predict", checkpoint_of(trained), tmp_path / "in", *arguments, "--save", "csv,labels,pictures")
+    assert not (tmp_path / "out/labels/strange.txt").exists()
+    assert "unknown: " in (tmp_path / "out/results.csv").read_text()
+    assert (tmp_path / "out/pictures/strange.jpg").is_file()

@@ -1,0 +1,97 @@
+"""A detector and a normal-only score on the same parts: each alone, and the verdict of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from anomdet.evaluation.image_level import auroc, number
+from anomdet.evaluation.intervals import wilson_interval
+from anomdet.evaluation.results import Bools, Floats
+from anomdet.evaluation.summary import Measured
+
+_LEAST = 1e-6
+_RESAMPLES = 500
+WAYS = ("detector", "normal_only", "fused")
+
+
+def detector_margins(class_scores: Floats, score_thrs: Floats) -> Floats:
+    """How far a part's boxes are from a rejection, in log-odds: 0 at the threshold of a class, the best class counts.
+
+    Args:
+        class_scores: ``(U, K)`` highest score of each class.
+        score_thrs: ``(K,)``.
+    """
+    scores, thresholds = (np.clip(values, _LEAST, 1 - _LEAST) for values in (class_scores, score_thrs))
+    margins: Floats = np.log(scores / (1 - scores)) - np.log(thresholds / (1 - thresholds))
+    # Clipping must not turn an accept into a reject, nor the other way round.
+    sure = np.where(class_scores >= score_thrs, np.maximum(margins, 0.0), np.minimum(margins, -_LEAST))
+    return sure.max(axis=1, initial=-np.inf) if class_scores.shape[1] else np.full(len(class_scores), -np.inf)
+
+
+def fuse(detector: Floats, normal_only: Floats) -> Floats:
+    """Margins ``(U,)`` of both into one: the larger. Rises with each; from 0 on where either one rejects."""
+    return np.maximum(detector, normal_only)
+
+
+def unseen_level(measured: Measured, anomaly_scores: Floats, threshold: float, spread: float) -> dict[str, Any]:
+    """The ``unseen`` of metrics.json.
+
+    Args:
+        measured: of the boxes.
+        anomaly_scores: ``(I,)`` of each image.
+        threshold: of them.
+        spread: standard deviation of the logarithm of normal images' scores, the unit of their margin.
+    """
+    results, parts = measured.results, measured.parts
+    log_ratio = np.log(np.maximum(anomaly_scores, _LEAST) / threshold) / max(spread, _LEAST)
+    log_ratio = np.where(anomaly_scores >= threshold, np.maximum(log_ratio, 0.0), np.minimum(log_ratio, -_LEAST))
+    normal_only = np.full(results.num_parts, -np.inf)
+    np.maximum.at(normal_only, results.part_of_image, log_ratio)
+    detector = detector_margins(parts.class_score, measured.score_thrs)
+    margins = dict(zip(WAYS, (detector, normal_only, fuse(detector, normal_only)), strict=True))
+    per_class = {
+        name: number(auroc(normal_only[kept], parts.defective[kept])[0])
+        for name, column in zip(results.unique_names, parts.class_defective.T, strict=True)
+        if (kept := parts.good | column).any()
+    }
+    return {
+        "threshold": threshold,
+        **{name: _level(values, parts.defective) for name, values in margins.items()},
+        "normal_only_auroc_per_class": per_class,
+    }
+
+
+def _level(margins: Floats, defective: Bools) -> dict[str, Any]:
+    """AUROC, escapes and overkill of parts that are rejected from 0 on, with 95 % intervals."""
+    out = margins >= 0
+    num_good, num_defective = int((~defective).sum()), int(defective.sum())
+    escapes, overkill = int((defective & ~out).sum()), int((~defective & out).sum())
+    weights = np.random.default_rng(0).multinomial(len(margins), np.full(len(margins), 1 / len(margins)), _RESAMPLES)
+    samples = auroc(margins, defective, weights)
+    samples = samples[~np.isnan(samples)]
+    bounds = [float(end) for end in np.quantile(samples, [0.025, 0.975])] if len(samples) else None
+    return {
+        "auroc": number(auroc(margins, defective)[0]),
+        "auroc_interval": bounds,
+        "escapes": escapes,
+        "overkill": overkill,
+        "escape_rate_interval": wilson_interval(escapes, num_defective, 0.95),
+        "overkill_rate_interval": wilson_interval(overkill, num_good, 0.95),
+    }
+
+
+def unseen_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """For the console; nothing for a detector without the score."""
+    unseen, parts = metrics.get("unseen"), metrics["part_level"]
+    if unseen is None:
+        return
+    yield ""
+    yield "with the normal-only score    AUROC   escapes   overkill"
+    for name in WAYS:
+        row = unseen[name]
+        area = "-" if row["auroc"] is None else f"{row['auroc']:.3f}"
+        escapes, overkill = f"{row['escapes']} of {parts['num_defective']}", f"{row['overkill']} of {parts['num_good']}"
+        yield f"  {name.replace('_', '-'):<26}{area:>7}{escapes:>10}{overkill:>11}"
