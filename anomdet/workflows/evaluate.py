@@ -21,6 +21,7 @@ from anomdet.words import counted
 from anomdet.workflows.anomaly import with_unseen
 from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
+from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.run_config import Run, load_run
 from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
 
@@ -178,9 +179,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
         raise UserError(Problem("--split", f"one of {', '.join(SPLITS)}", repr(split)))
     path = Path(checkpoint or Path(run.config.default_hooks.checkpoint.out_dir) / BEST)
     file = read_checkpoint(path)
-    names = file.meta.dataset_meta.names
-    if not names:
-        raise UserError(Problem(str(path), "a checkpoint of AnomDet, which knows its classes", "none in it"))
+    names = class_names(file, run.config)
     # The checkpoint brings all weights: nothing pretrained need be fetched or read.
     config = copy.deepcopy(run.config)
     config.load_from = None

@@ -18,6 +18,7 @@ from anomdet.config.schema import Settings, effective_model_name
 from anomdet.engine.distributed.last_words import lost_another
 from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.workflows.config_errors import blame, blame_user_file
+from anomdet.workflows.mmdet_config import TAKEN, adopt, fill_work_dir, is_mmdets
 from anomdet.workflows.plugins import importing_from
 
 _YAML = (".yaml", ".yml")
@@ -151,6 +152,13 @@ def _python_config(path: Path, overrides: Sequence[str]) -> Any:
     except Exception as error:  # a config is the user's code: anything may come out of it
         got = f"{type(error).__name__}: {error}"
         raise UserError(Problem(_failing_line(path, error), "a config that MMEngine can read", got)) from error
+    if is_mmdets(config):
+        fill_work_dir(config, path)
+        ours = [text for text in overrides if not text.startswith(TAKEN) or _override(config, text)]
+        config = adopt(config, path)
+        if problems := [problem for text in ours if (problem := _override(config, text))]:
+            raise UserError(problems)
+        return config
     missing = [key for key in _NEEDED if not _holds(config, key)]
     if missing:
         hint = "anomdet config -c run.yaml --to py writes a complete one"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
+from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.run_config import Run, load_run
 
 if TYPE_CHECKING:  # their types cost torch
@@ -61,23 +62,24 @@ def upgrade(
     file = read_checkpoint(path)
     if file.meta.inference is not None:
         raise UserError(Problem(str(path), "a checkpoint of an earlier version", "one that is up to date"))
-    if not file.meta.dataset_meta.names:
-        raise UserError(Problem(str(path), "a checkpoint of AnomDet, which knows its classes", "none in it"))
+    names = class_names(file, run.config)
     with run.blamed():
-        document = _document(run, file)
+        document = _document(run, file, names)
     _check_network(run, document, file)
-    meta = {**file.content.get("meta", {}), "inference": document.to_dict()}
+    classes = {"class_nums": list(names), "classes": list(names.values())}
+    stored = file.content.get("meta", {})
+    meta = {**stored, "dataset_meta": {**stored.get("dataset_meta", {}), **classes}, "inference": document.to_dict()}
     save_atomically(to_plain({**file.content, "meta": meta}, "", []), target)
     return target
 
 
-def _document(run: Run, file: CheckpointFile) -> Artifact:
+def _document(run: Run, file: CheckpointFile, names: dict[int, str]) -> Artifact:
     from anomdet.fields import from_mapping
     from anomdet.inference.artifact import Artifact, OperatingPoint
     from anomdet.workflows.build import complete_without_data
     from anomdet.workflows.describe import NotDescribedError, describe
 
-    config = complete_without_data(run.config, file.meta.dataset_meta.names)
+    config = complete_without_data(run.config, names)
     _prepare_as_stored(config, file)
     try:
         document = describe(config, run.settings, file.meta.split_hashes).to_dict()
@@ -102,6 +104,11 @@ def _check_network(run: Run, document: Artifact, file: CheckpointFile) -> None:
     load_weights(network, file.content, file.path, strict=True)
 
 
+def _has_ours(pipeline: list[Any]) -> bool:
+    """Whether a pipeline is one of AnomDet's; MMDetection's is taken as the config of the run translates it."""
+    return any(str(step.get("type")).startswith("anomdet.") for step in pipeline)
+
+
 def _prepare_as_stored(config: Any, file: CheckpointFile) -> None:
     """Take normalisation and pipeline from the config inside the checkpoint; it is read as data, never run."""
     from mmengine.config import ConfigDict
@@ -114,7 +121,7 @@ def _prepare_as_stored(config: Any, file: CheckpointFile) -> None:
     pipeline = ((stored.get("test_dataloader") or {}).get("dataset") or {}).get("pipeline")
     if isinstance(preprocessor, dict):
         config.model.data_preprocessor = ConfigDict(preprocessor)
-    if isinstance(pipeline, list) and all(isinstance(step, dict) for step in pipeline):
+    if isinstance(pipeline, list) and all(isinstance(step, dict) for step in pipeline) and _has_ours(pipeline):
         config.test_dataloader.dataset.pipeline = [ConfigDict(step) for step in pipeline]
     steps = config.test_dataloader.dataset.pipeline
     known = next((step.bit_depth for step in steps if isinstance(step.get("bit_depth"), int)), _ALL_BITS)
