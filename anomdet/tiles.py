@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from anomdet.fields import WrongValueError, checked, flag, integer, several
+
+if TYPE_CHECKING:  # what a checkpoint says of its tiles is read without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 _MOST_PX = 2**16
 _SIDES = f"two integers from 1 to {_MOST_PX}, height and width"
@@ -62,6 +64,8 @@ def plan(size_hw: tuple[int, int], tiling: Tiling) -> NDArray[np.int64]:
     >>> plan((300, 700), Tiling((400, 400), (80, 80))).tolist()
     [[0, 0, 400, 300], [300, 0, 700, 300]]
     """
+    import numpy as np
+
     height, width = size_hw
     tops = starts(height, tiling.size_hw[0], tiling.overlap_hw[0])
     lefts = starts(width, tiling.size_hw[1], tiling.overlap_hw[1])

@@ -52,7 +52,7 @@ def spread(items: Sequence[T], number: int = MAX_COLUMNS) -> list[T]:
     """At most ``number`` of the items, evenly spread, the first and the last among them.
 
     >>> spread(range(1, 21), 5)
-    [1, 6, 10, 15, 20]
+    [1, 6, 11, 15, 20]
     """
     places = np.linspace(0, len(items) - 1, min(number, len(items))).round().astype(int)
     return [items[place] for place in places]

@@ -230,7 +230,7 @@ def test_names_that_no_text_can_hold(make_data, tmp_path):
         (data_dir / "labels" / os.fsdecode(name)).write_text("1 2 3\n")
     checked = check_data(data_dir, Rules())
     text = show_text(checked, checked.findings)
-    assert "labels/\\udcff.txt:1" in text and "labels/a\\nb.txt:1" in text and "\x1b" not in text
+    assert "labels/\\xff.txt:1" in text and "labels/a\\nb.txt:1" in text and "\x1b" not in text
     assert "%FF.txt" in show_sarif(checked, checked.findings) and "udcff" in show_json(checked, checked.findings)
     assert "udcff" in (write_mended(checked, tmp_path / "out").out_dir / "changes.csv").read_text(encoding="utf-8")
 
