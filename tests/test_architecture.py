@@ -141,6 +141,25 @@ def test_a_place_imports_only_lower_levels() -> None:
     assert set(SAME_LEVEL) <= set(edges()), "an exception that nobody needs any more"
 
 
+def test_a_room_says_what_others_use_of_it() -> None:
+    """``__all__`` of a room names the modules, and names, that other rooms import from it; its other files are its own."""
+    used: dict[str, set[str]] = {}
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and (parts := (node.module or "").split("."))[0] == "anomdet":
+                names = [name.name for name in node.names] if len(parts) == 2 else parts[2:3]
+                if len(parts) > 1 and parts[1] != place(path):
+                    used.setdefault(parts[1], set()).update(names)
+    for file in (path for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli"):
+        values = [node.value for node in tree(file).body if isinstance(node, ast.Assign)]
+        face = set(ast.literal_eval(values[0])) if values else set()
+        room = file.parent.name
+        own = {name.name for node in tree(file).body for name in getattr(node, "names", [])}
+        own |= {name.name for node in ast.walk(tree(file)) if isinstance(node, ast.ImportFrom) for name in node.names}
+        assert used[room] <= face, f"{file}: others use {sorted(used[room] - face)} too"
+        assert face <= used[room] | own, f"{file}: nobody uses {sorted(face - used[room] - own)}"
+
+
 def test_rooms_do_not_read_the_schema() -> None:
     assert not {edge: where for edge, where in edges().items() if edge[0] in NO_CONFIG and edge[1] == "config"}
 

@@ -1,1 +1,16 @@
 """The settings: schema, files with the line of each error, and their translation to MMEngine."""
+
+__all__ = [
+    "describe",
+    "dump",
+    "load",
+    "preset_names",
+    "presets",
+    "problems",
+    "schema",
+    "schema_data",
+    "shipped",
+    "translate",
+    "translate_data",
+    "usage_errors",
+]

@@ -1,1 +1,14 @@
 """What a training reads: labels, images, index, splits, sampling, augmentation."""
+
+__all__ = [
+    "bit_depth",
+    "dataset",
+    "index",
+    "labels",
+    "near_duplicates",
+    "pipeline",
+    "sampling",
+    "splits",
+    "synth",
+    "tiles",
+]

@@ -15,9 +15,11 @@ __all__ = [
     "Details",
     "Metrics",
     "SplitRecord",
+    "kinds",
     "read_decisions",
     "read_details",
     "read_json",
     "read_metrics",
     "read_split_record",
+    "scalars",
 ]

@@ -1,1 +1,16 @@
 """One matching, and every number from it; pure numpy but for metric.py, which adapts it to MMEngine."""
+
+__all__ = [
+    "coco_json",
+    "comparison",
+    "counts",
+    "files",
+    "image_level",
+    "intervals",
+    "operating_point",
+    "pairs",
+    "results",
+    "summary",
+    "tables",
+    "unseen",
+]

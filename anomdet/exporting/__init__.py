@@ -1,1 +1,3 @@
 """A checkpoint's network as one graph for other runtimes, and the comparison that it must pass. Imports torch."""
+
+__all__ = ["diagnosis", "graph", "int8", "parity", "scripted", "triton", "writers"]

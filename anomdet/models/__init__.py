@@ -8,3 +8,5 @@ from anomdet.models import (  # noqa: F401
     timm_backbones,
     torchvision_backbones,
 )
+
+__all__ = ["file_model", "fit", "probe", "user_file"]

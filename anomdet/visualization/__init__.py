@@ -1,1 +1,3 @@
 """Boxes drawn on images; draw is the entrance."""
+
+__all__ = ["color", "draw", "sheets", "strip", "verdict", "write"]
