@@ -142,7 +142,7 @@ def test_a_place_imports_only_lower_levels() -> None:
 
 
 def test_a_room_says_what_others_use_of_it() -> None:
-    """``__all__`` of a room names the modules, and names, that other rooms import from it; its other files are its own."""
+    """``__all__`` of a room names the modules, and names, that other rooms import from it; the rest is its own."""
     used: dict[str, set[str]] = {}
     for path in FILES:
         for node in ast.walk(tree(path)):
