@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -98,7 +99,12 @@ def _threads_end_briefly(*, debug: bool) -> Iterator[None]:
 def _sigterm_raises() -> Iterator[None]:
     """Within, SIGTERM raises :class:`Terminated` in the main thread, as Ctrl-C raises KeyboardInterrupt."""
 
-    def terminate(_number: int, _frame: FrameType | None) -> None:
+    own = os.getpid()
+
+    def terminate(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != own:  # forked by a library, whose pool ends its processes so, and waits for them
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
         raise Terminated
 
     if threading.current_thread() is not threading.main_thread():

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -206,3 +207,19 @@ def test_a_circle_of_causes_ends() -> None:
     first, second = ValueError("a"), RuntimeError("b")
     first.__context__, second.__context__ = second, first
     assert interruption(first) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_fork_of_a_library_ends_by_sigterm_as_without_us(capfd: pytest.CaptureFixture[str]) -> None:
+    """A pool of processes ends them so; one that raised would print a traceback, or keep a lock, and the pool waits."""
+
+    def work() -> None:
+        child = os.fork()
+        if not child:
+            time.sleep(60)
+            os._exit(0)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+
+    assert run_command(work, [], debug=True) == 0
+    assert "Terminated" not in capfd.readouterr().err
