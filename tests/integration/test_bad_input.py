@@ -207,7 +207,7 @@ def test_bad_input(name: str, here: Path, trained: Path, capsys: pytest.CaptureF
             mmdet_manners.train,
             ["run.yaml", "--launcher", "pytorch"],
             "--launcher pytorch: expected to be started by torchrun, got no WORLD_SIZE; "
-            "start it with tools/dist_train.sh CONFIG GPUS",
+            "start it with tools/dist_train.sh CONFIG GPUS or tools/dist_test.sh CONFIG CHECKPOINT GPUS",
         ),
         (
             mmdet_manners.train,

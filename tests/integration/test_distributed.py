@@ -132,7 +132,7 @@ def test_many_processes_measure_what_one_does(trained: Trained, tmp_path: Path, 
         assert (one / name).read_bytes() == (many / name).read_bytes(), name
     metrics = [json.loads((folder / "metrics.json").read_text(encoding="utf-8")) for folder in (one, many)]
     for each in metrics:
-        each["about"] = {**each["about"], "created": None, "settings": None}
+        each["about"] = {**each["about"], "created": None, "settings": None, "speed": None}
     assert metrics[0] == metrics[1]
     assert metrics[0]["num_images"] % 3 and len(json.loads((one / "predictions.json").read_bytes())) > 100
 

@@ -358,7 +358,7 @@ def test_a_resume_of_a_finished_training_does_nothing_and_says_so(
         torch.save(checkpoint, last)
         more = ["training.epochs=9", "training.early_stopping.patience=1"]
         reason = (
-            "a training that stopped early, epoch 2: mAP has not bettered its best, 0.5000, for 1 validations; "
+            "a run that stopped early, epoch 2: mAP has not bettered its best, 0.5000, for 1 validations; "
             "to continue, raise training.early_stopping.patience"
         )
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

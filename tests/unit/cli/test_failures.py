@@ -214,10 +214,13 @@ def test_a_fork_of_a_library_ends_by_sigterm_as_without_us(capfd: pytest.Capture
     """A pool of processes ends them so; one that raised would print a traceback, or keep a lock, and the pool waits."""
 
     def work() -> None:
+        read_end, write_end = os.pipe()
         child = os.fork()
         if not child:
+            os.write(write_end, b"ready")  # Python forgets what arrives while it forks
             time.sleep(60)
             os._exit(0)
+        os.read(read_end, 5)
         os.kill(child, signal.SIGTERM)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
 
