@@ -11,6 +11,8 @@ import pytest
 
 from tests.unit import fuzz_readers
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 ROOT = Path(__file__).parents[2]
 WITH_TORCH = ["checkpoint", "pickle", "safetensors"]
 SLOW = [name for name in fuzz_readers.READERS if name.startswith("convert")]

@@ -13,6 +13,8 @@ from anomdet.evaluation.pairs import overlapping_pairs
 from tests.unit.evaluation import pycocotools_oracle as oracle
 from tests.unit.evaluation.cases import Case, draw_case
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 FURTHER_THRESHOLDS = (0.05, 0.33, 0.9, 0.95, 1.0)
 
 # Ten cases of each kind.

@@ -16,6 +16,8 @@ from anomdet.inference.exported import Network
 from anomdet.inference.postprocess import Detections
 from tests.unit.exporting.networks import PRESETS, make_artifact, make_batch, make_network
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 MIN_SCORE = 0.06
 SHAPES = (((96, 128), 2), ((128, 128), 1), ((100, 70), 2))
 

@@ -16,6 +16,8 @@ from tests.unit.formats import test_cvat, test_deeppcb, test_labelstudio, test_v
 from tests.unit.formats.cases import run, write_files
 from tests.unit.formats.test_masks import mask
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 ANOMDET = {
     "images/a.png": None,
     "labels/a.txt": "7 10.25 20 30 40\n-3 1 2 3 4\n",

@@ -13,6 +13,8 @@ from anomdet.inference.postprocess import Detections
 from anomdet.inference.tiling import COMPARABLE, Tiling, merge, plan
 from anomdet.tiles import starts
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 TILE, OVERLAP = 320, 64
 TILING = Tiling((TILE, TILE), (OVERLAP, OVERLAP))
 WITH_WHOLE = Tiling((TILE, TILE), (OVERLAP, OVERLAP), include_whole=True)

@@ -26,6 +26,8 @@ from anomdet.models.fit import fit_to_backbone  # noqa: E402
 from anomdet.models.probe import LevelInfo, probe  # noqa: E402
 from anomdet.registry import MODELS  # noqa: E402
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 CONFIGS = Path(mmdet.__file__).parent / ".mim" / "configs"
 PRESETS = {
     "faster_rcnn": "faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",

@@ -18,6 +18,8 @@ from anomdet.report.page import MAX_BYTES
 from tests.unit.report.page import Element, Page
 from tests.unit.report.test_write import HOSTILE
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 SECTIONS = ["advice", "classes", "splits", "boxes", "positions", "images", "brightness", "samples", "findings"]
 
 

@@ -12,6 +12,8 @@ from anomdet.report.write import write_report
 from tests.unit.report.page import Element, Page
 from tests.unit.report.sample import CLASSES, KINDS, image_reader, make_details, make_metrics
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 HOSTILE = (
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",

@@ -20,6 +20,8 @@ from tests.unit.inference.fake_detector import image_bytes
 from tests.unit.serving import malformed
 from tests.unit.serving.host import ServedFake, Service, service
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 TOKEN = "0123456789abcdefghij"  # of a test
 
 

@@ -19,6 +19,8 @@ from anomdet.errors import UserError
 from anomdet.quality.propose import machine
 from anomdet.workflows.init import init
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,6 +12,8 @@ from filelock import FileLock, Timeout
 from anomdet.data.index import cache_lock
 from anomdet.data.index.cache_lock import locked
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 
 def _append(path, number):
     for _ in range(20):

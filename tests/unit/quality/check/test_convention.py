@@ -12,6 +12,8 @@ from anomdet.quality.check.convention import find_convention
 from anomdet.quality.check.fix import write_mended
 from anomdet.quality.check.table import Boxes
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 CODES = {
     "right": "",
     "yolo": "boxes-normalised",

@@ -20,6 +20,8 @@ from anomdet.quality.check.machine_formats import show_json
 from tests.unit.quality.check.fuzz import SIZE_WH, fuzzed_file, good_line
 from tests.unit.quality.check.plant import plant
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 NAMES = {"scratch": 5, "dent": 2}
 NUM_FILES = 150
 
