@@ -41,7 +41,9 @@ class NormalImage:
 
 def normal_images(dataset: Any, group_by: str | None) -> list[NormalImage]:
     """The images of a data set's split that have no box, in its order; of a data set that is not ours none."""
-    if not hasattr(dataset, "index") or not hasattr(dataset, "positions"):
+    from anomdet.data.dataset import TextLabelDataset
+
+    if not isinstance(dataset, TextLabelDataset):
         return []
     from anomdet.evaluation.results import part_name
 

@@ -56,7 +56,7 @@ class ServeJob:
 
 
 def serve(job: ServeJob, on_ready: Callable[[str], None] | None = None) -> None:
-    """Answer requests until the process is told to stop; then finish what was accepted.
+    """Answer requests until the process is asked to stop; then finish what was accepted.
 
     Args:
         job: models and settings.
