@@ -187,7 +187,7 @@ def _check_compression(layout: Layout) -> None:
 def _check_pixels(layout: Layout, size: int, *, is_subsampled: bool) -> None:
     """Whether all strips or tiles are there, and within the file."""
     directory = layout.directory
-    across, down, num_expected, piece_bytes = _pieces(layout)
+    across, down, num_expected, piece_bytes = pieces(layout)
     offsets = directory.values.get(TILES if layout.is_tiled else STRIPS, ())
     lengths = directory.values.get(TILE_BYTES if layout.is_tiled else STRIP_BYTES, ())
     if not offsets:
@@ -210,7 +210,7 @@ def _check_pixels(layout: Layout, size: int, *, is_subsampled: bool) -> None:
         raise BadImageError(f"separate planes in uncompressed tiles of {across} x {down} pixels; save it in strips")
 
 
-def _pieces(layout: Layout) -> tuple[int, int, int, int]:
+def pieces(layout: Layout) -> tuple[int, int, int, int]:
     """Of a strip or tile: width, height, how many there are of them, bytes of an uncompressed row."""
     directory = layout.directory
     if layout.is_tiled:

@@ -22,7 +22,7 @@ class Held(FakeDetector):
         super().__init__()
         self.go, self.begun, self.least_scores = threading.Event(), threading.Event(), []
 
-    def run(self, prepared: Any, *, min_score: float | None = None) -> Any:
+    def run(self, prepared: Any, *, min_score: float | None = None, most: int | None = None) -> Any:
         self.begun.set()
         assert self.go.wait(10)
         self.least_scores.append(min_score)
