@@ -1,8 +1,7 @@
 """A detector that knows tiles: whole-image results in the image's own pixels, whatever the batches are."""
 
-from dataclasses import replace
-
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
