@@ -88,7 +88,8 @@ class Strips:
     def _rows(self, top: int, bottom: int) -> NDArray[np.uint8]:
         if self._strips is None:
             self._strips = self._decoded()
-        parts, end = [self._kept[top - self._top :]], self._top + len(self._kept)
+        end = self._top + len(self._kept)
+        parts = [self._kept[top - self._top :]] if end > top else []
         while end < bottom:
             strip = next(self._strips, None)
             if strip is None:
@@ -110,18 +111,18 @@ class Strips:
         return cv2.cvtColor(strip, cv2.COLOR_GRAY2BGR) if strip.ndim == 2 else strip
 
     def _decoded(self) -> Iterator[NDArray]:
-        """Strips as stored, or the whole image, upright."""
+        """Strips as stored, of the upright image."""
         header, data = self._header, self._data
         if header.kind == "tiff" and header.orientation == 1:
             layout = layout_of(data)
             self._white_is_zero = layout.white_is_zero
             return _checked(tiff_rows(data, layout, _LEAST_ROWS), header)
-        found = _by_libvips(data, header) if header.orientation == 1 else None
+        found = _by_libvips(self.path, data, header) if header.orientation == 1 else None
         return self._whole() if found is None else found
 
     def _whole(self) -> Iterator[NDArray]:
-        pixels = decode_stored(self._data, self._header)
-        yield turn_upright(pixels, self._header.orientation)
+        pixels = turn_upright(decode_stored(self._data, self._header), self._header.orientation)
+        yield from (pixels[top : top + _LEAST_ROWS] for top in range(0, len(pixels), _LEAST_ROWS))
 
 
 def open_large(
@@ -160,7 +161,7 @@ def _checked(strips: Iterator[NDArray | None], header: Header) -> Iterator[NDArr
         raise BadImageError(f"a tiff file that OpenCV refuses: {error.err}") from None
 
 
-def _by_libvips(data: NDArray[np.uint8], header: Header) -> Iterator[NDArray] | None:
+def _by_libvips(path: str, data: NDArray[np.uint8], header: Header) -> Iterator[NDArray] | None:
     """Strips of a JPEG or PNG file of 8 bit, grey or colour; None: of another kind, or there is no libvips."""
     if header.kind not in ("jpeg", "png") or header.bit_depth != 8:
         return None
@@ -172,10 +173,11 @@ def _by_libvips(data: NDArray[np.uint8], header: Header) -> Iterator[NDArray] | 
     pyvips.cache_set_max(0)
     if header.kind == "png":
         check_chunks(lambda at, size: data[at : at + size].tobytes(), len(data))
-    load = {"jpeg": pyvips.Image.jpegload_source, "png": pyvips.Image.pngload_source}[header.kind]
-    source = pyvips.Source.new_from_memory(data)
+    load = {"jpeg": pyvips.Image.jpegload, "png": pyvips.Image.pngload}[header.kind]
     try:
-        image = load(source, access="sequential", fail_on="truncated")
+        image = load(path, access="sequential", fail_on="truncated")
+    except UnicodeError:  # a name that libvips cannot be given
+        return None
     except pyvips.Error as error:
         raise _refused(header, error) from None
     if (image.height, image.width) != (header.height, header.width):
@@ -188,11 +190,10 @@ def _by_libvips(data: NDArray[np.uint8], header: Header) -> Iterator[NDArray] | 
 def _from_libvips(image: Any, data: NDArray[np.uint8], header: Header) -> Iterator[NDArray]:
     import pyvips
 
-    region = pyvips.Region.new(image)
     for top in range(0, image.height, _LEAST_ROWS):
         height = min(_LEAST_ROWS, image.height - top)
         try:
-            rows = np.frombuffer(region.fetch(0, top, image.width, height), np.uint8)
+            rows = np.frombuffer(image.crop(0, top, image.width, height).write_to_memory(), np.uint8)
         except pyvips.Error as error:
             raise _refused(header, error) from None
         rows = rows.reshape(height, image.width, image.bands)
