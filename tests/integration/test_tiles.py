@@ -224,6 +224,7 @@ class RecordTiles(Hook):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_see_the_tiles_of_one_and_resume_bitwise(
     large_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

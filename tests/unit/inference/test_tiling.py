@@ -171,6 +171,17 @@ def test_a_faint_box_neither_hides_nor_replaces_a_sure_one():
     assert found.scores.tolist() == pytest.approx([0.9, 0.02])
 
 
+def test_two_rows_of_one_tile_that_overlap_stay_two():
+    """The network's own suppression has decided that; the other tile sees both as well."""
+    tiling, size_hw = Tiling((100, 100), (40, 40)), (100, 160)
+    pair = np.float64([[65, 10, 90, 30], [70, 10, 95, 30]])
+    rows = [
+        detections(pair - [left, 0, left, 0], scores, [0, 0]) for left, scores in ((0, [0.8, 0.7]), (60, [0.6, 0.5]))
+    ]
+    found = merge(rows, plan(size_hw, tiling), size_hw)
+    assert found.bboxes_xyxy.tolist() == pair.tolist()
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_rows_far_below_the_threshold_change_nothing_at_it(seed):
     """What is measured with all rows is what a detector finds that asks its network for the surer ones alone."""
