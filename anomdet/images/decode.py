@@ -49,10 +49,15 @@ def read_image(
         UserError: missing, unreadable, truncated, too large, or of a kind whose pixels would be read wrong.
     """
     pixels, note = read_noted(path, max_megapixels=max_megapixels, bit_depth=bit_depth)
-    if note and bit_depth not in _WARNED_DEPTHS:  # once in a process: a training reads each image many times
+    warn_once(str(path), note, bit_depth)
+    return pixels
+
+
+def warn_once(path: str, note: str, bit_depth: int) -> None:
+    """Log what :func:`read_noted` says, once in a process: a training reads each image many times."""
+    if note and bit_depth not in _WARNED_DEPTHS:
         _WARNED_DEPTHS.add(bit_depth)
         _LOG.warning("%s: %s; further images are not reported", path, note)
-    return pixels
 
 
 def read_noted(

@@ -25,6 +25,7 @@ from anomdet.images.decode import (
     clipping,
     decode_stored,
     turn_upright,
+    warn_once,
 )
 from anomdet.images.decode_tiff import layout_of
 from anomdet.images.headers import BadImageError, Header
@@ -65,6 +66,11 @@ class Strips:
         return self._header.upright_hw
 
     @property
+    def is_upright_tiff(self) -> bool:
+        """Whether rows can be decoded without those above."""
+        return self._header.kind == "tiff" and self._header.orientation == 1
+
+    @property
     def note(self) -> str:
         """What the user should know of the pixels read so far; empty: nothing."""
         return clipping(self._largest, self._bit_depth)
@@ -87,7 +93,7 @@ class Strips:
 
     def _rows(self, top: int, bottom: int) -> NDArray[np.uint8]:
         if self._strips is None:
-            self._strips = self._decoded()
+            self._top, self._strips = self._decoded(top)
         end = self._top + len(self._kept)
         parts = [self._kept[top - self._top :]] if end > top else []
         while end < bottom:
@@ -110,15 +116,16 @@ class Strips:
             strip = as_8_bit(strip, self._header, self._bit_depth, white_is_zero=self._white_is_zero)
         return cv2.cvtColor(strip, cv2.COLOR_GRAY2BGR) if strip.ndim == 2 else strip
 
-    def _decoded(self) -> Iterator[NDArray]:
-        """Strips as stored, of the upright image."""
+    def _decoded(self, top: int) -> tuple[int, Iterator[NDArray]]:
+        """The first row that is decoded, at or above ``top``, and the strips from there on, as stored, upright."""
         header, data = self._header, self._data
-        if header.kind == "tiff" and header.orientation == 1:
+        if self.is_upright_tiff:
             layout = layout_of(data)
             self._white_is_zero = layout.white_is_zero
-            return _checked(tiff_rows(data, layout, _LEAST_ROWS), header)
+            first, rows = tiff_rows(data, layout, _LEAST_ROWS, top)
+            return first, _checked(rows, header)
         found = _by_libvips(self.path, data, header) if header.orientation == 1 else None
-        return self._whole() if found is None else found
+        return 0, self._whole() if found is None else found
 
     def _whole(self) -> Iterator[NDArray]:
         pixels = turn_upright(decode_stored(self._data, self._header), self._header.orientation)
@@ -138,16 +145,47 @@ def open_large(
     Raises:
         UserError: missing, unreadable, truncated as far as its header says, or too large.
     """
+    file = _opened(path, max_megapixels, bit_depth)
+    return file if file.size_hw[0] * file.size_hw[1] >= LARGE_MEGAPIXELS * 1e6 else None
+
+
+def _opened(path: str | os.PathLike[str], max_megapixels: float | None, bit_depth: int) -> Strips:
     name = os.fspath(path)
     try:
         data = bytes_of(name)
-        header = checked_header(data, max_megapixels)
+        return Strips(name, data, checked_header(data, max_megapixels), bit_depth)
     except OSError as error:
         raise UserError(Problem(name, "a readable image", error.strerror or str(error))) from None
     except BadImageError as error:
         raise UserError(Problem(name, "a readable image", str(error))) from None
-    is_large = header.height * header.width >= LARGE_MEGAPIXELS * 1e6
-    return Strips(name, data, header, bit_depth) if is_large else None
+
+
+def read_tiff_rows(
+    path: str | os.PathLike[str], top: int, bottom: int, *, max_megapixels: float | None, bit_depth: int
+) -> NDArray[np.uint8] | None:
+    """Rows ``(bottom - top, W, 3)`` of a TIFF file, of which little else is decoded.
+
+    libvips is not used: it does not survive the fork of a loader's workers.
+
+    Args:
+        path: the file.
+        top: the first row.
+        bottom: behind the last one.
+        max_megapixels: the largest image to decode; None: any.
+        bit_depth: bits that are used of 16.
+
+    Returns:
+        None: it is no TIFF file, it is turned, or these are all of its rows.
+
+    Raises:
+        UserError: as of :func:`anomdet.images.decode.read_image`.
+    """
+    file = _opened(path, max_megapixels, bit_depth)
+    if not file.is_upright_tiff or bottom - top == file.size_hw[0]:
+        return None
+    rows = file.rows(top, bottom)
+    warn_once(file.path, file.note, bit_depth)
+    return rows
 
 
 def _checked(strips: Iterator[NDArray | None], header: Header) -> Iterator[NDArray]:
@@ -190,10 +228,11 @@ def _by_libvips(path: str, data: NDArray[np.uint8], header: Header) -> Iterator[
 def _from_libvips(image: Any, data: NDArray[np.uint8], header: Header) -> Iterator[NDArray]:
     import pyvips
 
+    region = pyvips.Region.new(image)  # in this thread alone: several would ask for rows out of order
     for top in range(0, image.height, _LEAST_ROWS):
         height = min(_LEAST_ROWS, image.height - top)
         try:
-            rows = np.frombuffer(image.crop(0, top, image.width, height).write_to_memory(), np.uint8)
+            rows = np.frombuffer(region.fetch(0, top, image.width, height), np.uint8)
         except pyvips.Error as error:
             raise _refused(header, error) from None
         rows = rows.reshape(height, image.width, image.bands)

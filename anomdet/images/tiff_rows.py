@@ -20,20 +20,26 @@ from anomdet.images.tiff_directory import BYTES_OF_TYPE
 _OTHER_DIRECTORIES = (330, 34665, 34853)  # of thumbnails, EXIF and GPS: they say nothing of the pixels
 
 
-def tiff_rows(data: Bytes, layout: Layout, least_rows: int) -> Iterator[NDArray | None]:
-    """Pixels of consecutive rows, as :func:`decode_tiff` gives them.
+def tiff_rows(data: Bytes, layout: Layout, least_rows: int, top: int = 0) -> tuple[int, Iterator[NDArray | None]]:
+    """The first row that is decoded, and from there on pixels of consecutive rows, as :func:`decode_tiff` gives them.
 
     Args:
         data: the file, mapped.
         layout: of it.
         least_rows: at a time; more, where the file keeps more of them in one strip or tile.
+        top: the first row that is wanted.
     """
     layout = _in_raw_strips(layout, least_rows)
+    _, down, _, _ = tiff.pieces(layout)
+    return top // down * down, _decoded(data, layout, top // down, -(-least_rows // down))
+
+
+def _decoded(data: Bytes, layout: Layout, begin: int, step: int) -> Iterator[NDArray | None]:
+    """``step`` rows of strips or tiles at a time."""
     _, down, num, _ = tiff.pieces(layout)
     num_down = -(-layout.height // down)
     each = num // (layout.num_samples if layout.is_planar else 1) // num_down  # tiles side by side
-    step = -(-least_rows // down)
-    for first in range(0, num_down, step):
+    for first in range(begin, num_down, step):
         last = min(first + step, num_down)
         height = min(last * down, layout.height) - first * down
         file = _part(data, layout, first * each, last * each, num_down * each, height)

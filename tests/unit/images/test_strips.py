@@ -10,13 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from anomdet.errors import UserError
-from anomdet.images import strips
+from anomdet.images import strips, tiff_rows
 from anomdet.images.decode import bytes_of, decode_stored, read_image, read_noted
 from anomdet.images.headers import BadImageError, Header, read_header
-from anomdet.images.strips import Strips, open_large
+from anomdet.images.strips import Strips, open_large, read_tiff_rows
 from tests.unit.images.image_variants import Variant, all_variants
 
 HAS_LIBVIPS = find_spec("pyvips") is not None
@@ -115,7 +116,35 @@ def test_a_jpeg_is_read_without_libvips_too(
 def test_a_tiff_is_read_in_strips_of_few_rows(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     Image.fromarray(photo()).save(path, **FILES[name])
-    assert max(len(strip) for strip in opened(path)._decoded()) <= 16 + 7
+    assert max(len(strip) for strip in opened(path)._decoded(0)[1]) <= 16 + 7
+
+
+@pytest.mark.parametrize("name", ["strips.tif", "one strip.tif", "jpeg.tif", "tiles.tif"])
+def test_rows_of_a_tiff_are_read_without_those_above_and_below(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    if name == "tiles.tif":
+        tifffile.imwrite(path, photo(), tile=(16, 32), photometric="rgb", compression="deflate")
+    else:
+        Image.fromarray(photo()).save(path, **FILES[name])
+    whole, heights = read_image(path), []
+    decode = tiff_rows.decode_tiff
+    monkeypatch.setattr(tiff_rows, "decode_tiff", lambda *of: heights.append(of[1].height) or decode(*of))
+    for top, bottom in WINDOWS:
+        heights.clear()
+        rows = read_tiff_rows(path, top, bottom, max_megapixels=1, bit_depth=16)
+        assert np.array_equal(rows, whole[top:bottom])
+        assert bottom - top <= sum(heights) <= bottom - top + 3 * 16
+
+
+def test_rows_are_read_of_upright_tiff_files_alone(tmp_path: Path) -> None:
+    """Of another file, and where all rows are wanted, the decoder of whole files is as good."""
+    for name, options in (("a.jpg", {}), ("a.png", {}), ("turned.tif", {"tiffinfo": {274: 6}}), ("a.tif", {})):
+        path = tmp_path / name
+        Image.fromarray(photo()).save(path, **options)
+        bottom = HEIGHT if name == "a.tif" else 40
+        assert read_tiff_rows(path, 0, bottom, max_megapixels=1, bit_depth=16) is None
 
 
 def test_a_turned_image_is_upright(tmp_path: Path) -> None:
