@@ -31,6 +31,7 @@ from anomdet.output_rule import check_apart, check_names, claim, make_room
 from anomdet.outputs import make_folder, write_text
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
+from anomdet.terminal import one_line
 from anomdet.workflows.anomaly import add_score, check_score
 from anomdet.workflows.beside_data import refuse_raw_data, unused_files
 from anomdet.workflows.bit_depth import with_bit_depth
@@ -276,4 +277,6 @@ def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 
-        write_text(log_dir / SETTINGS, dump_yaml(with_tiles(with_bit_depth(run.settings, config), config)))
+        settings = with_tiles(with_bit_depth(run.settings, config), config)
+        head = f"# Relative paths start from the folder of the command; this run was started in {one_line(str(Path.cwd()))}.\n"
+        write_text(log_dir / SETTINGS, head + dump_yaml(settings))

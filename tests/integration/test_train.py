@@ -49,7 +49,10 @@ def test_console_and_log_carry_the_same_lines(trained: Trained) -> None:
 
 def test_the_left_settings_are_the_run(trained: Trained) -> None:
     """With what was found out before the first step: the bits that 16 bit images use; all, where there are none."""
-    left = load_settings(trained.log_dir / "settings.yaml")
+    path = trained.log_dir / "settings.yaml"
+    head = "# Relative paths start from the folder of the command; this run was started in "
+    assert path.read_text(encoding="utf-8").startswith(head)
+    left = load_settings(path)
     assert left == load_settings(trained.config, ["data.bit_depth=16"])
 
 
