@@ -13,6 +13,7 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests
 
@@ -47,6 +48,7 @@ hashed:
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 format: $(VENV)/.tests

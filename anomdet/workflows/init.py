@@ -28,7 +28,7 @@ class Written:
     Args:
         path: the file of the settings.
         text: what was found and chosen, for the console.
-        next_steps: commands to go on with.
+        next_steps: commands to continue with.
     """
 
     path: Path

@@ -209,7 +209,7 @@ def _with_best(result: TrainResult, runner: Any) -> TrainResult:
 
 
 def _run(runner: Any, again: str) -> None:
-    """Train; an interruption says how to go on.
+    """Train; an interruption says how to continue.
 
     Args:
         runner: of the training.
@@ -240,7 +240,7 @@ def _is_first_start(last: Path, notes: list[str]) -> bool:
     """Of processes that torchrun starts again with the same command line, ``--resume`` included; noted.
 
     Raises:
-        UserError: alone, and nothing to go on from.
+        UserError: alone, and nothing to continue from.
     """
     if not may_restart() or last.is_file():
         if num_processes() == 1:  # many tell each other what they see first
@@ -278,5 +278,6 @@ def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
         from anomdet.config.dump import dump_yaml
 
         settings = with_tiles(with_bit_depth(run.settings, config), config)
-        head = f"# Relative paths start from the folder of the command; this run was started in {one_line(str(Path.cwd()))}.\n"
+        place = one_line(str(Path.cwd()))
+        head = f"# Relative paths start from the folder of the command; this run was started in {place}.\n"
         write_text(log_dir / SETTINGS, head + dump_yaml(settings))

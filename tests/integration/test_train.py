@@ -297,7 +297,7 @@ def test_the_way_on_is_by_the_same_script(monkeypatch: pytest.MonkeyPatch, scrip
 
 def test_a_training_within_its_warm_up_is_warned_of(data_dir: Path, tmp_path: Path, capsys: Capture) -> None:
     run_command("train", "-c", write_settings(tmp_path, data_dir), "training.scheduler.warmup_iterations=4")
-    assert "WARNING the training ends within the warm-up of the learning rate: 4 steps" in capsys.readouterr().out
+    assert "WARNING the run ends within the warm-up of the learning rate: 4 steps" in capsys.readouterr().out
 
 
 def test_trackers_get_losses_and_metrics(data_dir: Path, tmp_path: Path) -> None:
