@@ -48,7 +48,7 @@ class Detector:
         normality: the normal-only score; None: there is none.
 
     Raises:
-        UserError: neither has a threshold.
+        UserError: neither has a threshold; or there is neither a class nor a normal-only score to judge by.
     """
 
     def __init__(
@@ -61,6 +61,10 @@ class Detector:
         threshold: Threshold | None = None,
         normality: Normality | None = None,
     ) -> None:
+        if not artifact.class_nums and normality is None:
+            raise UserError(
+                Problem(file or "the detector", "a class, or a normal-only score", "neither", "train again")
+            )
         self.artifact = artifact
         self.normality = normality
         self.backend = backend
@@ -94,7 +98,7 @@ class Detector:
         }
 
     def __repr__(self) -> str:
-        names = ", ".join(self.classes.values())
+        names = ", ".join(self.classes.values()) or "normal parts alone"
         return f"<Detector {self.artifact.model.name} of {names}; {self.backend.name} on {self.backend.device}>"
 
     def with_threshold(self, threshold: Threshold) -> Detector:
@@ -224,7 +228,8 @@ class Detector:
         results = [self._result(image, [next(own) for _ in parts(image)], min_score) for image in prepared]
         if self.normality is None:
             return results
-        return judged(results, [image.square for image in prepared if image.square is not None], self.normality)
+        squares = [image.square for image in prepared if image.square is not None]
+        return judged(results, squares, self.normality, alone=not self.artifact.class_nums)
 
     def _floor(self, min_score: float | None) -> float:
         """The least score that the network need report; of tiles lower, so that it merges what the evaluation did."""
@@ -286,6 +291,9 @@ def _threshold(artifact: Artifact, given: Threshold | None, file: str) -> Thresh
             return dict(point.per_class)
         assert point.score_threshold is not None, "the artifact has checked that one of the two is there"
         return point.score_threshold
+    if not artifact.class_nums:
+        hint = "the share of good parts that it rejects, anomaly.overkill, is set in the training"
+        raise UserError(Problem("threshold", "none for a model that learned no class", repr(given), hint))
     scores = list(given.values()) if isinstance(given, dict) else [given]
     if not all(isinstance(score, (int, float)) and not isinstance(score, bool) and score >= 0 for score in scores):
         raise UserError(Problem("threshold", "a score >= 0, or one for each class number", repr(given)))

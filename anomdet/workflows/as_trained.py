@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from anomdet.config.schema import Settings, effective_model_name
+from anomdet.config.schema import NORMAL_ONLY, Settings, effective_model_name
 from anomdet.config.translate_data import size_hw
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import Artifact
@@ -39,7 +39,9 @@ def take_from_checkpoint(config: Any, settings: Settings | None, trained: Artifa
     problems = [Problem(key, f"{own}, as in training", other, hint) for key, own, other in given]
     if problems:
         raise UserError(problems)
-    if settings is not None and not settings.model.model_fields_set & _NETWORK_KEYS and not trained.model.custom_file:
+    own = settings is not None and not settings.model.model_fields_set & _NETWORK_KEYS
+    # Settings that name a network had none to train where the data had no object.
+    if (own and not trained.model.custom_file) or trained.model.name == NORMAL_ONLY:
         config.model = type(config.model)(copy.deepcopy(dict(trained.model.config)))
     for step in _fit_steps(config):
         step.size_hw = trained.preprocessing.size_hw
@@ -70,6 +72,8 @@ def _differences(config: Any, settings: Settings | None, trained: Artifact) -> I
                 return
         return
     data, model = settings.data, settings.model
+    if trained.model.name == NORMAL_ONLY:
+        return
     if model.model_fields_set & {"name", "detection_model"} and effective_model_name(settings) != trained.model.name:
         yield "model.name", trained.model.name, effective_model_name(settings)
     if "image_size" in data.model_fields_set and size_hw(data.image_size) != size:

@@ -69,6 +69,9 @@ def init(
     from anomdet.outputs import write_text
 
     found = propose_settings(data_dir, overrides, device=device)
+    if minutes is not None and found.settings.model.name is None:
+        hint = "only the normal-only score is learned, which has no epochs to plan"
+        raise_any([Problem("--minutes", "none for a folder of normal images", f"{minutes:g}", hint)])
     if minutes is not None:
         found = _with_minutes(found, minutes)
     title = (
@@ -76,7 +79,7 @@ def init(
         '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.'
     )
     write_text(out, _yaml(found.settings, title, found.reasons))
-    notes = found.notes if minutes is not None else [*found.notes, _NOT_TIMED]
+    notes = found.notes if minutes is not None or found.settings.model.name is None else [*found.notes, _NOT_TIMED]
     return Written(out, "\n".join(notes), _next_steps(out))
 
 
