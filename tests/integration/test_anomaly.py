@@ -109,7 +109,7 @@ def test_an_exported_detector_rejects_what_the_checkpoint_rejects(exported: Path
     for one, other in zip(ours.predict_batch(images), theirs.predict_batch(images), strict=True):
         assert one.anomaly is not None and other.anomaly is not None
         assert one.verdict == other.verdict and one.anomaly.is_unknown == other.anomaly.is_unknown
-        assert other.anomaly.score == pytest.approx(one.anomaly.score, rel=1e-3)
+        assert other.anomaly.score == pytest.approx(one.anomaly.score, abs=1e-3 * one.anomaly.threshold)
     assert other.reasons[-1].startswith("unknown: ")
     parity = json.loads((exported / "parity.json").read_text())
     assert parity["passed"] and 0 <= parity["worst_anomaly"] <= 1e-3
