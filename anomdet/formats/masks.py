@@ -224,6 +224,9 @@ def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
 
 
 def _components(pixels: NDArray, label: int | str, where: str, picture: Picture, findings: Findings) -> None:
+    if pixels[[0, 0, -1, -1], [0, -1, 0, -1]].all():
+        fate = "kept as it is; it may be inverted (0 is the background)"
+        findings.note("mask that marks all four corners of its image", fate, where)
     num, _, stats, _ = cv2.connectedComponentsWithStats(pixels.astype(np.uint8), connectivity=8)
     if num - 1 > _MAX_COMPONENTS:
         hint = "it is noise; clean the mask first"

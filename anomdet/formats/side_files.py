@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from anomdet.data.index.spelling import plain_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
 from anomdet.formats.pictures import is_text
@@ -147,6 +149,17 @@ def check_names(dataset: Dataset, findings: Findings) -> None:
         elif owner.setdefault(name, number) != number:
             got = Phrase(f"{name!r}, as class {owner[name]}")
             findings.problem(where, "a name of its own", got, _NAME_HINT)
+    _note_alike(list(owner), findings)
+
+
+def _note_alike(names: list[str], findings: Findings) -> None:
+    """Classes that may be one: their names differ in letter case, blanks or hyphens only."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[re.sub(r"[\s_-]+", " ", plain_spelling(name)).strip()].append(name)
+    for group in alike.values():
+        fate = "kept as classes of their own; rename one in SRC if they are one"
+        findings.note("class name that differs from another in spelling only", fate, " / ".join(group), len(group) - 1)
 
 
 _NAME_HINT = "give other names with --classes"
