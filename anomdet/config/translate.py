@@ -38,7 +38,6 @@ def to_mmengine(settings: Settings) -> Config:
     """
     model, load_from = model_config(settings)
     training, logs = settings.training, settings.logging
-    val_loader = eval_loader(settings, "val")
     has_network = model.type != NO_BOXES
     tiles = tile_arguments(settings.data)
     return Config(
@@ -48,7 +47,7 @@ def to_mmengine(settings: Settings) -> Config:
             runner_type="anomdet.InspectionRunner",
             model=model,
             train_dataloader=train_loader(settings) if has_network else eval_loader(settings, "train"),
-            val_dataloader=val_loader,
+            val_dataloader=eval_loader(settings, "val"),
             test_dataloader=eval_loader(settings, "test"),
             train_cfg=_train_loop(settings),
             val_cfg=dict(type="anomdet.InspectionValLoop", with_loss=training.val_loss),

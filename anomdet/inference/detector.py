@@ -29,6 +29,7 @@ from anomdet.inference.preprocess import (
     parts,
 )
 from anomdet.inference.result import ACCEPT, REJECT, Result, Threshold
+from anomdet.inference.thresholds import chosen_threshold
 from anomdet.inference.tiling import COMPARABLE, merge
 from anomdet.inference.unknown import Normality, judged
 
@@ -70,7 +71,7 @@ class Detector:
         self.backend = backend
         self.file = file
         self.sha256 = sha256
-        self.thresholds: Threshold = _threshold(artifact, threshold, file)
+        self.thresholds: Threshold = chosen_threshold(artifact, threshold, file)
         self._class_nums: NDArray[np.int64] = np.array(artifact.class_nums, dtype=np.int64)
 
     @property
@@ -108,7 +109,7 @@ class Detector:
             UserError: not a score, or not one for each class.
         """
         other = copy.copy(self)
-        other.thresholds = _threshold(self.artifact, threshold, self.file)
+        other.thresholds = chosen_threshold(self.artifact, threshold, self.file)
         return other
 
     def __call__(self, image: Image, *, channels: str = "rgb", min_score: float | None = None) -> Result:
@@ -278,27 +279,3 @@ class Detector:
             model_sha256=self.sha256,
             warnings=warnings,
         )
-
-
-def _threshold(artifact: Artifact, given: Threshold | None, file: str) -> Threshold:
-    """What was given, checked, or the artifact's."""
-    if given is None:
-        point = artifact.operating_point
-        if point is None:
-            hint = "give a threshold: load(..., threshold=0.3)"
-            raise UserError(Problem(file or "the detector", "an operating point", "none was chosen in training", hint))
-        if point.per_class is not None:
-            return dict(point.per_class)
-        assert point.score_threshold is not None, "the artifact has checked that one of the two is there"
-        return point.score_threshold
-    if not artifact.class_nums:
-        hint = "the share of good parts that it rejects, anomaly.overkill, is set in the training"
-        raise UserError(Problem("threshold", "none for a model that learned no class", repr(given), hint))
-    scores = list(given.values()) if isinstance(given, dict) else [given]
-    if not all(isinstance(score, (int, float)) and not isinstance(score, bool) and score >= 0 for score in scores):
-        raise UserError(Problem("threshold", "a score >= 0, or one for each class number", repr(given)))
-    if not isinstance(given, dict):
-        return float(given)  # type: ignore[arg-type]
-    if set(given) != set(artifact.class_nums):
-        raise UserError(Problem("threshold", f"a score for each of {sorted(artifact.class_nums)}", repr(given)))
-    return {int(num): float(score) for num, score in given.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,14 @@ def normalize_as_trained(config: Any, trained: Artifact, path: Path) -> None:
 
     if note := use_normalization(config.model, trained.preprocessing):
         logging.getLogger("anomdet").warning(f"{path}: {note}")
+
+
+def in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
+    """The classes that are allowed came from the checkpoint, not from the settings: the message says so."""
+    if isinstance(problem, str) or "data.classes" not in problem.expected:
+        return problem
+    expected = problem.expected.replace("data.classes", f"the checkpoint {path}")
+    return replace(problem, expected=expected, hint="give the checkpoint that was trained on this data")
 
 
 def _fit_steps(config: Any) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
 from anomdet.workflows.anomaly import with_unseen
-from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
+from anomdet.workflows.as_trained import in_checkpoint, normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.run_config import Run, load_run
@@ -195,7 +195,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     try:
         config = complete(config, names)
     except UserError as error:
-        raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
+        raise UserError([in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
     config.test_dataloader.dataset.split = split
     if trained is not None:
         normalize_as_trained(config, trained, file.path)
@@ -265,14 +265,6 @@ def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
             f"{', '.join(changed)}: other images than when {loaded.file.path} was trained; if data.split, the ratios "
             "or the images changed, it may have learned from some that it is measured on now"
         )
-
-
-def _in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
-    """The classes that are allowed came from the checkpoint, not from the settings: the message says so."""
-    if isinstance(problem, str) or "data.classes" not in problem.expected:
-        return problem
-    expected = problem.expected.replace("data.classes", f"the checkpoint {path}")
-    return replace(problem, expected=expected, hint="give the checkpoint that was trained on this data")
 
 
 def build_tester(config: Any, file: CheckpointFile, hooks: Sequence[Any] = ()) -> Any:
