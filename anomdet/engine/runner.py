@@ -38,6 +38,7 @@ from anomdet.engine.plain_state import history_from_plain
 from anomdet.engine.weights import resolve_weights, use_safe_loading
 from anomdet.errors import UserError
 from anomdet.layout import TRAINING_LOG, VIS_DATA
+from anomdet.ops.convolution import use_fast_convolutions
 from anomdet.ops.postprocessing import take_over
 from anomdet.registry import RUNNERS, VISBACKENDS, VISUALIZERS
 from anomdet.terminal import give_up, lines, one_line, say
@@ -199,6 +200,7 @@ class InspectionRunner(Runner):
         model = super().build_model(model)
         if self.cfg.get("channels_last"):
             model.to(memory_format=torch.channels_last)
+            use_fast_convolutions(model)
             if hasattr(model, "backbone"):  # a user's model takes a list of images
                 model.backbone.register_forward_pre_hook(_to_channels_last)
         take_over(model)

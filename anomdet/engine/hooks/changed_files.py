@@ -29,7 +29,8 @@ class ChangedFilesHook(Hook):
         self._looked_s = 0.0
 
     def before_train(self, runner: Runner) -> None:
-        loaders = (runner.train_dataloader, runner.val_dataloader) if runner.rank == 0 else ()
+        loops = (runner.train_loop, runner.val_loop) if runner.rank == 0 else ()
+        loaders = [loop.dataloader for loop in loops if loop is not None]  # a Python config may have no validation
         datasets = [loader.dataset for loader in loaders if hasattr(loader.dataset, "file_stamps")]
         self._stamps = [dataset.file_stamps() for dataset in datasets]
         self._looked_s = time.monotonic()

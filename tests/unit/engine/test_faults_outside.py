@@ -33,15 +33,15 @@ def runner(**parts: Any) -> Any:
 
 
 def data(*changes: list[str]) -> Any:
-    """A loader whose data set tells of these changes, one look after the other."""
+    """A loop whose data set tells of these changes, one look after the other."""
     looks = iter(changes)
     stamps = SimpleNamespace(changed=lambda budget_s: next(looks, []))
-    return SimpleNamespace(dataset=SimpleNamespace(file_stamps=lambda: stamps))
+    return SimpleNamespace(dataloader=SimpleNamespace(dataset=SimpleNamespace(file_stamps=lambda: stamps)))
 
 
 def test_changed_data_is_said_at_the_next_validation() -> None:
     names = [f"labels/{at}.txt" for at in range(5)]
-    here = runner(train_dataloader=data([], names), val_dataloader=data([]))
+    here = runner(train_loop=data([], names), val_loop=data([]))
     hook = ChangedFilesHook()
     hook.before_train(here)
     hook.before_val_epoch(here)
@@ -53,10 +53,11 @@ def test_changed_data_is_said_at_the_next_validation() -> None:
 
 
 def test_data_sets_of_others_and_other_ranks_are_not_looked_at() -> None:
-    theirs = SimpleNamespace(dataset=SimpleNamespace())
+    theirs = SimpleNamespace(dataloader=SimpleNamespace(dataset=SimpleNamespace()))
     for here in (
-        runner(train_dataloader=theirs, val_dataloader=theirs),
-        runner(rank=1, train_dataloader=data(["a"]), val_dataloader=data(["b"])),
+        runner(train_loop=theirs, val_loop=theirs),
+        runner(train_loop=theirs, val_loop=None),  # a Python config without validation
+        runner(rank=1, train_loop=data(["a"]), val_loop=data(["b"])),
     ):
         hook = ChangedFilesHook()
         hook.before_train(here)
