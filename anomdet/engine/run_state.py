@@ -45,7 +45,7 @@ def collect_checkpoint(
     runner: Runner,
     *,
     progress: Progress,
-    best: dict[str, Any],
+    best: dict[str, Any] | None,
     for_resume: bool,
     operating_point: dict[str, Any] | None = None,
 ) -> dict[str, Any]:

@@ -69,6 +69,9 @@ def init(
     from anomdet.outputs import write_text
 
     found = propose_settings(data_dir, overrides, device=device)
+    if minutes is not None and found.settings.model.name is None:
+        hint = "only the normal-only score is learned, which has no epochs to plan"
+        raise_any([Problem("--minutes", "none for a folder of normal images", f"{minutes:g}", hint)])
     if minutes is not None:
         found = _with_minutes(found, minutes)
     title = (
@@ -77,7 +80,7 @@ def init(
         f"Relative paths start from the folder of the command; this file was written in {one_line(str(Path.cwd()))}."
     )
     write_text(out, _yaml(found.settings, title, found.reasons))
-    notes = found.notes if minutes is not None else [*found.notes, _NOT_TIMED]
+    notes = found.notes if minutes is not None or found.settings.model.name is None else [*found.notes, _NOT_TIMED]
     return Written(out, "\n".join(notes), _next_steps(out))
 
 
