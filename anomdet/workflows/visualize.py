@@ -56,7 +56,7 @@ def visualize(
         loaded = with_checkpoint(run, split, checkpoint)
         config = loaded.config
         if has_no_network(config):
-            hint = "anomdet predict --save images draws what is unlike normal parts"
+            hint = "`anomdet predict --save pictures` draws what is unlike normal parts"
             raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))
         folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
     with one_run_in({"--out": folder}):
