@@ -37,7 +37,7 @@ from anomdet.images.tiff_rows import tiff_rows
 LARGE_MEGAPIXELS = 50.0
 """From here on an image takes 150 MB and more: it is read in strips, one image at a time."""
 
-_LEAST_ROWS = 256
+_LEAST_ROWS = 256  # a multiple of the 16 that libvips reads at once: it cannot read a line twice
 _LOG = logging.getLogger("anomdet")
 
 
@@ -228,11 +228,10 @@ def _by_libvips(path: str, data: NDArray[np.uint8], header: Header) -> Iterator[
 def _from_libvips(image: Any, data: NDArray[np.uint8], header: Header) -> Iterator[NDArray]:
     import pyvips
 
-    region = pyvips.Region.new(image)  # in this thread alone: several would ask for rows out of order
     for top in range(0, image.height, _LEAST_ROWS):
         height = min(_LEAST_ROWS, image.height - top)
         try:
-            rows = np.frombuffer(region.fetch(0, top, image.width, height), np.uint8)
+            rows = np.frombuffer(image.crop(0, top, image.width, height).write_to_memory(), np.uint8)
         except pyvips.Error as error:
             raise _refused(header, error) from None
         rows = rows.reshape(height, image.width, image.bands)

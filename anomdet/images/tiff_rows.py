@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from anomdet.images import tiff
 from anomdet.images.decode_tiff import Bytes, decode_tiff, layout_of, rewritten
 from anomdet.images.tiff import Layout
+from anomdet.images.tiff_damage import check_unpacks
 from anomdet.images.tiff_directory import BYTES_OF_TYPE
 
 _OTHER_DIRECTORIES = (330, 34665, 34853)  # of thumbnails, EXIF and GPS: they say nothing of the pixels
@@ -30,20 +31,22 @@ def tiff_rows(data: Bytes, layout: Layout, least_rows: int, top: int = 0) -> tup
         top: the first row that is wanted.
     """
     layout = _in_raw_strips(layout, least_rows)
-    _, down, _, _ = tiff.pieces(layout)
+    _, down, _, _ = tiff.pieces_of(layout)
     return top // down * down, _decoded(data, layout, top // down, -(-least_rows // down))
 
 
 def _decoded(data: Bytes, layout: Layout, begin: int, step: int) -> Iterator[NDArray | None]:
     """``step`` rows of strips or tiles at a time."""
-    _, down, num, _ = tiff.pieces(layout)
+    _, down, num, _ = tiff.pieces_of(layout)
     num_down = -(-layout.height // down)
     each = num // (layout.num_samples if layout.is_planar else 1) // num_down  # tiles side by side
     for first in range(begin, num_down, step):
         last = min(first + step, num_down)
         height = min(last * down, layout.height) - first * down
         file = _part(data, layout, first * each, last * each, num_down * each, height)
-        yield decode_tiff(file, layout_of(file))
+        part = layout_of(file)
+        check_unpacks(file, part)
+        yield decode_tiff(file, part)
 
 
 def _in_raw_strips(layout: Layout, rows: int) -> Layout:
@@ -51,7 +54,7 @@ def _in_raw_strips(layout: Layout, rows: int) -> Layout:
     directory = layout.directory
     if layout.is_tiled or directory.first(tiff.COMPRESSION, 1) != 1 or directory.first(tiff.PHOTOMETRIC, 1) == 6:
         return layout
-    _, down, num, row_bytes = tiff.pieces(layout)
+    _, down, num, row_bytes = tiff.pieces_of(layout)
     per_plane = -(-layout.height // down)
     if down <= rows or (per_plane > 1 and down % rows):  # the latter would give strips of two heights
         return layout

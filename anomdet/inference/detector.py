@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_noted
 from anomdet.images.strips import Strips, open_large
 from anomdet.inference.artifact import Artifact
@@ -21,15 +22,9 @@ from anomdet.inference.item import Reading
 from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
-from anomdet.inference.preprocess import (
-    Prepared,
-    PreparedTiles,
-    cut_tiles,
-    fit_inside,
-    parts,
-)
+from anomdet.inference.preprocess import Prepared, PreparedTiles, cut_tiles, fit_inside, parts
 from anomdet.inference.result import ACCEPT, REJECT, Result, Threshold
-from anomdet.inference.thresholds import threshold_of
+from anomdet.inference.thresholds import chosen_threshold
 from anomdet.inference.tiles_in_strips import TilesInStrips
 from anomdet.inference.tiling import COMPARABLE, merge
 from anomdet.inference.unknown import Normality, judged
@@ -52,7 +47,7 @@ class Detector:
         normality: the normal-only score; None: there is none.
 
     Raises:
-        UserError: neither has a threshold.
+        UserError: neither has a threshold; or there is neither a class nor a normal-only score to judge by.
     """
 
     def __init__(
@@ -65,12 +60,15 @@ class Detector:
         threshold: Threshold | None = None,
         normality: Normality | None = None,
     ) -> None:
+        if not artifact.class_nums and normality is None:
+            about = file or "the detector"
+            raise UserError(Problem(about, "a class, or a normal-only score", "neither", "train again"))
         self.artifact = artifact
         self.normality = normality
         self.backend = backend
         self.file = file
         self.sha256 = sha256
-        self.thresholds: Threshold = threshold_of(artifact, threshold, file)
+        self.thresholds: Threshold = chosen_threshold(artifact, threshold, file)
         self._class_nums: NDArray[np.int64] = np.array(artifact.class_nums, dtype=np.int64)
 
     @property
@@ -98,7 +96,7 @@ class Detector:
         }
 
     def __repr__(self) -> str:
-        names = ", ".join(self.classes.values())
+        names = ", ".join(self.classes.values()) or "normal parts alone"
         return f"<Detector {self.artifact.model.name} of {names}; {self.backend.name} on {self.backend.device}>"
 
     def with_threshold(self, threshold: Threshold) -> Detector:
@@ -108,7 +106,7 @@ class Detector:
             UserError: not a score, or not one for each class.
         """
         other = copy.copy(self)
-        other.thresholds = threshold_of(self.artifact, threshold, self.file)
+        other.thresholds = chosen_threshold(self.artifact, threshold, self.file)
         return other
 
     def __call__(self, image: Image, *, channels: str = "rgb", min_score: float | None = None) -> Result:
@@ -211,12 +209,11 @@ class Detector:
         else:
             pixels, warnings = to_bgr8(image, channels, preprocessing.bit_depth)
         read = time.perf_counter()
-        size_hw = (pixels.shape[0], pixels.shape[1])
-        fitted: Prepared | PreparedTiles
-        if tiling is None:
-            fitted = Prepared(fit_inside(pixels, preprocessing), size_hw)
-        else:
-            fitted = cut_tiles(pixels, preprocessing, tiling)
+        fitted: Prepared | PreparedTiles = (
+            Prepared(fit_inside(pixels, preprocessing), (pixels.shape[0], pixels.shape[1]))
+            if tiling is None
+            else cut_tiles(pixels, preprocessing, tiling)
+        )
         square = None if self.normality is None else self.normality.prepare(pixels)
         times = {"read": read - start, "prepare": time.perf_counter() - read}
         return replace(fitted, name=name, warnings=warnings, times=times, square=square)
@@ -230,13 +227,12 @@ class Detector:
         """The results of prepared images, in their order.
 
         Images of one padded size go through the network together: what is found on one does not depend on the others.
-        Tiles of all images fill the batches; those of an image that is read in strips, batches of their own.
+        Tiles of all images fill the batches; of an image in strips, batches of their own.
 
         Args:
             prepared: by :meth:`prepare`.
             min_score: as for a single image.
-            most: images or tiles that the network sees at once; None: all images, or the device's usual number of
-                tiles.
+            most: images or tiles at once; None: all images, or the device's usual number of tiles.
 
         Raises:
             UserError: a file that is read in strips is damaged.
@@ -247,16 +243,17 @@ class Detector:
         most = most or (len(seen) if self.artifact.tiles is None else auto_batch_size(self.backend.device))
         multiple, floor = self.artifact.preprocessing.pad_multiple, self._floor(min_score)
         own = iter(run_all(self.backend, seen, multiple, most=most, floor=floor))
-        results = []
-        for image in prepared:
-            if isinstance(image, TilesInStrips):
-                results.append(self._result(*image.run(self.backend, most=most, floor=floor), min_score))
-            else:
-                results.append(self._result(image, [next(own) for _ in parts(image)], min_score))
+        results = [
+            self._result(*image.run(self.backend, most=most, floor=floor), min_score)
+            if isinstance(image, TilesInStrips)
+            else self._result(image, [next(own) for _ in parts(image)], min_score)
+            for image in prepared
+        ]
         if self.normality is None:
             return results
-        squares = [image.square for image in prepared if not isinstance(image, TilesInStrips)]
-        return judged(results, [square for square in squares if square is not None], self.normality)
+        all_squares = [image.square for image in prepared if not isinstance(image, TilesInStrips)]
+        squares = [square for square in all_squares if square is not None]
+        return judged(results, squares, self.normality, alone=not self.artifact.class_nums)
 
     def _floor(self, min_score: float | None) -> float:
         """The least score that the network need report; of tiles lower, so that it merges what the evaluation did."""

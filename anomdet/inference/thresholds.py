@@ -1,4 +1,4 @@
-"""The least score that rejects: what was given, or what the training chose."""
+"""The least score that rejects a part: as given, or as the training chose it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from anomdet.inference.artifact import Artifact
 from anomdet.inference.result import Threshold
 
 
-def threshold_of(artifact: Artifact, given: Threshold | None, file: str) -> Threshold:
+def chosen_threshold(artifact: Artifact, given: Threshold | None, file: str) -> Threshold:
     """What was given, checked, or the artifact's.
 
+    Args:
+        artifact: what the detector knows of itself.
+        given: one for all classes, or one for each; None: the artifact's.
+        file: for messages.
+
     Raises:
-        UserError: there is none, or it is no score, or not one for each class.
+        UserError: there is none, or it does not fit the classes.
     """
     if given is None:
         point = artifact.operating_point
@@ -22,6 +27,9 @@ def threshold_of(artifact: Artifact, given: Threshold | None, file: str) -> Thre
             return dict(point.per_class)
         assert point.score_threshold is not None, "the artifact has checked that one of the two is there"
         return point.score_threshold
+    if not artifact.class_nums:
+        hint = "the share of good parts that it rejects, anomaly.overkill, is set in the training"
+        raise UserError(Problem("threshold", "none for a model that learned no class", repr(given), hint))
     scores = list(given.values()) if isinstance(given, dict) else [given]
     if not all(isinstance(score, (int, float)) and not isinstance(score, bool) and score >= 0 for score in scores):
         raise UserError(Problem("threshold", "a score >= 0, or one for each class number", repr(given)))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anomdet.errors import Problem, UserError
+from anomdet.ops.convolution import conv2d, depthwise_conv2d
 from anomdet.registry import MODELS
 
 BN_EPSILON = 1e-3
@@ -60,8 +61,11 @@ class ConvNorm(nn.Module):
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
             weight = conv.weight * scale[:, None, None, None]
             bias = norm.bias - norm.running_mean * scale
-            x = F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-            x = x[:, :, 1:, 1:] if self.crop else x
+            if self.crop and conv.groups > 1:
+                x = depthwise_conv2d(x, weight, bias, conv.stride, conv.padding, skip=1)
+            else:
+                x = conv2d(x, weight, bias, conv.stride, conv.padding, conv.groups)
+                x = x[:, :, 1:, 1:] if self.crop else x
         return F.relu6(x, inplace=True) if self.act else x
 
     def _conv_copying(self, x: Tensor) -> Tensor:
