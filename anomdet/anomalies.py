@@ -129,6 +129,15 @@ class Anomaly:
         """Of the score to its threshold."""
         return self.score / self.threshold
 
+    @property
+    def part_score(self) -> float:
+        """From 0 to 1, and 0.5 at the threshold: for a model whose boxes have no scores.
+
+        >>> Anomaly(3.0, 1.0, 0.01).part_score
+        0.75
+        """
+        return self.score / (self.score + self.threshold)
+
     def to_dict(self) -> dict[str, Any]:
         """In what JSON can hold."""
         return {

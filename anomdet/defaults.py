@@ -8,6 +8,8 @@ MATCHING_IOU_THR = 0.5
 """Least overlap (IoU) of a right box."""
 FALLBACK_SCORE = 0.3
 """The score threshold where nothing can be chosen on."""
+MIDDLE_SCORE = 0.5
+"""The part score at the threshold of a model that learned no class."""
 MISSING_LABELS: Final = "error"
 """What an image without a label file is."""
 BIT_DEPTHS = (8, 10, 12, 14, 16)

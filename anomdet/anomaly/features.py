@@ -26,6 +26,9 @@ class TorchFeatures:
         weights: of the backbone, as :meth:`weights` gave them; None: ImageNet's, from a pip package.
         device: ``cpu`` or ``cuda:0``.
 
+    Attributes:
+        network: the backbone, for evaluation.
+
     Raises:
         UserError: no such backbone or block, the package is missing, or the weights are another backbone's.
     """
@@ -40,17 +43,17 @@ class TorchFeatures:
         if weights is not None:
             _load(network, weights)
         self.device = device
-        self._network = network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
+        self.network = network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
 
     def weights(self) -> dict[str, torch.Tensor]:
         """What a checkpoint holds of the backbone."""
-        return {name: value.cpu().contiguous() for name, value in self._network.state_dict().items()}
+        return {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
 
     @torch.inference_mode()
     def __call__(self, images_bgr: NDArray[np.uint8]) -> list[list[Floats]]:
         """Maps ``(h, w, C)`` of each layer, for each of the images ``(N, S, S, 3)``."""
         planes = torch.from_numpy(even_light(images_bgr)).to(self.device)
-        layers = self._network(planes.contiguous(memory_format=torch.channels_last))
+        layers = self.network(planes.contiguous(memory_format=torch.channels_last))
         arrays = [layer.permute(0, 2, 3, 1).float().cpu().numpy() for layer in layers]
         return [[np.ascontiguousarray(layer[at]) for layer in arrays] for at in range(len(images_bgr))]
 

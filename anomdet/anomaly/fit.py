@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.anomaly.coreset import Reservoir
-from anomdet.anomaly.neighbours import nearest
 from anomdet.anomaly.normal_model import Mixture, NormalModel, mixture_of
-from anomdet.anomaly.padim import Padim, fit_padim
+from anomdet.anomaly.padim import Padim, distances_left_out, fit_padim
 from anomdet.anomaly.patchcore import PatchCore, fit_patchcore
-from anomdet.anomaly.patches import description, patches
-from anomdet.anomaly.whitening import fit_whitening
+from anomdet.anomaly.patches import description, farthest_tenth, patches
+from anomdet.anomaly.whitening import fit_whitening, nearest_left_out
 
 Floats = NDArray[np.float32]
 MAX_DESCRIPTIONS = 4000
@@ -25,7 +24,7 @@ NUM_FOLDS = 10
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The distances of normal images, each from a model of the other folds.
+    """The distances of normal images, each from a model of others.
 
     Args:
         whole, part: ``(N,)`` of an image's description and of its patches.
@@ -86,16 +85,20 @@ class Collected:
 
     def fit(self) -> tuple[NormalModel, Calibration]:
         """The model of all of them, and the calibration by cross-fitting."""
-        everything = np.ones(len(self), dtype=bool)
-        return self._model(everything), self._calibrate()
+        return self._model(), self._calibrate()
 
-    def _model(self, chosen: NDArray[np.bool_]) -> NormalModel:
-        rows = np.stack(self._descriptions)[chosen]
+    def _model(self) -> NormalModel:
+        everything = np.ones(len(self), dtype=bool)
+        rows = np.stack(self._descriptions)
         whitening = fit_whitening(rows)
-        if len(rows) > MAX_DESCRIPTIONS:
-            rows = rows[np.sort(np.random.default_rng(self.seed).permutation(len(rows))[:MAX_DESCRIPTIONS])]
-        memory = whitening(rows).astype(np.float16).astype(np.float32)
-        return NormalModel(whitening, memory, self._part_model(chosen))
+        memory = whitening(rows[self._remembered(len(rows))]).astype(np.float16).astype(np.float32)
+        return NormalModel(whitening, memory, self._part_model(everything))
+
+    def _remembered(self, num: int) -> NDArray[np.int64]:
+        """Positions of the descriptions that a model holds: all, or so many drawn evenly."""
+        if num <= MAX_DESCRIPTIONS:
+            return np.arange(num)
+        return np.sort(np.random.default_rng(self.seed).permutation(num)[:MAX_DESCRIPTIONS])
 
     def _part_model(self, chosen: NDArray[np.bool_]) -> PatchCore | Padim:
         if self.method == "padim":
@@ -106,22 +109,29 @@ class Collected:
         return fit_patchcore(candidates, self.memory, seed=self.seed)
 
     def _calibrate(self) -> Calibration:
-        """Each image that was kept, by the model of the other folds."""
-        folds = _folds(np.array(self._groups), self.seed)
-        found = []
-        for fold in np.unique(folds):
-            model = self._model(folds != fold)
-            found += list(self._distances(model, [i for i, at in enumerate(self._kept_at) if folds[at] == fold]))
-        whole, part, cell = np.array(found, dtype=np.float64).T
+        """Each image that was kept, by a model of the images of other groups."""
+        groups, kept = np.array(self._groups), np.array(self._kept_at)
+        whole = nearest_left_out(np.stack(self._descriptions), self._remembered(len(self)), groups, kept)
+        if self.method == "padim":
+            distances = distances_left_out(np.stack(self._kept), groups[kept], seed=self.seed)
+            part = np.array([farthest_tenth(row) for row in distances], dtype=np.float64)
+            cell = distances.max(axis=1).astype(np.float64)
+        else:
+            part, cell = self._parts_in_folds(_folds(groups, self.seed)[kept])
         mixture = mixture_of(whole, part)
         scores = np.array([mixture.score(*pair) for pair in zip(whole, part, strict=True)])
         return Calibration(whole, part, cell, mixture, scores)
 
-    def _distances(self, model: NormalModel, kept: list[int]) -> Iterator[tuple[float, float, float]]:
-        for i in kept:
-            row = model.whitening(self._descriptions[self._kept_at[i]][None])
-            distances, part = model.part_model.judge(self._kept[i].astype(np.float32))
-            yield float(nearest(row, model.descriptions)[0][0]), part, float(distances.max())
+    def _parts_in_folds(self, folds: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of each image that was kept, from a memory of the other folds: its farthest tenth and its farthest cell."""
+        part, cell = np.empty(len(folds)), np.empty(len(folds))
+        of_all = _folds(np.array(self._groups), self.seed)
+        for fold in np.unique(folds):
+            model = self._part_model(of_all != fold)
+            for at in np.flatnonzero(folds == fold):
+                distances, part[at] = model.judge(self._kept[at].astype(np.float32))
+                cell[at] = distances.max()
+        return part, cell
 
 
 def _folds(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

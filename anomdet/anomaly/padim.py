@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.anomaly.left_out import Regularised, left_out
 from anomdet.anomaly.patches import farthest_tenth
 
 Floats = NDArray[np.float32]
@@ -57,16 +58,40 @@ def fit_padim(images: NDArray[np.float16], *, seed: int) -> Padim:
         images: ``(N, P, D)`` patches at P positions.
         seed: of the choice of channels.
     """
-    num, positions, dims = images.shape
-    chosen = np.sort(np.random.default_rng(seed).permutation(dims)[:MAX_CHANNELS])
+    chosen, scale, used = _scaled(images, seed)
+    num, positions, dims = used.shape
+    means = used.mean(axis=0)
+    roots = np.empty((positions, dims, dims), dtype=np.float32)
+    for at in range(positions):
+        centred = (used[:, at] - means[at]).astype(np.float64)
+        values, vectors = np.linalg.eigh(centred.T @ centred / max(num - 1, 1) + _RIDGE * np.eye(dims))
+        roots[at] = vectors / np.sqrt(values)
+    return Padim(chosen, scale, means, roots.astype(np.float16).astype(np.float32))
+
+
+def distances_left_out(images: NDArray[np.float16], groups: NDArray[np.int64], *, seed: int) -> Floats:
+    """The distances ``(N, P)`` of each image's patches from the Gaussians of the images of other groups.
+
+    Channels and their scales are those of :func:`fit_padim` for all images.
+
+    Args:
+        images: ``(N, P, D)``.
+        groups: ``(N,)``, at least two.
+        seed: as of :func:`fit_padim`.
+    """
+    _, _, used = _scaled(images, seed)
+    found = np.empty(used.shape[:2], dtype=np.float32)
+    for at in range(used.shape[1]):
+        rows = used[:, at].astype(np.float64)
+        for some in left_out(rows - rows.mean(axis=0), groups, Regularised(1.0, _RIDGE, 1)):
+            found[some.members, at] = some.from_mean()
+    return found
+
+
+def _scaled(images: NDArray[np.float16], seed: int) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """The channels that are used, their scales, and the patches ``(N, P, C)`` in units of them."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(images.shape[-1])[:MAX_CHANNELS])
     used = images[:, :, chosen].astype(np.float32)
     scale = np.maximum(used.reshape(-1, len(chosen)).std(axis=0), 1e-6).astype(np.float32)
     used /= scale
-    means = used.mean(axis=0)
-    roots = np.empty((positions, len(chosen), len(chosen)), dtype=np.float32)
-    for at in range(positions):
-        centred = (used[:, at] - means[at]).astype(np.float64)
-        covariance = centred.T @ centred / max(num - 1, 1) + _RIDGE * np.eye(len(chosen))
-        values, vectors = np.linalg.eigh(covariance)
-        roots[at] = vectors / np.sqrt(values)
-    return Padim(chosen.astype(np.int64), scale, means, roots.astype(np.float16).astype(np.float32))
+    return chosen.astype(np.int64), scale, used

@@ -12,5 +12,6 @@ __all__ = [
     "shipped",
     "translate",
     "translate_data",
+    "translate_model",
     "usage_errors",
 ]

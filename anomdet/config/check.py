@@ -141,6 +141,8 @@ def _fits(value: Any, schema: JsonSchema) -> bool:
         return type(value) in ((int,) if kind == "integer" else (int, float)) and _in_bounds(value, schema)
     if kind == "boolean":
         return type(value) is bool
+    if kind is None and "enum" in schema:  # of several kinds, as `auto` and true
+        return any(type(value) is type(one) and value == one for one in schema["enum"])
     if kind == "string" and isinstance(value, str):
         long_enough = len(value) >= schema.get("minLength", 0)
         return (
@@ -165,7 +167,7 @@ def _hint(value: Any, schema: JsonSchema) -> str:
     if not isinstance(value, str):
         return ""
     names = [name for branch in branches(schema) for name in branch.get("enum") or branch.get("examples", [])]
-    near = nearest(value, names)
+    near = nearest(value, [name for name in names if isinstance(name, str)])
     if near:
         return did_you_mean(near)
     if re.match(r"\w+:\S", value) and any("properties" in branch for branch in branches(schema)):

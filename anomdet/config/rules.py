@@ -66,6 +66,7 @@ NUM_CLASSES, CLASSES = ("model", "num_classes"), ("data", "classes")
 RATIOS = (("data", "train_split"), ("data", "val_split"), ("data", "test_split"))
 SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
 SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
+WEIGHTS, OVERRIDES = ("model", "weights"), ("model", "overrides")
 TILES, IMAGE_SIZE, IMBALANCE = ("data", "tiles"), ("data", "image_size"), ("training", "class_imbalance_handling")
 POINT = ("evaluation", "operating_point")
 STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
@@ -93,6 +94,16 @@ def _known_name(facts: Facts) -> None:
         wrong = unknown_name(facts.value(path)) if facts.given(path) and facts.value(path) else None
         if wrong is not None:
             facts.report.add(path, *wrong)
+
+
+def _no_network(facts: Facts) -> None:
+    """Without a network for boxes, what is said of one, or of its tiles, would be left out in silence."""
+    if facts.value(NAME) is not None or facts.value(DETECTION_MODEL) is not None:
+        return
+    hint = "of model.name: null only the normal-only score is learned"
+    for path in (BACKBONE, BACKBONE_FILE, MODEL_FILE, WEIGHTS, OVERRIDES, NUM_CLASSES, TILES):
+        if facts.value(path):
+            facts.report.add(path, "null with model.name: null", show_value(facts.value(path)), hint)
 
 
 def _one_file(facts: Facts) -> None:
@@ -245,6 +256,7 @@ _DEMANDS = {
 _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((NAME, DETECTION_MODEL), _known_name),
     ((NAME, DETECTION_MODEL), _one_name),
+    ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE, TILES), _no_network),
     ((BACKBONE_FILE, MODEL_FILE), _one_file),
     ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE), _backbone_of_preset),
     ((NUM_CLASSES, CLASSES), _class_count),

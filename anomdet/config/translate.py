@@ -1,6 +1,6 @@
 """Settings to an MMEngine config: pure, deterministic, and complete, so that the Python file alone repeats the run.
 
-What only the data or the machine can tell is left open (``num_classes=None``, the channels of a user's backbone) and
+What only the data or the machine can say is left open (``num_classes=None``, the channels of a user's backbone) and
 filled in by the command line before the Runner is built, for YAML and Python configs alike.
 """
 
@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from anomdet.config.schema import Settings
 from anomdet.config.translate_data import eval_loader, tile_arguments, train_loader
-from anomdet.config.translate_model import model_config
+from anomdet.config.translate_model import NO_BOXES, model_config
 
 _WARMUP_START = 0.01
 _MIN_VALIDATIONS = 5  # of a run that draws images of its own accord
@@ -38,7 +38,7 @@ def to_mmengine(settings: Settings) -> Config:
     """
     model, load_from = model_config(settings)
     training, logs = settings.training, settings.logging
-    val_loader = eval_loader(settings, "val")
+    has_network = model.type != NO_BOXES
     tiles = tile_arguments(settings.data)
     return Config(
         dict(
@@ -46,8 +46,8 @@ def to_mmengine(settings: Settings) -> Config:
             custom_imports=dict(imports=["anomdet.registry", *settings.plugins], allow_failed_imports=False),
             runner_type="anomdet.InspectionRunner",
             model=model,
-            train_dataloader=train_loader(settings),
-            val_dataloader=val_loader,
+            train_dataloader=train_loader(settings) if has_network else eval_loader(settings, "train"),
+            val_dataloader=eval_loader(settings, "val"),
             test_dataloader=eval_loader(settings, "test"),
             train_cfg=_train_loop(settings),
             val_cfg=dict(type="anomdet.InspectionValLoop", with_loss=training.val_loss),
@@ -62,7 +62,7 @@ def to_mmengine(settings: Settings) -> Config:
             channels_last=training.channels_last,
             **({} if tiles is None else {"tiles": tiles}),  # the loaders follow when the data is known
             evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
-            anomaly=settings.anomaly.model_dump(),
+            anomaly={**settings.anomaly.model_dump(), **({} if has_network else {"enabled": True})},
             report=settings.report.model_dump(),
             distributed=settings.distributed.model_dump(),
             minutes=training.minutes,

@@ -8,14 +8,19 @@ from mmengine.config import ConfigDict
 
 from anomdet.addresses import forget_weights, has_weights, hide_secrets
 from anomdet.config import presets
-from anomdet.config.schema import Settings, effective_model_name
+from anomdet.config.schema import NORMAL_ONLY, Settings, effective_model_name
 from anomdet.config.schema_data import DataSettings
 from anomdet.config.translate_data import size_hw
+
+NO_BOXES = "anomdet.NoBoxes"
+"""The model of a run that learns the normal-only score alone."""
 
 
 def model_config(settings: Settings) -> tuple[ConfigDict, str | None]:
     """The model dict, and the weights to start from: those of the settings, or COCO's where they want these."""
     wanted = settings.model
+    if effective_model_name(settings) == NORMAL_ONLY:
+        return ConfigDict(type=NO_BOXES, data_preprocessor=dict(type="DetDataPreprocessor")), None
     if wanted.custom_model_file:
         model = ConfigDict(
             type="anomdet.FileModel",

@@ -169,6 +169,8 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
     """
     weights = {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
     own = model.state_dict()
+    if not own:
+        return f"{path}: a model without weights"
     if not strict and not any(key in own for key in weights):  # of a bare backbone
         weights = {f"backbone.{key}": value for key, value in weights.items()}
     fitting = {key: value for key, value in weights.items() if key in own and _same_shape(own[key], value)}

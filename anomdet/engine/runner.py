@@ -38,6 +38,7 @@ from anomdet.engine.plain_state import history_from_plain
 from anomdet.engine.weights import resolve_weights, use_safe_loading
 from anomdet.errors import UserError
 from anomdet.layout import TRAINING_LOG, VIS_DATA
+from anomdet.ops.convolution import use_fast_convolutions
 from anomdet.ops.postprocessing import take_over
 from anomdet.registry import RUNNERS, VISBACKENDS, VISUALIZERS
 from anomdet.terminal import give_up, lines, one_line, say
@@ -59,7 +60,7 @@ _FORMAT = _Format("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %
 
 
 class _OwnLines(logging.Filter):
-    """What the libraries tell at INFO is detail to our users: it is shown from DEBUG on."""
+    """What the libraries log at INFO is detail to our users: it is shown from DEBUG on."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -110,7 +111,7 @@ class _LogFile(logging.StreamHandler):
             super().handleError(record)
             return
         self.addFilter(lambda _: False)
-        say(f"warning: {self.stream.name} cannot be written any more: {error.strerror}; the run goes on", err=True)
+        say(f"warning: {self.stream.name} cannot be written any more: {error.strerror}; the run continues", err=True)
 
 
 def _to_channels_last(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -199,6 +200,7 @@ class InspectionRunner(Runner):
         model = super().build_model(model)
         if self.cfg.get("channels_last"):
             model.to(memory_format=torch.channels_last)
+            use_fast_convolutions(model)
             if hasattr(model, "backbone"):  # a user's model takes a list of images
                 model.backbone.register_forward_pre_hook(_to_channels_last)
         take_over(model)
@@ -240,7 +242,7 @@ class InspectionRunner(Runner):
         return checkpoint
 
     def load_or_resume(self) -> None:
-        """MMEngine's; many processes then make sure that all go on from one state.
+        """MMEngine's; many processes then make sure that all continue from one state.
 
         Raises:
             UserError: as :meth:`load_checkpoint`; or the processes differ.

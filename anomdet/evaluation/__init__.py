@@ -1,6 +1,7 @@
 """One matching, and every number from it; pure numpy but for metric.py, which adapts it to MMEngine."""
 
 __all__ = [
+    "alone",
     "coco_json",
     "comparison",
     "counts",

@@ -25,6 +25,19 @@ SIZES_PX = {"tiny": (0, 16), "small": (16, 32), "medium": (32, 96), "large": (96
 
 
 @dataclass(frozen=True)
+class Verdicts:
+    """What a normal-only score says where no box is expected.
+
+    Attributes:
+        image_score: ``(I,)`` from 0 to 1, 0.5 at the threshold.
+        rejected: ``(U,)`` of the parts.
+    """
+
+    image_score: Floats
+    rejected: Bools
+
+
+@dataclass(frozen=True)
 class Measured:
     """An evaluation, and what it was read from.
 
@@ -37,6 +50,7 @@ class Measured:
         iou_thresholds: the further ones of mAP.
         point: the operating point.
         metrics: the content of metrics.json; read only.
+        verdicts: of a model without boxes; None: boxes give the verdicts.
     """
 
     results: Results
@@ -47,6 +61,7 @@ class Measured:
     iou_thresholds: tuple[float, ...]
     point: OperatingPoint
     metrics: Mapping[str, Any]
+    verdicts: Verdicts | None = None
 
     def with_criterion(self, criterion: Criterion) -> Measured:
         """The same with what the operating point was chosen by, unless it was not chosen."""
@@ -91,7 +106,7 @@ def measure(
 
     Args:
         results: ground truth and predictions.
-        point: the score threshold; or how to choose it on these very results, as the validation of a training does.
+        point: the score threshold; or how to choose it on these very results, as the validation of a run does.
         iou_thresholds: one ``mAP_<100 t>`` each.
         matching_iou_threshold: least IoU of a right prediction.
         include_metrics: any of iou, precision, recall, f1_score.

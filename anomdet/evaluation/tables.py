@@ -14,7 +14,7 @@ from rich.text import Text
 from anomdet.evaluation.counts import count
 from anomdet.evaluation.image_level import rejected
 from anomdet.evaluation.summary import Measured
-from anomdet.evaluation.unseen import unseen_lines
+from anomdet.evaluation.unseen import alone_lines, unseen_lines
 from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
 from anomdet.outputs import csv_text
 from anomdet.terminal import one_line
@@ -32,6 +32,10 @@ def format_table(metrics: Mapping[str, Any]) -> str:
 
     COCO's other numbers stand in the files.
     """
+    if metrics.get("unseen", {}).get("alone"):
+        return "\n".join(
+            [*_verdict_lines(metrics), *(f"note: {note}" for note in metrics["notes"]), *alone_lines(metrics)]
+        )
     included = [key for key in MATCHING_KEYS.values() if key in metrics]
     table = Table(show_edge=False, pad_edge=False, box=None)
     table.add_column("class", overflow="fold")
@@ -147,10 +151,12 @@ def per_image_csv(measured: Measured) -> str:
     """A row for each image: its counts from the operating point on, its anomaly score, and the verdict on its part."""
     results, metrics = measured.results, measured.metrics
     by_image = count(results, measured.matches, measured.score_thrs)[0]
-    out = rejected(results, measured.matches, measured.score_thrs)[results.part_of_image]
+    alone = measured.verdicts
+    out = alone.rejected if alone else rejected(results, measured.matches, measured.score_thrs)
+    out = out[results.part_of_image]
     defective = measured.parts.defective[results.part_of_image]
     verdict = np.where(defective, np.where(out, "detected", "escape"), np.where(out, "overkill", "passed"))
-    score = np.zeros(results.num_images)
+    score = alone.image_score if alone else np.zeros(results.num_images)
     np.maximum.at(score, results.pred.image[measured.matches.counted], results.pred.score[measured.matches.counted])
     matched, shown, num_gt = (column.astype(int) for column in by_image.columns()[:3])
     columns = [

@@ -95,3 +95,24 @@ def unseen_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
         area = "-" if row["auroc"] is None else f"{row['auroc']:.3f}"
         escapes, overkill = f"{row['escapes']} of {parts['num_defective']}", f"{row['overkill']} of {parts['num_good']}"
         yield f"  {name.replace('_', '-'):<26}{area:>7}{escapes:>10}{overkill:>11}"
+
+
+def alone_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """The lines of each class for the console, and what they rest on."""
+    level, threshold = metrics["part_level"], metrics["unseen"]["threshold"]
+    heads = f"  {'class':<24}{'escapes':>12}{'AUROC':>8}"
+    rows = [
+        f"  {name:<24}{row['escapes']:>5} of {row['num_defective']:<4}{_area(row['auroc']):>7}"
+        for name, row in metrics["per_class"].items()
+    ]
+    area = "undefined" if level["auroc"] is None else _area(level["auroc"])
+    return [
+        *(["", heads, *rows] if rows else []),
+        "",
+        f"normal-only score: {level['unit']}s are rejected from {threshold:.3g} on; AUROC {area}",
+        f"{level['num_good']} good and {level['num_defective']} defective {level['unit']}s",
+    ]
+
+
+def _area(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from anomdet.inference.result import Result
 
 BOX_PX, SCORE, UNMATCHED_SHARE, MEAN_AP = 0.05, 1e-4, 1e-3, 1e-4
+ANOMALY = 1e-3  # of the threshold
 _SHOWN = 20
 
 
@@ -30,6 +31,7 @@ class Parity:
         mean_ap: of both, where there is truth to compare with.
         stage: the first that differs, where the comparison failed; empty: it passed.
         reasons: why it failed.
+        worst_anomaly: largest difference of a normal-only score, as a share of its threshold; None: there is none.
         ms: of both, processor time of one image at a time, from the prepared image to its result.
     """
 
@@ -43,6 +45,7 @@ class Parity:
     mean_ap: tuple[float, float] | None = None
     stage: str = ""
     reasons: tuple[str, ...] = field(default=())
+    worst_anomaly: float | None = None
     ms: tuple[float, float] | None = None
 
     @property
@@ -83,8 +86,22 @@ def compare(
     lonely.sort(key=lambda entry: -entry[0])
     reasons = _reasons(rows, unmatched, verdicts, mean_ap)
     shown = tuple(name for _, name in lonely[:_SHOWN])
-    return Parity(
-        len(reference), rows, unmatched, worst_box, worst_score, tuple(verdicts), shown, mean_ap, "", tuple(reasons)
+    found = (len(reference), rows, unmatched, worst_box, worst_score, tuple(verdicts), shown, mean_ap)
+    anomaly = worst_anomaly(reference, exported)
+    if anomaly is None or anomaly <= ANOMALY:
+        return Parity(*found, "", tuple(reasons), anomaly)
+    reasons.append(f"a normal-only score differs by {anomaly:.2g} of its threshold; at most {ANOMALY:g} is allowed")
+    return Parity(*found, "the normal-only score", tuple(reasons), anomaly)
+
+
+def worst_anomaly(reference: Sequence[Result], exported: Sequence[Result]) -> float | None:
+    """The largest difference of the normal-only scores, as a share of the threshold; None: neither has any."""
+    pairs = [(one.anomaly, other.anomaly) for one, other in zip(reference, exported, strict=True)]
+    if all(one is None and other is None for one, other in pairs):
+        return None
+    return max(
+        float("inf") if one is None or other is None else abs(one.score - other.score) / one.threshold
+        for one, other in pairs
     )
 
 

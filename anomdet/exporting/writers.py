@@ -33,14 +33,14 @@ def write(
     """
     names = [_FILES[kind]]
     if kind == "torchscript":
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             torch.jit.trace(graph, example, check_trace=False).save(str(folder / names[0]))
         return names
     path = folder / _FILES["onnx"]
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet():
         (_by_dynamo if route == "dynamo" else _by_tracing)(graph, path, example)
     if kind == "openvino":
-        _to_openvino(path, folder / names[0])
+        to_openvino(path, folder / names[0])
         path.unlink()
         names.append("model.bin")
     return names
@@ -86,7 +86,8 @@ def _by_dynamo(graph: Graph, path: Path, example: tuple[Tensor, ...]) -> None:
     )
 
 
-def _to_openvino(source: Path, target: Path) -> None:
+def to_openvino(source: Path, target: Path) -> None:
+    """An ONNX file to OpenVINO's two, in full precision."""
     import openvino
 
     model = openvino.convert_model(str(source))
@@ -108,7 +109,7 @@ def _settle_ties(model: Any) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The tracers warn of each Python number that they keep, and print."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

@@ -175,7 +175,7 @@ def _images(
 
 def _image_id(image: dict, place: str, findings: Findings) -> str | None:
     """A number or a text, as some tools write it; they are the same if they look the same."""
-    value = image.get("id")
+    value = _whole(image.get("id"))
     if isinstance(value, (int, str)) and not isinstance(value, bool) and value != "":
         return str(value)
     findings.problem(f"{place}.id", "a number or a text", NOTHING if value is None else value)
@@ -186,7 +186,7 @@ def _annotation(
     annotation: dict, place: str, pictures: dict[str, Picture], names: dict[int, str], findings: Findings
 ) -> None:
     where = place.split(": ")[0]
-    picture, number = pictures.get(str(annotation.get("image_id"))), _key(annotation, "category_id")
+    picture, number = pictures.get(str(_whole(annotation.get("image_id")))), _key(annotation, "category_id")
     bbox = _bbox(annotation)
     if picture is None:
         findings.problem(f"{place}.image_id", "the id of an image", annotation.get("image_id", NOTHING))
@@ -219,9 +219,14 @@ def _losses(annotation: dict, where: str, findings: Findings) -> None:
             findings.note(f"annotation's {key!r}", "left out", where)
 
 
+def _whole(value: Any) -> Any:
+    """An id as an integer where a table of numbers has made it 7.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _key(annotation: dict, key: str) -> int:
     """An id to look up; one that is never there if it is no integer."""
-    value = annotation.get(key)
+    value = _whole(annotation.get(key))
     return value if isinstance(value, int) and not isinstance(value, bool) else -(10**30)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from anomdet.addresses import is_address
 from anomdet.data.index.spelling import plain_spelling
 from anomdet.formats.dataset import Findings, Phrase, Picture
 from anomdet.formats.pictures import base_name, images_below, is_file, is_image
@@ -45,7 +48,7 @@ class ImageFiles:
             roots: folders below which a name may stand as it is; empty: all.
             quiet: do not report that several could be meant.
         """
-        names = [name.replace("\\", "/") for name in names if name]
+        names = [_local(name) for name in names if name]
         for name in names:
             if (path := _exact(name, roots or self.roots)) is not None:
                 return path
@@ -65,14 +68,14 @@ class ImageFiles:
         return None
 
     def use(self, picture: Picture, path: Path | None, given: str) -> None:
-        """Give a picture its file and its name; a second picture with that file is a problem.
+        """Give an image its file and its name; a second image with that file is a problem.
 
         Args:
             picture: gets ``path``, and as ``file_name`` the given name where it fits the file, else the file's own.
             path: as :meth:`find` found it.
             given: the name in the annotation.
         """
-        given = given.replace("\\", "/").removeprefix("./")
+        given = _local(given).removeprefix("./")
         picture.path, picture.file_name = path, given
         if path is None:
             return
@@ -89,7 +92,7 @@ class ImageFiles:
         return without_images_folder(path.relative_to(root).as_posix())
 
     def unused(self) -> Iterator[Path]:
-        """Every image that no picture has got, once."""
+        """Every image that no image has got, once."""
         seen = {os.path.realpath(path) for path in (*self._used, *self._copies)}
         for path in self._files:
             real = os.path.realpath(path)
@@ -124,8 +127,7 @@ class ImageFiles:
         """Those that share the longest end with a name; one of several that are copies."""
         if len(candidates) < 2:
             return candidates
-        parts = [plain_spelling(part) for part in reversed(name.split("/"))]
-        lengths = [_common(parts, path) for path in candidates]
+        lengths = [_common(name.split("/"), path) for path in candidates]
         nearest = [path for path, length in zip(candidates, lengths, strict=True) if length == max(lengths)]
         if len(nearest) > 1 and _are_copies(nearest):
             self._copies.update(_identity(path) for path in nearest[1:])
@@ -133,9 +135,22 @@ class ImageFiles:
         return nearest
 
 
-def _common(parts: list[str], path: Path) -> int:
-    own = (plain_spelling(part) for part in reversed(path.parts))
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(parts, own, strict=False)))
+def _local(name: str) -> str:
+    """A name with forward slashes; of an address its path, without a signature behind ``?``."""
+    with suppress(ValueError):  # as http://[x/a.png
+        name = unquote(urlsplit(name).path).lstrip("/") if is_address(name) else name
+    return name.replace("\\", "/")
+
+
+def _common(parts: Sequence[str], path: Path) -> tuple[int, int]:
+    """How many last parts are the same: without folders called as ``images``, then with them."""
+    plain, own = ([plain_spelling(part) for part in reversed(these)] for these in (parts, path.parts))
+    lean, lean_own = ([part for part in these if part not in _IMAGE_FOLDERS] for these in (plain, own))
+    return _num_equal(lean, lean_own), _num_equal(plain, own)
+
+
+def _num_equal(one: Sequence[str], other: Sequence[str]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _exact(name: str, roots: Sequence[Path]) -> Path | None:

@@ -61,7 +61,10 @@ def _picture(content: dict, stem: str, where: str, files: ImageFiles, source: So
         _shape(shape, place, picture, where, findings)
     flags = content.get("flags")
     true_flags = sum(bool(value) for value in flags.values()) if isinstance(flags, dict) else 0
-    findings.note("flag of an image", "left out", where, true_flags)
+    if true_flags and not picture.boxes and not picture.left_out:
+        findings.leave_out(picture, "flag of an image without a shape", where)  # it may name a defect
+    else:
+        findings.note("flag of an image", "left out", where, true_flags)
     findings.unknown(content, _TOP, "top-level key", where)
     return picture
 
@@ -130,7 +133,7 @@ def _xywh(kind: str, points: list[tuple[float, float]]) -> tuple[float, float, f
 
 
 def write(dataset: Dataset, out: Path) -> None:
-    """A JSON beside each image; the pictures are not embedded."""
+    """A JSON beside each image; the images are not embedded."""
     for picture in dataset.pictures:
         shapes: list[dict[str, Any]] = [
             {

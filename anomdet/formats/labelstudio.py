@@ -72,7 +72,7 @@ def read(source: Source) -> Dataset:
 def _names(tasks: list[dict]) -> list[str]:
     """The image's name below the folder of the images, of each task; empty where it has none.
 
-    The last part of an address; as much more of it as tells it apart where two addresses end alike.
+    The last part of an address; as much more of it as distinguishes it where two addresses end alike.
     """
     paths = [_image_path(task.get("data")) for task in tasks]
     distinct = list(dict.fromkeys(path for path in paths if path))
@@ -143,15 +143,14 @@ def _task(task: dict, place: str, name: str, dataset: Dataset, source: Source, f
         return
     dataset.pictures.append(picture)
     labelled = {result.get("id") for result, _ in results if str(result.get("type")).endswith("labels")}
-    for result, result_place in results:
+    for result, result_place in sorted(results, key=lambda one: one[0].get("type") in _OF_IMAGES):
+        what = f"result of type {result.get('type')!r}"
         if result.get("id") in labelled and not str(result.get("type")).endswith("labels"):
-            findings.note(f"result of type {result.get('type')!r}", "left out: its object has a box", owner)
+            findings.note(what, "left out: its object has a box", owner)
+        elif result.get("type") in _OF_IMAGES and not picture.boxes:
+            findings.leave_out(picture, what, owner)
         else:
             _result(result, result_place, picture, owner, findings)
-    if not picture.boxes:
-        for result, _ in results:
-            if result.get("type") in _OF_IMAGES:
-                findings.leave_out(picture, f"result of type {result.get('type')!r}", owner)
 
 
 def _results(task: dict, place: str, picture: Picture, owner: str, findings: Findings) -> list[tuple[dict, str]] | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from anomdet.data.index.spelling import plain_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
 from anomdet.formats.pictures import is_text
@@ -136,7 +138,7 @@ def _report_unknown(dataset: Dataset, unknown: set[str], given: dict[int, str], 
 
 
 def check_names(dataset: Dataset, findings: Findings) -> None:
-    """Class names that any file can hold, each for one class: some formats have only names to tell them by."""
+    """Class names that any file can hold, each for one class: some formats have only names to distinguish them."""
     owner: dict[str, int] = {}
     for number, name in dataset.names.items():
         where = f"class {number}"
@@ -147,13 +149,24 @@ def check_names(dataset: Dataset, findings: Findings) -> None:
         elif owner.setdefault(name, number) != number:
             got = Phrase(f"{name!r}, as class {owner[name]}")
             findings.problem(where, "a name of its own", got, _NAME_HINT)
+    _note_alike(list(owner), findings)
+
+
+def _note_alike(names: list[str], findings: Findings) -> None:
+    """Classes that may be one: their names differ in letter case, blanks or hyphens only."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[re.sub(r"[\s_-]+", " ", plain_spelling(name)).strip()].append(name)
+    for group in alike.values():
+        fate = "kept as classes of their own; rename one in SRC if they are one"
+        findings.note("class name that differs from another in spelling only", fate, " / ".join(group), len(group) - 1)
 
 
 _NAME_HINT = "give other names with --classes"
 
 
 def read_splits(source: Source, dataset: Dataset) -> None:
-    """The splits that an earlier conversion left with its output, in place; none if the source tells its own."""
+    """The splits that an earlier conversion left with its output, in place; none if the source has its own."""
     folder = source.path / SPLITS_DIR
     if any(picture.split for picture in dataset.pictures) or not folder.is_dir():
         return

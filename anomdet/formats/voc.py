@@ -1,7 +1,7 @@
 """Pascal VOC's XML, one file an image, as the VOC devkit, LabelImg, CVAT and Roboflow write it.
 
 Source: the VOC2012 development kit, section 4. Corners are 1-based and inclusive in VOC's own files and supervision's;
-other tools write plain pixel coordinates from 0 under the same names. ``<source><database>`` tells which it is.
+other tools write plain pixel coordinates from 0 under the same names. ``<source><database>`` says which it is.
 """
 
 from __future__ import annotations
@@ -181,12 +181,21 @@ def _take_unused(files: ImageFiles, dataset: Dataset, source: Source) -> None:
 
 def _read_splits(dataset: Dataset, source: Source) -> None:
     """ImageSets/Main/train.txt and so on; trainval.txt is the training split where there is no finer one."""
-    folder = source.path / "ImageSets" / "Main"
+    texts = [file.name for file in list_files(source.path) if file.suffix == ".txt"]
+    for inside in sorted({name.rpartition("/")[0] for name in texts if f"/{name}".count("/ImageSets/Main/")}):
+        _read_lists(source.path / inside, dataset, source)
+
+
+def _read_lists(folder: Path, dataset: Dataset, source: Source) -> None:
+    """The lists of one devkit; it may lie below the source, as VOCdevkit/VOC2012."""
     lists = {path.stem.lower(): path for path in sorted(folder.glob("*.txt"))}
     chosen = {lists[name]: split for name, split in SPLIT_OF.items() if name in lists}
     if "trainval" in lists and not {TRAIN, VAL} & set(chosen.values()):
         chosen[lists["trainval"]] = TRAIN
-    by_stem = {picture.stem: picture for picture in dataset.pictures}
+    devkit = source.name(folder.parent.parent)
+    prefix = "" if devkit == "." else f"{devkit}/"
+    pictures = [picture for picture in dataset.pictures if picture.where.startswith(prefix)]
+    by_stem = {picture.stem.removeprefix(prefix): picture for picture in pictures}
     for path, split in chosen.items():
         for place, line in read_lines(path, source.name(path), source.findings):
             picture = by_stem.get(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from anomdet.formats.dataset import NOTHING, Findings, Phrase, to_number
 from anomdet.strict_files import read_regular
 
 _MAX_DEPTH = 100
+_ENCODING = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 
 
 @dataclass
@@ -87,21 +89,41 @@ class _Builder:
         raise _Refused("the declaration of an entity, which can blow up or read other files")
 
 
+def _decoded(data: bytes) -> tuple[bytes, str | None]:
+    """The file for the parser, and its encoding where that is not what its first line says.
+
+    The parser knows few encodings; Python knows the others, such as the GBK of tools on Chinese systems.
+
+    Raises:
+        LookupError: there is no such encoding.
+        ValueError: the bytes are not of it.
+    """
+    found = _ENCODING.match(data)
+    if found is None or found[1].lower() in (b"utf-8", b"utf8", b"utf-16", b"iso-8859-1", b"us-ascii"):
+        return data, None
+    return data.decode(found[1].decode("ascii")).encode("utf-8"), "utf-8"
+
+
 def read_xml(path: Path, where: str, root: str, findings: Findings) -> Element | None:
     """The root element, if it has the expected name; None and a problem if not."""
-    parser = expat.ParserCreate()
-    builder = _Builder(parser)
     try:
-        parser.Parse(read_regular(path).removeprefix(b"\xef\xbb\xbf"), True)
+        data, encoding = _decoded(read_regular(path).removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
         return None
+    except (ValueError, LookupError) as error:
+        findings.problem(where, "XML in the encoding that its first line names", Phrase(error), "save it in UTF-8")
+        return None
+    parser = expat.ParserCreate(encoding)
+    builder = _Builder(parser)
+    try:
+        parser.Parse(data, True)
     except expat.ExpatError as error:
         got = Phrase(expat.errors.messages[error.code])
         findings.problem(f"{where}:{error.lineno}", "XML", got, "export the file again")
         return None
     except (ValueError, LookupError) as error:
-        findings.problem(where, "XML in UTF-8", Phrase(error), "save it in that encoding")
+        findings.problem(where, "XML in UTF-8", Phrase(error), "save it in UTF-8")
         return None
     except _Refused as error:
         findings.problem(f"{where}:{parser.CurrentLineNumber}", "plain XML", Phrase(error), "export the file again")

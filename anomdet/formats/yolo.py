@@ -30,6 +30,7 @@ from anomdet.formats.yolo_layout import Layout, name_below, read_layout
 from anomdet.layout import SPLITS
 
 _MAX_FRACTION = 2.0  # a box may leave its image in part; pixels are far above
+_NO_SPLITS = "# The source has no splits, and YOLO must have both: name a list of images for each before you train.\n"
 
 
 def read(source: Source) -> Dataset:
@@ -50,6 +51,10 @@ def read(source: Source) -> Dataset:
             _read_labels(picture, pairs[path], dataset, layout.keypoints, source)
         elif measure(picture, source.findings):
             take_unlabelled(picture, "image without a label file", dataset, source, default="normal")
+    if layout.listed and layout.one_list and not is_converted(layout.root):
+        fate = "put in no split: AnomDet makes the splits (data.train_split), or name a list for each"
+        num_both = sum(len(splits) > 1 for splits in layout.images.values())
+        source.findings.note("image that is in train and val alike", fate, layout.where, num_both)
     normal = [picture.where for picture in dataset.pictures if picture.path not in pairs]
     for path in unlisted:
         _take_unlisted(path, pairs.get(path), layout, dataset, source)
@@ -116,11 +121,10 @@ def _parse(
 ) -> tuple[int, tuple[float, float, float, float]] | None:
     """Class and x, y, width, height, as fractions."""
     fields = line.split()
-    numbers = [to_number(field) for field in fields[1:]]
-    is_class = fields[0].lstrip("+").isascii() and fields[0].lstrip("+").isdecimal() and len(fields[0]) < 18
-    if not is_class or None in numbers or not _is_count(len(numbers), keypoints):
+    number, numbers = _class_number(fields[0]), [to_number(field) for field in fields[1:]]
+    if number is None or None in numbers or not _is_count(len(numbers), keypoints):
         expected = "'class x_center y_center width height', or a class and the points of a polygon"
-        findings.problem(place, expected, line, "separate the numbers with spaces" if "," in line else "")
+        findings.problem(place, expected, line, _hint(fields, numbers))
         return None
     values = [number or 0.0 for number in numbers]
     if max(map(abs, values[:4] if keypoints else values)) > _MAX_FRACTION:
@@ -130,9 +134,28 @@ def _parse(
     where = place.rpartition(":")[0]
     if len(values) == 4 or keypoints:
         findings.note("keypoints", "only their box kept", where, int(len(values) > 4))
-        return int(fields[0]), (values[0] - values[2] / 2, values[1] - values[3] / 2, values[2], values[3])
+        return number, (values[0] - values[2] / 2, values[1] - values[3] / 2, values[2], values[3])
     findings.note("polygon or rotated box", "the upright box around it kept", where)
-    return int(fields[0]), enclosing(zip(values[::2], values[1::2], strict=True))
+    return number, enclosing(zip(values[::2], values[1::2], strict=True))
+
+
+def _class_number(text: str) -> int | None:
+    """A class as a whole number from 0, also where a table of numbers was saved (``2.000000e+00``); else None."""
+    plain = text.removeprefix("+")
+    if plain.isascii() and plain.isdecimal() and len(plain) < 18:
+        return int(plain)
+    value = to_number(text)
+    return int(value) if value is not None and value.is_integer() and 0 <= value < 2**53 else None
+
+
+def _hint(fields: list[str], numbers: list[float | None]) -> str:
+    """What to do about a line that is none of the format."""
+    if None in numbers and all(to_number(field.replace(",", ".")) is not None for field in fields):
+        return "write decimals with a point"
+    if any("," in field for field in fields):
+        return "separate the numbers with spaces"
+    is_scored = len(numbers) == 5 and all(number is not None and 0 <= number <= 1 for number in numbers)
+    return "the last number seems to be the score of a prediction; delete it if these are labels" if is_scored else ""
 
 
 def _is_count(count: int, keypoints: bool) -> bool:
@@ -155,6 +178,8 @@ def write(dataset: Dataset, out: Path) -> None:
             text = "".join(f"./images/{name}\n" for name in names)
             (out / f"{split}.txt").write_text(text, encoding="utf-8")
     lines = [f"{key}: {value}\n" for key, value in (splits or {"train": "images", "val": "images"}).items()]
+    if not splits:
+        lines.insert(0, _NO_SPLITS)
     lines += ["names:\n", *(f"  {i}: {json.dumps(dataset.names[n], ensure_ascii=False)}\n" for n, i in index.items())]
     (out / "data.yaml").write_text("".join(lines), encoding="utf-8")
 

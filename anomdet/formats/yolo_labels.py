@@ -11,7 +11,7 @@ from anomdet.data.index.files import list_files
 from anomdet.data.index.spelling import plain_spelling
 from anomdet.formats.dataset import NOTHING, Phrase, Source, to_number
 from anomdet.formats.pictures import is_file
-from anomdet.formats.yolo_layout import Layout, without_folder
+from anomdet.formats.yolo_layout import Layout, is_list, without_folder
 from anomdet.layout import SPLITS_DIR
 from anomdet.strict_files import read_regular
 
@@ -30,9 +30,9 @@ def label_path(path: Path) -> Path:
 
 
 def pair_labels(images: Iterable[Path], layout: Layout, source: Source) -> dict[Path, Path]:
-    """Image to label file, for the images that have one; what cannot be told is reported.
+    """Image to label file, for the images that have one; what is not clear is reported.
 
-    A file that is spelt otherwise (in letter case, Unicode form or url-encoding) belongs to the one image that it can
+    A file that is spelled otherwise (in letter case, Unicode form or url-encoding) belongs to the one image that it can
     mean.
     """
     images = list(images)
@@ -56,7 +56,9 @@ def pair_labels(images: Iterable[Path], layout: Layout, source: Source) -> dict[
     for path, claiming in claims.items():
         if len(claiming) == 1:
             pairs[claiming[0]] = path
-            source.findings.note("label file spelt otherwise than its image", "taken as the image's", source.name(path))
+            source.findings.note(
+                "label file spelled otherwise than its image", "taken as the image's", source.name(path)
+            )
     return pairs
 
 
@@ -78,7 +80,8 @@ def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layo
         num_objects = _num_objects(path)
         twin = next((with_labels[key] for key in _keys(path, layout.root, "labels") if key in with_labels), None)
         if num_objects is None:
-            source.findings.note("text file that is not of labels", "left out", where)
+            what = "list of images that nothing names" if is_list(path) else "text file that is not of labels"
+            source.findings.note(what, "left out", where)
         elif twin is not None and read_regular(twin) != read_regular(path):
             got = Phrase(f"{source.name(twin)} too")
             source.findings.problem(where, "one label file for an image", got, "put all objects into one of them")
@@ -106,10 +109,11 @@ def _text_files(layout: Layout) -> list[Path]:
 
 
 def _keys(path: Path, root: Path, folder: str) -> set[str]:
-    """What an image and its label file have in common, however they are spelt."""
+    """What an image and its label file have in common, however they are spelled."""
     inside = path.relative_to(root) if path.is_relative_to(root) else path
-    stem = inside.with_suffix("").as_posix()
-    return {plain_spelling(stem), plain_spelling(without_folder(stem, folder))}
+    names = [inside.with_suffix("").as_posix()]
+    names += [inside.as_posix()] if folder == "images" else []  # some tools write a.jpg.txt for a.jpg
+    return {plain_spelling(key) for name in names for key in (name, without_folder(name, folder))}
 
 
 def _num_objects(path: Path) -> int | None:

@@ -27,9 +27,10 @@ class Layout:
         names: of the classes, by number.
         images: image file to the splits that name it; without lists all images, each to none.
         listed: whether lists or folders of splits are named.
-        one_list: training and validation are the same images on purpose.
+        one_list: the settings name the same images for training and validation.
         keypoints: lines hold keypoints behind their box.
         texts: text files that are no labels: lists and class names.
+        where: the file that says so, for messages.
     """
 
     root: Path
@@ -39,6 +40,7 @@ class Layout:
     one_list: bool = False
     keypoints: bool = False
     texts: set[Path] = field(default_factory=set)
+    where: str = ""
 
 
 def read_layout(source: Source) -> Layout | None:
@@ -48,13 +50,15 @@ def read_layout(source: Source) -> Layout | None:
     if source.findings.problems:
         return None
     if path is not None and path.suffix != ".data":
-        layout.root = _root(content, path)
+        is_below = source.path.is_dir() and path.parent != source.path
+        layout.root = source.path if is_below else _root(content, path)
         layout.names = _names(content, source.name(path), source.findings)
         layout.keypoints = bool(content.get("kpt_shape"))
     else:
-        layout.names = _names_from_lines(content, layout, source)
+        layout.names = _names_from_lines(content, path, layout, source)
     if path is None:
-        content = {name: f"{name}.txt" for name in SPLIT_OF if _is_list(layout.root / f"{name}.txt")}
+        content = {name: f"{name}.txt" for name in SPLIT_OF if is_list(layout.root / f"{name}.txt")}
+    layout.where = source.name(path or layout.root)
     layout.one_list = content.get("train") == content.get("val")
     for image, split in _listed(content, path or layout.root, layout, source):
         layout.images.setdefault(Path(os.path.normpath(image)), set()).add(split)  # a/../b is b
@@ -73,15 +77,38 @@ def _settings(source: Source) -> tuple[Path | None, dict]:
         paths = yaml + files_in(source.path, "*.data")
     for path in paths:
         if path.suffix == ".data":
-            lines = read_lines(path, source.name(path), source.findings)
-            pairs = (line.partition("=") for _, line in lines)
-            return path, {key.strip(): value.strip() for key, _, value in pairs}
+            return path, _pairs(path, source, source.findings)
         content = load_yaml(path, source.name(path), source.findings)
         if isinstance(content, dict) and "names" in content:
             return path, content
-    if source.path.is_file() and not source.findings.problems:
+    if source.path.is_dir():
+        return _settings_below(source)
+    if not source.findings.problems:
         source.findings.problem(f"{source.name(source.path)}: names", "the names of the classes", NOTHING)
     return None, {}
+
+
+def _settings_below(source: Source) -> tuple[Path | None, dict]:
+    """The one such file in a folder below the source, as darknet's ``data/obj.data``."""
+    found: list[tuple[Path, dict]] = []
+    for file in list_files(source.path):
+        if "/" not in file.name or file.suffix not in (".data", ".yaml", ".yml"):
+            continue
+        path = source.path / file.name
+        content = _pairs(path, source, Findings()) if file.suffix == ".data" else load_yaml(path, "", Findings())
+        if isinstance(content, dict) and "names" in content and SPLIT_OF.keys() & content.keys():
+            found.append((path, content))
+    if len(found) > 1:
+        got = Phrase(f"{len(found)}: {', '.join(source.name(path) for path, _ in found[:3])}")
+        hint = "they may number their classes differently; convert the folder of each by itself"
+        source.findings.problem("SRC", "one data.yaml or obj.data", got, hint)
+    return found[0] if len(found) == 1 else (None, {})
+
+
+def _pairs(path: Path, source: Source, findings: Findings) -> dict[str, str]:
+    """darknet's ``key = value`` lines."""
+    pairs = (line.partition("=") for _, line in read_lines(path, source.name(path), findings))
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _root(content: dict, yaml_path: Path) -> Path:
@@ -103,11 +130,12 @@ def _names(content: dict, where: str, findings: Findings) -> dict[int, str]:
     return {number: str(name) for number, name in names.items() if str(name).strip()}
 
 
-def _names_from_lines(content: dict, layout: Layout, source: Source) -> dict[int, str]:
+def _names_from_lines(content: dict, path: Path | None, layout: Layout, source: Source) -> dict[int, str]:
     named = str(content.get("names") or "")
-    given = _under(named, layout.root)
+    given = _under(named, layout.root) or (_under(named, path.parent) if path else None)
     if named and given is None:
-        source.findings.problem("obj.data: names", "a list of class names", named, "correct the path")
+        where = source.name(path) if path else "obj.data"
+        source.findings.problem(f"{where}: names", "a list of class names", named, "correct the path")
     found = [path for path in (given, *(layout.root / name for name in _NAME_FILES)) if path and is_file(path)]
     found = found or _name_files_below(layout.root, source)
     layout.texts.update(found)
@@ -131,7 +159,8 @@ def _listed(content: dict, path: Path, layout: Layout, source: Source) -> Iterat
         value = content.get(key)
         for text in value if isinstance(value, list) else [value] if value else []:
             # Roboflow writes ../train/images where train/images is meant, darknet data/train.txt
-            guesses = [layout.root / str(text), _under(str(text), layout.root)]
+            beside = path.parent if path.suffix else layout.root
+            guesses = [layout.root / str(text), _under(str(text), layout.root), _under(str(text), beside)]
             found = next((guess for guess in guesses if guess and os.path.exists(guess)), None)  # noqa: PTH110
             if found is None:
                 expected = "a folder or a list of images"
@@ -148,8 +177,12 @@ def _from_list(path: Path, root: Path, source: Source) -> Iterator[Path]:
         if not is_image(line):
             source.findings.problem(place, "the path of an image", line)
             continue
-        guesses = [path.parent / line, root / line, _under(line, root)]
-        yield next((guess for guess in guesses if guess and is_file(guess)), root / line)
+        guesses = [path.parent / line, root / line, _under(line, root), _under(line, path.parent)]
+        found = next((guess for guess in guesses if guess and is_file(guess)), None)
+        if found is None:
+            source.findings.problem(place, "an image that is there", line, "correct or delete the line")
+        else:
+            yield found
 
 
 def _under(path: str, root: Path) -> Path | None:
@@ -159,7 +192,7 @@ def _under(path: str, root: Path) -> Path | None:
     return next((tail for tail in tails if os.path.exists(tail)), None)  # noqa: PTH110
 
 
-def _is_list(path: Path) -> bool:
+def is_list(path: Path) -> bool:
     """Whether each line of a file is the path of an image."""
     if not is_file(path):
         return False

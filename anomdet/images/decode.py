@@ -26,6 +26,7 @@ from anomdet.images.jpeg_end import ends_blank, is_whole
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.images.png import check_chunks
 from anomdet.images.tiff import Layout, tiff_layout
+from anomdet.images.tiff_damage import check_unpacks
 
 _LOG = logging.getLogger("anomdet")
 _LARGE_FILE_BYTES = 2**24
@@ -174,7 +175,9 @@ def _decode(data: NDArray[np.uint8], header: Header) -> NDArray:
 
 
 def _decode_tiff(data: NDArray[np.uint8], header: Header) -> NDArray | None:
-    return decode_tiff(data, _layout(data))
+    layout = _layout(data)
+    check_unpacks(data, layout)
+    return decode_tiff(data, layout)
 
 
 def _decode_png(data: NDArray[np.uint8], header: Header) -> NDArray | None:

@@ -15,14 +15,16 @@ from anomdet.images.tiff_directory import Directory, orientation_of, read_direct
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION = 254, 256, 257, 258, 259, 262, 274
 STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR = 273, 277, 278, 279, 284, 317
 TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT = 322, 323, 324, 325, 338, 339
+FILL_ORDER, INK_SET, IMAGE_DEPTH = 266, 332, 32997
 _TAGS = frozenset(
     {SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES}
     | {PLANAR, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT}
+    | {FILL_ORDER, INK_SET, IMAGE_DEPTH}
 )
 
 _SUPPORTED = "where 8 and 16 bit integers are supported"
 _SAVE = "save it as plain grey or RGB"
-_GREY, _RGB = (0, 1), 2
+_GREY, _RGB, _CMYK, YCBCR = (0, 1), 2, 5, 6
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}
 _PHOTOMETRIC_NAMES = {3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 4: "mask"}
 _PHOTOMETRIC_NAMES |= {32803: "raw camera", 34892: "raw camera", 32844: "LogL", 32845: "LogLuv"}
@@ -112,7 +114,7 @@ def tiff_layout(read: Read, size: int) -> Layout:
     if min(layout.height, layout.width) <= 0:
         raise BadImageError(f"a size of {layout.height} x {layout.width} pixels")
     _check_compression(layout)
-    _check_pixels(layout, size, is_subsampled=photometric == 6)
+    _check_pixels(layout, size, is_subsampled=photometric == YCBCR)
     _check_pages(read, size, directory)
     return layout
 
@@ -145,6 +147,10 @@ def _photometric(directory: Directory, bits: int, num_samples: int) -> int:
         raise BadImageError(f"{num_samples} channels, {expected}")
     if bits != 8 and photometric not in (*_GREY, _RGB):
         raise BadImageError(f"{bits} bit {name} colours, where 8 bit are supported; {_SAVE}")
+    if photometric == _CMYK and directory.first(INK_SET, 1) != 1:
+        raise BadImageError(f"inks that are not cyan, magenta, yellow and black; {_SAVE}")
+    if directory.first(IMAGE_DEPTH, 1) != 1:
+        raise BadImageError(f"a volume of {directory.first(IMAGE_DEPTH, 1)} layers, where one image is expected")
     if bits == 1 and num_samples > 1:
         raise BadImageError(f"{num_samples} channels of 1 bit, {_SUPPORTED}")
     return photometric
@@ -187,7 +193,7 @@ def _check_compression(layout: Layout) -> None:
 def _check_pixels(layout: Layout, size: int, *, is_subsampled: bool) -> None:
     """Whether all strips or tiles are there, and within the file."""
     directory = layout.directory
-    across, down, num_expected, piece_bytes = _pieces(layout)
+    across, down, num_expected, piece_bytes = pieces_of(layout)
     offsets = directory.values.get(TILES if layout.is_tiled else STRIPS, ())
     lengths = directory.values.get(TILE_BYTES if layout.is_tiled else STRIP_BYTES, ())
     if not offsets:
@@ -203,14 +209,14 @@ def _check_pixels(layout: Layout, size: int, *, is_subsampled: bool) -> None:
         if is_subsampled and layout.has_odd_tiles:
             raise BadImageError("YCbCr colours in uncompressed tiles; save it in strips")
         return
-    num_rows = down * num_expected if layout.is_tiled else layout.height * (num_expected // _per_plane(layout))
+    num_rows = down * num_expected if layout.is_tiled else layout.height * (num_expected // strips_of_plane(layout))
     if sum(lengths) < piece_bytes * num_rows:
         raise BadImageError(f"a truncated TIFF ({sum(lengths):,} bytes of pixels of {piece_bytes * num_rows:,})")
     if layout.has_odd_tiles and layout.is_planar:
         raise BadImageError(f"separate planes in uncompressed tiles of {across} x {down} pixels; save it in strips")
 
 
-def _pieces(layout: Layout) -> tuple[int, int, int, int]:
+def pieces_of(layout: Layout) -> tuple[int, int, int, int]:
     """Of a strip or tile: width, height, how many there are of them, bytes of an uncompressed row."""
     directory = layout.directory
     if layout.is_tiled:
@@ -224,7 +230,8 @@ def _pieces(layout: Layout) -> tuple[int, int, int, int]:
     return across, down, num, -(-across * layout.bits * (layout.num_samples // num_planes) // 8)
 
 
-def _per_plane(layout: Layout) -> int:
+def strips_of_plane(layout: Layout) -> int:
+    """How many strips a plane has, or an image whose channels lie together."""
     down = min(layout.directory.first(STRIP_ROWS, layout.height), layout.height)
     return -(-layout.height // down)
 

@@ -170,7 +170,8 @@ class Artifact:
     Args:
         model: the network.
         preprocessing: what happens to an image first.
-        class_nums: the user's class numbers, in the order of the network's outputs.
+        class_nums: the user's class numbers, in the order of the network's outputs; none: the normal-only score
+            judges alone.
         class_names: one for each.
         operating_point: None: none was chosen; a threshold must then be given.
         versions: package to version, of the training.
@@ -182,7 +183,7 @@ class Artifact:
 
     model: ModelInfo = field(metadata=nested(ModelInfo))
     preprocessing: Preprocessing = field(metadata=nested(Preprocessing))
-    class_nums: tuple[int, ...] = field(metadata=checked("a list of integers", several(class_number, least=1)))
+    class_nums: tuple[int, ...] = field(metadata=checked("a list of integers", several(class_number)))
     class_names: tuple[str, ...] = field(metadata=_TEXTS)
     operating_point: OperatingPoint | None = field(default=None, metadata=nested(OperatingPoint, optional=True))
     versions: dict[str, str] = field(default_factory=dict, metadata=_TEXT_BY_NAME)

@@ -29,6 +29,7 @@ from anomdet.inference.preprocess import (
     parts,
 )
 from anomdet.inference.result import ACCEPT, REJECT, Result, Threshold
+from anomdet.inference.thresholds import chosen_threshold
 from anomdet.inference.tiling import COMPARABLE, merge
 from anomdet.inference.unknown import Normality, judged
 
@@ -48,7 +49,7 @@ class Detector:
         normality: the normal-only score; None: there is none.
 
     Raises:
-        UserError: neither has a threshold.
+        UserError: neither has a threshold; or there is neither a class nor a normal-only score to judge by.
     """
 
     def __init__(
@@ -61,12 +62,16 @@ class Detector:
         threshold: Threshold | None = None,
         normality: Normality | None = None,
     ) -> None:
+        if not artifact.class_nums and normality is None:
+            raise UserError(
+                Problem(file or "the detector", "a class, or a normal-only score", "neither", "train again")
+            )
         self.artifact = artifact
         self.normality = normality
         self.backend = backend
         self.file = file
         self.sha256 = sha256
-        self.thresholds: Threshold = _threshold(artifact, threshold, file)
+        self.thresholds: Threshold = chosen_threshold(artifact, threshold, file)
         self._class_nums: NDArray[np.int64] = np.array(artifact.class_nums, dtype=np.int64)
 
     @property
@@ -94,7 +99,7 @@ class Detector:
         }
 
     def __repr__(self) -> str:
-        names = ", ".join(self.classes.values())
+        names = ", ".join(self.classes.values()) or "normal parts alone"
         return f"<Detector {self.artifact.model.name} of {names}; {self.backend.name} on {self.backend.device}>"
 
     def with_threshold(self, threshold: Threshold) -> Detector:
@@ -104,7 +109,7 @@ class Detector:
             UserError: not a score, or not one for each class.
         """
         other = copy.copy(self)
-        other.thresholds = _threshold(self.artifact, threshold, self.file)
+        other.thresholds = chosen_threshold(self.artifact, threshold, self.file)
         return other
 
     def __call__(self, image: Image, *, channels: str = "rgb", min_score: float | None = None) -> Result:
@@ -224,7 +229,8 @@ class Detector:
         results = [self._result(image, [next(own) for _ in parts(image)], min_score) for image in prepared]
         if self.normality is None:
             return results
-        return judged(results, [image.square for image in prepared if image.square is not None], self.normality)
+        squares = [image.square for image in prepared if image.square is not None]
+        return judged(results, squares, self.normality, alone=not self.artifact.class_nums)
 
     def _floor(self, min_score: float | None) -> float:
         """The least score that the network need report; of tiles lower, so that it merges what the evaluation did."""
@@ -273,24 +279,3 @@ class Detector:
             model_sha256=self.sha256,
             warnings=warnings,
         )
-
-
-def _threshold(artifact: Artifact, given: Threshold | None, file: str) -> Threshold:
-    """What was given, checked, or the artifact's."""
-    if given is None:
-        point = artifact.operating_point
-        if point is None:
-            hint = "give a threshold: load(..., threshold=0.3)"
-            raise UserError(Problem(file or "the detector", "an operating point", "none was chosen in training", hint))
-        if point.per_class is not None:
-            return dict(point.per_class)
-        assert point.score_threshold is not None, "the artifact has checked that one of the two is there"
-        return point.score_threshold
-    scores = list(given.values()) if isinstance(given, dict) else [given]
-    if not all(isinstance(score, (int, float)) and not isinstance(score, bool) and score >= 0 for score in scores):
-        raise UserError(Problem("threshold", "a score >= 0, or one for each class number", repr(given)))
-    if not isinstance(given, dict):
-        return float(given)  # type: ignore[arg-type]
-    if set(given) != set(artifact.class_nums):
-        raise UserError(Problem("threshold", f"a score for each of {sorted(artifact.class_nums)}", repr(given)))
-    return {int(num): float(score) for num, score in given.items()}

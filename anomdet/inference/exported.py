@@ -69,6 +69,23 @@ class Network:
 
 
 @dataclass(frozen=True)
+class ScoreFiles:
+    """The normal-only score beside the network, for the same runtime.
+
+    Args:
+        file: the graph of its frozen backbone.
+        arrays: of the normal images, NumPy's ``.npz``.
+        sha256: file name to hash, of all that belong to it.
+    """
+
+    file: str = field(metadata=checked("a file's name without a folder", lambda value: _file_name(value)))
+    arrays: str = field(metadata=checked("a file's name without a folder", lambda value: _file_name(value)))
+    sha256: dict[str, str] = field(
+        metadata=checked("names of files to their hashes", mapping(lambda value: _file_name(value), text))
+    )
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything of an exported detector but its weights.
 
@@ -78,6 +95,7 @@ class Manifest:
         checkpoint_sha256: of the file it was made from.
         parity: what the comparison with the checkpoint found.
         licence: of the weights, for whoever gets the folder.
+        unseen: the normal-only score; None: there is none.
         version: of this document.
     """
 
@@ -86,13 +104,20 @@ class Manifest:
     checkpoint_sha256: str
     parity: dict[str, Any]
     licence: str
+    unseen: ScoreFiles | None = None
     version: int = EXPORT_VERSION
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """File name to hash, of all files but the manifest."""
+        return {**self.network.sha256, **(self.unseen.sha256 if self.unseen else {})}
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold."""
         return {
             "version": self.version,
             "network": asdict(self.network),
+            "unseen": asdict(self.unseen) if self.unseen else None,
             "checkpoint_sha256": self.checkpoint_sha256,
             "parity": self.parity,
             "licence": self.licence,
@@ -116,6 +141,7 @@ class Manifest:
         network = from_mapping(Network, content.get("network"), f"{where}: network")
         if network.file not in network.sha256:
             raise UserError(Problem(f"{where}: network.sha256", f"the hash of {network.file}", "none"))
+        unseen = _score_files(content.get("unseen"), f"{where}: unseen", artifact)
         parity = content.get("parity")
         return cls(
             artifact,
@@ -123,7 +149,23 @@ class Manifest:
             str(content.get("checkpoint_sha256", "")),
             plain(parity) if isinstance(parity, Mapping) else {},
             str(content.get("licence", "")),
+            unseen,
         )
+
+
+def _score_files(content: Any, where: str, artifact: Artifact) -> ScoreFiles | None:
+    """Those of a detector that has the score: without them, parts would pass that the checkpoint rejects."""
+    if content is None and artifact.anomaly is None:
+        return None
+    if content is None or artifact.anomaly is None:
+        expected = (
+            "the files of the normal-only score" if content is None else "null, as the artifact has no such score"
+        )
+        raise UserError(Problem(where, expected, "null" if content is None else "files", "export again"))
+    files = from_mapping(ScoreFiles, content, where)
+    if lacking := [name for name in (files.file, files.arrays) if name not in files.sha256]:
+        raise UserError(Problem(f"{where}.sha256", f"the hash of {', '.join(lacking)}", "none"))
+    return files
 
 
 def with_numbers(artifact: Any) -> Any:
@@ -160,7 +202,7 @@ def read_manifest(folder: Path) -> Manifest:
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UserError(Problem(str(path), "JSON", f"text that is not ({error})")) from error
     manifest = Manifest.from_dict(content, str(path))
-    problems = [problem for name, sha in manifest.network.sha256.items() if (problem := _wrong(folder / name, sha))]
+    problems = [problem for name, sha in manifest.sha256.items() if (problem := _wrong(folder / name, sha))]
     if problems:
         raise UserError(problems)
     return manifest

@@ -24,23 +24,30 @@ class Normality(Protocol):
         """Of prepared images ``(N, S, S, 3)`` that had these sizes."""
 
 
-def judged(results: Sequence[Result], squares: Sequence[NDArray[np.uint8]], normality: Normality) -> list[Result]:
+def judged(
+    results: Sequence[Result], squares: Sequence[NDArray[np.uint8]], normality: Normality, *, alone: bool = False
+) -> list[Result]:
     """Results with their anomaly: a part is rejected for a known defect, for being unlike the normal ones, or for both.
 
     Args:
         results: of the boxes alone.
         squares: of each image, as ``normality`` prepared it.
         normality: the score.
+        alone: there is no network for boxes: the part score is the normal-only score's.
     """
     if not results:
         return []
     start = time.perf_counter()
     anomalies = normality.judge(np.stack(squares), [result.size_hw for result in results])
     seconds = (time.perf_counter() - start) / len(results)
-    return [_joined(result, anomaly, seconds) for result, anomaly in zip(results, anomalies, strict=True)]
+    pairs = zip(results, anomalies, strict=True)
+    return [
+        _joined(result, anomaly, seconds, anomaly.part_score if alone else result.part_score)
+        for result, anomaly in pairs
+    ]
 
 
-def _joined(result: Result, anomaly: Anomaly, seconds: float) -> Result:
+def _joined(result: Result, anomaly: Anomaly, seconds: float, part_score: float) -> Result:
     verdict = REJECT if anomaly.is_unknown else result.verdict
     times = {**result.times, "network": result.times["network"] + seconds}
-    return replace(result, anomaly=anomaly, verdict=verdict, times=times)
+    return replace(result, anomaly=anomaly, verdict=verdict, times=times, part_score=part_score)

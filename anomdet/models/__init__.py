@@ -4,6 +4,7 @@ from anomdet.models import (  # noqa: F401
     efficientnet_lite,
     file_backbone,
     file_model,
+    no_boxes,
     rtmdet_start,
     timm_backbones,
     torchvision_backbones,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anomdet.errors import Problem, UserError
+from anomdet.ops.convolution import conv2d, depthwise_conv2d
 from anomdet.registry import MODELS
 
 BN_EPSILON = 1e-3
@@ -64,8 +65,10 @@ class ConvNorm(nn.Module):
             bias = norm.bias - norm.running_mean * scale
             if self.crop and self.sides_are_even and torch.onnx.is_in_onnx_export():
                 x = self._conv_copying(x, weight, bias)  # runtimes pad within the convolution; a crop they copy
+            elif self.crop and conv.groups > 1:
+                x = depthwise_conv2d(x, weight, bias, conv.stride, conv.padding, skip=1)
             else:
-                x = F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+                x = conv2d(x, weight, bias, conv.stride, conv.padding, conv.groups)
                 x = x[:, :, 1:, 1:] if self.crop else x
         return F.relu6(x, inplace=True) if self.act else x
 

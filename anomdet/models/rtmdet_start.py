@@ -38,6 +38,11 @@ class QuickStartRTMDetHead(RTMDetSepBNHead):
         for layer in self.rtm_reg:
             nn.init.constant_(layer.bias, float(distance.log() if self.exp_on_reg else distance))
 
+    def forward(self, feats: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
+        """RTMDet's scores and distances, in float32: losses and boxes of bfloat16 are too coarse."""
+        scores, distances = super().forward(feats)
+        return [level.float() for level in scores], [level.float() for level in distances]
+
 
 @TASK_UTILS.register_module()
 class QuickStartAssigner(DynamicSoftLabelAssigner):

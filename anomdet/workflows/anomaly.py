@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,11 @@ def normal_images(dataset: Any, group_by: str | None) -> list[NormalImage]:
     ]
 
 
+def normal_images_of(runner: Any, config: Any) -> list[NormalImage]:
+    """The normal images of a run."""
+    return normal_images(runner.train_dataloader.dataset, _group_by(config))
+
+
 def wants_score(config: Any, images: list[NormalImage]) -> bool:
     """Whether a run learns it.
 
@@ -80,7 +85,7 @@ def check_score(runner: Any, config: Any) -> None:
     Raises:
         UserError: too few normal images, or no backbone.
     """
-    if wants_score(config, normal_images(runner.train_dataloader.dataset, _group_by(config))):
+    if wants_score(config, normal_images_of(runner, config)):
         from anomdet.anomaly.features import TorchFeatures
 
         TorchFeatures(config[KEY]["features"], config[KEY]["layers"])
@@ -100,7 +105,7 @@ def add_score(runner: Any, config: Any, best: Path, *, if_missing: bool = False)
     """
     if not is_main_process():
         return
-    images = normal_images(runner.train_dataloader.dataset, _group_by(config))
+    images = normal_images_of(runner, config)
     if not wants_score(config, images):
         return
     from anomdet.engine.checkpoint import read_checkpoint, save_atomically
@@ -113,17 +118,32 @@ def add_score(runner: Any, config: Any, best: Path, *, if_missing: bool = False)
         return
     if if_missing and document.get("anomaly") is not None:
         return
+    save_atomically(with_score(runner, config, images, content), path)
+
+
+def with_score(runner: Any, config: Any, images: list[NormalImage], content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a checkpoint with the score in it, learned from images.
+
+    Args:
+        runner: of the run, for its log.
+        config: of the run, complete.
+        images: see :func:`normal_images_of`.
+        content: of a checkpoint that stands alone.
+
+    Raises:
+        UserError: as :func:`learn_score`.
+    """
+    import torch
+
     started = time.monotonic()
     runner.logger.info(f"learning the normal-only score from {len(images)} normal images")
     scorer, threshold = learn_score(config, images)
-    import torch
-
     arrays = {name: torch.from_numpy(values) for name, values in scorer.arrays().items()}
-    document["anomaly"] = _plain(scorer)
-    content[KEY] = {ARRAYS: arrays, BACKBONE: scorer.features.weights()}  # type: ignore[attr-defined]
-    save_atomically(content, path)
+    meta = {**content["meta"], "inference": {**content["meta"]["inference"], "anomaly": asdict(scorer.info)}}
+    stored = {ARRAYS: arrays, BACKBONE: scorer.features.weights()}  # type: ignore[attr-defined]
     seconds = time.monotonic() - started
     runner.logger.info(f"normal-only score from {len(images)} normal images in {seconds:.0f} s: {threshold.sentence()}")
+    return {**content, "meta": meta, KEY: stored}
 
 
 def learn_score(config: Any, images: list[NormalImage]) -> tuple[Scorer, Threshold]:
@@ -192,12 +212,6 @@ def _group_by(config: Any) -> str | None:
     return group_by
 
 
-def _plain(scorer: Scorer) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(scorer.info)
-
-
 def open_score(artifact: Artifact, content: Mapping[str, Any], where: str, device: str = "cpu") -> Scorer | None:
     """The score in a checkpoint; None: it has none.
 
@@ -251,10 +265,15 @@ def with_unseen(measured: Any, file: CheckpointFile, images_dir: Path, bit_depth
         return measured
     import numpy as np
 
+    from anomdet.anomaly.calibration import CONFIDENCE
     from anomdet.evaluation.unseen import unseen_level
 
     names = measured.results.file_names
     squares = _squares([images_dir / name for name in names], bit_depth, scorer.info.image_size)
     scores = np.array([scorer.judge(square[None], [(1, 1)])[0].score for square in squares])
     spread = float(np.log(scorer.normal_scores).std())
+    if not artifact.class_nums:
+        from anomdet.evaluation.alone import score_alone
+
+        return score_alone(measured, scores, scorer.info.threshold, spread, CONFIDENCE)
     return measured.with_metrics(unseen=unseen_level(measured, scores, scorer.info.threshold, spread))

@@ -8,10 +8,11 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from anomdet.config.schema import Settings, effective_model_name
+from anomdet.config.schema import NORMAL_ONLY, Settings, effective_model_name
 from anomdet.config.translate_data import size_hw
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import Artifact
@@ -39,7 +40,9 @@ def take_from_checkpoint(config: Any, settings: Settings | None, trained: Artifa
     problems = [Problem(key, f"{own}, as in training", other, hint) for key, own, other in given]
     if problems:
         raise UserError(problems)
-    if settings is not None and not settings.model.model_fields_set & _NETWORK_KEYS and not trained.model.custom_file:
+    own = settings is not None and not settings.model.model_fields_set & _NETWORK_KEYS
+    # Settings that name a network had none to train where the data had no object.
+    if (own and not trained.model.custom_file) or trained.model.name == NORMAL_ONLY:
         config.model = type(config.model)(copy.deepcopy(dict(trained.model.config)))
     for step in _fit_steps(config):
         step.size_hw = trained.preprocessing.size_hw
@@ -51,6 +54,14 @@ def normalize_as_trained(config: Any, trained: Artifact, path: Path) -> None:
 
     if note := use_normalization(config.model, trained.preprocessing):
         logging.getLogger("anomdet").warning(f"{path}: {note}")
+
+
+def in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
+    """The classes that are allowed came from the checkpoint, not from the settings: the message says so."""
+    if isinstance(problem, str) or "data.classes" not in problem.expected:
+        return problem
+    expected = problem.expected.replace("data.classes", f"the checkpoint {path}")
+    return replace(problem, expected=expected, hint="give the checkpoint that was trained on this data")
 
 
 def _fit_steps(config: Any) -> Iterator[Any]:
@@ -70,6 +81,8 @@ def _differences(config: Any, settings: Settings | None, trained: Artifact) -> I
                 return
         return
     data, model = settings.data, settings.model
+    if trained.model.name == NORMAL_ONLY:
+        return
     if model.model_fields_set & {"name", "detection_model"} and effective_model_name(settings) != trained.model.name:
         yield "model.name", trained.model.name, effective_model_name(settings)
     if "image_size" in data.model_fields_set and size_hw(data.image_size) != size:

@@ -1,4 +1,4 @@
-"""Fill in what only the data and the machine can tell, between the config and the Runner."""
+"""Fill in what only the data and the machine can say, between the config and the Runner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from anomdet.data.index.scan import DataIndex
+from anomdet.config.translate_model import NO_BOXES
+from anomdet.data.index.build import LABELS_HINT
+from anomdet.data.index.scan import DataIndex, has_objects
 from anomdet.errors import Problem, UserError
 from anomdet.output_rule import data_folders
 from anomdet.workflows.bit_depth import resolve_bit_depth
@@ -94,6 +96,9 @@ def _fill_classes(config: Any, wanted: Any, class_names: dict[int, str] | None) 
             config[name].dataset.classes = [[number, name_] for number, name_ in class_names.items()]
     # Lazily: the Runner builds it again, in full.
     dataset = DATASETS.build({**wanted, "pipeline": [], "lazy_init": True})
+    if class_names is None and config.model.type != NO_BOXES and not has_objects(dataset.index):
+        hint = f"{LABELS_HINT}; of normal images alone only the normal-only score is learned: model.name=null"
+        raise UserError(Problem("labels/", "at least one object", "only empty files", hint))
     _check_groups(config, dataset.index)
     metainfo = dataset.metainfo
     pairs = [[int(number), str(name)] for number, name in zip(metainfo["class_nums"], metainfo["classes"], strict=True)]

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from anomdet.addresses import forget_weights
 from anomdet.config.presets import walk
 from anomdet.config.schema import Settings, effective_model_name
-from anomdet.defaults import MAX_IMAGE_MEGAPIXELS
+from anomdet.config.translate_model import NO_BOXES
+from anomdet.defaults import MAX_IMAGE_MEGAPIXELS, MIDDLE_SCORE
 from anomdet.engine.contracts import split_hashes
 from anomdet.file_hash import sha256
 from anomdet.inference.artifact import Artifact, CustomFile, ModelInfo, OperatingPoint, Preprocessing
@@ -33,12 +34,15 @@ _PREPROCESSOR_KEYS = {
 }
 
 
+_NO_POINT = OperatingPoint("fixed", "default", MIDDLE_SCORE, note="no class was learned, so no box has a score")
+
+
 class NotDescribedError(Exception):
     """A Python config that prepares images in a way of its own: its checkpoints need it beside them."""
 
 
 def let_stand_alone(runner: Any, config: Any, settings: Settings | None) -> list[str]:
-    """Hand a training's document to its Runner, which puts it into each checkpoint.
+    """Hand a run's document to its Runner, which puts it into each checkpoint.
 
     Returns:
         A note for the log, where the checkpoints will not stand alone.
@@ -63,7 +67,7 @@ def describe(config: Any, settings: Settings | None, split_hashes: Mapping[str, 
         NotDescribedError: with the reason, a sentence without its end.
     """
     classes = config.test_dataloader.dataset.get("classes")
-    if not classes:
+    if not classes and config.model.type != NO_BOXES:
         raise NotDescribedError(f"its data set {config.test_dataloader.dataset.get('type')} names no class numbers")
     plugins = config.get("custom_imports", {}).get("imports", ())
     return Artifact(
@@ -75,9 +79,9 @@ def describe(config: Any, settings: Settings | None, split_hashes: Mapping[str, 
             custom_file=_custom_file(config.model),
         ),
         preprocessing=_preprocessing(config),
-        class_nums=tuple(int(number) for number, _ in classes),
-        class_names=tuple(str(name) for _, name in classes),
-        operating_point=_fixed_point(config.test_evaluator),
+        class_nums=tuple(int(number) for number, _ in classes or ()),
+        class_names=tuple(str(name) for _, name in classes or ()),
+        operating_point=_fixed_point(config.test_evaluator) if classes else _NO_POINT,
         versions=versions(_PACKAGES),
         split_hashes=dict(split_hashes),
         tiles=tiling_of(config),

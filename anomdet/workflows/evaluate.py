@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,11 @@ from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
 from anomdet.workflows.anomaly import with_unseen
-from anomdet.workflows.as_trained import normalize_as_trained, take_from_checkpoint
+from anomdet.workflows.as_trained import in_checkpoint, normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.run_config import Run, load_run
+from anomdet.workflows.score_alone import has_no_network, point_alone
 from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
 
 if TYPE_CHECKING:  # its type costs torch
@@ -100,7 +101,7 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
     measured = runner.test_evaluator.metrics[0].last
     if measured is None:
         return Evaluation()
-    if measured.point.note:
+    if measured.point.note and not has_no_network(loaded.config):
         runner.logger.warning(f"operating point: {measured.point.note}")
     return _written(measured, run, loaded, runner, folder)
 
@@ -179,7 +180,6 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
         raise UserError(Problem("--split", f"one of {', '.join(SPLITS)}", repr(split)))
     path = Path(checkpoint or Path(run.config.default_hooks.checkpoint.out_dir) / BEST)
     file = read_checkpoint(path)
-    names = class_names(file, run.config)
     # The checkpoint brings all weights: nothing pretrained need be fetched or read.
     config = copy.deepcopy(run.config)
     config.load_from = None
@@ -188,12 +188,14 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
         trained = Artifact.from_dict(file.meta.inference, f"{file.path}: inference")
         tile_as_trained(config, trained.tiles, file.path, tiles)
         take_from_checkpoint(config, run.settings, trained, file.path)
+    # A checkpoint without a network knows no classes: those of the data say what is defective.
+    names = None if has_no_network(config) else class_names(file, run.config)
     forget_weights(config.model)
     take_bit_depth(config, known_bits(file.meta.inference), path)
     try:
         config = complete(config, names)
     except UserError as error:
-        raise UserError([_in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
+        raise UserError([in_checkpoint(problem, path) for problem in error.problems], title=error.title) from error
     config.test_dataloader.dataset.split = split
     if trained is not None:
         normalize_as_trained(config, trained, file.path)
@@ -211,6 +213,9 @@ def set_operating_point(loaded: Loaded) -> None:
     from anomdet.evaluation.operating_point import Criterion, fixed, given
 
     metric = own_metric(loaded.config)
+    if has_no_network(loaded.config):
+        metric.point, metric.score_threshold = dict(point_alone()), None
+        return
     if (score_threshold := metric.get("score_threshold")) is not None:
         given(score_threshold, loaded.file.meta.dataset_meta.class_nums)  # every class has one
         return
@@ -251,7 +256,7 @@ def own_metric(config: Any) -> Any:
 
 
 def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
-    """Images that the network has learned from give better figures than new ones."""
+    """Images that the network has learned from give better metrics than new ones."""
     from anomdet.engine.run_state import changed_splits
 
     changed = changed_splits(loaded.file.meta, runner.test_dataloader.dataset)
@@ -260,14 +265,6 @@ def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
             f"{', '.join(changed)}: other images than when {loaded.file.path} was trained; if data.split, the ratios "
             "or the images changed, it may have learned from some that it is measured on now"
         )
-
-
-def _in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:
-    """The classes that are allowed came from the checkpoint, not from the settings: the message says so."""
-    if isinstance(problem, str) or "data.classes" not in problem.expected:
-        return problem
-    expected = problem.expected.replace("data.classes", f"the checkpoint {path}")
-    return replace(problem, expected=expected, hint="give the checkpoint that was trained on this data")
 
 
 def build_tester(config: Any, file: CheckpointFile, hooks: Sequence[Any] = ()) -> Any:

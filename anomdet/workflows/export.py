@@ -49,7 +49,7 @@ class Exported:
     def summary(self) -> str:
         """What the comparison found, in two lines."""
         found, network = self.parity, self.manifest.network
-        size = sum((self.folder / name).stat().st_size for name in network.sha256)
+        size = sum((self.folder / name).stat().st_size for name in self.manifest.sha256)
         lines = [f"{network.format} {network.precision}, {size / 1e6:.1f} MB, in {self.seconds:.0f} s"]
         if network.precision == "fp32":
             lines.append(
@@ -104,11 +104,13 @@ def export(
         _place(temporary, folder, manifest, parity)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    written = [folder / EXPORT_MANIFEST, *(folder / name for name in manifest.network.sha256), folder / PARITY]
+    written = [folder / EXPORT_MANIFEST, *(folder / name for name in manifest.sha256), folder / PARITY]
     written.append(write_page(folder, manifest, parity, source.path.stat().st_size))
     if options.triton is not None:
         from anomdet.exporting.triton import write_repository
 
+        if manifest.unseen is not None:
+            _log.warning("--triton: the repository judges by the boxes alone; it lacks the normal-only score")
         written += write_repository(folder, manifest.network, folder / TRITON_DIR, options.triton)
     return Exported(folder, manifest, parity, time.monotonic() - started, written)
 
@@ -142,8 +144,10 @@ def _make(source: Source, compared: ParityImages, folder: Path, options: ExportO
     """Write the network into a folder and compare it."""
     from anomdet.exporting.writers import write
     from anomdet.workflows.export_parity import check_parity
+    from anomdet.workflows.exported_score import with_score_files
 
     manifest = source.write(write, folder, options, compared.example(source.detector))
+    manifest = with_score_files(source.detector.normality, manifest, folder)  # type: ignore[arg-type]
     if options.int8:
         from anomdet.workflows.export_int8 import quantise
 
@@ -170,7 +174,7 @@ def _place(temporary: Path, folder: Path, manifest: Manifest, parity: Parity) ->
         hint = f"first difference: {parity.stage}; nothing was exported, {folder / PARITY} names the images"
         got = "; ".join(parity.reasons)
         raise UserError(Problem("export", "the decisions of the checkpoint", got, hint))
-    for name in manifest.network.sha256:
+    for name in manifest.sha256:
         (temporary / name).replace(folder / name)
     manifest = replace(manifest, parity=parity.to_dict())
     write_text(folder / EXPORT_MANIFEST, json.dumps(manifest.to_dict(), indent=2, allow_nan=False) + "\n")

@@ -59,7 +59,7 @@ def _row(folder: Path, checkpoint_sha256: str) -> tuple[Any, ...] | None:
     try:
         content = parse_json(read_regular(folder / EXPORT_MANIFEST))
         manifest = Manifest.from_dict(content, str(folder))
-        size = sum((folder / name).stat().st_size for name in manifest.network.sha256)
+        size = sum((folder / name).stat().st_size for name in manifest.sha256)
         found = parse_json(read_regular(folder / PARITY))
         ms, mean_ap, num_unmatched = found.get("ms"), found.get("mean_ap"), int(found["num_unmatched"])
         seconds = float(ms[1]) if ms else None

@@ -34,7 +34,7 @@ def check_parity(source: Source, manifest: Manifest, images: ParityImages, folde
     if images.truth is not None and images.truth.content["annotations"]:  # of nothing there is no mAP
         mean_ap = (mean_ap_of(images.truth, reference), mean_ap_of(images.truth, others))
     parity = compare(reference, others, mean_ap)
-    if parity.passed:
+    if parity.passed or parity.stage:
         return parity
     from anomdet.exporting.diagnosis import first_difference
 
@@ -55,7 +55,11 @@ def open_exported(source: Source, manifest: Manifest, folder: Path, threads: int
         from anomdet.workflows.load import open_network
 
         backend = open_network(folder, manifest.network, "cpu", threads)
-    return Detector(manifest.artifact, backend, file=str(folder), sha256=source.detector.sha256)
+    from anomdet.workflows.exported_score import open_exported_score
+
+    normality = open_exported_score(folder, manifest, "cpu", threads)
+    sha256 = source.detector.sha256
+    return Detector(manifest.artifact, backend, file=str(folder), sha256=sha256, normality=normality)
 
 
 def results(detector: Detector, prepared: Sequence[Prepared | PreparedTiles]) -> list[Result]:

@@ -101,10 +101,11 @@ def open_source(path: Path, options: ExportOptions) -> Source:
     from anomdet.workflows.load import open_checkpoint, torch_detector
 
     opened = open_checkpoint(path, options.custom_file)
-    if opened.artifact.anomaly is not None:
-        _log.warning(f"{path}: its normal-only score is not exported; the exported detector judges by the boxes alone")
+    is_dropped = opened.artifact.anomaly is not None and options.format == "torchscript"
+    if is_dropped:
+        _log.warning(f"{path}: its normal-only score does not go into TorchScript, which judges by the boxes alone")
     from anomdet.exporting.graph import Graph
 
     # First: the backend takes the head's suppression over, of which the graph reads the settings.
     graph = Graph(opened.network, opened.artifact.preprocessing, str(path), with_nms=options.nms == "inside").eval()
-    return Source(path, torch_detector(opened, "cpu", with_anomaly=False), graph)
+    return Source(path, torch_detector(opened, "cpu", with_anomaly=not is_dropped), graph)

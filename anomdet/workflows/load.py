@@ -72,14 +72,16 @@ def _open_folder(path: Path, device: str, backend: str, threshold: Any, threads:
     """An exported detector; torch is not imported."""
     from anomdet.inference.detector import Detector
     from anomdet.inference.exported import read_manifest
+    from anomdet.workflows.exported_score import open_exported_score
 
     manifest = read_manifest(path)
     kind = manifest.network.format
     if backend not in ("auto", kind):
         raise UserError(Problem("backend", f"auto or {kind}, for which {path} was exported", repr(backend)))
     network = open_network(path, manifest.network, device, threads)
+    normality = open_exported_score(path, manifest, device, threads)
     own = manifest.network.sha256[manifest.network.file]
-    return Detector(manifest.artifact, network, file=str(path), sha256=own, threshold=threshold)
+    return Detector(manifest.artifact, network, file=str(path), sha256=own, threshold=threshold, normality=normality)
 
 
 def open_network(folder: Path, network: Network, device: str, threads: int | None) -> Any:

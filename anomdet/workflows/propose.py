@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "gpu")
 _SPLITS = {"data.train_split", "data.val_split", "data.test_split"}
+_NO_NETWORK = ("model.name=null", "model.name=~", "model.name=")
 _MIN_IMAGES = 3  # one for each split
 _SHOWN = {
     "model.name": "network",
+    "anomaly.enabled": "normal-only",
     "data.image_size": "image size",
     "data.tiles": "tiles",
     "training.batch_size": "batch",
@@ -75,21 +77,30 @@ def propose_settings(data_dir: str | Path, overrides: Sequence[str] = (), *, dev
     given = _keys(overrides)
     from anomdet.config.load import load_settings
     from anomdet.config.shipped import configs_dir
+    from anomdet.data.index.scan import has_objects
     from anomdet.quality.propose.facts import facts_of
     from anomdet.quality.propose.machine import look
-    from anomdet.quality.propose.network import preset_of
-    from anomdet.quality.propose.rules import choose
+    from anomdet.quality.propose.network import GPU, preset_of
+    from anomdet.quality.propose.rules import choose, choose_alone
 
     machine = _for_device(look(), device)
-    base = configs_dir() / f"{preset_of(machine).config}.yaml"
+    no_network = any(text.replace(" ", "") in _NO_NETWORK for text in overrides)
+    base = configs_dir() / f"{GPU.config if no_network else preset_of(machine).config}.yaml"
     settings = load_settings(base, overrides)
     refuse_raw_data(data_dir)
     index = _scan(data_dir, settings)
+    if not has_objects(index) and not no_network:
+        base = configs_dir() / f"{GPU.config}.yaml"
+        settings = load_settings(base, [*overrides, _NO_NETWORK[0]])
     facts = facts_of(index)
     names = _names(data_dir, facts, settings)
     lists, list_notes = _lists(data_dir, index, given)
     taken = given | ({"data.split_files"} if lists else set())
-    choices = _without(choose(facts, machine, _given(settings, given, facts.num_images)), taken)
+    alone = settings.model.name is None
+    chosen = (
+        choose_alone(facts, machine) if alone else choose(facts, machine, _given(settings, given, facts.num_images))
+    )
+    choices = _without(chosen, taken)
     reasons = {
         "data.classes": f"names from {names.source}" if names.source else "no names found beside the data",
         **{key: choice.reason for key, choice in choices.items()},
@@ -232,7 +243,7 @@ def _chosen(
 
     values = settings.model_dump()
     _merge(values, nested(choices))
-    values["data"].update(data_dir=str(data_dir), classes=names.names)
+    values["data"].update(data_dir=str(data_dir), classes=names.names or None)
     if lists:
         values["data"].update(split_files=lists)
     return type(settings).model_validate(values)
@@ -253,7 +264,8 @@ def _summary(facts: DataFacts, names: FoundNames, choices: dict[str, Choice]) ->
         for num, name in names.names.items()
     ]
     images = counted(facts.num_images, "image")
-    first = f"{images}, {facts.num_normal:,} of them normal; objects by class: {', '.join(named)}"
+    objects = f"objects by class: {', '.join(named)}" if named else "no object in any label file"
+    first = f"{images}, {facts.num_normal:,} of them normal; {objects}"
     lines = [first]
     for key, choice in choices.items():
         if key not in _SHOWN and not choice.warning:

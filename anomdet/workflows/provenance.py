@@ -42,7 +42,10 @@ def speed(runner: Any) -> dict[str, Any]:
     times = getattr(runner.test_loop, "ms_per_image", [])
     if not times:
         return {}
-    device = next(runner.model.parameters()).device.type
+    weights = next(runner.model.parameters(), None)
+    if weights is None:  # no network: what was timed is the reading alone
+        return {}
+    device = weights.device.type
     middle, high = np.percentile(times, [50, 95]).tolist()
     batch_size = runner.test_dataloader.batch_size
     return {"speed": {"median_ms": middle, "p95_ms": high, "device": device, "batch_size": batch_size}}

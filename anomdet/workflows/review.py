@@ -114,20 +114,24 @@ def scan_data(settings: Settings) -> DataIndex:
     Raises:
         UserError: everything that is wrong with it; or a data set of a plug-in's.
     """
-    from anomdet.data.index.scan import scan
+    from anomdet.data.index.scan import has_objects, scan
     from anomdet.workflows.beside_data import refuse_raw_data
 
     data = settings.data
     if data.dataset:
         raise UserError(Problem("data.dataset", "none, for review", repr(data.dataset)))
     refuse_raw_data(data.data_dir)
-    return scan(
+    index = scan(
         data.data_dir,
         missing_labels=data.missing_labels,
         verify_images=data.verify_images,
         classes=data.classes,
         max_image_megapixels=data.max_image_megapixels,
     )
+    if not has_objects(index) or settings.model.name is None:
+        got = "a run of normal images alone" if has_objects(index) else "only empty files"
+        raise UserError(Problem("labels/", "objects, whose labels a detector can review", got))
+    return index
 
 
 def _written(results: Any, about: Mapping[str, Any], index: DataIndex, out_dir: Path) -> Review:

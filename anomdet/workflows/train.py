@@ -11,39 +11,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anomdet.addresses import without_secrets
 from anomdet.config.load import SettingsSource
 from anomdet.engine.distributed.agreement import raise_for_all
 from anomdet.engine.resume import agree_on_resume, must_exist
 from anomdet.errors import UserError, interruption
-from anomdet.layout import (
-    BEST,
-    CHECKPOINTS,
-    CONFIG,
-    EVALUATION_DIR,
-    LAST,
-    RUN_FILES,
-    SETTINGS,
-    TRAINING_LOG,
-    VISUALIZATION_DIR,
-)
-from anomdet.output_rule import check_apart, check_names, claim, make_room
-from anomdet.outputs import make_folder, write_text
+from anomdet.layout import BEST, LAST, TRAINING_LOG
+from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.anomaly import add_score, check_score
 from anomdet.workflows.beside_data import refuse_raw_data, unused_files
-from anomdet.workflows.bit_depth import with_bit_depth
-from anomdet.workflows.build import data_sources
 from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, load_run
+from anomdet.workflows.run_folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, output_folders, write_inputs
+from anomdet.workflows.score_alone import has_no_network, learn_alone, or_score_alone
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.starting_weights import check_start, read_start
-from anomdet.workflows.tiles import with_tiles
 from anomdet.workflows.time_budget import with_plan
 from anomdet.workflows.training_log import hook_with, log_best, log_data
-
-LOG_DIR, CHECKPOINT_DIR = "logging.log_dir", "logging.checkpoint_dir"
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -54,7 +39,8 @@ class TrainResult:
     """What a run left.
 
     Args:
-        best_checkpoint, last_checkpoint: files; ``best_model.pth`` is missing where no validation gave a number.
+        best_checkpoint, last_checkpoint: files; ``best_model.pth`` is missing where no validation gave a number. Of a
+            run that learned the normal-only score alone both are ``best_model.pth``.
         log_dir: folder of the log, the settings and the splits.
         best_epoch: counted from 1; None: no epoch was measured.
         best_score: of ``monitor`` at that epoch.
@@ -81,7 +67,8 @@ class TrainResult:
     @property
     def to_evaluate(self) -> list[str]:
         """The option that names the checkpoint, where there is no best one."""
-        return [] if self.best_epoch or self.nothing_to_do else ["--checkpoint", str(self.last_checkpoint)]
+        is_best = self.best_epoch or self.nothing_to_do or self.last_checkpoint == self.best_checkpoint
+        return [] if is_best else ["--checkpoint", str(self.last_checkpoint)]
 
 
 def train(
@@ -101,15 +88,15 @@ def train(
     >>> anomdet.train("configs/default.yaml", overrides=["training.epochs=3"])  # doctest: +SKIP
     """
     started = time.monotonic()
-    run = _looked_beside(load_run(settings, overrides))
+    run = or_score_alone(_looked_beside(load_run(settings, overrides)))
     from anomdet.engine.hooks.foreign import check_hooks
     from anomdet.workflows.build import complete
     from anomdet.workflows.fit_machine import for_machine
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    folders = _output_folders(run.config, resume=resume)
-    run, notes = with_plan(run, resume=resume, started=started)
+    folders = output_folders(run.config, resume=resume)
+    run, notes = (run, []) if has_no_network(run.config) else with_plan(run, resume=resume, started=started)
     with run.blamed():
         config = complete(run.config)
         check_hooks(config, "custom_hooks" if run.settings is None else "training.hooks")
@@ -153,7 +140,11 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
 
     run, fitted, notes = prepared.run, prepared.fitted, prepared.notes
     log_dir, checkpoint_dir = folders[LOG_DIR], folders[CHECKPOINT_DIR]
-    result = TrainResult(checkpoint_dir / BEST, last := checkpoint_dir / LAST, log_dir)
+    best, last = checkpoint_dir / BEST, checkpoint_dir / LAST
+    if has_no_network(fitted):
+        finished = learn_alone(run, prepared.config, fitted, notes, (log_dir, best), resume=resume)
+        return TrainResult(best, best, log_dir, nothing_to_do=finished)
+    result = TrainResult(best, last, log_dir)
     if continues := resume and not _is_first_start(last, notes):
         fitted.resume, fitted.load_from = True, str(last)
     backends = _take_backends(fitted)
@@ -170,8 +161,8 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
     with run.blamed():
         runner.begin_tracking(backends)
     if is_main_process():
-        notes += _make_room(log_dir, checkpoint_dir, continues=continues)
-        _write_inputs(run, prepared.config, log_dir)
+        notes += make_rooms(log_dir, checkpoint_dir, continues=continues)
+        write_inputs(run, prepared.config, log_dir)
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():
@@ -208,7 +199,7 @@ def _with_best(result: TrainResult, runner: Any) -> TrainResult:
 
 
 def _run(runner: Any, again: str) -> None:
-    """Train; an interruption says how to go on.
+    """Train; an interruption says how to continue.
 
     Args:
         runner: of the training.
@@ -239,7 +230,7 @@ def _is_first_start(last: Path, notes: list[str]) -> bool:
     """Of processes that torchrun starts again with the same command line, ``--resume`` included; noted.
 
     Raises:
-        UserError: alone, and nothing to go on from.
+        UserError: alone, and nothing to continue from.
     """
     if not may_restart() or last.is_file():
         if num_processes() == 1:  # many tell each other what they see first
@@ -247,33 +238,3 @@ def _is_first_start(last: Path, notes: list[str]) -> bool:
         return False
     notes.append(f"--resume: no {LAST} yet, so this training starts from its beginning")
     return True
-
-
-def _output_folders(config: Any, *, resume: bool) -> dict[str, Path]:
-    """Key of the settings to folder: apart from the data, and free of files of the user's."""
-    folders = {LOG_DIR: Path(config.work_dir), CHECKPOINT_DIR: Path(config.default_hooks.checkpoint.out_dir)}
-    names = {LOG_DIR: RUN_FILES, CHECKPOINT_DIR: () if resume else CHECKPOINTS}
-    for option, folder in folders.items():
-        check_apart(folder, data_sources(config), option)
-        check_names(folder, names[option], option)
-    return folders
-
-
-def _make_room(log_dir: Path, checkpoint_dir: Path, *, continues: bool) -> list[str]:
-    if continues:
-        claim(log_dir, RUN_FILES, LOG_DIR)
-        return []
-    results = [log_dir / name for name in (EVALUATION_DIR, VISUALIZATION_DIR)]
-    with one_run_in({str(folder): folder for folder in results if folder.is_dir()}):
-        pass  # nobody is writing what is moved now
-    moved = (make_room(log_dir, RUN_FILES, LOG_DIR), make_room(checkpoint_dir, CHECKPOINTS, CHECKPOINT_DIR))
-    return [f"results of an earlier run were moved to {place}" for place in moved if place]
-
-
-def _write_inputs(run: Run, config: Any, log_dir: Path) -> None:
-    """Leave the settings and the complete config beside the outputs: either repeats the run."""
-    write_text(log_dir / CONFIG, without_secrets(config.pretty_text))
-    if run.settings is not None:
-        from anomdet.config.dump import dump_yaml
-
-        write_text(log_dir / SETTINGS, dump_yaml(with_tiles(with_bit_depth(run.settings, config), config)))

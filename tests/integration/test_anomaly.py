@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -13,7 +17,7 @@ import yaml
 
 import anomdet
 from anomdet.data.synth.generate import generate
-from tests.integration.conftest import run_command, write_settings
+from tests.integration.conftest import ROOT, run_command, write_settings
 
 MAX_MEGABYTES = 25
 
@@ -86,3 +90,53 @@ def test_predict_never_calls_an_unknown_part_a_normal_one(trained: Path, tmp_pat
     assert not (tmp_path / "out/labels/strange.txt").exists()
     assert "unknown: " in (tmp_path / "out/results.csv").read_text()
     assert (tmp_path / "out/pictures/strange.jpg").is_file()
+
+
+@pytest.fixture(scope="module", params=["onnx", "openvino"])
+def exported(trained: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnxruntime" if request.param == "onnx" else "openvino")
+    folder = tmp_path_factory.mktemp(request.param) / "exported"
+    images = ["--images", trained / "data/images"]
+    run_command("export", checkpoint_of(trained), "--out", folder, "--format", request.param, *images)
+    return folder
+
+
+def test_an_exported_detector_rejects_what_the_checkpoint_rejects(exported: Path, trained: Path) -> None:
+    """Unknown parts among them, which no box shows; its comparison held the scores against each other."""
+    noise = np.random.default_rng(2).integers(0, 255, (300, 200, 3), dtype=np.uint8)
+    images = [*sorted((trained / "data/images").iterdir())[:20], noise]
+    ours, theirs = anomdet.load(checkpoint_of(trained)), anomdet.load(exported)
+    for one, other in zip(ours.predict_batch(images), theirs.predict_batch(images), strict=True):
+        assert one.anomaly is not None and other.anomaly is not None
+        assert one.verdict == other.verdict and one.anomaly.is_unknown == other.anomaly.is_unknown
+        assert other.anomaly.score == pytest.approx(one.anomaly.score, abs=1e-3 * one.anomaly.threshold)
+    assert other.reasons[-1].startswith("unknown: ")
+    parity = json.loads((exported / "parity.json").read_text())
+    assert parity["passed"] and 0 <= parity["worst_anomaly"] <= 1e-3
+
+
+def test_an_exported_score_needs_no_torch(exported: Path, trained: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; import anomdet, cv2; "
+        f"result = anomdet.load({str(exported)!r})(cv2.imread(sys.argv[1])); print(result.anomaly.score)"
+    )
+    image = next((trained / "data/images").iterdir())
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code, str(image)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0
+
+
+def test_a_folder_that_lost_its_score_is_refused(exported: Path, tmp_path: Path) -> None:
+    """Parts would pass there that the checkpoint rejects."""
+    copy = tmp_path / "copy"
+    shutil.copytree(exported, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "unseen": None}))
+    with pytest.raises(anomdet.UserError, match="expected the files of the normal-only score, got null"):
+        anomdet.load(copy)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    (copy / "unseen.npz").write_bytes(b"something else")
+    with pytest.raises(anomdet.UserError, match=r"unseen\.npz: expected the hash"):
+        anomdet.load(copy)

@@ -30,10 +30,10 @@ class Built:
         columns: of the good images.
         class_nums: found in the labels, sorted.
         class_places: class number to the first label file with it, and to the number of its objects.
-        problems: in the order in which they are told.
-        late_problems: told behind those of the classes.
-        notes: what was mended or left out.
-        late_notes: told behind those of the classes.
+        problems: in the order in which they are reported.
+        late_problems: reported behind those of the classes.
+        notes: what was corrected or left out.
+        late_notes: reported behind those of the classes.
     """
 
     columns: Columns
@@ -221,12 +221,12 @@ def _class_places(parts: list[Part]) -> dict[int, tuple[int, int]]:
 
 
 def _whole(columns: Columns, num_pairs: int, problems: list[Problem]) -> list[Problem]:
-    """What no single file shows: an empty data set, and boxes that are not in pixels."""
+    """What no single file shows: no image at all, and boxes that are not in pixels."""
     if not num_pairs:
         suffixes = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
         return [] if problems else [Problem("images/", f"at least one image ({suffixes})", "none")]
     if not len(columns.bboxes_xyxy):
-        return [] if problems else [Problem("labels/", "at least one object", "only empty files", LABELS_HINT)]
+        return []  # of normal images alone the normal-only score is learned
     largest = float(columns.bboxes_xyxy.max())
     if largest > 2:
         return []

@@ -39,8 +39,8 @@ class DataIndex:
     Args:
         data_dir: holds images/ and labels/.
         records: sorted by file name; ``records[i].img_id == i``.
-        class_nums: the user's class numbers, sorted; all of ``classes`` where names were given.
-        notes: what was mended or left out, a sentence each.
+        class_nums: the user's class numbers, sorted; all of ``classes`` where names were given; none without objects.
+        notes: what was corrected or left out, a sentence each.
     """
 
     data_dir: Path
@@ -55,6 +55,11 @@ class DataIndex:
 
     def __deepcopy__(self, memo: dict) -> DataIndex:
         return self  # nobody changes it
+
+
+def has_objects(index: DataIndex) -> bool:
+    """Whether any image has one; of normal images alone no network can learn."""
+    return bool(len(index.columns.bboxes_xyxy))
 
 
 class _Key(NamedTuple):

@@ -1,4 +1,4 @@
-"""Images or labels that are changed while a training reads them: said at the next validation."""
+"""Images or labels that are changed while a run reads them: said at the next validation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 3
 class ChangedFilesHook(Hook):
     """Warns of files of the training and validation splits that have another size or time than at the start.
 
-    Boxes are those of the start: labels are read once. Of many processes the first looks. Data sets tell by a method
+    Boxes are those of the start: labels are read once. Of many processes the first looks. Data sets say so by a method
     ``file_stamps``; one without it is not looked at.
     """
 
@@ -29,7 +29,8 @@ class ChangedFilesHook(Hook):
         self._looked_s = 0.0
 
     def before_train(self, runner: Runner) -> None:
-        loaders = (runner.train_dataloader, runner.val_dataloader) if runner.rank == 0 else ()
+        loops = (runner.train_loop, runner.val_loop) if runner.rank == 0 else ()
+        loaders = [loop.dataloader for loop in loops if loop is not None]  # a Python config may have no validation
         datasets = [loader.dataset for loader in loaders if hasattr(loader.dataset, "file_stamps")]
         self._stamps = [dataset.file_stamps() for dataset in datasets]
         self._looked_s = time.monotonic()
@@ -43,6 +44,6 @@ class ChangedFilesHook(Hook):
         if changed:
             more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
             runner.logger.warning(
-                f"data: changed while the training runs: {', '.join(changed[:_SHOWN])}{more}; the boxes stay those of "
+                f"data: changed during the run: {', '.join(changed[:_SHOWN])}{more}; the boxes stay those of "
                 "the start, changed images are read as they are now; train anew to learn from the changed data"
             )

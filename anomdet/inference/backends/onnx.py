@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
 from anomdet.inference.backends.rows import check_size, detections, threshold_input
@@ -30,21 +35,8 @@ class OnnxBackend:
     name = "onnx"
 
     def __init__(self, folder: Path, network: Network, device: str = "auto", threads: int | None = None) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise UserError(Problem(str(folder), "the package onnxruntime", "none", _INSTALL)) from error
         self._network, self._where = network, str(folder)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        providers = _providers(device, onnxruntime.get_available_providers())
-        try:
-            self._session = onnxruntime.InferenceSession(str(folder / network.file), options, providers=providers)
-        except Exception as error:
-            got = " ".join(str(error).split())[:300]
-            raise UserError(Problem(str(folder / network.file), "a network that ONNX Runtime opens", got)) from error
+        self._session = _session(folder / network.file, device, threads)
         self.device = "cuda" if self._session.get_providers()[0] in _GPU else "cpu"
 
     def run(self, batch: Batch, min_score: float) -> list[Detections]:
@@ -54,6 +46,34 @@ class OnnxBackend:
         if self._network.with_nms:
             inputs["threshold"] = threshold_input(self._network, min_score)
         return detections(self._network, batch, self._session.run(None, inputs), min_score)
+
+
+def open_graph(path: Path, device: str, threads: int | None) -> Callable[[NDArray[np.float32]], list[NDArray]]:
+    """A graph of one input: a function from it to all outputs.
+
+    Raises:
+        UserError: as :class:`OnnxBackend`.
+    """
+    session = _session(path, device, threads)
+    name = session.get_inputs()[0].name
+    return lambda values: session.run(None, {name: values})
+
+
+def _session(path: Path, device: str, threads: int | None) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(Problem(str(path.parent), "the package onnxruntime", "none", _INSTALL)) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    providers = _providers(device, onnxruntime.get_available_providers())
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:
+        got = " ".join(str(error).split())[:300]
+        raise UserError(Problem(str(path), "a network that ONNX Runtime opens", got)) from error
 
 
 def _providers(device: str, available: list[str]) -> list[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
 from anomdet.inference.backends.rows import check_size, detections, threshold_input
@@ -33,23 +37,8 @@ class OpenVinoBackend:
     device = "cpu"
 
     def __init__(self, folder: Path, network: Network, device: str = "auto", threads: int | None = None) -> None:
-        if device not in ("auto", "cpu"):
-            raise UserError(Problem("device", "auto or cpu with OpenVINO", repr(device)))
-        try:
-            import openvino
-        except ImportError as error:
-            raise UserError(Problem(str(folder), "the package openvino", "none", _INSTALL)) from error
         self._network, self._where = network, str(folder)
-        self._core = openvino.Core()
-        # OpenVINO may choose bfloat16 by itself: the scores would not be those that were measured.
-        self._settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        if threads is not None:
-            self._settings["INFERENCE_NUM_THREADS"] = threads
-        try:
-            self._model = self._core.read_model(str(folder / network.file))
-        except RuntimeError as error:
-            got = " ".join(str(error).split())[:300]
-            raise UserError(Problem(str(folder / network.file), "a network that OpenVINO opens", got)) from error
+        self._core, self._model, self._settings = _read(folder / network.file, device, threads)
         self._compiled: dict[tuple[int, ...], Any] = {}
         self._lock = threading.Lock()
 
@@ -73,3 +62,40 @@ class OpenVinoBackend:
                 model.reshape({"images": list(shape), "sizes": [shape[0], 2]})
             self._compiled[key] = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
         return self._compiled[key]
+
+
+def open_graph(path: Path, device: str, threads: int | None) -> Callable[[NDArray[np.float32]], list[NDArray]]:
+    """A graph of one input: a function from it to all outputs.
+
+    Raises:
+        UserError: as :class:`OpenVinoBackend`.
+    """
+    core, model, settings = _read(path, device, threads)
+    request, lock = core.compile_model(model, "CPU", settings).create_infer_request(), threading.Lock()
+
+    def run(values: NDArray[np.float32]) -> list[NDArray]:
+        with lock:
+            found = request.infer([values])
+            return [found[at].copy() for at in range(len(found))]
+
+    return run
+
+
+def _read(path: Path, device: str, threads: int | None) -> tuple[Any, Any, dict[str, Any]]:
+    """OpenVINO, the network of a file, and how it is to be compiled."""
+    if device not in ("auto", "cpu"):
+        raise UserError(Problem("device", "auto or cpu with OpenVINO", repr(device)))
+    try:
+        import openvino
+    except ImportError as error:
+        raise UserError(Problem(str(path.parent), "the package openvino", "none", _INSTALL)) from error
+    core = openvino.Core()
+    # OpenVINO may choose bfloat16 by itself: the scores would not be those that were measured.
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    try:
+        return core, core.read_model(str(path)), settings
+    except RuntimeError as error:
+        got = " ".join(str(error).split())[:300]
+        raise UserError(Problem(str(path), "a network that OpenVINO opens", got)) from error

@@ -130,7 +130,7 @@ def check_data(data_dir: str | Path, rules: Rules) -> Checked:
         findings += check_duplicates(boxes, bboxes_xywh)
     findings += check_classes(boxes, rules.classes)
     if images and not len(boxes) and not any(found.line for found in findings):
-        hint = "each images/x.png has its labels/x.txt, empty for a normal image"
+        hint = "of normal images alone only the normal-only score is learned (model.name: null, docs/unseen.md)"
         findings.append(Finding("no-objects", "labels", 0, "at least one object", "none", hint))
     return Checked(data_dir, sort_findings(findings), files, boxes, bboxes_xywh, convention, bit_depth)
 

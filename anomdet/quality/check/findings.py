@@ -15,7 +15,7 @@ SEVERITIES = (ERROR, WARNING, NOTE)
 # whole data set; a warning is what training takes, and is mostly a mistake; a note is good to know.
 CODES: dict[str, tuple[str, str]] = {
     "no-images": (ERROR, "no images"),
-    "no-objects": (ERROR, "no objects in any label file"),
+    "no-objects": (WARNING, "no objects in any label file"),
     "boxes-normalised": (ERROR, "boxes in shares of the image, where pixels are expected"),
     "boxes-two-corners": (ERROR, "boxes as two corners, where corner and size are expected"),
     "boxes-centre": (ERROR, "boxes as centre and size, where corner and size are expected"),

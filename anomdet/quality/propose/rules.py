@@ -62,6 +62,20 @@ def choose(facts: DataFacts, machine: Machine, given: Given | None = None) -> di
     }
 
 
+def choose_alone(facts: DataFacts, machine: Machine) -> dict[str, Choice]:
+    """As :func:`choose`, of a run that learns the normal-only score alone, from normal images."""
+    why = "no object in any label file" if not facts.objects else "as model.name: null asks for"
+    num = facts.num_normal
+    reason = f"{num:,} normal images; what is unlike them is rejected, and no box is reported (docs/unseen.md)"
+    return {
+        "model.name": Choice(None, f"{why}: only the normal-only score is learned", warning=not facts.objects),
+        "anomaly.enabled": Choice(True, reason),
+        "data.num_workers": choose_workers(facts, machine),
+        **choose_splits(facts),
+        **suggest_groups(facts),
+    }
+
+
 def _tiles(facts: DataFacts, size_hw: tuple[int, int], preset: Preset) -> Choice:
     """Tiles where the device trains no larger size, or where that would be dearer than tiles."""
     own_hw = np.median(facts.sizes_hw, axis=0)
@@ -70,7 +84,7 @@ def _tiles(facts: DataFacts, size_hw: tuple[int, int], preset: Preset) -> Choice
 
 
 def suggest_groups(facts: DataFacts) -> dict[str, Choice]:
-    """Only a hint: whether names tell parts apart is the user's to know."""
+    """Only a hint: whether names distinguish parts is the user's to know."""
     if facts.group_pattern is None:
         return {}
     reason = (

@@ -183,6 +183,24 @@ def test_a_value_that_does_not_fit(text: str, expected: str) -> None:
     assert problems(f"# first line\n{text}\n") == [f"run.yaml:2: {expected}"]
 
 
+@pytest.mark.parametrize(("text", "value"), [("auto", "auto"), ("true", True), ("false", False)])
+def test_the_normal_only_score_is_on_off_or_as_the_data_has_it(text, value):
+    assert load_settings(None, [f"anomaly.enabled={text}"]).anomaly.enabled is value
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("anomaly.enabled=maybe", "expected auto, true or false, got 'maybe'"),
+        ("anomaly.enabled=1", "expected auto, true or false, got 1"),
+        ("data.bit_depth=maybe", "expected one of auto, 8, 10, 12, 14, 16, got 'maybe'"),
+    ],
+)
+def test_a_value_that_is_none_of_several_kinds_is_refused_in_our_words(text, said):
+    with pytest.raises(UserError, match=said):
+        load_settings(None, [text])
+
+
 SECTIONS = "expected one of model, training, data, metrics, evaluation, report, logging, anomaly, distributed, plugins"
 KEYS = [
     ("epochs: 3", f"epochs: {SECTIONS}, got 'epochs'; did you mean training.epochs?"),

@@ -33,15 +33,15 @@ def runner(**parts: Any) -> Any:
 
 
 def data(*changes: list[str]) -> Any:
-    """A loader whose data set tells of these changes, one look after the other."""
+    """A loop whose data set tells of these changes, one look after the other."""
     looks = iter(changes)
     stamps = SimpleNamespace(changed=lambda budget_s: next(looks, []))
-    return SimpleNamespace(dataset=SimpleNamespace(file_stamps=lambda: stamps))
+    return SimpleNamespace(dataloader=SimpleNamespace(dataset=SimpleNamespace(file_stamps=lambda: stamps)))
 
 
 def test_changed_data_is_said_at_the_next_validation() -> None:
     names = [f"labels/{at}.txt" for at in range(5)]
-    here = runner(train_dataloader=data([], names), val_dataloader=data([]))
+    here = runner(train_loop=data([], names), val_loop=data([]))
     hook = ChangedFilesHook()
     hook.before_train(here)
     hook.before_val_epoch(here)
@@ -53,10 +53,11 @@ def test_changed_data_is_said_at_the_next_validation() -> None:
 
 
 def test_data_sets_of_others_and_other_ranks_are_not_looked_at() -> None:
-    theirs = SimpleNamespace(dataset=SimpleNamespace())
+    theirs = SimpleNamespace(dataloader=SimpleNamespace(dataset=SimpleNamespace()))
     for here in (
-        runner(train_dataloader=theirs, val_dataloader=theirs),
-        runner(rank=1, train_dataloader=data(["a"]), val_dataloader=data(["b"])),
+        runner(train_loop=theirs, val_loop=theirs),
+        runner(train_loop=theirs, val_loop=None),  # a Python config without validation
+        runner(rank=1, train_loop=data(["a"]), val_loop=data(["b"])),
     ):
         hook = ChangedFilesHook()
         hook.before_train(here)
@@ -87,7 +88,7 @@ def test_a_tracker_on_a_full_disk_is_given_up_and_the_training_goes_on() -> None
         hook.after_val_epoch(here, {"mAP": 0.5})
     hook.close()
     assert here.lines == [
-        "logging.trackers: the numbers from step 10 on are not recorded (No space left on device); the training goes on"
+        "logging.trackers: the numbers from step 10 on are not recorded (No space left on device); the run continues"
     ]
     assert here.visualizer.calls == 1
 
@@ -100,7 +101,7 @@ def emit(handler: logging.Handler, *texts: str, path: str = "/anomdet/train.py")
 
 def test_a_log_on_a_full_disk_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
     emit(_LogFile(Full()), "one", "two")
-    said = "warning: logs/training.log cannot be written any more: No space left on device; the run goes on\n"
+    said = "warning: logs/training.log cannot be written any more: No space left on device; the run continues\n"
     assert capsys.readouterr().err == said
 
 
@@ -114,7 +115,7 @@ def test_a_console_that_is_gone_ends_no_training(
 
     monkeypatch.setattr(sys, "stdout", Gone())
     emit(_Console(), "one")
-    said = "stdout cannot be written any more: gone; the work goes on\n"
+    said = "stdout cannot be written any more: gone; the work continues\n"
     assert capsys.readouterr().err == (said if number == errno.ENOSPC else "")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from anomdet.anomalies import Anomaly
 from anomdet.exporting.diagnosis import first_difference
 from anomdet.exporting.graph import Graph
 from anomdet.exporting.parity import compare
@@ -44,6 +45,15 @@ def test_equal_rows_pass_in_any_order() -> None:
     found = compare([result(BOXES, [0.5, 0.5])], [swapped])
     assert found.passed
     assert (found.num_rows, found.num_unmatched, found.worst_box_px) == (2, 0, 0.0)
+
+
+@pytest.mark.parametrize(("score", "passes"), [(2.0, True), (2.001, True), (2.01, False), (None, False)])
+def test_a_normal_only_score_must_be_the_checkpoints(score: float | None, passes: bool) -> None:
+    """Within a thousandth of its threshold, which is 2 here; a network that lost it does not pass."""
+    own = replace(result([], []), anomaly=Anomaly(2.0, 2.0, 0.1))
+    other = replace(own, anomaly=None if score is None else Anomaly(score, 2.0, 0.1))
+    found = compare([own], [other])
+    assert found.passed == passes and found.stage == ("" if passes else "the normal-only score")
 
 
 @pytest.mark.parametrize(

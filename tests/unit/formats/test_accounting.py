@@ -89,6 +89,7 @@ def test_a_mark_whose_points_are_known_becomes_its_box(
         ("labelme", labelme(BOX, shape("point", [[9, 9]]))),
         ("labelme", labelme(shape("point", [[9, 9]]))),
         ("labelme", labelme(shape("linestrip", [[9, 9], [9, 9]]))),
+        ("labelme", {"a 1.json": content(flags={"ok": False, "scratched": True}), "a 1.png": None}),
         ("cvat", cvat('<tag label="scratch"/>')),
         ("cvat", cvat('<points label="d" points="1,2"/><box label="d" xtl="1" ytl="2" xbr="3" ybr="4"/>')),
         ("cvat", cvat('<box label="d" xtl="1" ytl="2" xbr="3" ybr="4"/><tag label="scratch"/>')),
@@ -130,6 +131,8 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     ("format_name", "files"),
     [
         ("cvat", cvat('<box label="scratch" xtl="1" ytl="2" xbr="3" ybr="4"/><tag label="scratch"/>')),
+        ("labelme", {"a 1.json": content(BOX, flags={"blurred": True}), "a 1.png": None}),
+        ("labelstudio", label_studio(result("choices", labels=["blurred"]), result())),
         ("labelstudio", label_studio(result(), result("choices", labels=["blurred"]))),
         ("labelstudio", label_studio(result(), {"type": "relation", "from_id": "a", "to_id": "b"})),
         ("labelstudio", label_studio(result(), {"id": "Dx_aB91ISN", "type": "rectangle", "value": {"x": 1, "y": 1}})),

@@ -151,4 +151,5 @@ def test_nothing_is_lost_or_invented(format_name: str, dataset: tuple[dict[int, 
         notes = (
             (root / "back" / NOTES_FILE).read_text(encoding="utf-8") if (root / "back" / NOTES_FILE).exists() else ""
         )
-        assert all(",kept as it is," in line for line in notes.splitlines()[1:]), notes
+        harmless = (",kept as it is,", "class name that differs from another in spelling only,")
+        assert all(any(part in line for part in harmless) for line in notes.splitlines()[1:]), notes

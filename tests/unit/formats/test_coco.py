@@ -116,6 +116,16 @@ def test_attributes_keypoints_and_unknown_keys_are_reported(tmp_path: Path) -> N
     }
 
 
+def test_ids_that_a_table_has_made_texts_or_floats(tmp_path: Path) -> None:
+    annotation = {"id": 1.0, "image_id": 7.0, "category_id": 1.0, "bbox": [1, 2, 3, 4]}
+    for image_id in (7, "7", 7.0):
+        images = [{"id": image_id, "file_name": "a.png"}, {"id": 7.5 if image_id == 7 else "7.5", "file_name": "b.png"}]
+        content = {"images": images[:1], "annotations": [annotation], "categories": [{"id": 1, "name": "dent"}]}
+        dataset, findings = read("coco", write_files(tmp_path, {"c.json": content, "a.png": None}))
+        assert not findings.problems
+        assert boxes_of(dataset) == {"a.png": [(1, 1, 2, 3, 4)]}
+
+
 def test_every_bad_entry_is_told_with_its_place(tmp_path: Path) -> None:
     content = {
         "images": [{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "b.png"}, {"id": [2]}, 3],

@@ -74,6 +74,17 @@ def test_mvtec_ad(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("layout", ["masks/a.png", "masks/dent/a.png"])
+def test_a_mask_that_may_be_inverted_is_reported(layout: str, tmp_path: Path) -> None:
+    black = 255 - cv2.imdecode(np.frombuffer(mask((255, 10, 20, 30, 40)), np.uint8), cv2.IMREAD_UNCHANGED)
+    dataset, findings = read("masks", write_files(tmp_path, {"images/a.jpg": None, layout: png(black)}))
+    assert notes_of(findings) == {"mask that marks all four corners of its image": 1}
+    assert len(dataset.pictures[0].boxes) == 1
+    edges = mask((255, 0, 0, 160, 9), (255, 0, 99, 159, 1))  # two defects along the edges
+    _, findings = read("masks", write_files(tmp_path, {layout: edges}))
+    assert notes_of(findings) == {}
+
+
 def test_problems(tmp_path: Path) -> None:
     soft = np.tile(np.arange(160, dtype=np.uint8), (100, 1))
     colour = np.zeros((100, 160, 3), np.uint8)

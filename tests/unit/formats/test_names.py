@@ -15,8 +15,9 @@ from tests.unit.formats.test_masks import mask
 
 LINE = "0 0.5 0.5 0.25 0.5\n"
 BOX = (0, 60, 25, 40, 50)
-SPELT = "label file spelt otherwise than its image"
+SPELT = "label file spelled otherwise than its image"
 FOUND = "image found by the end of its name"
+DENTS = [{"id": 1, "name": "Dent"}, {"id": 2, "name": "dent"}]
 
 
 def coco(*file_names: str, **more: Any) -> dict:
@@ -51,6 +52,9 @@ def refused(source: Path, format_name: str, out: Path, **options: Any) -> str:
         ("images/Pru\u0308fling.png", "labels/Pr\u00fcfling.txt"),
         ("obj_train_data/\u00c5.png", "obj_train_data/A\u030a.txt"),
         ("train/images/p.jpg", "train/Labels/p.txt"),
+        ("images/p.jpg", "labels/p.jpg.txt"),
+        ("images/P.JPEG", "labels/p.jpeg.txt"),
+        ("obj_train_data/p.png", "obj_train_data/p.png.txt"),
     ],
 )
 def test_yolo_labels_spelt_otherwise_are_the_images(image: str, label: str, tmp_path: Path) -> None:
@@ -106,6 +110,20 @@ def test_a_label_of_no_image_is_listed_and_its_objects_counted(lone: str, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("format_name", "files"),
+    [
+        ("coco", {"c.json": {**coco("a.png"), "categories": DENTS}, "a.png": None}),
+        ("yolo", {"images/a.png": None, "labels/a.txt": LINE, "classes.txt": "cold shut\ncold-shut\n"}),
+        ("yolo", {"images/a.png": None, "labels/a.txt": LINE, "obj.names": "u\u0308\n\u00fc\n"}),
+    ],
+)
+def test_class_names_that_differ_in_spelling_only_are_reported(format_name: str, files: dict, tmp_path: Path) -> None:
+    done = run(write_files(tmp_path / "in", files), format_name, "anomdet", tmp_path / "out")
+    assert len(done.names) == 2
+    assert any("class name that differs from another in spelling only: kept as classes" in note for note in done.notes)
+
+
+@pytest.mark.parametrize(
     ("format_name", "files", "told"),
     [
         ("yolo", {"images/a.jpg": None, "images/a.png": None, "labels/a.txt": LINE}, "which has the same label file"),
@@ -155,6 +173,9 @@ def test_images_spelt_otherwise_are_found(format_name: str, files: dict, tmp_pat
         "C:\\Users\\me\\a.png",
         "../label/a.png",
         "file:///data/a.png",
+        "https://host/data/upload/a.png?X-Amz-Signature=0/1",
+        "s3://bucket/line%201/a.png",
+        "https://[host/images/a.png",
     ],
 )
 @pytest.mark.parametrize("format_name", ["coco", "labelme", "voc"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.formats.cases import read, run, write_files
+from tests.unit.formats.cases import notes_of, read, run, write_files
 from tests.unit.formats.test_labelme import content
 from tests.unit.formats.test_names import coco, voc
 
@@ -99,6 +99,26 @@ YOLO: dict[str, dict[str, Any]] = {
 }
 
 
+YOLO["darknet's data/obj.data below the source"] = {
+    "data/obj.data": "classes = 1\ntrain = data/train.txt\nvalid = data/valid.txt\nnames = data/obj.names\n",
+    "data/obj.names": "dent\n",
+    "data/train.txt": "\ufeffC:\\darknet\\data\\obj\\a.jpg\r\n\r\n",
+    "data/valid.txt": "/content/darknet/data/obj/b.jpg\n",
+    "data/obj/a.jpg": None,
+    "data/obj/a.txt": LINE,
+    "data/obj/b.jpg": None,
+    "data/obj/b.txt": LINE,
+}
+YOLO["a folder around it"] = {f"export/{name}": content for name, content in YOLO["CVAT"].items()}
+YOLO["data.yaml below the source"] = {
+    "set 1/data.yaml": "path: /content/set\ntrain: images/train\nval: images/val\nnames: [dent]\n",
+    "set 1/images/train/a.jpg": None,
+    "set 1/labels/train/a.txt": LINE,
+    "set 1/images/val/b.jpg": None,
+    "set 1/labels/val/b.txt": LINE,
+}
+
+
 @pytest.mark.parametrize("layout", YOLO)
 def test_yolo(layout: str, tmp_path: Path) -> None:
     write_files(tmp_path / "in", YOLO[layout])
@@ -159,6 +179,56 @@ def test_a_converted_folder_has_its_splits_in_lists_alone(tmp_path: Path) -> Non
     for format_name in ("yolo", "voc", "labelme", "coco"):
         run(tmp_path / "in", "anomdet", format_name, tmp_path / format_name)
         assert set(splits_of(format_name, tmp_path / format_name).values()) == {""}
+
+
+def test_several_settings_below_the_source_are_refused(tmp_path: Path) -> None:
+    """Class 0 of the one may be another than class 0 of the other."""
+    files = {f"{part}/data.yaml": f"train: images\nval: images\nnames: [{part}]\n" for part in ("dent", "spur")}
+    files |= {"dent/images/a.jpg": None, "dent/labels/a.txt": LINE, "spur/images/b.jpg": None, "spur/labels/b.txt": ""}
+    _, findings = read("yolo", write_files(tmp_path, files))
+    assert [str(problem) for problem in findings.problems] == [
+        "SRC: expected one data.yaml or obj.data, got 2: dent/data.yaml, spur/data.yaml; "
+        "they may number their classes differently; convert the folder of each by itself"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("train", "val"), [("images", "images"), ("all.txt", "all.txt"), ("[images]", "[images]"), ("images", "./images")]
+)
+def test_one_list_for_training_and_validation_is_reported(train: str, val: str, tmp_path: Path) -> None:
+    files = {"images/a.jpg": None, "labels/a.txt": LINE, "images/b.jpg": None, "labels/b.txt": LINE}
+    files |= {"data.yaml": f"train: {train}\nval: {val}\nnames: [dent]\n", "all.txt": "images/a.jpg\nimages/b.jpg\n"}
+    done = run(write_files(tmp_path / "in", files), "yolo", "anomdet", tmp_path / "out")
+    assert any(note.startswith("2 x image") and ": put in no" in note for note in done.notes)
+    assert not (tmp_path / "out/splits").exists()
+    run(tmp_path / "out", "anomdet", "yolo", tmp_path / "back")  # YOLO must have both: the file says that they are one
+    assert (tmp_path / "back/data.yaml").read_text().startswith("# The source has no splits")
+
+
+def test_lists_that_nothing_names_are_reported(tmp_path: Path) -> None:
+    files = {"images/a.jpg": None, "labels/a.txt": LINE, "lists/train.txt": "images/a.jpg\n"}
+    _, findings = read("yolo", write_files(tmp_path, files))
+    assert notes_of(findings) == {"list of images that nothing names": 1}
+
+
+def test_a_listed_image_that_is_not_there_is_named_by_its_line(tmp_path: Path) -> None:
+    files = {**YOLO["CVAT"], "valid.txt": "data/obj_valid_data/b.jpg\ndata/obj_valid_data/gone.jpg\n"}
+    _, findings = read("yolo", write_files(tmp_path, files))
+    assert [str(problem) for problem in findings.problems] == [
+        "valid.txt:2: expected an image that is there, got 'data/obj_valid_data/gone.jpg'; correct or delete the line"
+    ]
+
+
+def test_the_devkits_lists_below_the_source(tmp_path: Path) -> None:
+    """Two years, as VOCdevkit holds them, with names (and here even images) that repeat."""
+    files: dict[str, Any] = {}
+    for year, split in (("VOC2007", "train"), ("VOC2012", "val")):
+        files |= {f"{year}/Annotations/1.xml": voc("1.jpg"), f"{year}/JPEGImages/1.jpg": None}
+        files |= {f"{year}/ImageSets/Main/{split}.txt": "1\n", f"{year}/ImageSets/Main/dent_{split}.txt": "1 1\n"}
+    dataset, findings = read("voc", write_files(tmp_path, files))
+    assert not findings.problems
+    splits = {picture.file_name: picture.split for picture in dataset.pictures}
+    assert splits == {"VOC2007/1.jpg": "train", "VOC2012/1.jpg": "val"}
 
 
 def test_darknet_names_that_are_not_there(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.unit.formats.cases import boxes_of, notes_of, problems_of, read, write_files
 
 # As VOC2012's Annotations/2007_000027.xml is written, with smaller numbers.
@@ -107,6 +109,17 @@ def test_rotated_box_of_rolabelimg(tmp_path: Path) -> None:
     assert notes_of(findings) == {"rotated box": 1}
 
 
+@pytest.mark.parametrize("encoding", ["UTF-8", "utf-16", "GB2312", "gbk", "Shift_JIS", "big5", "EUC-KR"])
+def test_the_encoding_that_the_file_names(encoding: str, tmp_path: Path) -> None:
+    name = "\ub4dc" if encoding == "EUC-KR" else "\u4e00"
+    text = LABELIMG.replace("Kratzer &amp; Delle", name)
+    text = f'<?xml version="1.0" encoding="{encoding}"?>\n{text}'
+    assert name in text
+    dataset, findings = read("voc", write_files(tmp_path, {"a.xml": text.encode(encoding), "a.png": None}))
+    assert not findings.problems
+    assert {box.label for picture in dataset.pictures for box in picture.boxes} == {name}
+
+
 def test_problems_name_the_line(tmp_path: Path) -> None:
     bad = {
         "cut.xml": "<annotation>\n<object>",
@@ -118,6 +131,8 @@ def test_problems_name_the_line(tmp_path: Path) -> None:
         "outside.xml": '<!DOCTYPE a SYSTEM "file:///etc/passwd" [<!ENTITY c SYSTEM "file:///etc/passwd">]><annotation/>',
         "deep.xml": "<annotation>" + "<a>" * 5000,
         "encoding.xml": '<?xml version="1.0" encoding="klingon"?><annotation/>',
+        "rot13.xml": '<?xml version="1.0" encoding="rot13"?><annotation/>',
+        "gbk.xml": b'<?xml version="1.0" encoding="gbk"?><annotation>\xff\xff</annotation>',
         "zero.xml": "",
     }
     told = "\n".join(problems_of(read("voc", write_files(tmp_path, bad))[1]))
@@ -131,7 +146,9 @@ def test_problems_name_the_line(tmp_path: Path) -> None:
         "bomb.xml:2: expected plain XML, got the declaration of an entity",
         "outside.xml:1: expected plain XML, got the declaration of an entity",
         "deep.xml:1: expected plain XML, got elements 100 deep",
-        "encoding.xml: expected XML in UTF-8, got unknown encoding: klingon",
+        "encoding.xml: expected XML in the encoding that its first line names, got unknown encoding: klingon",
+        "rot13.xml: expected XML in the encoding that its first line names, got 'rot13' is not a text encoding",
+        "gbk.xml: expected XML in the encoding that its first line names, got 'gbk' codec can't decode",
         "zero.xml:1: expected XML, got no element found",
     ):
         assert text in told, told

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.unit.formats.cases import boxes_of, notes_of, problems_of, read, run, write_files
 
 LINE = "1 0.5 0.5 0.25 0.5\n"
@@ -71,6 +73,31 @@ def test_polygons_and_keypoints_keep_their_box(tmp_path: Path) -> None:
     assert notes_of(findings) == {"keypoints": 1}
 
 
+def test_class_numbers_of_a_saved_table(tmp_path: Path) -> None:
+    """As numpy.savetxt writes them."""
+    lines = f"{LINE.replace('1 ', '1.000000e+00 ', 1)}{LINE.replace('1 ', '2.0 ', 1)}"
+    dataset, findings = read("yolo", write_files(tmp_path, {"images/a.png": None, "labels/a.txt": lines}))
+    assert not findings.problems
+    assert boxes_of(dataset) == {"a.png": [(1, *BOX), (2, *BOX)]}
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("1 0,5 0,5 0,25 0,5", "write decimals with a point"),
+        ("1,0.5,0.5,0.25,0.5", "separate the numbers with spaces"),
+        ("1, 0.5, 0.5, 0.25, 0.5", "separate the numbers with spaces"),
+        ("1 0.5 0.5 0.25 0.5 0.93", "the last number seems to be the score of a prediction; delete it"),
+        ("1 50 50 25 50", "these look like pixels; divide them by the image's size"),
+    ],
+)
+def test_what_to_do_about_a_bad_line(line: str, hint: str, tmp_path: Path) -> None:
+    _, findings = read("yolo", write_files(tmp_path, {"images/a.png": None, "labels/a.txt": line}))
+    (problem,) = problems_of(findings)
+    assert problem.startswith("labels/a.txt:1: expected ")
+    assert hint in problem
+
+
 def test_every_bad_line_is_told(tmp_path: Path) -> None:
     lines = ["0 0.5 0.5 0.1", "0,0.5,0.5,0.1,0.1", "x 0.5 0.5 0.1 0.1", "0 0.5 nan 0.1 0.1", "0 80 50 20 20", LINE]
     lines += ["0 0.5 0.5 0 0.1", "-1 0.5 0.5 0.1 0.1", "7 0.5 0.5 0.1 0.1"]
@@ -102,7 +129,7 @@ def test_names_that_no_file_can_have(tmp_path: Path) -> None:
     _, findings = read("yolo", write_files(tmp_path, files | {"train.txt": f"{'i' * 400}.png\n", "images/a.png": None}))
     told = problems_of(findings)
     assert any("expected a folder or a list of images, got 'ttt" in text for text in told)
-    assert any("expected a readable image, got File name too long" in text for text in told)
+    assert any("train.txt:1: expected an image that is there, got 'iii" in text for text in told)
 
 
 def test_ultralytics_finds_what_is_written(tmp_path: Path) -> None:

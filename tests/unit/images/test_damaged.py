@@ -7,10 +7,12 @@ import json
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from anomdet.data.index.files import check_image
@@ -96,6 +98,63 @@ def test_a_tiff_whose_pages_are_a_circle():
     data[end : end + 4] = struct.pack("<I", at)
     with pytest.raises(BadImageError, match="a TIFF of 2 pages"):
         header_of(bytes(data))
+
+
+_NOISE = np.random.default_rng(0).integers(0, 256, (96, 80), dtype=np.uint8)
+
+
+def packed_tiff(compression: str, mode: str) -> tuple[bytearray, int, int]:
+    """A TIFF in one strip, where its strip starts, and its length."""
+    image = Image.fromarray(_NOISE).convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, "TIFF", compression=compression)
+    page = tifffile.TiffFile(io.BytesIO(buffer.getvalue())).pages[0]
+    return bytearray(buffer.getvalue()), page.tags[273].value[0], page.tags[279].value[0]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "tiff_lzw", "packbits"])
+def test_a_tiff_whose_strip_does_not_unpack(tmp_path, compression, mode):
+    """OpenCV prints a line and gives what the failed strip left behind, mostly black, as the pixels."""
+    data, at, length = packed_tiff(compression, mode)
+    path = tmp_path / "a.tif"
+    path.write_bytes(data)
+    read_image(path)
+    for start in (at, at + length // 2):
+        bad = data[:start] + bytes(at + length - start) + data[at + length :]
+        path.write_bytes(bad)
+        assert check_image(path).upright_hw == (96, 80)  # the header is whole
+        with pytest.raises(BadImageError, match="a damaged TIFF"):
+            check_image(path, decode=True)
+        with pytest.raises(UserError, match=r"a\.tif: expected a readable image, got a damaged TIFF"):
+            read_image(path)
+
+
+@pytest.mark.parametrize("fill_order", [1, 2])
+def test_a_deflated_tiff_with_a_flipped_bit_or_too_few_rows(tmp_path, fill_order):
+    mirrored = np.array([int(f"{value:08b}"[::-1], 2) for value in range(256)], np.uint8)
+    pixels = _NOISE[:ROWS, :WIDTH].tobytes()
+    whole = zlib.compress(pixels)
+    flipped = whole[:-1] + bytes([whole[-1] ^ 1])  # the checksum
+    for packed, said in ((whole, ""), (zlib.compress(pixels * 2), ""), (flipped, "incorrect data check"),
+                         (zlib.compress(pixels[:-1]), "1,960 bytes of pixels of 1,961")):  # fmt: skip
+        strip = mirrored[np.frombuffer(packed, np.uint8)].tobytes() if fill_order == 2 else packed
+        tags = {**base_tags(8, 1, 1), 259: (3, [8]), 266: (3, [fill_order])}
+        path = tmp_path / "a.tif"
+        path.write_bytes(tiff_of(tags, strip))
+        if said:
+            with pytest.raises(UserError, match=said):
+                read_image(path)
+        else:
+            assert np.array_equal(read_image(path)[..., 0], _NOISE[:ROWS, :WIDTH])
+
+
+def test_tiffs_that_are_no_flat_picture(tmp_path):
+    inks = tiff_of({**base_tags(8, 4, 5), 332: (3, [2])}, bytes(WIDTH * ROWS * 4))
+    volume = tiff_of({**base_tags(8, 1, 1), 32997: (4, [3])}, bytes(WIDTH * ROWS * 3))
+    for data, said in ((inks, "inks that are not cyan"), (volume, "a volume of 3 layers")):
+        with pytest.raises(BadImageError, match=said):
+            header_of(data)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_blocks": 4}])

@@ -151,9 +151,21 @@ def test_device_gpu_is_believed(data_dir, tmp_path, monkeypatch):
     assert "memory unknown, 8 GB assumed" in text
 
 
+def test_of_normal_images_alone_only_the_score_is_learned(tmp_path):
+    done = init(draw(tmp_path / "data", dict.fromkeys("abcdef", "")), out=tmp_path / "run.yaml", device="cpu")
+    settings = load_settings(tmp_path / "run.yaml")
+    assert (settings.model.name, settings.anomaly.enabled, settings.data.classes) == (None, True, None)
+    assert "! network       no object in any label file" in done.text
+
+
+def test_normal_images_alone_have_no_epochs_to_plan(tmp_path):
+    folder = draw(tmp_path / "data", dict.fromkeys("abcdef", ""))
+    with pytest.raises(UserError, match="--minutes: expected none for a folder of normal images"):
+        init(folder, out=tmp_path / "run.yaml", device="cpu", minutes=3.0)
+
+
 BAD = {
     "no folders": ({}, r"expected a folder with images/ and labels/, got .*which is not there"),
-    "only normal": ({"a": "", "b": "", "c": ""}, "expected at least one object, got only empty files"),
     "one image": ({"a": "1 3 3 20 20\n"}, "expected at least 3 images, one each to train, validate and test, got 1"),
     "a bad line": ({"a": "1 3 x 20 20\n", "b": "", "c": ""}, r"labels/a\.txt:1: expected a finite number"),
     "two corners": (

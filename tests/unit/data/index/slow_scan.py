@@ -16,8 +16,6 @@ from anomdet.data.labels import NO_OBJECTS, LabelFile, Labels, parse_label_file
 from anomdet.errors import Problem, UserError
 from anomdet.images.headers import BadImageError
 
-_LABELS_HINT = "each images/x.png has its labels/x.txt, empty for a normal image"
-
 
 @dataclass
 class _Report:
@@ -157,8 +155,6 @@ def _check_whole(records: list[ImageRecord], pairs: list, report: _Report) -> No
         report.problems.append(Problem("images/", f"at least one image ({suffixes})", "none"))
         return
     largest = max((float(record.labels.bboxes_xyxy.max()) for record in records if len(record.labels)), default=None)
-    if largest is None and not report.problems:
-        report.problems.append(Problem("labels/", "at least one object", "only empty files", _LABELS_HINT))
-    elif largest is not None and largest <= 2:
+    if largest is not None and largest <= 2:
         hint = "these look like YOLO's relative boxes; convert them with anomdet convert --from yolo --to anomdet"
         report.problems.append(Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint))
