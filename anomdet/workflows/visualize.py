@@ -67,6 +67,9 @@ def visualize(
             return []
         wanted = errors_first(measured)[:limit] if only else list(range(measured.results.num_images))
         pictures = _draw_all(measured, wanted, config, folder)
+    if (loaded.file.meta.inference or {}).get("anomaly"):
+        hint = "anomdet predict --save pictures draws those of the normal-only score, too"
+        runner.logger.warning(f"the verdicts above the images are those of the boxes alone; {hint}")
     scores = _thresholds(measured)
     runner.logger.info(f"drew {counted(len(pictures), 'image')} of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder] if pictures else [folder]
