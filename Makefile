@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# make install CPU=1: PyTorch without the libraries of NVIDIA GPUs, from PyTorch's own index.
+WHEELS := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNTIME := requirements.txt constraints.txt setup.py pyproject.toml $(wildcard requirements/*.txt)
 
@@ -13,6 +15,7 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests
 
@@ -28,7 +31,7 @@ $(VENV)/.runtime: $(RUNTIME)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || \
 		{ echo "error: expected Python 3.10 to 3.13, got $$($(PYTHON) --version); say which: make PYTHON=python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -r requirements.txt
+	$(PIP) install $(WHEELS) -r requirements.txt
 	$(PIP) install --force-reinstall --no-deps -c constraints.txt opencv-python-headless
 	touch $@
 
@@ -47,6 +50,7 @@ hashed:
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 format: $(VENV)/.tests

@@ -1,6 +1,6 @@
 """The colours of classes and verdicts, once, for drawn images, charts and pages; as ``#rrggbb``.
 
-Classes have the colours of Okabe and Ito ("Color Universal Design"), which people with any colour vision tell apart,
+Classes have the colours of Okabe and Ito ("Color Universal Design"), which people with any colour vision distinguish,
 without black, in an order that keeps neighbours far apart, and a grey.
 """
 

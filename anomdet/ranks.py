@@ -49,7 +49,7 @@ def rank() -> int:
 
 
 def says_first(message: str) -> bool:
-    """Whether no other process of this training has asked with the same message: one of them tells it for all.
+    """Whether no other process of this training has asked with the same message: one of them reports it for all.
 
     They count in the store that torchrun keeps for them. Where there is none, or it is gone, each speaks for itself.
     """

@@ -55,7 +55,7 @@ def prepare() -> None:
 
 
 def say(text: str = "", *, err: bool = False, end: str = "\n") -> None:
-    """A message; where nobody takes it, the work goes on in silence."""
+    """A message; where nobody takes it, the work continues in silence."""
     stream = sys.stderr if err else sys.stdout
     try:
         _write(stream, f"{lines(text)}{end}")
@@ -89,4 +89,4 @@ def give_up(stream: TextIO, error: BaseException) -> None:
     if isinstance(error, OSError):
         _lost[:] = [(stream, error)]
     if stream is not sys.stderr and isinstance(error, OSError) and error.errno not in _READER_GONE:
-        say(f"stdout cannot be written any more: {error.strerror}; the work goes on", err=True)
+        say(f"stdout cannot be written any more: {error.strerror}; the work continues", err=True)

@@ -189,7 +189,7 @@ def blink(watch: Watch) -> None:
     watch.network.cut(1)
     watch.mark("host1's cable is out")
     watch.until(lambda: time.monotonic() > watch.began + TIMEOUT_SECONDS / 6)
-    watch.network.mend(1)
+    watch.network.correct(1)
     watch.tell("host1's cable is in again")
 
 
@@ -198,7 +198,7 @@ def cut(watch: Watch) -> None:
     watch.network.cut(1)
     watch.mark("host1's cable is out")
     watch.until(lambda: time.monotonic() > watch.began + 2 * TIMEOUT_SECONDS)
-    watch.network.mend(1)
+    watch.network.correct(1)
     watch.tell("host1's cable is in again")
 
 

@@ -95,7 +95,7 @@ class Network:
         """Pull the host's cable out of the switch: packets are lost, nobody is told."""
         _ip("-n", self._switch, "link", "set", f"port{host}", "down")
 
-    def mend(self, host: int) -> None:
+    def correct(self, host: int) -> None:
         """Put the cable back."""
         _ip("-n", self._switch, "link", "set", f"port{host}", "up")
 
@@ -103,7 +103,7 @@ class Network:
         """End everything on a host at once (SIGKILL), as a loss of power does; its cable is out before."""
         self.cut(host)
         _kill_all(self._names[host])
-        self.mend(host)
+        self.correct(host)
 
     def _build(self) -> None:
         # /etc/hosts of each host maps its own name to its address: gloo and torchrun look there for it.

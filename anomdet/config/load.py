@@ -1,4 +1,4 @@
-"""A YAML file and overrides to :class:`Settings`; everything that is wrong with them is told at once."""
+"""A YAML file and overrides to :class:`Settings`; everything that is wrong with them is reported at once."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _check_transforms(facts: Facts) -> None:
 
 
 def _build(fitting: dict[str, Any], report: Report) -> Settings:
-    """Pydantic has the last word; what only it refuses is told in its words."""
+    """Pydantic has the last word; what only it refuses is reported in its words."""
     try:
         return Settings.model_validate(fitting)
     except pydantic.ValidationError as error:

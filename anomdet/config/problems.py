@@ -1,4 +1,4 @@
-"""Where each key of the settings was written, and the problems found there, told in the order of the lines."""
+"""Where each key of the settings was written, and the problems found there, reported in the order of the lines."""
 
 from __future__ import annotations
 

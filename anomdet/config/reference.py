@@ -21,7 +21,7 @@ Paths start from the folder that the command is run in.
 - On the command line: `training.epochs=3 data.data_dir=/data/x "data.classes={1: open}"`, the value in YAML. It wins
   over the file; a later one wins over an earlier one.
 - An unknown key, or a value that does not fit, is an error that names the file, the line and what was expected; all of
-  them are told at once.
+  them are reported at once.
 - `anomdet config --config run.yaml` prints the resolved settings, `--to py` the MMEngine config, `--to schema` the JSON
   schema. Editors with the YAML language server complete and check the keys of a file that starts with
   `# yaml-language-server: $schema=settings.schema.json`.

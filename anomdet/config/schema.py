@@ -118,7 +118,7 @@ class ReportSettings(Section):
 
 
 class DistributedSettings(Section):
-    """Of a training with many processes (torchrun); one process does not look at it."""
+    """Of a run with many processes (torchrun); one process does not look at it."""
 
     backend: Literal["auto", "nccl", "gloo"] = "auto"
     """How processes talk; auto: nccl between GPUs, gloo between CPUs."""

@@ -45,7 +45,7 @@ class SplitSettings(Section):
     stratify: bool = True
     """Share out each class by the ratios, and normal images; false: by chance."""
     seed: Seed = 0
-    """Another seed, other splits; apart from `training.seed`, so that repeated trainings share one test set."""
+    """Another seed, other splits; apart from `training.seed`, so that repeated runs share one test set."""
     on_leak: Literal["warn", "error", "group", "ignore"] = "warn"
     """Near-duplicates in two splits: a warning at the start, an error, put in one split, or not looked for."""
 

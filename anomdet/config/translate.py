@@ -1,6 +1,6 @@
 """Settings to an MMEngine config: pure, deterministic, and complete, so that the Python file alone repeats the run.
 
-What only the data or the machine can tell is left open (``num_classes=None``, the channels of a user's backbone) and
+What only the data or the machine can say is left open (``num_classes=None``, the channels of a user's backbone) and
 filled in by the command line before the Runner is built, for YAML and Python configs alike.
 """
 

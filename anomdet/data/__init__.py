@@ -1,4 +1,4 @@
-"""What a training reads: labels, images, index, splits, sampling, augmentation."""
+"""What a run reads: labels, images, index, splits, sampling, augmentation."""
 
 __all__ = [
     "bit_depth",

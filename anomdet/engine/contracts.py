@@ -1,4 +1,4 @@
-"""What a training uses of a sampler, data set, metric or hook where it has it; a user's own need not have it.
+"""What a run uses of a sampler, data set, metric or hook where it has it; a user's own need not have it.
 
 Rooms do not import each other: these protocols are the agreement between the engine and what the config builds.
 ``isinstance`` asks for the names only.
@@ -52,7 +52,7 @@ class ChoosesPoint(Protocol):
 
 @runtime_checkable
 class StopsEarly(Protocol):
-    """A hook that may end a training before its last epoch."""
+    """A hook that may end a run before its last epoch."""
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """As MMEngine's: what an earlier run had reached."""

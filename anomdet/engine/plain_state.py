@@ -1,4 +1,4 @@
-"""The state of a training as plain containers, numbers and tensors: what torch loads without any further class.
+"""The state of a run as plain containers, numbers and tensors: what torch loads without any further class.
 
 MMEngine's history of losses is a class of its own that holds numpy arrays and bound methods: to load one, its list of
 allowed names has Python's ``getattr``, with which a file can reach anything. As tensors it needs no name at all.

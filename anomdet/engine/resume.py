@@ -1,4 +1,4 @@
-"""Whether a training may go on from a checkpoint; asked before a file of an earlier run is touched."""
+"""Whether a run may continue from a checkpoint; asked before a file of an earlier run is touched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEEDED = ("state_dict", "optimizer", "param_schedulers", "message_hub")
 
 
 def agree_on_resume(runner: Any, last: Path, resume: bool) -> str:
-    """All processes go on from the same checkpoint, or all begin anew; before a file of an earlier run is touched.
+    """All processes continue from the same checkpoint, or all begin anew; before a file of an earlier run is touched.
 
     Returns:
         What to say if the checkpoint leaves nothing to do; else empty.
@@ -48,7 +48,7 @@ def must_exist(last: Path) -> None:
 
 
 def _check_resume(runner: Any, path: str) -> tuple[str, str]:
-    """Refuse to go on from the checkpoint of another model, of other classes or of other splits.
+    """Refuse to continue from the checkpoint of another model, of other classes or of other splits.
 
     Returns:
         What the checkpoint holds; and what to say if that leaves nothing to do, else empty.
@@ -86,7 +86,7 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
 
 
 def _other_bits(document: dict[str, Any], dataset: Any, path: str) -> list[Problem]:
-    """``data.bit_depth: auto`` may find other bits where images have changed since the training began."""
+    """``data.bit_depth: auto`` may find other bits where images have changed since the run began."""
     known = document.get("preprocessing", {}).get("bit_depth")
     steps = getattr(getattr(dataset, "pipeline", None), "transforms", ())
     found = next((step.bit_depth for step in steps if isinstance(step, HasBitDepth)), known)

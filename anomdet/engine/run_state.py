@@ -1,4 +1,4 @@
-"""How far a training is, and all of it that a checkpoint holds."""
+"""How far a run is, and all of it that a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from anomdet.engine.plain_state import to_plain
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is.
+    """How far a run is.
 
     Args:
         epoch: epochs done, their validations included.
@@ -110,7 +110,7 @@ def _document(runner: Runner, operating_point: dict[str, Any] | None) -> dict[st
 
 
 def changed_splits(meta: Meta, dataset: Any) -> list[str]:
-    """The splits that hold other images than in the training of a checkpoint; none where either side cannot tell.
+    """The splits that hold other images than in the training of a checkpoint; none where either side does not say.
 
     Args:
         meta: of the checkpoint.

@@ -60,7 +60,7 @@ _FORMAT = _Format("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %
 
 
 class _OwnLines(logging.Filter):
-    """What the libraries tell at INFO is detail to our users: it is shown from DEBUG on."""
+    """What the libraries log at INFO is detail to our users: it is shown from DEBUG on."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class _LogFile(logging.StreamHandler):
             super().handleError(record)
             return
         self.addFilter(lambda _: False)
-        say(f"warning: {self.stream.name} cannot be written any more: {error.strerror}; the run goes on", err=True)
+        say(f"warning: {self.stream.name} cannot be written any more: {error.strerror}; the run continues", err=True)
 
 
 def _to_channels_last(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -242,7 +242,7 @@ class InspectionRunner(Runner):
         return checkpoint
 
     def load_or_resume(self) -> None:
-        """MMEngine's; many processes then make sure that all go on from one state.
+        """MMEngine's; many processes then make sure that all continue from one state.
 
         Raises:
             UserError: as :meth:`load_checkpoint`; or the processes differ.

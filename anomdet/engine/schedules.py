@@ -75,11 +75,11 @@ class IterationSchedule(_ParamScheduler):
 
     @classmethod
     def build_iter_from_epoch(cls, **arguments: Any) -> IterationSchedule:
-        """The Runner's way in (``convert_to_iter_based=True``): only so does it tell the length of an epoch."""
+        """The Runner's way in (``convert_to_iter_based=True``): only so does it learn the length of an epoch."""
         return cls(**arguments)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at the iteration of a checkpoint; the formula stays the settings', so a resume may add epochs."""
+        """Continue at the iteration of a checkpoint; the formula stays the settings', so a resume may add epochs."""
         self.last_step, self._global_step = state_dict["last_step"], state_dict["_global_step"]
         self._last_value = self._get_value()
         for group, rate in zip(self.optimizer.param_groups, self._last_value, strict=True):

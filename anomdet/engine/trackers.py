@@ -1,4 +1,4 @@
-"""MLflow and Weights & Biases as MMEngine's visualization backends, which write below one folder unless told else."""
+"""MLflow and Weights & Biases as MMEngine's visualization backends, which write below one folder by default."""
 
 from __future__ import annotations
 

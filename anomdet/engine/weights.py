@@ -1,4 +1,4 @@
-"""Pretrained weights: fetched only when the settings ask for them, and a failure says how to go on without."""
+"""Pretrained weights: fetched only when the settings ask for them, and a failure says how to continue without."""
 
 from __future__ import annotations
 

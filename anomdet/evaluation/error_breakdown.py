@@ -70,24 +70,24 @@ def _best(pairs: Pairs, num_pred: int) -> tuple[Floats, Ints]:
 def breakdown(
     results: Results, ranking: Ranking, matches: Matches, diagnosis: Diagnosis, score_thrs: Floats
 ) -> dict[str, dict[str, Any]]:
-    """The ``errors`` of metrics.json: count from the score threshold on, and mAP that mending all of a kind would gain.
+    """The ``errors`` of metrics.json: counts from the score threshold on, and mAP that correcting a kind would gain.
 
-    Mending takes every prediction, whatever its score, as AP does: a wrong class or place is set right where it is the
-    best such prediction of an object that none has found, and else taken away, as are duplicates, background and both;
-    missed objects are taken as if they were not there.
+    Correcting takes every prediction, whatever its score, as AP does: a wrong class or place is set right where it is
+    the best such prediction of an object that none has found, and else taken away, as are duplicates, background and
+    both; missed objects are taken as if they were not there.
     """
     shown = kept(results, matches, score_thrs)
     base = _mean_ap(results, ranking, matches.hit, results.pred.label, matches.counted, _missing(results))
     out: dict[str, dict[str, Any]] = {}
     for name, kind in ERRORS.items():
-        hit, label, counted = _mended(results, matches, diagnosis, kind)
-        mended = _mean_ap(results, ranking, hit, label, counted, _missing(results))
-        out[name] = {"count": int((shown & (diagnosis.kind == kind)).sum()), "mAP_cost": _gain(mended, base)}
+        hit, label, counted = _corrected(results, matches, diagnosis, kind)
+        corrected = _mean_ap(results, ranking, hit, label, counted, _missing(results))
+        out[name] = {"count": int((shown & (diagnosis.kind == kind)).sum()), "mAP_cost": _gain(corrected, base)}
     everything = np.ones(len(shown), dtype=bool)
     never_found = _missed(results, matches, diagnosis, everything & matches.counted)
-    mended = _mean_ap(results, ranking, matches.hit, results.pred.label, matches.counted, never_found)
+    corrected = _mean_ap(results, ranking, matches.hit, results.pred.label, matches.counted, never_found)
     count = int(_missed(results, matches, diagnosis, shown).sum() - results.gt.crowd.sum())
-    out["missed"] = {"count": count, "mAP_cost": _gain(mended, base)}
+    out["missed"] = {"count": count, "mAP_cost": _gain(corrected, base)}
     return out
 
 
@@ -95,8 +95,8 @@ def _missing(results: Results) -> Bools:
     return results.gt.crowd.copy()
 
 
-def _gain(mended: float | None, base: float | None) -> float | None:
-    return None if mended is None or base is None else mended - base
+def _gain(corrected: float | None, base: float | None) -> float | None:
+    return None if corrected is None or base is None else corrected - base
 
 
 def _missed(results: Results, matches: Matches, diagnosis: Diagnosis, shown: Bools) -> Bools:
@@ -108,8 +108,8 @@ def _missed(results: Results, matches: Matches, diagnosis: Diagnosis, shown: Boo
     return missed | results.gt.crowd
 
 
-def _mended(results: Results, matches: Matches, diagnosis: Diagnosis, kind: Kind) -> tuple[Bools, Ints, Bools]:
-    """Hits, labels and counted predictions after all errors of a kind are mended."""
+def _corrected(results: Results, matches: Matches, diagnosis: Diagnosis, kind: Kind) -> tuple[Bools, Ints, Bools]:
+    """Hits, labels and counted predictions after all errors of a kind are corrected."""
     wrong = matches.counted & (diagnosis.kind == kind)
     hit, label, counted = matches.hit.copy(), results.pred.label.copy(), matches.counted & ~wrong
     if kind not in (Kind.CLASSIFICATION, Kind.LOCALISATION):

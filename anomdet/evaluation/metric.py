@@ -56,7 +56,7 @@ class InspectionMetric(BaseMetric):
         iou_thresholds, matching_iou_threshold, include_metrics: see :func:`anomdet.evaluation.summary.measure`.
         score_threshold: least score of a prediction that counts, or class number to it; None: by the operating point.
         operating_point: arguments of :class:`anomdet.evaluation.operating_point.Criterion`: how to choose it on the
-            very images that are measured, as the validation of a training does.
+            very images that are measured, as the validation of a run does.
         point: an operating point chosen earlier (its fields), which is then used instead.
         group_by: regular expression on the file name: images with the same match (its first group, if it has one) show
             one part; None: each image is a part.

@@ -106,7 +106,7 @@ def measure(
 
     Args:
         results: ground truth and predictions.
-        point: the score threshold; or how to choose it on these very results, as the validation of a training does.
+        point: the score threshold; or how to choose it on these very results, as the validation of a run does.
         iou_thresholds: one ``mAP_<100 t>`` each.
         matching_iou_threshold: least IoU of a right prediction.
         include_metrics: any of iou, precision, recall, f1_score.

@@ -20,7 +20,7 @@ def take_unlabelled(picture: Picture, what: str, dataset: Dataset, source: Sourc
     Args:
         picture: without boxes.
         what: as ``image without an XML file``.
-        dataset: gets the picture if it counts as normal.
+        dataset: gets the image if it counts as normal.
         source: takes the note, and says what the user has chosen.
         default: what the format means by it: normal, skip or error.
     """
@@ -44,7 +44,7 @@ def take_unused(
 
 
 def take_empty(dataset: Dataset, source: Source) -> None:
-    """Images that are listed without objects, where the format cannot tell normal from not labelled; in place.
+    """Images that are listed without objects, where the format cannot distinguish normal from not labelled; in place.
 
     They are normal unless the user says otherwise.
     """
@@ -57,7 +57,7 @@ def take_empty(dataset: Dataset, source: Source) -> None:
 
 
 def drop_left_out(dataset: Dataset, findings: Findings) -> None:
-    """Take out the pictures with a mark that has no box, in place, and tell of their other boxes."""
+    """Take out the images with a mark that has no box, in place, and report their other boxes."""
     for picture in dataset.pictures:
         if picture.left_out:
             findings.note("image with a mark that has no box", "left out", picture.where)
@@ -73,7 +73,7 @@ def tell_apart(dataset: Dataset, source: Source, folder_of: Callable[[Picture], 
     Args:
         dataset: as read.
         source: of which the folders are named.
-        folder_of: the folder of a picture, relative to the source; it may be empty.
+        folder_of: the folder of an image, relative to the source; it may be empty.
     """
     places: dict[str, set[str]] = defaultdict(set)
     for picture in dataset.pictures:
@@ -93,9 +93,9 @@ def splits_by_folder(dataset: Dataset, root: Path, folder_of: Callable[[Picture]
     A folder that an earlier conversion wrote has its splits in lists, and folders of any name.
 
     Args:
-        dataset: as read; pictures that have a split stay as they are.
+        dataset: as read; images that have a split stay as they are.
         root: the folder of the source.
-        folder_of: the folder of a picture's labels or image, relative to the root.
+        folder_of: the folder of an image's labels or image, relative to the root.
     """
     if any(picture.split for picture in dataset.pictures) or is_converted(root):
         return

@@ -252,7 +252,7 @@ def _reveal(partial: Path, out: Path) -> None:
 
 
 def _write_notes(findings: Findings, out: Path) -> list[Path]:
-    """All that is not carried over as it was, a row for each file; nothing to tell: no file."""
+    """All that is not carried over as it was, a row for each file; nothing to report: no file."""
     if not findings.notes:
         return []
     notes = sorted(findings.notes.items())

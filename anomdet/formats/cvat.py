@@ -201,7 +201,7 @@ _READERS = {
 
 
 def write(dataset: Dataset, out: Path) -> None:
-    """annotations.xml; a picture's split is its subset."""
+    """annotations.xml; an image's split is its subset."""
     labels = "".join(
         f"        <label><name>{escape(name)}</name><attributes></attributes></label>\n"
         for name in dataset.names.values()

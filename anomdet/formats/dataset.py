@@ -1,4 +1,4 @@
-"""What every format is read into and written from: pictures, their boxes in pixels, classes; and the findings."""
+"""What every format is read into and written from: images, their boxes in pixels, classes; and the findings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Picture:
 
     Args:
         file_name: relative to the folder of the images, with forward slashes.
-        where: what tells of it in the source, for messages.
+        where: what describes it in the source, for messages.
         path: the file; None if it was not found.
         width, height: of the upright image, pixels; 0 as long as they are not known.
         boxes: its objects.
@@ -76,7 +76,7 @@ class Dataset:
 
     Args:
         pictures: in any order.
-        names: number to name, as far as the source tells; a writer gets one for every class.
+        names: number to name, as far as the source says; a writer gets one for every class.
         numbers: name to number, for labels that are names, unless a file of classes says otherwise.
     """
 
@@ -165,7 +165,7 @@ def to_number(text: str | None) -> float | None:
 
 
 def add_box(picture: Picture, box: Box, findings: Findings) -> None:
-    """Give a picture a box, or report why it is none."""
+    """Give an image a box, or report why it is none."""
     x, y, width, height = box[1:5]
     if not (0 < width < _LIMIT and 0 < height < _LIMIT and abs(x) < _LIMIT and abs(y) < _LIMIT):
         got = Phrase(f"x {x:g}, y {y:g}, width {width:g}, height {height:g}")

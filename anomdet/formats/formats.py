@@ -13,8 +13,8 @@ class Format:
     """One format.
 
     Args:
-        read: a source to pictures.
-        write: pictures into a folder; None: it is only read.
+        read: a source to images.
+        write: images into a folder; None: it is only read.
         images_dir: where the images lie in the folder that it writes.
         by_stem: a label file has its image's name without the suffix, so that no two images may share that.
         images_apart: ``--images`` may say where the images are.

@@ -68,7 +68,7 @@ class ImageFiles:
         return None
 
     def use(self, picture: Picture, path: Path | None, given: str) -> None:
-        """Give a picture its file and its name; a second picture with that file is a problem.
+        """Give an image its file and its name; a second image with that file is a problem.
 
         Args:
             picture: gets ``path``, and as ``file_name`` the given name where it fits the file, else the file's own.
@@ -92,7 +92,7 @@ class ImageFiles:
         return without_images_folder(path.relative_to(root).as_posix())
 
     def unused(self) -> Iterator[Path]:
-        """Every image that no picture has got, once."""
+        """Every image that no image has got, once."""
         seen = {os.path.realpath(path) for path in (*self._used, *self._copies)}
         for path in self._files:
             real = os.path.realpath(path)

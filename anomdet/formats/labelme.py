@@ -133,7 +133,7 @@ def _xywh(kind: str, points: list[tuple[float, float]]) -> tuple[float, float, f
 
 
 def write(dataset: Dataset, out: Path) -> None:
-    """A JSON beside each image; the pictures are not embedded."""
+    """A JSON beside each image; the images are not embedded."""
     for picture in dataset.pictures:
         shapes: list[dict[str, Any]] = [
             {

@@ -72,7 +72,7 @@ def read(source: Source) -> Dataset:
 def _names(tasks: list[dict]) -> list[str]:
     """The image's name below the folder of the images, of each task; empty where it has none.
 
-    The last part of an address; as much more of it as tells it apart where two addresses end alike.
+    The last part of an address; as much more of it as distinguishes it where two addresses end alike.
     """
     paths = [_image_path(task.get("data")) for task in tasks]
     distinct = list(dict.fromkeys(path for path in paths if path))

@@ -15,7 +15,7 @@ _BLOCK = np.ones((3, 3), np.uint8)
 
 
 def two_levels(mask: NDArray, where: str, findings: Findings) -> NDArray[np.bool_] | None:
-    """What of a mask of one class is marked, bool ``(H, W)``; None and a problem if that cannot be told.
+    """What of a mask of one class is marked, bool ``(H, W)``; None and a problem if that is not clear.
 
     Shades between black and white are soft edges: they are cut at half of the range. An area of nothing but a shade is
     neither, and a problem.

@@ -110,14 +110,14 @@ def _without_mask(picture: Picture, layout: _Layout, dataset: Dataset, source: S
 
 
 def _defect_of(picture: Picture, layout: _Layout) -> str:
-    """The defect that the folder of an image tells; empty: it tells of none."""
+    """The defect that the folder of an image names; empty: it names none."""
     parts = picture.file_name.split("/")[int(layout.with_root) : -1]
     is_defect = layout.by_class and parts and parts[0].lower() not in _NORMAL
     return parts[0] if is_defect else ""
 
 
 def _read_masks(layout: _Layout, keys: dict[str, Picture], source: Source) -> set[str]:
-    """Give the pictures their boxes; returns the pictures, by where, that have a mask."""
+    """Give the images their boxes; returns the images, by where, that have a mask."""
     masked: dict[str, str] = {}
     spellings = by_spelling(keys)
     for file in list_files(layout.masks):
@@ -147,7 +147,7 @@ def _read_masks(layout: _Layout, keys: dict[str, Picture], source: Source) -> se
 def _image_of(
     name: str, layout: _Layout, keys: dict[str, Picture], spellings: dict[str, list[str]]
 ) -> tuple[str, Picture | None]:
-    """The class of a mask, empty where the grey values tell it, and its image."""
+    """The class of a mask, empty where the grey values say it, and its image."""
     stem = name.rpartition(".")[0]
     class_name, _, inner = stem.partition("/")
     stems = list(dict.fromkeys((stem, _ENDING.sub("", stem))))

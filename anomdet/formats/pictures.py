@@ -111,7 +111,7 @@ def check_inside(dataset: Dataset, source: Source, *, follow_links: bool) -> Non
 
 
 def check_pictures(dataset: Dataset, findings: Findings, *, with_images: bool, images_hint: str) -> None:
-    """Sizes, names and boxes of all pictures.
+    """Sizes, names and boxes of all images.
 
     Args:
         dataset: what a reader returned; the sizes are filled in.
@@ -162,7 +162,7 @@ def is_text(text: str) -> bool:
 def _check_unit(dataset: Dataset, findings: Findings) -> None:
     """Boxes that all lie within the first pixel are fractions of the image's size, where pixels belong.
 
-    Images of a pixel or two tell nothing, nor do whole numbers: a mask may mark one pixel.
+    Images of a pixel or two show nothing, nor do whole numbers: a mask may mark one pixel.
     """
     pictures = [one for one in dataset.pictures if one.boxes and min(one.width, one.height) > _TINY_PX]
     corners = [(box.x, box.y, box.x + box.width, box.y + box.height) for one in pictures for box in one.boxes]

@@ -67,7 +67,7 @@ def _of_folders(source: Path, names: list[str]) -> dict[str, str]:
 
 
 def _of_texts(source: Path, names: list[str]) -> dict[str, str]:
-    """AnomDet's pixels or YOLO's fractions: the numbers of the label files tell."""
+    """AnomDet's pixels or YOLO's fractions: the numbers of the label files decide."""
     yaml = [name for name in names if re.fullmatch(r"[^/]+\.(?:ya?ml|data)", name) and name != CLASSES_FILE]
     yolo = next((name for name in yaml if _has_names(source / name)), "")
     texts = [name for name in names if name.lower().endswith(".txt")]

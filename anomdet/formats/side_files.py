@@ -138,7 +138,7 @@ def _report_unknown(dataset: Dataset, unknown: set[str], given: dict[int, str], 
 
 
 def check_names(dataset: Dataset, findings: Findings) -> None:
-    """Class names that any file can hold, each for one class: some formats have only names to tell them by."""
+    """Class names that any file can hold, each for one class: some formats have only names to distinguish them."""
     owner: dict[str, int] = {}
     for number, name in dataset.names.items():
         where = f"class {number}"
@@ -166,7 +166,7 @@ _NAME_HINT = "give other names with --classes"
 
 
 def read_splits(source: Source, dataset: Dataset) -> None:
-    """The splits that an earlier conversion left with its output, in place; none if the source tells its own."""
+    """The splits that an earlier conversion left with its output, in place; none if the source has its own."""
     folder = source.path / SPLITS_DIR
     if any(picture.split for picture in dataset.pictures) or not folder.is_dir():
         return

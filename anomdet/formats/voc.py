@@ -1,7 +1,7 @@
 """Pascal VOC's XML, one file an image, as the VOC devkit, LabelImg, CVAT and Roboflow write it.
 
 Source: the VOC2012 development kit, section 4. Corners are 1-based and inclusive in VOC's own files and supervision's;
-other tools write plain pixel coordinates from 0 under the same names. ``<source><database>`` tells which it is.
+other tools write plain pixel coordinates from 0 under the same names. ``<source><database>`` says which it is.
 """
 
 from __future__ import annotations

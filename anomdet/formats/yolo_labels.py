@@ -30,9 +30,9 @@ def label_path(path: Path) -> Path:
 
 
 def pair_labels(images: Iterable[Path], layout: Layout, source: Source) -> dict[Path, Path]:
-    """Image to label file, for the images that have one; what cannot be told is reported.
+    """Image to label file, for the images that have one; what is not clear is reported.
 
-    A file that is spelt otherwise (in letter case, Unicode form or url-encoding) belongs to the one image that it can
+    A file that is spelled otherwise (in letter case, Unicode form or url-encoding) belongs to the one image that it can
     mean.
     """
     images = list(images)
@@ -56,7 +56,9 @@ def pair_labels(images: Iterable[Path], layout: Layout, source: Source) -> dict[
     for path, claiming in claims.items():
         if len(claiming) == 1:
             pairs[claiming[0]] = path
-            source.findings.note("label file spelt otherwise than its image", "taken as the image's", source.name(path))
+            source.findings.note(
+                "label file spelled otherwise than its image", "taken as the image's", source.name(path)
+            )
     return pairs
 
 
@@ -107,7 +109,7 @@ def _text_files(layout: Layout) -> list[Path]:
 
 
 def _keys(path: Path, root: Path, folder: str) -> set[str]:
-    """What an image and its label file have in common, however they are spelt."""
+    """What an image and its label file have in common, however they are spelled."""
     inside = path.relative_to(root) if path.is_relative_to(root) else path
     names = [inside.with_suffix("").as_posix()]
     names += [inside.as_posix()] if folder == "images" else []  # some tools write a.jpg.txt for a.jpg

@@ -96,7 +96,7 @@ def _fit_path_aggregation(model_cfg: Any, neck: Any, levels: Sequence[LevelInfo]
 
 
 def _keep_levels(backbone: Any, kept: Sequence[int], count: int) -> None:
-    """Tells the backbone to return only the ``kept`` ones of its ``count`` maps."""
+    """Makes the backbone return only the ``kept`` ones of its ``count`` maps."""
     if len(kept) == count:
         return
     kind = str(backbone.get("type", ""))

@@ -32,7 +32,7 @@ class BrowsePage:
         path: of index.html.
         data_dir: the folder of this data; another one for other data, so that a page that is still open never mixes
             the two.
-        num_bytes: of the page and its data, without pictures.
+        num_bytes: of the page and its data, without images.
     """
 
     path: Path
@@ -76,7 +76,7 @@ def write_page(folder: Path, index: Mapping[str, Any], parts: Iterable[Mapping[s
 
 
 def write_thumbs_state(page: BrowsePage, made: NDArray[np.bool_], failed: Mapping[int, str], *, done: bool) -> None:
-    """Tell the page, open or not, which images have their pictures by now.
+    """Let the page, open or not, know which images have their thumbnails by now.
 
     Args:
         page: a written one.

@@ -19,7 +19,7 @@ class Cell:
         sort: what the column is sorted by; None comes last.
         interval: the interval as text, empty without one.
         bar: low, value, high within 0 to 1, for a small drawing; low and high are the value without an interval.
-        numeric: right-aligned, in figures of one width.
+        numeric: right-aligned, in digits of one width.
     """
 
     text: str

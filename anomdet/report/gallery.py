@@ -1,4 +1,4 @@
-"""The cases to look at: what each is about, its picture, and the boxes over it."""
+"""The cases to look at: what each is about, its image, and the boxes over it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ EDGE = 9  # percent; nearer to the edge of the picture, a label stands inside it
 
 @dataclass(frozen=True)
 class Overlay:
-    """A box over a picture; places and sizes in percent of the picture.
+    """A box over an image; places and sizes in percent of the image.
 
     Attributes:
         truth: drawn solid, its label above; else a prediction, dashed, its label below.
         focus: the box that the case is about.
-        near: it touches that box, so its label is shown in the small picture too.
+        near: it touches that box, so its label is shown in the small image too.
         score, label_index: of a prediction, its class as a place in the list of thresholds; None: it does not change.
         below: under the threshold, so it is not shown, but for the ``best`` of a missed object, which is dotted.
         label_x, label_y, label_dy: where the label is; ``label_dy`` in CSS pixels.
@@ -72,7 +72,7 @@ class Case:
         short_name: the file name without its folders.
         outcome: of its part: escape, overkill, found or good; empty: not known.
         classes: places of its classes in the list of the page, for the filter.
-        window: what the picture shows.
+        window: what the image shows.
         source: data URI; empty if there is none, ``reason`` says why.
     """
 
@@ -199,7 +199,7 @@ def _facts(case: Mapping[str, Any]) -> list[tuple[str, str]]:
 def overlays(
     case: Mapping[str, Any], window: Window, *, about_truth: bool, indices: Mapping[str, int] | None = None
 ) -> list[Overlay]:
-    """All boxes of the image that reach into the picture; large ones first, so that small ones lie on top.
+    """All boxes of the image that reach into the crop; large ones first, so that small ones lie on top.
 
     Args:
         case: with its box and the others, ``truth`` and ``predictions``.
@@ -270,7 +270,7 @@ def _label(box: Mapping[str, Any], truth: bool) -> str:
 
 
 def _label_side(left: float, right: float, label: str) -> tuple[float, str]:
-    """Flush with the box on the side where the picture has more room; a long one from the edge of the picture."""
+    """Flush with the box on the side where the image has more room; a long one from the edge of the image."""
     long = len(label) > LONG_LABEL
     if left + right > 100:
         return (99.0 if long else min(right, 99.0)), "end"

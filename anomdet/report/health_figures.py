@@ -223,7 +223,7 @@ def _summed(grid: Sequence[Sequence[int]]) -> int:
 
 
 def _spread(grid: Sequence[Sequence[int]]) -> str:
-    """How much of the picture holds half of the boxes: 50 % if they are spread evenly, little if they crowd."""
+    """How much of the image holds half of the boxes: 50 % if they are spread evenly, little if they crowd."""
     values, total, held = sorted((value for row in grid for value in row), reverse=True), _summed(grid), 0
     for number, value in enumerate(values, start=1):
         held += value

@@ -21,8 +21,8 @@ def write_health_page(health: Mapping[str, Any], out_path: Path, *, read_image: 
     Args:
         health: content of ``health.json``; see ``measure_health`` in the data room.
         out_path: where; the folder must be there.
-        read_image: file name to RGB ``(H, W, 3)`` uint8; OSError, ValueError or UserError leave that picture out.
-            None: no pictures at all.
+        read_image: file name to RGB ``(H, W, 3)`` uint8; OSError, ValueError or UserError leave that image out.
+            None: no images at all.
 
     Raises:
         OSError: the file cannot be written.

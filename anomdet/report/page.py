@@ -43,7 +43,7 @@ def shared_view(charts: Sequence[Chart]) -> dict[str, Any]:
 
 
 def room_for_pictures(bare_page: str) -> int:
-    """Characters that the pictures of a page may have, given the page without them."""
+    """Characters that the images of a page may have, given the page without them."""
     return MAX_BYTES - len(bare_page.encode("utf-8", "backslashreplace"))
 
 

@@ -1,4 +1,4 @@
-"""The pictures of the cases: a crop around each box, as JPEG, as good as the page has room for."""
+"""The images of the cases: a crop around each box, as JPEG, as good as the page has room for."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of the cases, and those that there are none of.
+    """The images of the cases, and those that there are none of.
 
     Attributes:
         sources: place of the case to its data URI.
-        reasons: place of the case to why there is no picture.
+        reasons: place of the case to why there is no image.
         note: what was given up to keep the page small; empty if nothing.
     """
 
@@ -65,13 +65,13 @@ def crop_window(bbox_xywh: Sequence[float], size_hw: Sequence[int]) -> Window:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Place of the case to its picture as JPEG at each of the levels, or to why there is none."""
+    """Place of the case to its image as JPEG at each of the levels, or to why there is none."""
 
     levels: Mapping[int, list[bytes]]
     reasons: Mapping[int, str]
 
     def without_data(self) -> Pictures:
-        """All pictures, but empty: for a page that shows how much room there is for them."""
+        """All images, but empty: for a page that shows how much room there is for them."""
         return Pictures(dict.fromkeys(self.levels, PREFIX), self.reasons)
 
 
@@ -135,8 +135,8 @@ def choose_pictures(encoded: Encoded, order: Sequence[int], budget: int) -> Pict
     """The best level at which all fit; if none does, the lowest, and as many as fit.
 
     Args:
-        encoded: all pictures.
-        order: places of the cases, those first that are to keep their picture.
+        encoded: all images.
+        order: places of the cases, those first that are to keep their image.
         budget: characters that all data URIs may have.
     """
     levels, reasons = encoded.levels, dict(encoded.reasons)
@@ -153,9 +153,9 @@ def choose_pictures(encoded: Encoded, order: Sequence[int], budget: int) -> Pict
         sources[place] = PREFIX + base64.b64encode(levels[place][level]).decode("ascii")
     notes = []
     if level:
-        notes.append(f"pictures are stored with at most {LEVELS[level][0]} px at JPEG quality {LEVELS[level][1]}")
+        notes.append(f"images are stored with at most {LEVELS[level][0]} px at JPEG quality {LEVELS[level][1]}")
     if len(sources) < len(levels):
-        notes.append(f"the pictures of {len(levels) - len(sources)} cases are left out")
+        notes.append(f"the images of {len(levels) - len(sources)} cases are left out")
     note = f"To keep this page small, {' and '.join(notes)}." if notes else ""
     return Pictures(sources, reasons, note)
 

@@ -28,8 +28,8 @@ def write_report(
         metrics: content of ``metrics.json``; what is absent there has no section in the page.
         details: content of ``details.json``.
         out_path: where; the folder must be there.
-        read_image: file name to RGB ``(H, W, 3)`` uint8; OSError, ValueError or UserError leave that picture out.
-            None: no pictures at all.
+        read_image: file name to RGB ``(H, W, 3)`` uint8; OSError, ValueError or UserError leave that image out.
+            None: no images at all.
 
     Returns:
         ``out_path``.

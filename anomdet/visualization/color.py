@@ -1,4 +1,4 @@
-"""Colours that people with any colour vision tell apart. All are BGR, 0 to 255, as OpenCV has them."""
+"""Colours that people with any colour vision distinguish. All are BGR, 0 to 255, as OpenCV has them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def palette(n: int) -> list[Color]:
 
 
 def class_colors(names: Iterable[str]) -> dict[str, Color]:
-    """Class name to colour, by place: give all classes of the data set in its order, and every picture agrees."""
+    """Class name to colour, by place: give all classes of the data set in its order, and every image agrees."""
     unique = list(dict.fromkeys(names))
     return dict(zip(unique, palette(len(unique)), strict=True))
 

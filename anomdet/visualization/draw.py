@@ -40,7 +40,7 @@ class Style:
 
 
 def choose_style(size_hw: tuple[int, int], num_boxes: int) -> Style:
-    """Type that can be read in the whole picture; with many boxes it shrinks, then the picture grows."""
+    """Type that can be read in the whole image; with many boxes it shrinks, then the image grows."""
     longer = max(size_hw)
     scale = max(1, math.ceil(SMALLEST_SIDE_PX / longer))
     # A label of a strip must fit its width.
@@ -102,7 +102,7 @@ def enlarge(image_bgr: Image, scale: int) -> Image:
 
 
 def _outlines(bboxes_xyxy: NDArray[np.float64], canvas: Image, line_px: int) -> NDArray[np.float64]:
-    """Outer edges of the lines around the boxes, within the picture."""
+    """Outer edges of the lines around the boxes, within the image."""
     height, width = canvas.shape[:2]
     outer = bboxes_xyxy + (line_px + _seam_px(line_px)) * np.array([-1, -1, 1, 1])
     outer[:, :2] = np.floor(np.clip(outer[:, :2], 0, [width - 1, height - 1]))
@@ -153,7 +153,7 @@ def _draw_labels(
 
 
 def _chips(name: str, score: float | None, color: Color, font_px: int, size_hw: tuple[int, int]) -> list[Image]:
-    """What the label may be, the fullest first; those that fit the picture, or the last one, cut."""
+    """What the label may be, the fullest first; those that fit the image, or the last one, cut."""
     name = shorten(name, font_px, max(size_hw[1] // 3, 6 * font_px))
     brief = shorten(name, font_px, 3 * font_px)
     texts = [name, brief] if score is None else [f"{name} {score:.2f}", f"{brief} {score:.2f}", f"{score:.2f}"]

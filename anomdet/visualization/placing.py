@@ -1,4 +1,4 @@
-"""Where the labels go: beside their boxes, inside the picture, off the other boxes and labels."""
+"""Where the labels go: beside their boxes, inside the image, off the other boxes and labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FAR = (1.3, 2.6, 4.0)  # heights of a label that it may be moved away from its b
 def candidates(
     bbox_xyxy: NDArray[np.float64], chip_wh: tuple[int, int], size_hw: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Top-left corners ``(C, 2)`` for a label of ``chip_wh``, best first, all inside the picture."""
+    """Top-left corners ``(C, 2)`` for a label of ``chip_wh``, best first, all inside the image."""
     x1, y1, x2, y2 = bbox_xyxy
     w, h = chip_wh
     above, below = y1 - h, y2
@@ -34,11 +34,11 @@ def place(
     """The best place of one label.
 
     Args:
-        bboxes_xyxy: ``(N, 4)`` all boxes of the picture.
+        bboxes_xyxy: ``(N, 4)`` all boxes of the image.
         index: whose label it is.
         taken_xyxy: ``(M, 4)`` labels that are placed already.
         chip_wh: width and height of the label.
-        size_hw: height and width of the picture.
+        size_hw: height and width of the image.
 
     Returns:
         Its top-left corner, and how bad the place is: 1 for a box or a label that it would hide as a whole.

@@ -1,4 +1,4 @@
-"""Pictures of several pictures: two side by side under a title with a legend, and a grid of many."""
+"""Sheets of several images: two side by side under a title with a legend, and a grid of many."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def side_by_side(
     title: str = "",
     legend: Mapping[str, Color] | None = None,
 ) -> Image:
-    """Two pictures under their captions; a title over both, a legend of class colours under both.
+    """Two images under their captions; a title over both, a legend of class colours under both.
 
-    A picture that is less high is enlarged to the height of the other. Nothing is made smaller.
+    An image that is less high is enlarged to the height of the other. Nothing is made smaller.
     """
     height = max(left.shape[0], right.shape[0])
     panels = [_to_height(panel, height) for panel in (left, right)]

@@ -1,4 +1,4 @@
-"""Text in any script as a picture. cv2.putText knows ASCII only, so Pillow sets the type.
+"""Text in any script as an image. cv2.putText knows ASCII only, so Pillow sets the type.
 
 The font is DejaVu Sans, which comes with matplotlib (an MMDetection requirement): Latin, Greek, Cyrillic, Arabic. For
 what it lacks, such as Chinese, Japanese and Korean, the machine's own fonts are tried; where none has a character, it

@@ -1,4 +1,4 @@
-"""The verdict on an image, in words and colour, above its picture: nothing of the image is hidden."""
+"""The verdict on an image, in words and colour, above it: nothing of the image is hidden."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLORS: dict[str, Color] = {"accept": (115, 100, 0), "reject": (0, 60, 200)}
 
 
 def with_verdict(image_bgr: Image, text: str, verdict: str) -> Image:
-    """The picture below a bar with a text.
+    """The image below a bar with a text.
 
     Args:
         image_bgr: ``(H, W, 3)`` uint8.

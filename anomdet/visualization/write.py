@@ -1,4 +1,4 @@
-"""A picture to a file, whole or not at all."""
+"""An image to a file, whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write_image(path: Path, image_bgr: Image) -> None:
     """Encode by the extension of ``path`` and write; the folder is made if need be, any name in any script works.
 
     Raises:
-        UserError: an extension that is not a picture's, or a picture too large for its format.
+        UserError: an extension that is not an image's, or an image too large for its format.
     """
     if path.suffix.lower() not in EXTENSIONS:
         raise UserError(Problem(str(path), f"a name ending in {', '.join(EXTENSIONS)}", path.suffix or "no extension"))

@@ -59,7 +59,7 @@ def normal_images(dataset: Any, group_by: str | None) -> list[NormalImage]:
 
 
 def normal_images_of(runner: Any, config: Any) -> list[NormalImage]:
-    """The normal images of a training."""
+    """The normal images of a run."""
     return normal_images(runner.train_dataloader.dataset, _group_by(config))
 
 

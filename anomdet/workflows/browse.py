@@ -52,7 +52,7 @@ def browse(
     """Draw the first ``limit`` images that the sampler draws in the first epoch, and a contact sheet.
 
     Returns:
-        The contact sheet and the folder of the pictures.
+        The contact sheet and the folder of the drawings.
 
     Raises:
         UserError: anything wrong with what the user gave.

@@ -205,7 +205,7 @@ def _make_thumbnails(
 
 @dataclass
 class _State:
-    """Which images have their pictures, for the page and for the screen."""
+    """Which images have their thumbnails, for the page and for the screen."""
 
     page: BrowsePage
     there: NDArray[np.bool_]
@@ -217,7 +217,7 @@ class _State:
         write_thumbs_state(self.page, self.there, self.failed, done=done)
 
     def follow(self, results: Iterable[tuple[int, str]], total: int) -> None:
-        """Count what comes; tell it now and then."""
+        """Count what comes; report it now and then."""
         started = told = stated = time.monotonic()
         for count, (at, reason) in enumerate(results, start=1):
             self.there[at] = not reason

@@ -1,4 +1,4 @@
-"""Fill in what only the data and the machine can tell, between the config and the Runner."""
+"""Fill in what only the data and the machine can say, between the config and the Runner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``anomdet check``: what is wrong with the data, before a training shows it the hard way. Imports no torch."""
+"""``anomdet check``: what is wrong with the data, before a run shows it the hard way. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anomdet.config.schema_data import DataSettings
     from anomdet.quality.check.check import Checked, Rules
     from anomdet.quality.check.findings import Finding
-    from anomdet.quality.check.fix import Mended
+    from anomdet.quality.check.fix import Fixed
 
 FORMATS = ("text", "json", "sarif")
 # What findings begin with, in each format: any other file of that name is the user's.
@@ -84,7 +84,7 @@ def check(
             for the report also data.image_size, the splits, the model and the handling of imbalance.
         overrides: ``key=value`` each.
         options: how thorough, and what to show.
-        fix: an empty or new folder for a mended copy; None: none.
+        fix: an empty or new folder for a corrected copy; None: none.
         out: a file for the text; None: it is left to the caller.
 
     Raises:
@@ -94,7 +94,7 @@ def check(
     """
     from anomdet.quality.check.check import check_data
     from anomdet.quality.check.findings import ERROR, make_strict
-    from anomdet.quality.check.fix import write_mended
+    from anomdet.quality.check.fix import write_fixed
     from anomdet.quality.check.text_format import verdict
     from anomdet.workflows.health_report import write_page
 
@@ -109,12 +109,12 @@ def check(
         checked = _with_splits(checked, rules, used.data, options)
     findings = make_strict(checked.findings) if options.strict else checked.findings
     text = _show(checked, findings, options)
-    mended = write_mended(checked, fix) if fix is not None else None
+    corrected = write_fixed(checked, fix) if fix is not None else None
     written = [fix] if fix is not None else []
     if out is not None:
         written.append(_write_findings(out, text))
     shown = out is None and options.style == "text"  # the verdict, as the last line of the text
-    summary = [*([] if shown else [verdict(checked, findings)]), *_mended_summary(mended)]
+    summary = [*([] if shown else [verdict(checked, findings)]), *_fixed_summary(corrected)]
     if page is not None:
         config = Path(settings) if isinstance(settings, (str, Path)) else None
         paths, moved = write_page(checked, findings, config, used, page)
@@ -208,12 +208,12 @@ def _show(checked: Checked, findings: list[Finding], options: CheckOptions) -> s
     return show_text(checked, findings, everything=options.everything)
 
 
-def _mended_summary(mended: Mended | None) -> list[str]:
-    """What the mended copy holds."""
+def _fixed_summary(corrected: Fixed | None) -> list[str]:
+    """What the corrected copy holds."""
     from collections import Counter
 
-    if mended is None:
+    if corrected is None:
         return []
-    actions = Counter(change.action for change in mended.changes)
+    actions = Counter(change.action for change in corrected.changes)
     told = ", ".join(f"{action} {count:,}" for action, count in sorted(actions.items())) or "no changes"
-    return [f"the corrected copy has {mended.num_images:,} images; {told} (see changes.csv)"]
+    return [f"the corrected copy has {corrected.num_images:,} images; {told} (see changes.csv)"]

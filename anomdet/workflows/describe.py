@@ -42,7 +42,7 @@ class NotDescribedError(Exception):
 
 
 def let_stand_alone(runner: Any, config: Any, settings: Settings | None) -> list[str]:
-    """Hand a training's document to its Runner, which puts it into each checkpoint.
+    """Hand a run's document to its Runner, which puts it into each checkpoint.
 
     Returns:
         A note for the log, where the checkpoints will not stand alone.

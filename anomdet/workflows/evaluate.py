@@ -256,7 +256,7 @@ def own_metric(config: Any) -> Any:
 
 
 def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
-    """Images that the network has learned from give better figures than new ones."""
+    """Images that the network has learned from give better metrics than new ones."""
     from anomdet.engine.run_state import changed_splits
 
     changed = changed_splits(loaded.file.meta, runner.test_dataloader.dataset)

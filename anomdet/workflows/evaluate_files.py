@@ -25,7 +25,7 @@ class Files:
     Args:
         ground_truth, predictions: of the test split.
         val_ground_truth, val_predictions: of the validation split, to choose the operating point on; both or none.
-        images: the folder that the images' names start from, for the report's pictures; None: without.
+        images: the folder that the images' names start from, for the report's images; None: without.
         tile_map: of ``anomdet tile``, where the others are of tiles; None: they are of whole images.
     """
 

@@ -54,7 +54,7 @@ def write_all(
         measured: an ``anomdet.evaluation.summary.Measured``.
         folder: exists.
         options: the settings' ``evaluation``.
-        read_picture: file name to RGB pixels, for the report; None: a report without pictures.
+        read_picture: file name to RGB pixels, for the report; None: a report without images.
         say: takes a line for the user.
         training: the numbers of the run by epoch; None: not known.
 

@@ -44,7 +44,7 @@ def quantise(source: Source, manifest: Manifest, images: ParityImages, folder: P
     defective image pass is taken.
 
     Raises:
-        UserError: none does; with the figures of each.
+        UserError: none does; with the numbers of each.
     """
     from anomdet.exporting.int8 import LADDER
     from anomdet.workflows.export_parity import check_parity, results

@@ -85,7 +85,7 @@ def plan_of(settings: Settings, data_dir: Path, *, known: bool) -> Plan:
     """What the settings say; the splits only where they were given.
 
     Args:
-        settings: of a training.
+        settings: of a run.
         data_dir: holds images/ and labels/.
         known: the settings are the user's, not the defaults.
     """

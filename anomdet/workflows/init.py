@@ -28,7 +28,7 @@ class Written:
     Args:
         path: the file of the settings.
         text: what was found and chosen, for the console.
-        next_steps: commands to go on with.
+        next_steps: commands to continue with.
     """
 
     path: Path
@@ -76,7 +76,8 @@ def init(
         found = _with_minutes(found, minutes)
     title = (
         f"Settings for {data_dir}, written by `anomdet init`, from configs/{found.base}.\n{found.notes[0]}\n"
-        '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.'
+        '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.\n'
+        f"Relative paths start from the folder of the command; this file was written in {one_line(str(Path.cwd()))}."
     )
     write_text(out, _yaml(found.settings, title, found.reasons))
     notes = found.notes if minutes is not None or found.settings.model.name is None else [*found.notes, _NOT_TIMED]

@@ -41,7 +41,7 @@ class CocoSplit:
 
 
 def is_mmdets(config: Any) -> bool:
-    """Whether a Python config reads COCO files with MMDetection's data set, for a training."""
+    """Whether a Python config reads COCO files with MMDetection's data set, for a run."""
     loader = config.get("train_dataloader")
     return bool(loader) and str(_dataset(loader).get("type", "")).endswith(_COCO)
 

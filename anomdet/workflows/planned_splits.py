@@ -1,4 +1,4 @@
-"""What the settings say about the data, for the commands that look at it before a training. Imports no torch."""
+"""What the settings say about the data, for the commands that look at it before a run. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What predict writes for each image: labels, crops, pictures. Each file appears whole or not at all."""
+"""What predict writes for each image: labels, crops, drawings. Each file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ImageFiles:
     Args:
         folder: of the outputs.
         save: of :data:`PER_IMAGE`.
-        class_names: all, in the detector's order, so that all pictures agree on the colours.
+        class_names: all, in the detector's order, so that all images agree on the colours.
     """
 
     def __init__(self, folder: Path, save: Sequence[str], class_names: Sequence[str]) -> None:

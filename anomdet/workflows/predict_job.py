@@ -35,7 +35,7 @@ class PredictJob:
         batch_size: images that the network sees at once; ``auto``: 8 on a CPU, 32 on a GPU.
         device, backend, custom_file: see :func:`anomdet.load`.
         skip_done: continue the job in ``out``.
-        fail_on: ``reject``: the exit code tells of rejects; or ``never``.
+        fail_on: ``reject``: the exit code reports rejects; or ``never``.
         watch: judge files as they arrive in the folder.
         patience: how long to wait for them.
     """

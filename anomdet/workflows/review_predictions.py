@@ -74,10 +74,10 @@ def predict_by_folds(
     """Train a detector for each fold, without the fold's images, and predict these.
 
     Args:
-        settings: of a training; its splits are not used.
+        settings: of a run; its splits are not used.
         index: the data set.
         out_dir: gets ``folds/1`` and so on, each with its lists in splits/ and its run in run/.
-        num_folds: trainings.
+        num_folds: runs.
         minutes: for all of them together; None: each is as the settings say.
     """
     from anomdet.data.splits.lists import freeze

@@ -1,4 +1,4 @@
-"""The folders of a training: apart from the data, free of the user's files, with the settings in them."""
+"""The folders of a run: apart from the data, free of the user's files, with the settings in them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from anomdet.layout import CHECKPOINTS, CONFIG, EVALUATION_DIR, RUN_FILES, SETTI
 from anomdet.output_rule import check_apart, check_names, claim, make_room
 from anomdet.outputs import write_text
 from anomdet.run_lock import one_run_in
+from anomdet.terminal import one_line
 from anomdet.workflows.bit_depth import with_bit_depth
 from anomdet.workflows.build import data_sources
 from anomdet.workflows.run_config import Run
@@ -29,7 +30,7 @@ def output_folders(config: Any, *, resume: bool) -> dict[str, Path]:
 
 
 def make_rooms(log_dir: Path, checkpoint_dir: Path, *, continues: bool) -> list[str]:
-    """Move what an earlier run left aside, or claim the folders for one that goes on; notes for the log."""
+    """Move what an earlier run left aside, or claim the folders for one that continues; notes for the log."""
     if continues:
         claim(log_dir, RUN_FILES, LOG_DIR)
         return []
@@ -46,4 +47,7 @@ def write_inputs(run: Run, config: Any, log_dir: Path) -> None:
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 
-        write_text(log_dir / SETTINGS, dump_yaml(with_tiles(with_bit_depth(run.settings, config), config)))
+        settings = with_tiles(with_bit_depth(run.settings, config), config)
+        place = one_line(str(Path.cwd()))
+        head = f"# Relative paths start from the folder of the command; this run was started in {place}.\n"
+        write_text(log_dir / SETTINGS, head + dump_yaml(settings))

@@ -1,4 +1,4 @@
-"""The splits of a training: looked at before it starts, the same in each process, and left beside its outputs."""
+"""The splits of a run: looked at before it starts, the same in each process, and left beside its outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def look_at_splits(runner: Any) -> Looked:
-    """Look for near-duplicates in two splits; of many processes one does, unless the training may be refused.
+    """Look for near-duplicates in two splits; of many processes one does, unless the run may be refused.
 
     Raises:
         UserError: ``data.split.on_leak`` does not allow those that there are; or the processes have other splits.

@@ -199,7 +199,7 @@ def _with_best(result: TrainResult, runner: Any) -> TrainResult:
 
 
 def _run(runner: Any, again: str) -> None:
-    """Train; an interruption says how to go on.
+    """Train; an interruption says how to continue.
 
     Args:
         runner: of the training.
@@ -230,7 +230,7 @@ def _is_first_start(last: Path, notes: list[str]) -> bool:
     """Of processes that torchrun starts again with the same command line, ``--resume`` included; noted.
 
     Raises:
-        UserError: alone, and nothing to go on from.
+        UserError: alone, and nothing to continue from.
     """
     if not may_restart() or last.is_file():
         if num_processes() == 1:  # many tell each other what they see first

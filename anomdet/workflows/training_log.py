@@ -1,4 +1,4 @@
-"""What a training says about itself in its log: the data, the exposure of the classes, the best epoch."""
+"""What a run says about itself in its log: the data, the exposure of the classes, the best epoch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def log_data(runner: Any, notes: Sequence[str]) -> None:
     warmup = max((one.get("warmup_iterations", 0) for one in runner.cfg.get("param_scheduler") or []), default=0)
     if warmup >= runner.max_iters:
         runner.logger.warning(
-            f"the training ends within the warm-up of the learning rate: {runner.max_iters} steps, "
+            f"the run ends within the warm-up of the learning rate: {runner.max_iters} steps, "
             f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
         )
     for note in undefined_metrics(runner):

@@ -1,4 +1,4 @@
-"""``anomdet visualize``: ground truth and predictions side by side, one picture an image."""
+"""``anomdet visualize``: ground truth and predictions side by side, one drawing an image."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def visualize(
         only: ``errors``: only images with a wrong verdict, a missed object or a false box, escapes first.
 
     Returns:
-        The contact sheet and the folder of the pictures.
+        The contact sheet and the folder of the drawings.
 
     Raises:
         UserError: anything wrong with what the user gave.
@@ -56,7 +56,7 @@ def visualize(
         loaded = with_checkpoint(run, split, checkpoint)
         config = loaded.config
         if has_no_network(config):
-            hint = "anomdet predict --save pictures draws what is unlike normal parts"
+            hint = "`anomdet predict --save pictures` draws what is unlike normal parts"
             raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))
         folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
     with one_run_in({"--out": folder}):
@@ -97,7 +97,7 @@ def _thresholds(measured: Any) -> str:
 
 
 def check_limit(limit: int) -> None:
-    """Refuse a number of pictures below 1."""
+    """Refuse a number of drawings below 1."""
     if limit < 1:
         raise UserError(Problem("--limit", "an integer >= 1", str(limit)))
 

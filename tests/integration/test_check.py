@@ -1,4 +1,4 @@
-"""``anomdet check`` as a user runs it: every format, exit codes, a mended copy, bad arguments."""
+"""``anomdet check`` as a user runs it: every format, exit codes, a corrected copy, bad arguments."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def test_settings_count(data_dir, capsys):
 
 
 def test_fix_writes_a_copy_that_is_clean(faulty_dir, tmp_path, capsys):
-    run_command("check", "--data", faulty_dir, "--fix", tmp_path / "mended", code=1)
+    run_command("check", "--data", faulty_dir, "--fix", tmp_path / "corrected", code=1)
     shown = capsys.readouterr().out
     assert "the corrected copy has 16 images; clipped 1, rewritten 1 (see changes.csv)" in shown
-    run_command("check", "--data", tmp_path / "mended", "--strict")
-    assert (tmp_path / "mended/labels/part_00003.txt").read_text() == "1 10 10 20 20\n2 90 10 6 20\n"
-    run_command("check", "--data", faulty_dir, "--fix", tmp_path / "mended", code=2)
+    run_command("check", "--data", tmp_path / "corrected", "--strict")
+    assert (tmp_path / "corrected/labels/part_00003.txt").read_text() == "1 10 10 20 20\n2 90 10 6 20\n"
+    run_command("check", "--data", faulty_dir, "--fix", tmp_path / "corrected", code=2)
     assert "expected an empty or new folder" in capsys.readouterr().err
 
 

@@ -39,7 +39,7 @@ def test_a_cut_host_hears_nothing_and_no_namespace_is_left(tmp_path: Path) -> No
         assert reached()
         network.cut(1)
         assert not reached()
-        network.mend(1)
+        network.correct(1)
         assert reached()
         raise KeyboardInterrupt
     names = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout

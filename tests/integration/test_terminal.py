@@ -97,6 +97,4 @@ def test_labels_that_change_during_a_training_are_named(here: Path) -> None:
     changing = ["training.hooks=[{type: Changing}]", "plugins=[changing]"]
     assert exit_code(["train", "-c", "run.yaml", *changing]) == 0
     log = (here / "lögs\x1b[1m" / "training.log").read_text(encoding="utf-8")
-    assert re.search(
-        r"WARNING data: changed while the training runs: labels/.*; the boxes stay those of the start", log
-    )
+    assert re.search(r"WARNING data: changed during the run: labels/.*; the boxes stay those of the start", log)

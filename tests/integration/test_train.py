@@ -49,7 +49,10 @@ def test_console_and_log_carry_the_same_lines(trained: Trained) -> None:
 
 def test_the_left_settings_are_the_run(trained: Trained) -> None:
     """With what was found out before the first step: the bits that 16 bit images use; all, where there are none."""
-    left = load_settings(trained.log_dir / "settings.yaml")
+    path = trained.log_dir / "settings.yaml"
+    head = "# Relative paths start from the folder of the command; this run was started in "
+    assert path.read_text(encoding="utf-8").startswith(head)
+    left = load_settings(path)
     assert left == load_settings(trained.config, ["data.bit_depth=16"])
 
 
@@ -294,7 +297,7 @@ def test_the_way_on_is_by_the_same_script(monkeypatch: pytest.MonkeyPatch, scrip
 
 def test_a_training_within_its_warm_up_is_warned_of(data_dir: Path, tmp_path: Path, capsys: Capture) -> None:
     run_command("train", "-c", write_settings(tmp_path, data_dir), "training.scheduler.warmup_iterations=4")
-    assert "WARNING the training ends within the warm-up of the learning rate: 4 steps" in capsys.readouterr().out
+    assert "WARNING the run ends within the warm-up of the learning rate: 4 steps" in capsys.readouterr().out
 
 
 def test_trackers_get_losses_and_metrics(data_dir: Path, tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ class Built:
         columns: of the good images.
         class_nums: found in the labels, sorted.
         class_places: class number to the first label file with it, and to the number of its objects.
-        problems: in the order in which they are told.
-        late_problems: told behind those of the classes.
-        notes: what was mended or left out.
-        late_notes: told behind those of the classes.
+        problems: in the order in which they are reported.
+        late_problems: reported behind those of the classes.
+        notes: what was corrected or left out.
+        late_notes: reported behind those of the classes.
     """
 
     columns: Columns

@@ -201,7 +201,7 @@ def _blocks(arrays: dict[str, NDArray], header: dict[str, Any]) -> Iterator[byte
 
 
 def _put_aside(path: Path) -> None:
-    """Make room: the older index is kept for a day, for the workers of a training that still reads it."""
+    """Make room: the older index is kept for a day, for the workers of a run that still reads it."""
     old = open_stored(path)
     if old is not None:
         aside = path.replace(_old_path(path, old.header["id"]))
@@ -283,7 +283,7 @@ def was_checked_by(run: str | None, stored: Stored) -> bool:
 
 
 def mark_checked(run: str | None, stored: Stored) -> None:
-    """Tell the others of this run."""
+    """Let the others know of this run."""
     if run is not None:
         with contextlib.suppress(OSError), atomic_write(stored.path.with_suffix(".run")) as file:
             file.write(json.dumps([run, stored.header["id"]]).encode())

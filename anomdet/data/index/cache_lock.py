@@ -35,7 +35,7 @@ _given_up: set[Path] = set()
 def locked(path: Path | None, what: str) -> Iterator[None]:
     """One process at a time; where there is no file, or the file system knows no locks, each for itself.
 
-    Whoever has waited for 5 seconds says so on stderr, and again each minute. It goes on without the lock when the
+    Whoever has waited for 5 seconds says so on stderr, and again each minute. It continues without the lock when the
     holder gives no sign of life for a minute, or after 6 hours.
 
     Args:
@@ -79,7 +79,7 @@ def _acquire(lock: FileLock, path: Path, what: str) -> bool:
 class _Wait:
     """What one who waits has seen, and has said.
 
-    Signs are told apart by their time, which is never compared with this machine's clock.
+    Signs are distinguished by their time, which is never compared with this machine's clock.
     """
 
     def __init__(self, path: Path, what: str) -> None:

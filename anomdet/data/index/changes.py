@@ -1,4 +1,4 @@
-"""Which files of a split have changed since a training began: by size and time, without reading one."""
+"""Which files of a split have changed since a run began: by size and time, without reading one."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class DataIndex:
         data_dir: holds images/ and labels/.
         records: sorted by file name; ``records[i].img_id == i``.
         class_nums: the user's class numbers, sorted; all of ``classes`` where names were given; none without objects.
-        notes: what was mended or left out, a sentence each.
+        notes: what was corrected or left out, a sentence each.
     """
 
     data_dir: Path

@@ -1,4 +1,4 @@
-"""File names that mean the same and are spelt differently: in letter case, in Unicode, in the escapes of an address."""
+"""File names that mean the same and are spelled differently: in letter case, Unicode or the escapes of an address."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def by_spelling(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def hint_of_folder(parent: str | Path, name: str) -> str:
-    """A hint for a folder that is not there: one beside it is spelt nearly as it; empty if there is none."""
+    """A hint for a folder that is not there: one beside it is spelled nearly as it; empty if there is none."""
     try:
         return hint_of_spelling(name, by_spelling(os.listdir(parent)))  # noqa: PTH208 (names alone)
     except OSError:
@@ -55,7 +55,7 @@ def hint_of_folder(parent: str | Path, name: str) -> str:
 
 
 def hint_of_spelling(name: str, others: dict[str, list[str]], shown: str = "{}") -> str:
-    """A hint for a name without a partner: one of the others is spelt nearly as it.
+    """A hint for a name without a partner: one of the others is spelled nearly as it.
 
     Args:
         name: without its suffix.

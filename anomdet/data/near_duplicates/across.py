@@ -1,4 +1,4 @@
-"""Near-duplicates in two splits: what makes figures look better than they are."""
+"""Near-duplicates in two splits: what makes metrics look better than they are."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def find_leaks(audit: Audit, positions: Mapping[str, Sequence[int]]) -> tuple[li
 
 @dataclass(frozen=True)
 class Looked:
-    """What a look at the start of a training found.
+    """What a look at the start of a run found.
 
     Args:
         warning: for the log; empty: nothing.
@@ -94,7 +94,7 @@ def look_at_start(index: DataIndex, positions: Mapping[str, Sequence[int]], on_l
         index: the data set.
         positions: of each split.
         on_leak: as in the settings.
-        by: ratio, files or group: lists are mended by hand, other splits by a setting.
+        by: ratio, files or group: lists are corrected by hand, other splits by a setting.
 
     Raises:
         UserError: with ``error`` the leaks; with ``group`` too, which are then those that list files ask for.

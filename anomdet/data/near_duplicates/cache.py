@@ -1,4 +1,4 @@
-"""Hashes kept between runs, in the user's cache folder: a picture is read again only when its file has changed."""
+"""Hashes kept between runs, in the user's cache folder: an image is read again only when its file has changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VERSION = 4  # raised when hashes, pairs or likeness mean something else
 
 @dataclass(frozen=True)
 class Stamps:
-    """What tells that image files are the same as before.
+    """What shows that image files are the same as before.
 
     Args:
         names: relative to images/.

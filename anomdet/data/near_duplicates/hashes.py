@@ -1,7 +1,7 @@
-"""Perceptual hashes of image files: 256 bits, nearly the same for a picture saved again, brightened or retouched.
+"""Perceptual hashes of image files: 256 bits, nearly the same for an image saved again, brightened or retouched.
 
 ``phash`` of the library ImageHash with ``hash_size=16``: the signs of the 16 x 16 lowest frequencies of the cosine
-transform of a picture of 64 x 64 pixels. JPEG files are decoded at an eighth, a quarter or half of their size.
+transform of an image of 64 x 64 pixels. JPEG files are decoded at an eighth, a quarter or half of their size.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _hash_file(path: str) -> tuple[int, tuple[NDArray[np.uint8], NDArray[np.floa
 
 
 def hash_thumbnail(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The ``(32,)`` bytes of a grey ``(64, 64)`` picture."""
+    """The ``(32,)`` bytes of a grey ``(64, 64)`` image."""
     found = imagehash.phash(Image.fromarray(thumbnail), hash_size=HASH_SIZE)
     return np.packbits(found.hash.ravel()[_low_first()])
 
@@ -109,7 +109,7 @@ def _all_grey_levels(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def read_thumbnail(path: str | Path, side_px: int) -> NDArray[np.uint8] | None:
-    """An upright grey picture, ``(side_px, side_px)`` whatever the image's shape; None if it cannot be read."""
+    """An upright grey image, ``(side_px, side_px)`` whatever the image's shape; None if it cannot be read."""
     try:
         data = np.fromfile(os.fspath(path), dtype=np.uint8)
         header = read_header(lambda offset, size: data[offset : offset + size].tobytes(), len(data))

@@ -1,7 +1,7 @@
 """Whether two images that hash alike show the same thing: their fine detail, compared after a shift is taken out.
 
 A hash sees shapes. Photographs of different parts of one kind, from a fixed camera, have the same shapes; their
-surfaces differ. The likeness of two pictures is the median over all pixels of the correlation in a 9 x 9 neighbourhood:
+surfaces differ. The likeness of two images is the median over all pixels of the correlation in a 9 x 9 neighbourhood:
 a defect in one of them changes few of these, another surface most.
 """
 
@@ -62,7 +62,7 @@ def bytes_to_read(pairs: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:
 
 
 def likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Of two grey pictures ``(128, 128)``: 1 for the same picture, near 0 for others."""
+    """Of two grey images ``(128, 128)``: 1 for the same image, near 0 for others."""
     a, b = first.astype(np.float32), second.astype(np.float32)
     (dx, dy), _ = cv2.phaseCorrelate(a - a.mean(), b - b.mean(), cv2.createHanningWindow(a.shape[::-1], cv2.CV_32F))
     if max(abs(dx), abs(dy)) <= _MAX_SHIFT_PX:  # NaN, of a flat picture, is no shift

@@ -46,7 +46,7 @@ def near_pairs(
         bits: ``(N, 32)`` uint8.
         max_distance: of all bits.
         max_pairs: give up beyond.
-        max_looks: give up after so many comparisons: where all images are alike, an index cannot tell them apart.
+        max_looks: give up after so many comparisons: where all images are alike, an index cannot distinguish them.
     """
     words = np.ascontiguousarray(bits).view(np.uint64)
     found: list[NDArray[np.int64]] = []

@@ -1,6 +1,6 @@
 """Images that all look alike, of one kind of part before a fixed camera, by what each has beside what they share.
 
-A hash of the whole picture sees the common part. Here a picture is 16 x 16 cells, each the mean of its pixels after
+A hash of the whole image sees the common part. Here an image is 16 x 16 cells, each the mean of its pixels after
 these are normalised by their neighbourhood, so that light and gain are out. Of each cell its mean over the data set is
 taken away and its spread is made one; what cells do together (a shift at an edge, the lamp, the kind of part) is
 evened out by whitening: ZCA-cor of Kessy, Lewin and Strimmer, Optimal Whitening and Decorrelation, The American
@@ -30,7 +30,7 @@ _SAMPLE, _CHUNK = 8192, 4096
 
 
 def cells_of(thumbnail: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """The ``(256,)`` cells of a grey ``(64, 64)`` picture."""
+    """The ``(256,)`` cells of a grey ``(64, 64)`` image."""
     grey = thumbnail.astype(np.float32)
     mean = cv2.blur(grey, _WINDOW)
     variance = np.maximum(cv2.blur(grey * grey, _WINDOW) - mean * mean, 0)

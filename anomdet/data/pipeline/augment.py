@@ -72,7 +72,7 @@ class AlbumentationsAugment(BaseTransform):
     Args:
         transforms: ``dict(type=<Albumentations class>, **arguments)``, nested under ``transforms`` for OneOf and the
             like.
-        min_visibility: least share of a box's area within the picture for it to stay.
+        min_visibility: least share of a box's area within the image for it to stay.
         min_size_px: least width and height of a box afterwards.
 
     Raises:
@@ -190,7 +190,7 @@ def _count_movers(transforms: Sequence) -> int:
     """Transforms that may push a box over the edge.
 
     From the second on, Albumentations must drop lost boxes after each step, which is slow: else one that was cropped
-    away comes back when a later step widens the picture.
+    away comes back when a later step widens the image.
     """
     import albumentations
 

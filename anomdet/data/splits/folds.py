@@ -19,7 +19,7 @@ _PIECES = 3  # of a fold; one piece of another fold chooses the checkpoint
 
 @dataclass(frozen=True)
 class Fold:
-    """One of the trainings; positions are into ``index.records``, ascending.
+    """One of the runs; positions are into ``index.records``, ascending.
 
     Args:
         train: images to learn from.

@@ -122,7 +122,7 @@ class _Stratification:
                 self.images_of[code].append(image)
         self._place_first_images()
         self._share_rest()
-        self._mend(order)
+        self._correct(order)
 
     def num_missing(self) -> int:
         """(class, split) pairs without an image, among classes with enough images for all splits."""
@@ -176,7 +176,7 @@ class _Stratification:
     def _need(self, at: int, code: int) -> tuple[float, float, int]:
         return round(self.wanted[at][code], 9), round(self.wanted_images[at], 9), -at
 
-    def _mend(self, order: list[int]) -> None:
+    def _correct(self, order: list[int]) -> None:
         """Move single images to splits that lack a class, where nothing is lost by it, or that are empty."""
         for split in self.active:
             for code in self._large_classes():

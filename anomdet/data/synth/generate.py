@@ -1,4 +1,4 @@
-"""The demo data set: pictures of parts with scratches, dents, stains and holes, in the user's own format."""
+"""The demo data set: images of parts with scratches, dents, stains and holes, in the user's own format."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def plan_classes(*, num_images: int, normal_share: float, seed: int) -> list[lis
 def draw_image(
     class_nums: list[int], size_hw: tuple[int, int], rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], list[tuple[int, NDArray[np.bool_]]]]:
-    """One picture, uint8 BGR ``(H, W, 3)``, and for each defect its class number and visible mask ``(H, W)``.
+    """One image, uint8 BGR ``(H, W, 3)``, and for each defect its class number and visible mask ``(H, W)``.
 
     A defect that finds no free place is left out, unless it is the first.
     """

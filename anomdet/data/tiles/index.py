@@ -25,7 +25,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class TileRule:
-    """How a training cuts its images.
+    """How a run cuts its images.
 
     Args:
         tiling: the plan, which evaluation and prediction follow too.

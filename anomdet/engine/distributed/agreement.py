@@ -1,4 +1,4 @@
-"""All processes of a training go on from the same state, or none does: DDP averages gradients, of any two models."""
+"""All processes of a run continue from the same state, or none does: DDP averages gradients, of any two models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HINT = "let all machines see the same logging.checkpoint_dir, or copy the files
 
 
 def agree(where: str, seen: str, path: str | Path | None = None) -> None:
-    """Refuse to go on where the processes do not see the same; every process must call it.
+    """Refuse to continue where the processes do not see the same; every process must call it.
 
     Args:
         where: what is compared, for the message.
@@ -26,7 +26,7 @@ def agree(where: str, seen: str, path: str | Path | None = None) -> None:
         path: the file that it sees; machines may have the same one at different places.
 
     Raises:
-        UserError: the same one in all processes; tells who sees what.
+        UserError: the same one in all processes; says who sees what.
     """
     own = f"host {socket.gethostname()}" + (f", {Path(path).absolute()}" if path else "")
     sights: dict[str, list[str]] = {}

@@ -11,7 +11,7 @@ def settle_buckets(wrapped: nn.Module) -> bool:
 
     DDP sends gradients in buckets, which it arranges anew after its first backward pass. From three processes on, a
     ring sums an element in an order that depends on its place in the bucket. So the first step after a resume would sum
-    otherwise than the same step of a training that was never broken off, and the weights would differ from there on.
+    otherwise than the same step of a run that was never broken off, and the weights would differ from there on.
     Here the first backward pass is one of zeros, which draws nothing and changes no weight: all real steps find the
     buckets in their last order, with the last layers first.
 

@@ -1,4 +1,4 @@
-"""Warnings of all processes in one log: each told once, with its rank where only one process has it."""
+"""Warnings of all processes in one log: each reported once, with its rank where only one process has it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Warned(logging.Handler):
     def tell(self, board: Board, logger: logging.Logger) -> None:
         """At rank 0: those of the other processes that it has not had itself.
 
-        One that has come is told at the next call only, so that a warning that all have is rank 0's own by then.
+        One that has come is reported at the next call only, so that a warning that all have is rank 0's own by then.
         """
         own = [text for _, text in self._own]
         texts: dict[tuple[int, str], list[int]] = {}

@@ -1,4 +1,4 @@
-"""Go on with another number of processes, or of images a step, than a checkpoint was written with."""
+"""Continue with another number of processes, or of images a step, than a checkpoint was written with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def draws_done(loop: Any, batch: int, images: int) -> int:
     """Draws of all processes in the first batches of the epoch under way, some of which may have been of another size.
 
     Args:
-        loop: of the training; tells the ``first_draw`` and ``first_batch`` of a resumed epoch.
+        loop: of the training; knows the ``first_draw`` and ``first_batch`` of a resumed epoch.
         batch: batches done; 0: no epoch is under way.
         images: of a step, now.
     """
@@ -30,18 +30,18 @@ def draws_done(loop: Any, batch: int, images: int) -> int:
 def fit_to_processes(checkpoint: dict[str, Any], loader: DataLoader, world_size: int, *, scale_lr: bool) -> str:
     """Turn a checkpoint's batches and iterations into those that the epochs have now, in place.
 
-    An epoch is one order of draws, whatever the number of processes; a training that stopped within one goes on behind
+    An epoch is one order of draws, whatever the number of processes; a run that stopped within one continues behind
     the last draw that was trained on, so that no image is left out or comes twice. The schedule goes by iterations: it
     is put where the share of the epochs that is done lies in today's iterations.
 
     Args:
-        checkpoint: to go on from; one that does not tell its images a step is taken to have had today's.
+        checkpoint: to continue from; one that does not say its images a step is taken to have had today's.
         loader: of the training, as it is now.
         world_size: processes now.
         scale_lr: whether the learning rate follows the images of a step: then the checkpoint's is scaled too.
 
     Returns:
-        What to tell; empty: nothing has changed.
+        What to report; empty: nothing has changed.
     """
     meta = checkpoint.get("meta", {})
     now = images_a_step(loader, world_size)

@@ -148,7 +148,7 @@ class Guard:
             self._leave(1)
 
     def _is_first(self, name: str) -> bool:
-        """Also when the store is gone: told twice is better than by nobody."""
+        """Also when the store is gone: reported twice is better than by nobody."""
         try:
             return bool(self.watch.board.is_first(name))
         except STORE_ERRORS:
@@ -164,13 +164,13 @@ class Guard:
 
     @property
     def resume_hint(self) -> str:
-        """How the training goes on, if it can; to be put behind a message."""
+        """How the run continues, if it can; to be put behind a message."""
         path = self.watch.checkpoint
         return f"; the same command with --resume continues from {path}" if path and path.is_file() else ""
 
     @property
     def _speaks_of_the_store(self) -> bool:
-        """Nobody can be asked any more, nor agreed with: one process of each machine tells it."""
+        """Nobody can be asked any more, nor agreed with: one process of each machine reports it."""
         return os.environ.get("LOCAL_RANK", "0") == "0" or self.watch.rank == 1
 
     def _lost_the_store(self, stood_s: float) -> None:
@@ -189,7 +189,7 @@ class Guard:
             patience_s: how long to look for one that is gone; 0: only what is to be seen at once.
 
         Returns:
-            What to tell; empty: another process has told it, or will; None: all of them answer.
+            What to report; empty: another process has reported it, or will; None: all of them answer.
         """
         watch, end = self.watch, time.monotonic() + patience_s
         first = watch.read(_ANSWER_S)

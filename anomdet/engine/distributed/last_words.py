@@ -42,7 +42,7 @@ def own_words(error: BaseException, message: str, code: int) -> str:
         code: the exit code, 128 and more for signals.
 
     Returns:
-        The message, as it is or with the name of the process that it is about; empty: another process tells it.
+        The message, as it is or with the name of the process that it is about; empty: another process reports it.
     """
     here = watch()
     if here is None:
@@ -99,7 +99,7 @@ def _failed(here: Any, message: str) -> str:
 def leave(code: int) -> int:
     """End the watch; after a failure end the process too, which might wait for the others for ever in torch's tidying.
 
-    The others are told of a signal before: a process that is gone without a word has been killed.
+    The others learn of a signal before: a process that is gone without a word has been killed.
 
     Returns:
         The code.

@@ -20,7 +20,7 @@ _GRACE_S = 20
 
 
 def outlive_sigterm(loader: DataLoader) -> DataLoader:
-    """Let a loader's processes go on for 20 s after a SIGTERM, while the main one ends its step and saves.
+    """Let a loader's processes continue for 20 s after a SIGTERM, while the main one ends its step and saves.
 
     torchrun and batch systems send it to every process of a group, and PyTorch's loaders die of it at once; the main
     process then fails in the middle of its step. When the main one leaves, it sends them a SIGTERM of its own and waits

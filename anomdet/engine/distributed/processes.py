@@ -12,7 +12,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def pid_space() -> str:
-    """Which processes a pid is counted among; empty where the system does not tell.
+    """Which processes a pid is counted among; empty where the system does not say.
 
     The namespace's number alone is the same on all machines, outside of containers.
     """

@@ -50,7 +50,7 @@ class Frame(NamedTuple):
 
 
 class Stand(NamedTuple):
-    """What a stack tells.
+    """What a stack shows.
 
     Args:
         words: ``loading a batch (dataset.py:88, __getitem__)``.

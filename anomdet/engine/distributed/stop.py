@@ -2,7 +2,7 @@
 
 No process may stop a step before the others: they would wait for it for ever. And no step may cost anything for a
 signal that hardly ever comes. So it is agreed on when it has come: each process's own thread holds its main thread back
-from the next step and tells which step that has begun; all stop after the furthest of these. A main thread that waits
+from the next step and says which step that has begun; all stop after the furthest of these. A main thread that waits
 in a step for one that is held is not asked for anything: its thread answers for it.
 """
 

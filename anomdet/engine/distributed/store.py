@@ -1,4 +1,4 @@
-"""What the processes tell each other, in the TCP store that torchrun keeps for them (or rank 0's process does).
+"""What the processes say to each other, in the TCP store that torchrun keeps for them (or rank 0's process does).
 
 Through a connection of its own: one operation holds a connection until it is answered, and the process group's is the
 main thread's. All of it is called by one thread. 2 us to write, about 40 us to ask, on one machine.
@@ -22,7 +22,7 @@ _TIMEOUT = timedelta(seconds=10)
 
 
 class Board:
-    """Of one start of a training.
+    """Of one start of a run.
 
     All processes must make one at the same time: they agree on a name for its keys, so that those of an earlier start
     (``--max-restarts``) are never read.
@@ -68,14 +68,14 @@ class Board:
         return int(self._store.add(name, increment))
 
     def mark(self, name: str) -> None:
-        """Tell the others what has come to pass.
+        """Let the others know what has happened.
 
-        ``ended``: one has told why; ``interrupted``: a signal ended one; ``finished``: rank 0 has saved and may end.
+        ``ended``: one has said why; ``interrupted``: a signal ended one; ``finished``: rank 0 has saved and may end.
         """
         self._store.set(name, str(self.rank))
 
     def is_marked(self, name: str) -> bool:
-        """Whether one has told so."""
+        """Whether one has said so."""
         return bool(self._store.check([name]))
 
     def request_stop(self, number: int) -> None:

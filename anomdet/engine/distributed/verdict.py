@@ -23,7 +23,7 @@ class Report:
         waits: in a call that waits for other processes.
         since: the hook passed last: ``batch 17 of epoch 2``.
         stood_s: seconds since then, by its own clock.
-        where: what its stack tells.
+        where: what its stack shows.
         is_done: its work has come to its end; nobody waits for it any more.
     """
 

@@ -1,4 +1,4 @@
-"""The thread of each process that shows signs of life to the others, and what the main thread tells it.
+"""The thread of each process that shows signs of life to the others, and what the main thread reports to it.
 
 Of the training thread it asks one assignment at each hook point and nothing else: 0.3 us.
 """
@@ -50,8 +50,8 @@ class Watch:
         place: hook points passed that all processes pass alike; all hook points; the last one; its batch.
         signal: that came to this process while it was armed; 0: none.
         is_closing: the work is done.
-        has_ended: another process has told why the training ends.
-        checkpoint: from which the training can go on.
+        has_ended: another process has said why the run ends.
+        checkpoint: from which the run can continue.
     """
 
     def __init__(self, rank: int, world_size: int, timeout_s: float) -> None:
@@ -87,12 +87,12 @@ class Watch:
 
     @property
     def has_begun(self) -> bool:
-        """Whether a training or a test is under way."""
+        """Whether a run or a test is under way."""
         return self.place[0] > 0
 
     @property
     def stands(self) -> tuple[int, int, bool, str]:
-        """Changes when the main thread moves: hook points, and what its stack told last.
+        """Changes when the main thread moves: hook points, and what its stack showed last.
 
         One that begins to wait has moved: the time before, in which it read an index or measured, is its own.
         """
@@ -109,7 +109,7 @@ class Watch:
         self.place = (steps + (hook in _ALIKE), moves + 1, hook, batch)
 
     def others_ended(self) -> bool:
-        """Whether another process has told why the training ends; asks the store."""
+        """Whether another process has said why the run ends; asks the store."""
         self.has_ended = self.has_ended or self._is_marked("ended")
         return self.has_ended
 
@@ -181,7 +181,7 @@ class Watch:
             self.wake.clear()
 
     def _try_to_talk(self) -> None:
-        """A broken connection is not mended, and torch prints a stack at each further word."""
+        """A broken connection is not repaired, and torch prints a stack at each further word."""
         try:
             self._talk()
             self._refused = 0
@@ -266,7 +266,7 @@ def running() -> Watch | None:
 
 
 def watch(rank: int, world_size: int, timeout_s: float) -> Watch:
-    """Begin to watch this process, or go on for another Runner of it."""
+    """Begin to watch this process, or continue for another Runner of it."""
     global _running
     if _running is None or _running.is_closing:
         _running = Watch(rank, world_size, timeout_s)

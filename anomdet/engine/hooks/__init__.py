@@ -1,4 +1,4 @@
-"""The hooks of a training: progress, checkpoints, early stopping, seeds. Importing this registers them."""
+"""The hooks of a run: progress, checkpoints, early stopping, seeds. Importing this registers them."""
 
 from anomdet.engine.hooks.average import AverageHook
 from anomdet.engine.hooks.buffers import SameBuffersHook

@@ -1,4 +1,4 @@
-"""Images or labels that are changed while a training reads them: said at the next validation."""
+"""Images or labels that are changed while a run reads them: said at the next validation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 3
 class ChangedFilesHook(Hook):
     """Warns of files of the training and validation splits that have another size or time than at the start.
 
-    Boxes are those of the start: labels are read once. Of many processes the first looks. Data sets tell by a method
+    Boxes are those of the start: labels are read once. Of many processes the first looks. Data sets say so by a method
     ``file_stamps``; one without it is not looked at.
     """
 
@@ -44,6 +44,6 @@ class ChangedFilesHook(Hook):
         if changed:
             more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
             runner.logger.warning(
-                f"data: changed while the training runs: {', '.join(changed[:_SHOWN])}{more}; the boxes stay those of "
+                f"data: changed during the run: {', '.join(changed[:_SHOWN])}{more}; the boxes stay those of "
                 "the start, changed images are read as they are now; train anew to learn from the changed data"
             )

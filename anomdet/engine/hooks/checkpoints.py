@@ -1,4 +1,4 @@
-"""``last.pth`` after each epoch and ``best_model.pth`` by the monitored figure, both written atomically."""
+"""``last.pth`` after each epoch and ``best_model.pth`` by the monitored metric, both written atomically."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class BestAndLastHook(Hook):
 
     Args:
         out_dir: the folder, made if missing.
-        monitor: the figure of the validation that decides what is best.
+        monitor: the metric of the validation that decides what is best.
 
     Attributes:
-        last: how far the training is that last.pth holds; None: there is none.
+        last: how far the run is that last.pth holds; None: there is none.
     """
 
     priority = "VERY_LOW"

@@ -1,4 +1,4 @@
-"""Stop a training that no longer gets better; the count survives a resume."""
+"""Stop a run that no longer gets better; the count survives a resume."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from anomdet.registry import HOOKS
 
 @HOOKS.register_module()
 class EarlyStopping(Hook):
-    """Ends the training after ``patience`` validations without a better figure.
+    """Ends the training after ``patience`` validations without a better metric.
 
-    A figure that a validation does not have (an mAP without objects) is undefined: it stops nothing.
+    A metric that a validation does not have (an mAP without objects) is undefined: it stops nothing.
 
     Args:
-        monitor: the figure to watch; a loss is better when lower, all else when higher.
+        monitor: the metric to watch; a loss is better when lower, all else when higher.
         patience: validations to wait.
         min_delta: how much better counts as better; 0 means strictly better.
         warmup_epochs: validations up to this epoch do not use up the patience; they may set the best.
-        nan_limit: validations in a row without a number (a diverged model) before the training stops. Each is a bad
+        nan_limit: validations in a row without a number (a diverged model) before the run stops. Each is a bad
             one too.
     """
 
@@ -62,7 +62,7 @@ class EarlyStopping(Hook):
             runner.logger.info(f"stopped early after epoch {runner.epoch}: {why}")
 
     def reason(self) -> str:
-        """Why the training is to stop; empty: it is not."""
+        """Why the run is to stop; empty: it is not."""
         if self.nan_validations >= self.nan_limit:
             return f"{self.monitor} was not a number for {self.nan_validations} validations in a row"
         if self.bad_validations >= self.patience:

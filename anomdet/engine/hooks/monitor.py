@@ -1,4 +1,4 @@
-"""When an epoch ends with a validation, and which of two values of its figure is better."""
+"""When an epoch ends with a validation, and which of two values of its metric is better."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_better(monitor: str, score: float, best: float, min_delta: float = 0.0) -
 
 
 def monitored(runner: Runner, metrics: dict[str, float] | None, monitor: str) -> float | None:
-    """The figure of a validation; None: undefined. NaN where the model has diverged, whatever was measured.
+    """The metric of a validation; None: undefined. NaN where the model has diverged, whatever was measured.
 
     A diverged model may well score 0, which is a number, and a first one is the best so far: so a validation whose loss
     is not finite, or not known, counts as none where the newest step was skipped for that reason.

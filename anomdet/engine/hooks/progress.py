@@ -1,4 +1,4 @@
-"""What a user sees while a training runs: a live bar on a terminal, plain lines elsewhere."""
+"""What a user sees during a run: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from anomdet.words import counted
 
 
 def foreign_keys(metrics: dict[str, float]) -> list[str]:
-    """The figures of metrics that are not ours: a plug-in's, or MMDetection's."""
+    """The values of metrics that are not ours: a plug-in's, or MMDetection's."""
     return [
         key
         for key, value in metrics.items()
@@ -69,7 +69,7 @@ class ProgressHook(Hook):
 
     Args:
         interval_s: seconds between two lines where there is no bar.
-        monitor: the figure of the validation that decides what is best.
+        monitor: the metric of the validation that decides what is best.
     """
 
     priority = "BELOW_NORMAL"

@@ -56,7 +56,7 @@ class TrackerHook(Hook):
         self._add(runner, {f"val/{key}": value for key, value in (metrics or {}).items()}, runner.iter)
 
     def _add(self, runner: Runner, scalars: dict[str, Any], step: int) -> None:
-        """A tracker that cannot write, on a full disk mostly, is given up; the training goes on."""
+        """A tracker that cannot write, on a full disk mostly, is given up; the run continues."""
         if self.visualizer is None:
             return
         try:
@@ -65,7 +65,7 @@ class TrackerHook(Hook):
             lost, self.visualizer = self.visualizer, None
             runner.logger.warning(
                 f"logging.trackers: the numbers from step {step} on are not recorded "
-                f"({error.strerror or error}); the training goes on"
+                f"({error.strerror or error}); the run continues"
             )
             _close(lost)
 

@@ -1,4 +1,4 @@
-"""Small pictures of the images for a page, each made once and kept until its image changes."""
+"""Thumbnails of the images for a page, each made once and kept until its image changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VERSION = 1  # of what a picture looks like; another one makes all of them anew
 
 @dataclass(frozen=True)
 class Pictures:
-    """The picture files of N images; names relative to the folder of the pictures.
+    """The thumbnails of N images; names relative to the folder of the thumbnails.
 
     Args:
         thumbs: longest side ``THUMB_PX``; empty: the image itself is small enough, or cannot be read.
@@ -55,7 +55,7 @@ class Pictures:
 
 
 def plan_pictures(files: Iterable[CheckedFile], bit_depth: int = 16) -> Pictures:
-    """Which images need which pictures. Nothing is read: the names come from the images' names, sizes and times."""
+    """Which images need which thumbnails. Nothing is read: the names come from the images' names, sizes and times."""
     thumbs, previews, direct = [], [], []
     for file in files:
         image, header = file.entry.image, file.header
@@ -83,13 +83,13 @@ def _key(image: FoundFile, bit_depth: int) -> str:
 
 
 def list_made(folder: Path) -> set[str]:
-    """The pictures that are there, and no other files; nor empty ones, which a power failure leaves."""
+    """The thumbnails that are there, and no other files; nor empty ones, which a power failure leaves."""
     files = list_files(folder) if folder.is_dir() else []
     return {file.name for file in files if file.size and _NAME.fullmatch(file.name)}
 
 
 def remove_unused(folder: Path, made: set[str], wanted: set[str]) -> int:
-    """Delete the pictures of images that are gone or changed, and nothing else; how many."""
+    """Delete the thumbnails of images that are gone or changed, and nothing else; how many."""
     unused = sorted(name for name in made - wanted if _NAME.fullmatch(name))
     for name in unused:
         (folder / name).unlink(missing_ok=True)
@@ -99,10 +99,10 @@ def remove_unused(folder: Path, made: set[str], wanted: set[str]) -> int:
 def make_pictures(
     images_dir: Path, folder: Path, files: Sequence[CheckedFile], pictures: Pictures, places: Iterable[int]
 ) -> Iterator[tuple[int, str]]:
-    """Make the pictures of the images at ``places``, on all cores.
+    """Make the thumbnails of the images at ``places``, on all cores.
 
     Yields:
-        A place, and why there is no picture of it; empty: there is.
+        A place, and why there is no thumbnail of it; empty: there is.
     """
 
     def make(place: int) -> tuple[int, str]:
@@ -142,7 +142,7 @@ def read_small(path: Path, header: Header, longest_px: int, bit_depth: int = 16)
     """The upright image with its longest side at most ``longest_px``; BGR ``(H, W, 3)`` or grey ``(H, W)``, uint8.
 
     A JPEG is decoded at a half, a quarter or an eighth where that is still large enough: libjpeg then leaves out most
-    of the work. The same picture as the whole image made smaller, to within a pixel of the small one.
+    of the work. The same image as the whole image made smaller, to within a pixel of the small one.
 
     Raises:
         UserError: it cannot be read.
@@ -177,7 +177,7 @@ def shrink(pixels: NDArray[np.uint8], longest_px: int, size_hw: tuple[int, int] 
 
 
 def write_picture(path: Path, pixels: NDArray[np.uint8], longest_px: int) -> None:
-    """Not flushed to the disk, as a result is: a hundred thousand flushes take longer than the pictures."""
+    """Not flushed to the disk, as a result is: a hundred thousand flushes take longer than the thumbnails."""
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY[longest_px]])
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:

@@ -134,7 +134,7 @@ def _normalised_kind(fits: dict[str, Fit], scaled: NDArray[np.bool_]) -> Convent
 
 
 def _fits(fits: dict[str, Fit], reading: str) -> bool:
-    """Whether a reading mends nearly all that is wrong as read now."""
+    """Whether a reading corrects nearly all that is wrong as read now."""
     wrong = fits[AS_EXPECTED].num_wrong
     return wrong >= _MIN_WRONG and fits[reading].num_wrong <= _STILL_WRONG * wrong
 

@@ -1,7 +1,7 @@
-"""A mended copy of a data folder, with a list of every change; the folder itself is never touched.
+"""A corrected copy of a data folder, with a list of every change; the folder itself is never touched.
 
-What can be mended without a guess is mended. An image whose labels cannot all be read is left out: a defect without
-its box would be taught as a good part. What only a person can judge is kept and listed.
+What can be corrected without a guess is corrected. An image whose labels cannot all be read is left out: a defect
+without its box would be taught as a good part. What only a person can judge is kept and listed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Mended:
+class Fixed:
     """What was written: the folder, its images, and every change."""
 
     out_dir: Path
@@ -57,7 +57,7 @@ class Mended:
     changes: list[Change]
 
 
-def write_mended(checked: Checked, out_dir: Path) -> Mended:
+def write_fixed(checked: Checked, out_dir: Path) -> Fixed:
     """Write images/, labels/ and changes.csv; the folder appears whole or not at all.
 
     Images are hard links where the disk allows it, else copies.
@@ -82,7 +82,7 @@ def write_mended(checked: Checked, out_dir: Path) -> Mended:
         changes += _kept(checked.findings, changes)
         changes.sort(key=lambda change: (change.file, change.line))
         (partial / CHANGES).write_text(changes_csv(changes), encoding="utf-8", errors="backslashreplace")
-    return Mended(out_dir, num_images, changes)
+    return Fixed(out_dir, num_images, changes)
 
 
 @dataclass(frozen=True)

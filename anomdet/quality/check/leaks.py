@@ -22,7 +22,7 @@ _NAME_PARTS = "name the parts by data.split.group_regex"
 def check_splits(
     data_dir: Path, rules: Rules, split_rule: SplitRule, *, group_by: str | None, read_all: bool
 ) -> list[Finding]:
-    """Findings about the splits that a training would use; none are made of data that it would refuse.
+    """Findings about the splits that a run would use; none are made of data that it would refuse.
 
     Args:
         data_dir: holds images/ and labels/.

@@ -1,4 +1,4 @@
-"""Lines of a label file to rows of numbers: tolerant, so that one odd line hides nothing that can still be told."""
+"""Lines of a label file to rows of numbers: tolerant, so that one odd line hides nothing that can still be found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A line that another way of writing mends: its number, its text, and the code of what was wrong."""
+    """A line that another way of writing corrects: its number, its text, and the code of what was wrong."""
 
     line: int
     before: str
@@ -34,9 +34,9 @@ class ReadLabels:
     """What a label file says.
 
     Args:
-        rows: the objects that can be read, mended lines among them.
+        rows: the objects that can be read, corrected lines among them.
         findings: what is wrong.
-        rewrites: the mended lines; a line 0 is the whole file.
+        rewrites: the corrected lines; a line 0 is the whole file.
         complete: False where a line could not be read: the image shows an object that ``rows`` does not hold.
         blank: bytes, but not a single object or fault.
     """
@@ -91,18 +91,18 @@ def read_labels(data: bytes, file: str, names: Mapping[str, int]) -> ReadLabels:
 
 def _judge(read: ReadLabels, file: str, line_num: int, line: str, names: Mapping[str, int]) -> None:
     """A line that is no object: say why, and keep what can be read of it."""
-    fault, mended = _mend(line, line_fault(line), names)
+    fault, corrected = _correct(line, line_fault(line), names)
     read.findings.append(Finding(fault.code, file, line_num, fault.expected, fault.got, fault.hint))
-    if mended is None:
+    if corrected is None:
         read.complete = False
         return
-    class_num, *values = mended.split()
+    class_num, *values = corrected.split()
     x, y, width, height = map(float, values)
     read.rows.append(Row(line_num, int(class_num), (x, y, width, height)))
     read.rewrites.append(Rewrite(line_num, line.strip(), fault.code))
 
 
-def _mend(line: str, fault: LineFault, names: Mapping[str, int]) -> tuple[LineFault, str | None]:
+def _correct(line: str, fault: LineFault, names: Mapping[str, int]) -> tuple[LineFault, str | None]:
     """The fault, more exactly where commas are behind it, and the line as it should have been (None: unknown)."""
     if re.search("[,;]", line):
         expected = f"numbers separated by spaces or tabs, '{LINE_FORMAT}'"

@@ -130,7 +130,9 @@ def _normal(health: Health, plan: Plan) -> Iterator[Advice]:
     labelled = counts["normal"] + counts["defective"]
     share = counts["normal"] / labelled
     if not counts["normal"]:
-        why = "All labelled images have a defect. False alarms on good parts are neither learnt nor measured, and on a "
+        why = (
+            "All labelled images have a defect. False alarms on good parts are neither learned nor measured, and on a "
+        )
         why += "line most parts are good."
         yield Advice("no-normal", LIKELY, "Add images of good parts, each with an empty label file.", why)
     elif share < FEW_NORMAL:
@@ -149,5 +151,5 @@ def _normal(health: Health, plan: Plan) -> Iterator[Advice]:
 def _unlabelled(health: Health) -> Iterator[Advice]:
     number = health["counts"]["unlabelled"]
     if number:
-        why = f"{counted(number, 'image')} without labels that can be read: neither learnt from nor measured on."
+        why = f"{counted(number, 'image')} without labels that can be read: neither learned from nor measured on."
         yield Advice("unlabelled", MAYBE, "Label these images; an empty file says that the part is good.", why)

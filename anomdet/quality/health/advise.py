@@ -27,7 +27,7 @@ def advise(health: Health, plan: Plan) -> list[dict[str, Any]]:
 
 
 def _findings(health: Health) -> Iterator[Advice]:
-    """What the check has found already, and what it does to a training."""
+    """What the check has found already, and what it does to a run."""
     codes = {entry["code"]: entry for entry in health["findings"]["codes"]}
     errors = [entry for entry in codes.values() if entry["severity"] == "error"]
     if errors:

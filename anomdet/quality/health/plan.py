@@ -1,4 +1,4 @@
-"""What the settings say about a training, as far as it bears on the data's health."""
+"""What the settings say about a run, as far as it bears on the data's health."""
 
 from __future__ import annotations
 

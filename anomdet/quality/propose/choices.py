@@ -31,9 +31,9 @@ class Preset:
         config: name of the file.
         batch_size: that its learning rate is meant for.
         smallest_px, largest_px: the longer side of the network's input.
-        fixed_gb: memory of a training without any image; weights, optimizer and libraries.
+        fixed_gb: memory of a run without any image; weights, optimizer and libraries.
         gb_per_megapixel: of the network's input, for each image of a batch, in float32.
-        steps: of a training, unless there are many images.
+        steps: of a run, unless there are many images.
         min_epochs: however many images there are.
     """
 

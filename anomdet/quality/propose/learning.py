@@ -17,7 +17,7 @@ SHORT_EPOCH = 25  # steps: below, saving and validating would take as long as le
 
 
 def choose_splits(facts: DataFacts) -> dict[str, Choice]:
-    """Few images: more of them to validate and test, or the figures are chance. Many: more to learn from."""
+    """Few images: more of them to validate and test, or the metrics are chance. Many: more to learn from."""
     total = facts.num_images
     if total < SMALL_DATA:
         ratios, why = (0.6, 0.2, 0.2), f"fewer than {SMALL_DATA:,} images: more of them to validate and test"

@@ -84,7 +84,7 @@ def _tiles(facts: DataFacts, size_hw: tuple[int, int], preset: Preset) -> Choice
 
 
 def suggest_groups(facts: DataFacts) -> dict[str, Choice]:
-    """Only a hint: whether names tell parts apart is the user's to know."""
+    """Only a hint: whether names distinguish parts is the user's to know."""
     if facts.group_pattern is None:
         return {}
     reason = (

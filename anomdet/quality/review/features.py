@@ -1,4 +1,4 @@
-"""Simple features of images: colour and contrast of a coarse grid. They tell apart what was photographed, and how."""
+"""Simple features of images: colour and contrast of a coarse grid. They distinguish what was photographed, and how."""
 
 from __future__ import annotations
 

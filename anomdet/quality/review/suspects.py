@@ -168,7 +168,7 @@ def _means(groups: Ints, values: Floats, overall: float) -> Floats:
 
 
 def _double(support: Support) -> _Part:
-    """Two labels on one object: they overlap, and no two predictions tell them apart."""
+    """Two labels on one object: they overlap, and no two predictions distinguish them."""
     results, pairs = support.results, support.pairs
     gt = results.gt
     own, _ = support.best(support.is_nearest, support.agreement)

@@ -88,7 +88,7 @@ def test_a_tracker_on_a_full_disk_is_given_up_and_the_training_goes_on() -> None
         hook.after_val_epoch(here, {"mAP": 0.5})
     hook.close()
     assert here.lines == [
-        "logging.trackers: the numbers from step 10 on are not recorded (No space left on device); the training goes on"
+        "logging.trackers: the numbers from step 10 on are not recorded (No space left on device); the run continues"
     ]
     assert here.visualizer.calls == 1
 
@@ -101,7 +101,7 @@ def emit(handler: logging.Handler, *texts: str, path: str = "/anomdet/train.py")
 
 def test_a_log_on_a_full_disk_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
     emit(_LogFile(Full()), "one", "two")
-    said = "warning: logs/training.log cannot be written any more: No space left on device; the run goes on\n"
+    said = "warning: logs/training.log cannot be written any more: No space left on device; the run continues\n"
     assert capsys.readouterr().err == said
 
 
@@ -115,7 +115,7 @@ def test_a_console_that_is_gone_ends_no_training(
 
     monkeypatch.setattr(sys, "stdout", Gone())
     emit(_Console(), "one")
-    said = "stdout cannot be written any more: gone; the work goes on\n"
+    said = "stdout cannot be written any more: gone; the work continues\n"
     assert capsys.readouterr().err == (said if number == errno.ENOSPC else "")
 
 

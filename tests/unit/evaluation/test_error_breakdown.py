@@ -76,7 +76,7 @@ def test_costs_by_hand():
     # The same with a missed one: without it 1.
     found = measured(truth, [pred(0, 1, BOX, 0.9)])
     assert (counts(found), costs(found)) == ({"missed": 1}, {"missed": pytest.approx(50 / 101)})
-    # The object of class b is called a: a has AP 1 (the wrong one comes last), b has 0; mended both have 1.
+    # The object of class b is called a: a has AP 1 (the wrong one comes last), b has 0; corrected both have 1.
     truth = gt_dict((0, 1, BOX), (0, 2, FAR))
     found = measured(truth, [pred(0, 1, BOX, 0.9), pred(0, 1, FAR, 0.8)])
     assert (counts(found), costs(found)) == ({"classification": 1}, {"classification": pytest.approx(0.5)})
@@ -146,16 +146,16 @@ def slow_breakdown(results: Results, thr: float = 0.5, background: float = 0.1) 
             kind[row] = "background" if max(best_own, best_other) < background else "both"
     missed = set(range(len(gt))) - used - set(about)
 
-    def mean_ap(mended: str) -> float | None:
+    def mean_ap(corrected: str) -> float | None:
         given = set(used)
         flags: list[tuple[int, bool]] = []  # class and right or wrong, by falling score
         for row in order:
-            if kind[row] != mended:
+            if kind[row] != corrected:
                 flags.append((int(pred.label[row]), kind[row] == "hit"))
             elif about[row] >= 0 and about[row] not in given:
                 given.add(about[row])
                 flags.append((int(gt.label[about[row]]), True))
-        left = [label for g, label in enumerate(gt.label.tolist()) if not (mended == "missed" and g in missed)]
+        left = [label for g, label in enumerate(gt.label.tolist()) if not (corrected == "missed" and g in missed)]
         aps = [
             slow_ap([is_right for label, is_right in flags if label == k], left.count(k))
             for k in sorted(set(gt.label.tolist()))

@@ -15,7 +15,7 @@ from tests.unit.formats.test_masks import mask
 
 LINE = "0 0.5 0.5 0.25 0.5\n"
 BOX = (0, 60, 25, 40, 50)
-SPELT = "label file spelt otherwise than its image"
+SPELT = "label file spelled otherwise than its image"
 FOUND = "image found by the end of its name"
 DENTS = [{"id": 1, "name": "Dent"}, {"id": 2, "name": "dent"}]
 

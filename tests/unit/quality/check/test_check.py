@@ -14,7 +14,7 @@ from anomdet.data.index.scan import scan
 from anomdet.errors import UserError
 from anomdet.quality.check.check import Checked, Rules, check_data
 from anomdet.quality.check.findings import ERROR, count_severities, make_strict
-from anomdet.quality.check.fix import write_mended
+from anomdet.quality.check.fix import write_fixed
 from anomdet.quality.check.machine_formats import show_json, show_sarif
 from anomdet.quality.check.text_format import show_text, verdict
 
@@ -232,7 +232,7 @@ def test_names_that_no_text_can_hold(make_data, tmp_path):
     text = show_text(checked, checked.findings)
     assert "labels/\\xff.txt:1" in text and "labels/a\\nb.txt:1" in text and "\x1b" not in text
     assert "%FF.txt" in show_sarif(checked, checked.findings) and "udcff" in show_json(checked, checked.findings)
-    assert "udcff" in (write_mended(checked, tmp_path / "out").out_dir / "changes.csv").read_text(encoding="utf-8")
+    assert "udcff" in (write_fixed(checked, tmp_path / "out").out_dir / "changes.csv").read_text(encoding="utf-8")
 
 
 def test_strict(make_data):

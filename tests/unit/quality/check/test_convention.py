@@ -9,7 +9,7 @@ import pytest
 
 from anomdet.quality.check.check import Checked, Rules, check_data
 from anomdet.quality.check.convention import find_convention
-from anomdet.quality.check.fix import write_mended
+from anomdet.quality.check.fix import write_fixed
 from anomdet.quality.check.table import Boxes
 
 pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
@@ -114,11 +114,11 @@ def test_counting_from_one_does_not_show_without_borders(demo_dir, tmp_path):
 def test_the_mended_copy_has_the_right_boxes(wide_dir, tmp_path, kind):
     right = check_data(wide_dir, Rules())
     wrong = check_data(rewrite(wide_dir, tmp_path / "data", kind), Rules())
-    mended = write_mended(wrong, tmp_path / "mended")
-    again = check_data(tmp_path / "mended", Rules())
-    assert mended.num_images == 150 and convention_findings(again) == []
+    corrected = write_fixed(wrong, tmp_path / "corrected")
+    again = check_data(tmp_path / "corrected", Rules())
+    assert corrected.num_images == 150 and convention_findings(again) == []
     np.testing.assert_allclose(again.boxes.values, right.boxes.values, atol=2e-3)
-    converted = [change for change in mended.changes if change.action == "converted"]
+    converted = [change for change in corrected.changes if change.action == "converted"]
     assert len(converted) == len(right.boxes) and {change.code for change in converted} == {CODES[kind]}
 
 

@@ -1,4 +1,4 @@
-"""A mended copy: nothing in place, every change listed, and nothing left for a second check."""
+"""A corrected copy: nothing in place, every change listed, and nothing left for a second check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anomdet.data.index.scan import scan
 from anomdet.errors import UserError
 from anomdet.quality.check.check import Rules, check_data
 from anomdet.quality.check.findings import ERROR
-from anomdet.quality.check.fix import write_mended
+from anomdet.quality.check.fix import write_fixed
 from tests.unit.quality.check.plant import plant
 
 GOOD = "1 5 6 20 10\n2 30 20 12 13\n"
@@ -49,7 +49,7 @@ def test_what_happens_to_each_fault(make_data, tmp_path):
     (data_dir / "images/crlf.png").write_bytes((data_dir / "images/good.png").read_bytes())
     (data_dir / "labels/orphan.txt").write_text(GOOD)
     before = fingerprint(data_dir)
-    mended = write_mended(check_data(data_dir, Rules(classes={1: "dent", 2: "hole"})), tmp_path / "out")
+    corrected = write_fixed(check_data(data_dir, Rules(classes={1: "dent", 2: "hole"})), tmp_path / "out")
 
     assert fingerprint(data_dir) == before, "never in place"
     labels = {path.name: path.read_text() for path in (tmp_path / "out/labels").iterdir()}
@@ -64,7 +64,7 @@ def test_what_happens_to_each_fault(make_data, tmp_path):
         "crlf.txt": GOOD,
     }
     assert {path.stem for path in (tmp_path / "out/images").iterdir()} == {name[:-4] for name in labels}
-    assert mended.num_images == 8
+    assert corrected.num_images == 8
     listed = {(row["file"], row["line"], row["action"], row["code"]) for row in rows(tmp_path / "out")}
     assert listed == {
         ("labels/comma.txt", "1", "rewritten", "label-separator"),
@@ -88,7 +88,7 @@ def test_what_happens_to_each_fault(make_data, tmp_path):
 
 def test_a_missing_label_that_means_normal_becomes_an_empty_file(make_data, tmp_path):
     data_dir = make_data({"a.png": "1 5 6 20 10\n1 30 20 12 13\n", "b.png": None})
-    write_mended(check_data(data_dir, Rules(missing_labels="normal")), tmp_path / "out")
+    write_fixed(check_data(data_dir, Rules(missing_labels="normal")), tmp_path / "out")
     assert (tmp_path / "out/labels/b.txt").read_bytes() == b""
     assert [row["action"] for row in rows(tmp_path / "out")] == ["added"]
 
@@ -97,11 +97,13 @@ def test_a_missing_label_that_means_normal_becomes_an_empty_file(make_data, tmp_
 def test_a_second_check_finds_no_errors(any_dir, tmp_path, seed):
     plant(any_dir, tmp_path / "data", seed)
     checked = check_data(tmp_path / "data", Rules())
-    mended = write_mended(checked, tmp_path / "out")
+    corrected = write_fixed(checked, tmp_path / "out")
     again = check_data(tmp_path / "out", Rules())
     assert not [str(found) for found in again.findings if found.severity == ERROR]
     scan(tmp_path / "out")
-    listed = {(change.file, change.line) for change in mended.changes} | {(change.file, 0) for change in mended.changes}
+    listed = {(change.file, change.line) for change in corrected.changes} | {
+        (change.file, 0) for change in corrected.changes
+    }
     serious = [found for found in checked.findings if found.severity != "note"]
     assert all((found.file, found.line) in listed or (found.file, 0) in listed for found in serious)
 
@@ -109,14 +111,14 @@ def test_a_second_check_finds_no_errors(any_dir, tmp_path, seed):
 def test_the_folder_must_be_empty_and_outside(make_data, tmp_path):
     checked = check_data(make_data({"a.png": GOOD}), Rules())
     with pytest.raises(UserError, match="an empty or new folder"):
-        write_mended(checked, checked.data_dir)
+        write_fixed(checked, checked.data_dir)
     with pytest.raises(UserError, match="a place outside of the data"):
-        write_mended(checked, checked.data_dir / "labels" / "mended")
+        write_fixed(checked, checked.data_dir / "labels" / "corrected")
     (tmp_path / "empty").mkdir()
-    assert write_mended(checked, tmp_path / "empty").num_images == 1
+    assert write_fixed(checked, tmp_path / "empty").num_images == 1
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--fix"):
-        write_mended(checked, tmp_path / "file")
+        write_fixed(checked, tmp_path / "file")
     with pytest.raises(UserError, match="can be written"):
-        write_mended(checked, tmp_path / "file" / "below")
+        write_fixed(checked, tmp_path / "file" / "below")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "empty", "file"], "nothing half done is left"
