@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,14 +51,11 @@ def visualize(
 
     load_libraries()
     from anomdet.workflows.evaluate import output_folder, with_checkpoint
-    from anomdet.workflows.score_alone import has_no_network
 
     with run.blamed():
         loaded = with_checkpoint(run, split, checkpoint)
         config = loaded.config
-        if has_no_network(config):
-            hint = "`anomdet predict --save pictures` draws what is unlike normal parts"
-            raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))
+        _check_boxes(loaded)
         folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
     with one_run_in({"--out": folder}):
         with run.blamed():
@@ -67,12 +65,20 @@ def visualize(
             return []
         wanted = errors_first(measured)[:limit] if only else list(range(measured.results.num_images))
         pictures = _draw_all(measured, wanted, config, folder)
-    if (loaded.file.meta.inference or {}).get("anomaly"):
-        hint = "anomdet predict --save pictures draws those of the normal-only score, too"
-        runner.logger.warning(f"the verdicts above the images are those of the boxes alone; {hint}")
     scores = _thresholds(measured)
     runner.logger.info(f"drew {counted(len(pictures), 'image')} of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder] if pictures else [folder]
+
+
+def _check_boxes(loaded: Any) -> None:
+    """Boxes are drawn, and their verdict: a checkpoint without them is refused, a normal-only score beside them named."""
+    from anomdet.workflows.score_alone import has_no_network
+
+    hint = "anomdet predict --save pictures draws what is unlike normal parts"
+    if has_no_network(loaded.config):
+        raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))
+    if (loaded.file.meta.inference or {}).get("anomaly"):
+        logging.getLogger("anomdet").warning(f"the verdicts above the images are those of the boxes alone; {hint}")
 
 
 def _predict(loaded: Any, limit: int | None) -> Any:
