@@ -71,7 +71,7 @@ def visualize(
 
 
 def _check_boxes(loaded: Any) -> None:
-    """Boxes are drawn, and their verdict: a checkpoint without them is refused, a normal-only score beside them named."""
+    """Boxes are drawn with their verdict: a checkpoint without them is refused, a normal-only score beside them named."""
     from anomdet.workflows.score_alone import has_no_network
 
     hint = "anomdet predict --save pictures draws what is unlike normal parts"
