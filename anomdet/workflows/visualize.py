@@ -71,7 +71,7 @@ def visualize(
 
 
 def _check_boxes(loaded: Any) -> None:
-    """Boxes are drawn with their verdict: a checkpoint without them is refused, a normal-only score beside them named."""
+    """What is drawn are boxes with their verdict: refuse a checkpoint without any, name a normal-only score."""
     from anomdet.workflows.score_alone import has_no_network
 
     hint = "anomdet predict --save pictures draws what is unlike normal parts"
