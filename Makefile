@@ -7,7 +7,7 @@ WHEELS := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNTIME := requirements.txt constraints.txt setup.py pyproject.toml $(wildcard requirements/*.txt)
 
-.PHONY: demo test test-fast lint format install hashed clean
+.PHONY: demo test test-fast lint docs format install hashed clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/anomdet demo
@@ -17,11 +17,17 @@ test: $(VENV)/.tests
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	$(DOCS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests
 
 # Unit and architecture tests only: while you work.
 test-fast: $(VENV)/.tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/unit tests/test_architecture.py
+
+# docs/ as a site in build/site; a warning is an error.
+DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+docs: $(VENV)/.tests
+	$(DOCS)
 
 install: $(VENV)/.runtime
 
@@ -35,8 +41,8 @@ $(VENV)/.runtime: $(RUNTIME)
 	$(PIP) install --force-reinstall --no-deps -c constraints.txt opencv-python-headless
 	touch $@
 
-$(VENV)/.tests: $(VENV)/.runtime requirements/tests.txt
-	$(PIP) install -c constraints.txt -r requirements/tests.txt
+$(VENV)/.tests: $(VENV)/.runtime requirements/tests.txt requirements/docs.txt
+	$(PIP) install -c constraints.txt -r requirements/tests.txt -r requirements/docs.txt
 	touch $@
 
 # The files that the tests were run with, hash by hash (requirements/gate.txt: Python 3.11, Linux, x86_64); then make test.

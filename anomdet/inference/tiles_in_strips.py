@@ -27,7 +27,9 @@ class TilesInStrips:
         strips: the file; read once.
         preprocessing: of each tile.
         tiling: without the whole image.
-        name, warnings, times: as of :class:`anomdet.inference.preprocess.PreparedTiles`.
+        name: path or name; None: there is none.
+        warnings: what the user should know of this image.
+        times: seconds of ``read`` and ``prepare``.
     """
 
     strips: Strips

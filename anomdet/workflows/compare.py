@@ -38,7 +38,8 @@ def compare(
     """Compare two evaluations of one test set, each at its own operating point.
 
     Args:
-        first, second: folders that ``anomdet evaluate`` wrote, or a run's that hold one as ``evaluation``.
+        first: a folder that ``anomdet evaluate`` wrote, or a run's that holds one as ``evaluation``.
+        second: likewise.
         num_resamples: bootstrap resamples of the parts; both detectors are measured on the same ones.
         confidence: of the intervals.
         out: where comparison.json and comparison.html go; None: nowhere.

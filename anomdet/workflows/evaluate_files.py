@@ -67,8 +67,10 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
     """Measure the results of any detector, without torch.
 
     Args:
-        predictions, ground_truth: COCO results and COCO data set of the test split.
-        val_predictions, val_ground_truth: of the validation split, to choose the threshold on; both or none.
+        predictions: COCO results of the test split.
+        ground_truth: its COCO data set.
+        val_predictions: of the validation split, to choose the threshold on; both or none.
+        val_ground_truth: of the validation split.
         images: the folder that the images' names start from, for the report; None: a report without images.
         tile_map: the files are of the tiles of ``anomdet tile``, which wrote this map: they are put together first.
         settings: of which ``metrics``, ``evaluation`` and ``data.group_by`` count; None: defaults.

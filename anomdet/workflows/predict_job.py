@@ -33,7 +33,9 @@ class PredictJob:
         group_by: regular expression that finds the part in an image's name, relative to its source.
         every: take each so many-th frame of videos and cameras.
         batch_size: images or tiles that the network sees at once; ``auto``: 8 on a CPU, 32 on a GPU.
-        device, backend, custom_file: see :func:`anomdet.load`.
+        device: as of :func:`anomdet.load`.
+        backend: likewise.
+        custom_file: likewise.
         skip_done: continue the job in ``out``.
         fail_on: ``reject``: the exit code reports rejects; or ``never``.
         watch: judge files as they arrive in the folder.

@@ -37,7 +37,7 @@ def test_versions_are_those_of_the_constraints() -> None:
 
 def test_every_requirement_is_there() -> None:
     gate = pins("requirements/gate.txt")
-    for file in ("core", "train", "optional", "export", "tests"):
+    for file in ("core", "train", "optional", "export", "tests", "docs"):
         rows = (ROOT / "requirements" / f"{file}.txt").read_text(encoding="utf-8").splitlines()
         wanted = {key(found[0]) for row in rows if (found := re.match(r"[\w.-]+", row))}
         assert wanted - gate.keys() == set(), file
