@@ -5,7 +5,9 @@
 
 Each contender reads the same files, one at a time, and says what it finds; the order is turned round from round to
 round. Processor time an image, all threads: the median of the rounds, and its ratio to the fastest peer. The peer's
-package is not installed with AnomDet (it is AGPL): pip install ultralytics. A name that ends in .yaml has random
+package is not installed with AnomDet (it is AGPL): pip install ultralytics. OpenVINO computes in bfloat16 by itself
+where the processor has AMX; AnomDet never lets it, and `--peer-precision f32` (the default) does not let the peers;
+`own` does. A name that ends in .yaml has random
 weights: its speed is that of the trained network but for the number of boxes that reach its suppression.
 """
 
@@ -35,12 +37,15 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--peer", action="append", default=[], help="yolo11n.pt, yolo26n.yaml ...")
     parser.add_argument("--peer-format", default="eager,onnx,openvino")
+    parser.add_argument("--peer-precision", choices=("f32", "own"), default="f32", help="of the peers in OpenVINO")
     parser.add_argument("--size", type=int, default=320, help="of the peers, pixels")
     parser.add_argument("--num", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     cv2.setNumThreads(1)
     paths = [str(path) for path in sorted(args.images.iterdir())[: args.num]]
+    if args.peer_precision == "f32":
+        compute_in_f32()
     with tempfile.TemporaryDirectory() as folder:
         contenders = {name: ours(name) for name in args.model}
         for peer in args.peer:
@@ -52,6 +57,18 @@ def main() -> None:
 def ours(model: str) -> Judge:
     """A detector with one thread."""
     return anomdet.load(model, threads=1) if Path(model).is_dir() else anomdet.load(model, device="cpu")
+
+
+def compute_in_f32() -> None:
+    """OpenVINO in this process, whoever asks it and does not say otherwise."""
+    import openvino
+
+    compile_model = openvino.Core.compile_model
+
+    def compiled(core: openvino.Core, model: object, device_name: str = "CPU", config: object = None) -> object:
+        return compile_model(core, model, device_name, {"INFERENCE_PRECISION_HINT": "f32", **dict(config or {})})
+
+    openvino.Core.compile_model = compiled  # type: ignore[method-assign, assignment]
 
 
 def theirs(model: str, kind: str, size: int, folder: Path) -> Judge:

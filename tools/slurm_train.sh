@@ -16,8 +16,7 @@ GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 [ "$GPUS_PER_NODE" -le "$GPUS" ] || GPUS_PER_NODE=$GPUS
 NODES=$(((GPUS + GPUS_PER_NODE - 1) / GPUS_PER_NODE))
 export CONFIG GPUS_PER_NODE NODES PORT="${PORT:-29500}" MAX_RESTARTS="${MAX_RESTARTS:-0}" PYTHON="${PYTHON:-python}"
-TRAIN=$(dirname "$0")/train.py
-export TRAIN
+export SCRIPT="${SCRIPT:-$(dirname "$0")/train.py}" # tools/slurm_test.sh names another
 
 # shellcheck disable=SC2016,SC2086 # the variables are the node's; SRUN_ARGS are several words
 srun -p "$PARTITION" --job-name="$JOB_NAME" --nodes="$NODES" --ntasks="$NODES" --ntasks-per-node=1 \
@@ -26,4 +25,4 @@ srun -p "$PARTITION" --job-name="$JOB_NAME" --nodes="$NODES" --ntasks="$NODES" -
     bash -c '"$PYTHON" -m torch.distributed.run --nnodes="$NODES" --nproc_per_node="$GPUS_PER_NODE" \
         --max-restarts="$MAX_RESTARTS" --rdzv-backend=c10d --rdzv-id="${SLURM_JOB_ID:-0}" \
         --rdzv-endpoint="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1):$PORT" \
-        "$TRAIN" "$CONFIG" --launcher pytorch "$@"' bash "${@:4}"
+        "$SCRIPT" "$CONFIG" "$@" --launcher pytorch' bash "${@:4}"

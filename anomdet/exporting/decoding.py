@@ -81,6 +81,19 @@ def best_only(scores: Tensor, count: int) -> Tensor:
     return torch.where(scores >= least[:, None, None], scores, torch.zeros_like(scores))
 
 
+def best_first(ranks: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The best ``count`` of each row ``(N, P)`` and their positions; of equal ones the first comes first.
+
+    So do ONNX's operator and OpenVINO's, where it is asked to (:mod:`anomdet.exporting.writers`); torch's does not.
+    """
+    if not torch.onnx.is_in_onnx_export():
+        values, indices = ranks.sort(dim=1, descending=True, stable=True)
+        return values[:, :count], indices[:, :count]
+    length = torch.as_tensor(ranks.shape[1], dtype=torch.int64)
+    best = ranks.topk(as_int(at_most(count, length)), dim=1)
+    return best.values, best.indices
+
+
 def as_int(number: Tensor) -> Any:
     """For ``topk``: a tensor while a tracer looks on, which keeps it in the graph; else the number."""
     return number if torch.jit.is_tracing() else int(number)

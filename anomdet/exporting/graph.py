@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from anomdet.exporting.candidates import Candidates, finder_of
 from anomdet.exporting.suppression import suppress
 from anomdet.inference.artifact import Preprocessing
+from anomdet.models.efficientnet_lite import TOTAL_STRIDE, ConvNorm
 
 INPUTS = ("images", "sizes", "threshold")
 OUTPUTS = ("boxes", "scores", "labels", "image")
@@ -40,6 +41,9 @@ class Graph(nn.Module):
         self.pad_value = preprocessing.pad_value
         self.flip = preprocessing.channel_order == "rgb"
         mean, std = preprocessing.mean or (0.0, 0.0, 0.0), preprocessing.std or (1.0, 1.0, 1.0)
+        for module in model.modules():
+            if isinstance(module, ConvNorm):
+                module.sides_are_even = preprocessing.pad_multiple % TOTAL_STRIDE == 0
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from anomdet.exporting import decoding
 from anomdet.exporting.candidates import Candidates
 from anomdet.exporting.suppression import suppress
+from anomdet.ops.proposals import rank
 
 _ALL = 2**31 - 1
 
@@ -68,15 +69,12 @@ class TwoStage(nn.Module):
         head, cfg = self.model.rpn_head, self.model.rpn_head.test_cfg
         boxes, scores, levels = [], [], []
         for at, (logits, deltas) in enumerate(zip(*head(features), strict=True)):
-            score = decoding.flat(logits, 1)[..., 0].sigmoid()
-            length = torch.as_tensor(score.shape[1], dtype=torch.int64)
-            best = score.topk(decoding.as_int(decoding.at_most(int(cfg.nms_pre), length)), dim=1)
-            anchors = decoding.anchors_xyxy(logits, head.prior_generator, at)
-            chosen = best.indices[..., None].expand(-1, -1, 4)
-            anchors = anchors[best.indices]
+            values, indices = decoding.best_first(rank(decoding.flat(logits, 1)[..., 0]), int(cfg.nms_pre))
+            chosen = indices[..., None].expand(-1, -1, 4)
+            anchors = decoding.anchors_xyxy(logits, head.prior_generator, at)[indices]
             boxes.append(decoding.from_deltas(anchors, decoding.flat(deltas, 4).gather(1, chosen), head.bbox_coder))
-            scores.append(best.values)
-            levels.append(torch.full_like(best.values, float(at)))
+            scores.append(values)
+            levels.append(torch.full_like(values, float(at)))
         every, score = decoding.clip(torch.cat(boxes, dim=1), sizes_hw), torch.cat(scores, dim=1)
         score = score * decoding.has_size(every).to(score.dtype)
         return _kept(every, score, torch.cat(levels, dim=1), len(boxes), cfg)
@@ -91,10 +89,9 @@ def _kept(boxes: Tensor, scores: Tensor, levels: Tensor, num_levels: int, cfg: A
     flat = found[:, 0] * scores.shape[1] + found[:, 2]
     marks = torch.zeros_like(scores).reshape(-1).scatter(0, flat, torch.ones_like(flat).to(scores.dtype))
     scores = scores * marks.reshape(scores.shape)
-    length = torch.as_tensor(scores.shape[1], dtype=torch.int64)
-    best = scores.topk(decoding.as_int(decoding.at_most(int(cfg.max_per_img), length)), dim=1)
-    rois = boxes.gather(1, best.indices[..., None].expand(-1, -1, 4))
-    return rois, (best.values > 0).to(scores.dtype)
+    values, indices = decoding.best_first(scores, int(cfg.max_per_img))
+    rois = boxes.gather(1, indices[..., None].expand(-1, -1, 4))
+    return rois, (values > 0).to(scores.dtype)
 
 
 def _pooled(features: tuple[Tensor, ...], rois: Tensor, extractor: Any) -> Tensor:

@@ -90,7 +90,22 @@ def to_openvino(source: Path, target: Path) -> None:
     """An ONNX file to OpenVINO's two, in full precision."""
     import openvino
 
-    openvino.save_model(openvino.convert_model(str(source)), str(target), compress_to_fp16=False)
+    model = openvino.convert_model(str(source))
+    _settle_ties(model)
+    openvino.save_model(model, str(target), compress_to_fp16=False)
+
+
+def _settle_ties(model: Any) -> None:
+    """Of equal values the first comes first, as in ONNX; OpenVINO's own order is another one each time."""
+    from openvino import opset11
+
+    for op in [one for one in model.get_ordered_ops() if one.get_type_name() == "TopK"]:
+        given = op.get_attributes()
+        data, count = op.input_value(0), op.input_value(1)
+        kind = given["index_element_type"]
+        settled = opset11.topk(data, count, given["axis"], given["mode"], "value", kind, stable=True)
+        for at in range(2):
+            op.output(at).replace(settled.output(at))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from anomdet.data.index.files import list_files
-from anomdet.data.index.spelling import by_spelling, hint_of_spelling
+from anomdet.data.index.spelling import by_spelling, hint_of_missing_label, hint_of_spelling
 from anomdet.data.labels import parse_label_file
 from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
@@ -36,7 +36,7 @@ def read(source: Source) -> Dataset:
             dataset.pictures.append(picture)
             _read_labels(f"{folders[1]}/{labels[stem]}", f"labels/{labels[stem]}", picture, source.findings)
         elif stem not in labels and source.unlabelled in (None, "error"):
-            hint = hint_of_spelling(stem, lone_labels, "labels/{}.txt") or _UNLABELLED_HINT
+            hint = hint_of_missing_label(picture.file_name, lone_labels, _UNLABELLED_HINT)
             source.findings.problem(picture.where, f"labels/{stem}.txt", NOTHING, hint)
         elif stem not in labels:
             take_unlabelled(picture, "image without a label file", dataset, source)

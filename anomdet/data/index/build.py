@@ -12,7 +12,7 @@ from anomdet.data.index.image_batches import ImageCheck
 from anomdet.data.index.listing import Listing
 from anomdet.data.index.pairs import Part, read_pairs
 from anomdet.data.index.parallel import in_parallel, num_cores, share_out
-from anomdet.data.index.spelling import by_spelling, hint_of_spelling
+from anomdet.data.index.spelling import by_spelling, hint_of_missing_label, hint_of_spelling
 from anomdet.data.labels import parse_label_file
 from anomdet.errors import Problem
 from anomdet.images.read_header import IMAGE_SUFFIXES
@@ -132,7 +132,7 @@ def _without_partner(
     images_by_spelling = by_spelling(image_by_stem) if lone_labels else {}
     problems = []
     for image, stem in unlabelled:
-        hint = hint_of_spelling(stem, labels_by_spelling, "labels/{}.txt") or _EMPTY_FILE
+        hint = hint_of_missing_label(image, labels_by_spelling, _EMPTY_FILE)
         problems.append(Problem(f"images/{image}", f"labels/{stem}.txt", "nothing", hint))
     for stem in lone_labels:
         hint = hint_of_spelling(stem, images_by_spelling, "images/{}.*")

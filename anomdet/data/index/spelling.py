@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
+NO_LABELS = ("classes", "labels", "train", "val", "test")  # stems of text files that tools lay beside labels
+
 
 def plain_spelling(name: str) -> str:
     """What two spellings of one name have in common.
@@ -69,3 +71,23 @@ def hint_of_spelling(name: str, others: dict[str, list[str]], shown: str = "{}")
         if how := difference(name, other):
             return f"{shown.format(other)} {how}"
     return ""
+
+
+def hint_of_missing_label(image: str, lone_labels: dict[str, list[str]], otherwise: str) -> str:
+    """A hint for an image without a label file: a label file without an image may be meant for it.
+
+    Args:
+        image: its name, with the suffix.
+        lone_labels: names, without the suffix, of label files that have no image, as :func:`by_spelling` gives them.
+        otherwise: what to do if none is meant.
+
+    >>> hint_of_missing_label("a.jpg", by_spelling(["a.jpg"]), "write an empty file")
+    "labels/a.jpg.txt has the image's whole name; rename it to labels/a.txt"
+    """
+    stem = image[: image.rindex(".")]
+    if near := hint_of_spelling(stem, lone_labels, "labels/{}.txt"):
+        return near
+    for name in lone_labels.get(plain_spelling(image), ()):
+        return f"labels/{name}.txt has the image's whole name; rename it to labels/{stem}.txt"
+    first = next((names[0] for names in lone_labels.values() if names[0] not in NO_LABELS), "")
+    return f"rename labels/{first}.txt, which has no image, if it is meant; else {otherwise}" if first else otherwise

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, found_files
 from anomdet.data.index.listing import list_folders
-from anomdet.data.index.spelling import by_spelling, hint_of_folder, hint_of_spelling
+from anomdet.data.index.spelling import NO_LABELS, by_spelling, hint_of_folder, hint_of_missing_label, hint_of_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.quality.check.findings import ERROR, NOTE, Finding
 
@@ -62,7 +62,7 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     for stem, label in label_of.items():
         if stem not in image_stems:
             hint = hint_of_spelling(stem, images_by_spelling, "images/{}.*")
-            if not hint and label.name in ("classes.txt", "labels.txt", "train.txt", "val.txt", "test.txt"):
+            if not hint and stem in NO_LABELS:
                 hint = "move it out of labels/"
             expected = f"an image images/{stem}.*"
             findings.append(Finding("label-without-image", f"labels/{label.name}", 0, expected, "nothing", hint))
@@ -129,16 +129,16 @@ def _pair_images(
             got = f"images/{first.name} too, which has the same label file"
             findings.append(Finding("image-twins", f"images/{image.name}", 0, "a name of its own", got, "rename one"))
         elif label is None:
-            near = hint_of_spelling(stem, labels_by_spelling, "labels/{}.txt")
-            findings.append(_without_label(image, near, missing_labels, num_empty))
+            findings.append(_without_label(image, labels_by_spelling, missing_labels, num_empty))
         may_miss = label is not None or missing_labels == "normal"
         entries.append(Entry(image, label if first is image else None, may_miss and stem not in twins))
     return entries
 
 
-def _without_label(image: FoundFile, near: str, missing_labels: str, num_empty: int) -> Finding:
+def _without_label(image: FoundFile, lone_labels: dict[str, list[str]], missing_labels: str, num_empty: int) -> Finding:
     like = f" (there are {num_empty})" if num_empty else ""
-    hint = near or f"write an empty file for a normal image{like}, or set data.missing_labels"
+    otherwise = f"write an empty file for a normal image{like}, or set data.missing_labels"
+    hint = hint_of_missing_label(image.name, lone_labels, otherwise)
     severity, got = {
         "error": (ERROR, "nothing"),
         "normal": (NOTE, "nothing; it counts as a normal image (data.missing_labels)"),

@@ -159,14 +159,21 @@ def test_dist_train_says_how_it_is_used() -> None:
     assert "CONFIG GPUS" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["dist_test.sh", "slurm_train.sh"])
+@pytest.mark.parametrize("name", ["dist_test.sh", "slurm_train.sh", "slurm_test.sh"])
 def test_the_scripts_say_how_they_are_used(name: str) -> None:
     done = subprocess.run(["bash", ROOT / "tools" / name], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: ")
 
 
-def test_slurm_starts_one_torchrun_a_node(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "given", "started"),
+    [
+        ("slurm_train.sh", ["run.yaml"], "tools/train.py run.yaml"),
+        ("slurm_test.sh", ["run.yaml", "best_model.pth"], "tools/test.py run.yaml best_model.pth"),
+    ],
+)
+def test_slurm_starts_one_torchrun_a_node(script: str, given: list[str], started: str, tmp_path: Path) -> None:
     """With an srun that runs the node's command here, and a python that prints its arguments."""
     fakes = {
         "srun": 'echo "srun $*" | head -n 1; while [ "$1" != bash ]; do shift; done; exec "$@"',
@@ -178,7 +185,7 @@ def test_slurm_starts_one_torchrun_a_node(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GPUS": "16", "SLURM_JOB_ID": "7"}
     environment |= {"SLURM_JOB_NODELIST": "node[1-2]", "PORT": "29611", "SRUN_ARGS": "--time=60 --quiet"}
-    command = ["bash", str(ROOT / "tools" / "slurm_train.sh"), "gpu", "boards", "run.yaml", "--cfg-options", "a.b=c d"]
+    command = ["bash", str(ROOT / "tools" / script), "gpu", "boards", *given, "--cfg-options", "a.b=c d"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     srun, python = (" ".join(line.split()) for line in done.stdout.splitlines() if line.startswith(("srun", "python")))
@@ -186,7 +193,7 @@ def test_slurm_starts_one_torchrun_a_node(tmp_path: Path) -> None:
     assert "--time=60 --quiet bash" in srun
     assert "--nnodes=2 --nproc_per_node=8 --max-restarts=0 --rdzv-backend=c10d --rdzv-id=7" in python
     assert "--rdzv-endpoint=node1:29611" in python
-    assert python.endswith("tools/train.py run.yaml --launcher pytorch --cfg-options a.b=c d")
+    assert python.endswith(f"{started} --cfg-options a.b=c d --launcher pytorch")
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,8 @@ def test_problems_of_many_kinds_at_once(source: Path, tmp_path: Path) -> None:
         "labels/a.txt:1: expected 5 numbers",
         "labels/a.txt:2: expected a box within the image of 160 x 100 pixels (width x height), got x 500 to 505",
         "labels/stray.txt: expected an image images/stray.*, got nothing",
-        "images/c.png: expected labels/c.txt, got nothing; write an empty file for a normal image",
+        "images/c.png: expected labels/c.txt, got nothing; rename labels/stray.txt, which has no image, if it is meant",
+        "; else write an empty file for a normal image",
         "b c.png: expected a readable image, got a file that starts with b'no image'",
     ):
         assert text in told, told

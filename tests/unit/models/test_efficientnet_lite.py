@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -113,3 +115,27 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_arguments_are_named(kwargs: dict) -> None:
     with pytest.raises(UserError, match=next(iter(kwargs))):
         EfficientNetLite0(**kwargs)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the tracer
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_exported_for_even_sides_it_pads_within_the_convolution(kernel: int, tmp_path: Path) -> None:
+    """And gives the same map at other sizes than the traced one; the crop of eager mode would be a copy."""
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    layer = ConvNorm(4, 6, kernel, stride=2).eval()
+    torch.nn.init.normal_(layer.norm.running_mean)
+    layer.sides_are_even = True
+    path = str(tmp_path / "layer.onnx")
+    axes = {"x": {0: "n", 2: "h", 3: "w"}}
+    torch.onnx.export(
+        layer, (torch.randn(1, 4, 8, 8),), path, input_names=["x"], dynamic_axes=axes, opset_version=17, dynamo=False
+    )
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    nodes = onnx.load(path).graph.node
+    (conv,) = [node for node in nodes if node.op_type == "Conv"]
+    assert [node.op_type for node in nodes if conv.output[0] in node.input] == ["Clip"]
+    for size in ((8, 8), (12, 20)):
+        x = torch.randn(2, 4, *size)
+        with torch.no_grad():
+            np.testing.assert_allclose(session.run(None, {"x": x.numpy()})[0], layer(x).numpy(), atol=1e-6)
