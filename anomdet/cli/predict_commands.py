@@ -34,7 +34,7 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     min_score: Annotated[Optional[float], typer.Option(help="Write detections below the threshold too.")] = None,  # noqa: UP045
     group_by: Annotated[Optional[str], typer.Option(help="Regex of the part in a name: one verdict a part.")] = None,  # noqa: UP045
     every: Annotated[int, typer.Option(help="Take each N-th frame of a video or camera.")] = 1,
-    batch: Annotated[str, typer.Option(help="Images at once; auto: 8 on a CPU, 32 on a GPU.")] = "auto",
+    batch: Annotated[str, typer.Option(help="Images, or tiles, at once; auto: 8 on a CPU, 32 on a GPU.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     backend: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
     custom_file: Annotated[Optional[Path], typer.Option(help="Python file of a custom model; it is run.")] = None,  # noqa: UP045

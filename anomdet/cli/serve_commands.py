@@ -18,7 +18,7 @@ def serve(  # noqa: PLR0913 (its arguments are the command's options)
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: all of this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any free one.")] = 8000,
     token_file: Annotated[Optional[str], typer.Option(help="Requests must bring the token in it.")] = None,  # noqa: UP045
-    batch: Annotated[int, typer.Option(help="Images at once, at most.")] = 8,
+    batch: Annotated[int, typer.Option(help="Images, or tiles, at once, at most.")] = 8,
     queue: Annotated[int, typer.Option(help="Requests at once; more get a 503.")] = 64,
     request_mb: Annotated[float, typer.Option(help="Largest request.")] = 32,
     megapixels: Annotated[float, typer.Option(help="Largest image, before it is decoded.")] = 32,

@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.images.decode_tiff import decode_tiff
+from anomdet.images.decode_tiff import decode_tiff, layout_of
 from anomdet.images.header import Read
 from anomdet.images.headers import BadImageError, Header, read_header
 from anomdet.images.jpeg_end import ends_blank, is_whole
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.images.png import check_chunks
-from anomdet.images.tiff import Layout, tiff_layout
 from anomdet.images.tiff_damage import check_unpacks
 
 _LOG = logging.getLogger("anomdet")
@@ -51,10 +50,15 @@ def read_image(
         UserError: missing, unreadable, truncated, too large, or of a kind whose pixels would be read wrong.
     """
     pixels, note = read_noted(path, max_megapixels=max_megapixels, bit_depth=bit_depth)
-    if note and bit_depth not in _WARNED_DEPTHS:  # once in a process: a training reads each image many times
+    warn_once(str(path), note, bit_depth)
+    return pixels
+
+
+def warn_once(path: str, note: str, bit_depth: int) -> None:
+    """Log what :func:`read_noted` says, once in a process: a training reads each image many times."""
+    if note and bit_depth not in _WARNED_DEPTHS:
         _WARNED_DEPTHS.add(bit_depth)
         _LOG.warning("%s: %s; further images are not reported", path, note)
-    return pixels
 
 
 def read_noted(
@@ -111,8 +115,8 @@ def largest_value(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX
     Raises:
         BadImageError: not decodable, or too large.
     """
-    header = _checked_header(data, max_megapixels)
-    return int(_decode(data, header).max()) >> _empty_bits(header)
+    header = checked_header(data, max_megapixels)
+    return int(decode_stored(data, header).max()) >> _empty_bits(header)
 
 
 def check_pixels(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> Header:
@@ -121,10 +125,10 @@ def check_pixels(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_
     Raises:
         BadImageError: not decodable, too large, or cut.
     """
-    header = _checked_header(data, max_megapixels)
-    _decode(data, header)
+    header = checked_header(data, max_megapixels)
+    decode_stored(data, header)
     if header.kind == "jpeg":
-        _check_end(data)
+        check_end(data)
     return header
 
 
@@ -132,22 +136,29 @@ def _decode_image(
     data: NDArray[np.uint8], max_megapixels: float | None, bit_depth: int
 ) -> tuple[NDArray[np.uint8], int]:
     """The pixels, and the largest value of what has more than 8 bit and is scaled by less than 16; else 0."""
-    header = _checked_header(data, max_megapixels)
-    pixels, largest = _decode(data, header), 0
+    header = checked_header(data, max_megapixels)
+    pixels, largest = decode_stored(data, header), 0
     if pixels.dtype == np.uint16:
         if header.bit_depth == 16 and bit_depth < 16:
             largest = int(pixels.max())
-        used_bits = bit_depth if header.bit_depth == 16 else header.bit_depth
-        white = ((1 << used_bits) - 1) << _empty_bits(header)
-        pixels = cv2.convertScaleAbs(pixels, alpha=255 / white)  # saturates
-        if header.kind == "tiff" and _layout(data).white_is_zero:
-            pixels = cv2.bitwise_not(pixels)
+        pixels = as_8_bit(
+            pixels, header, bit_depth, white_is_zero=header.kind == "tiff" and layout_of(data).white_is_zero
+        )
     if pixels.ndim == 2:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-    return _turn_upright(pixels, header.orientation), largest
+    return turn_upright(pixels, header.orientation), largest
 
 
-def _checked_header(data: NDArray[np.uint8], max_megapixels: float | None) -> Header:
+def as_8_bit(pixels: NDArray, header: Header, bit_depth: int, *, white_is_zero: bool) -> NDArray[np.uint8]:
+    """Pixels of 16 bit scaled by the bits that are used, so that white becomes white."""
+    used_bits = bit_depth if header.bit_depth == 16 else header.bit_depth
+    white = ((1 << used_bits) - 1) << _empty_bits(header)
+    scaled: NDArray[np.uint8] = cv2.convertScaleAbs(pixels, alpha=255 / white)  # saturates
+    return cv2.bitwise_not(scaled) if white_is_zero else scaled
+
+
+def checked_header(data: NDArray[np.uint8], max_megapixels: float | None) -> Header:
+    """Header of a file that is not too large."""
     header = read_header(_reader(data), len(data))
     check_size(header, max_megapixels)
     return header
@@ -157,11 +168,7 @@ def _reader(data: NDArray[np.uint8]) -> Read:
     return lambda offset, size: data[offset : offset + size].tobytes()
 
 
-def _layout(data: NDArray[np.uint8]) -> Layout:
-    return tiff_layout(_reader(data), len(data))
-
-
-def _decode(data: NDArray[np.uint8], header: Header) -> NDArray:
+def decode_stored(data: NDArray[np.uint8], header: Header) -> NDArray:
     """Pixels as stored, uint8 or uint16, grey or BGR."""
     try:
         pixels = _DECODERS.get(header.kind, _decode_other)(data, header)
@@ -175,7 +182,7 @@ def _decode(data: NDArray[np.uint8], header: Header) -> NDArray:
 
 
 def _decode_tiff(data: NDArray[np.uint8], header: Header) -> NDArray | None:
-    layout = _layout(data)
+    layout = layout_of(data)
     check_unpacks(data, layout)
     return decode_tiff(data, layout)
 
@@ -190,11 +197,12 @@ def _decode_jpeg(data: NDArray[np.uint8], header: Header) -> NDArray | None:
     colour = cv2.IMREAD_GRAYSCALE if header.num_channels == 1 else cv2.IMREAD_COLOR
     pixels = cv2.imdecode(data, cv2.IMREAD_IGNORE_ORIENTATION | colour)
     if pixels is not None and ends_blank(pixels):
-        _check_end(data)
+        check_end(data)
     return pixels
 
 
-def _check_end(data: NDArray[np.uint8]) -> None:
+def check_end(data: NDArray[np.uint8]) -> None:
+    """Whether a JPEG has all its pixels; a :class:`BadImageError` if not."""
     if not is_whole(data):
         raise BadImageError("a truncated JPEG (its pixels end early, though the end marker is there)")
 
@@ -216,7 +224,8 @@ def _empty_bits(header: Header) -> int:
     return 16 - header.bit_depth if 8 < header.bit_depth < 16 else 0
 
 
-def _turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Pixels as a viewer shows them; orientation is EXIF's, 1 to 8."""
     if orientation >= 5:
         pixels = cv2.transpose(pixels)
     flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)

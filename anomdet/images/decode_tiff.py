@@ -31,22 +31,27 @@ def decode_tiff(data: Bytes, layout: Layout) -> NDArray | None:
     """
     if layout.has_odd_tiles:
         data = _in_strips(data, layout)
-        layout = tiff_layout(lambda offset, size: data[offset : offset + size].tobytes(), len(data))
+        layout = layout_of(data)
     plain = {tiff.ORIENTATION: None}
     if layout.is_planar and (layout.bits > 8 or layout.alpha):
         return _planes(data, layout)
     if layout.is_grey_alpha:
         return _every_other(data, layout)
     if layout.alpha == "premultiplied":
-        pixels = cv2.imdecode(_rewritten(data, layout, plain), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(rewritten(data, layout, plain), cv2.IMREAD_UNCHANGED)
         return None if pixels is None else _without_alpha(pixels)
     if layout.alpha:
-        return cv2.imdecode(_rewritten(data, layout, {**plain, tiff.EXTRA_SAMPLES: None}), _FLAGS | cv2.IMREAD_COLOR)
+        return cv2.imdecode(rewritten(data, layout, {**plain, tiff.EXTRA_SAMPLES: None}), _FLAGS | cv2.IMREAD_COLOR)
     if (
         layout.directory.first(tiff.ORIENTATION, 1) != 1
     ):  # OpenCV applies some of them by itself, whatever the flags say
-        data = _rewritten(data, layout, plain)
+        data = rewritten(data, layout, plain)
     return cv2.imdecode(data, _FLAGS | cv2.IMREAD_COLOR)
+
+
+def layout_of(data: Bytes) -> Layout:
+    """Layout of a file from its bytes; errors as of :func:`tiff_layout`."""
+    return tiff_layout(lambda offset, size: data[offset : offset + size].tobytes(), len(data))
 
 
 def _planes(data: Bytes, layout: Layout) -> NDArray | None:
@@ -58,7 +63,7 @@ def _planes(data: Bytes, layout: Layout) -> NDArray | None:
     for plane in range(layout.num_samples if layout.alpha == "premultiplied" else layout.num_colours):
         part = slice(plane * num_each, (plane + 1) * num_each)
         changes = {where: values[where][part], lengths: values[lengths][part], tiff.PHOTOMETRIC: [1]}
-        grey = _rewritten(data, layout, {**_ALONE, tiff.ORIENTATION: None, tiff.BITS: [layout.bits], **changes})
+        grey = rewritten(data, layout, {**_ALONE, tiff.ORIENTATION: None, tiff.BITS: [layout.bits], **changes})
         pixels = cv2.imdecode(grey, _FLAGS | cv2.IMREAD_GRAYSCALE)
         if pixels is None:
             return None
@@ -79,7 +84,7 @@ def _every_other(data: Bytes, layout: Layout) -> NDArray | None:
     }
     if layout.is_tiled:
         changes[tiff.TILE_WIDTH] = [2 * layout.directory.first(tiff.TILE_WIDTH, 0)]
-    pixels = cv2.imdecode(_rewritten(data, layout, changes), _FLAGS | cv2.IMREAD_GRAYSCALE)
+    pixels = cv2.imdecode(rewritten(data, layout, changes), _FLAGS | cv2.IMREAD_GRAYSCALE)
     return None if pixels is None else np.ascontiguousarray(pixels[:, ::2])
 
 
@@ -94,7 +99,7 @@ def _in_strips(data: Bytes, layout: Layout) -> Bytes:
     strip = rows[: layout.height, : layout.width * layout.num_samples].reshape(-1)
     changes = {tag: None for tag in (tiff.TILE_WIDTH, tiff.TILE_HEIGHT, tiff.TILES, tiff.TILE_BYTES)}
     where = {tiff.STRIPS: [len(data)], tiff.STRIP_BYTES: [len(strip)], tiff.STRIP_ROWS: [layout.height]}
-    return _rewritten(np.concatenate([data, strip]), layout, {**changes, **where})
+    return rewritten(np.concatenate([data, strip]), layout, {**changes, **where})
 
 
 def _without_alpha(bgra: Bytes) -> Bytes:
@@ -107,7 +112,7 @@ def _without_alpha(bgra: Bytes) -> Bytes:
     return divided
 
 
-def _rewritten(data: Bytes, layout: Layout, changes: Mapping[int, Sequence[int] | None]) -> Bytes:
+def rewritten(data: Bytes, layout: Layout, changes: Mapping[int, Sequence[int] | None]) -> Bytes:
     """A copy of a file with a new directory behind its end.
 
     Args:

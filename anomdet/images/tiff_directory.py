@@ -11,7 +11,7 @@ MAX_EXIF_BYTES = 2**20
 _MAX_TAGS = 4096
 _MAX_VALUES = 2**20  # strips or tiles of one image: 1,024 px of them each way
 _TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
-_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_directory(read: Read, tags: frozenset[int], size: int | None = None, at
     for start_at in range(0, count * entry_bytes, entry_bytes):
         tag, kind, num_values = struct.unpack_from(order + entry_code, text, start_at)
         place = text[start_at + entry_bytes - inline_bytes : start_at + entry_bytes]
-        num_bytes = num_values * _BYTES.get(kind, 0)
+        num_bytes = num_values * BYTES_OF_TYPE.get(kind, 0)
         if num_bytes > inline_bytes:
             (offset,) = struct.unpack(order + place_code, place)
             if size is not None and offset + num_bytes > size:

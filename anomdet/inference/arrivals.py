@@ -149,7 +149,7 @@ def _read_complete(path: str, stamp: Stamp, last_chance: bool, reading: Reading 
         UnreadableImageError: it never could be.
     """
     try:
-        pixels = read_file(path, reading)
+        pixels = read_file(path, (reading or Reading())._replace(in_strips=False))  # at once, to see it unchanged
     except UnreadableImageError as error:
         if last_chance:
             raise

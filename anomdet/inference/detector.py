@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_noted
+from anomdet.images.strips import Strips, open_large
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
 from anomdet.inference.backends.backend import run_all
@@ -21,20 +22,17 @@ from anomdet.inference.item import Reading
 from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
-from anomdet.inference.preprocess import (
-    Prepared,
-    PreparedTiles,
-    cut_tiles,
-    fit_inside,
-    parts,
-)
+from anomdet.inference.preprocess import Prepared, PreparedTiles, cut_tiles, fit_inside, parts
 from anomdet.inference.result import ACCEPT, REJECT, Result, Threshold
 from anomdet.inference.thresholds import chosen_threshold
+from anomdet.inference.tiles_in_strips import TilesInStrips
 from anomdet.inference.tiling import COMPARABLE, merge
 from anomdet.inference.unknown import Normality, judged
 
 Image: TypeAlias = "str | os.PathLike[str] | NDArray[np.unsignedinteger] | Any"
 """A path; an array ``(H, W)`` or ``(H, W, 3)`` of uint8 or uint16; or a PIL image."""
+Seen: TypeAlias = "Prepared | PreparedTiles | TilesInStrips"
+"""An image, ready for the network."""
 
 
 class Detector:
@@ -63,9 +61,8 @@ class Detector:
         normality: Normality | None = None,
     ) -> None:
         if not artifact.class_nums and normality is None:
-            raise UserError(
-                Problem(file or "the detector", "a class, or a normal-only score", "neither", "train again")
-            )
+            about = file or "the detector"
+            raise UserError(Problem(about, "a class, or a normal-only score", "neither", "train again"))
         self.artifact = artifact
         self.normality = normality
         self.backend = backend
@@ -134,7 +131,15 @@ class Detector:
         Raises:
             UserError: one cannot be read.
         """
-        return self.run([self.prepare(image, channels=channels) for image in images], min_score=min_score)
+        return self.run([self._ready(image, channels) for image in images], min_score=min_score)
+
+    def _ready(self, image: Image, channels: str) -> Seen:
+        reading = self.reading
+        if reading.in_strips and isinstance(image, (str, os.PathLike)):
+            strips = open_large(image, max_megapixels=reading.max_megapixels, bit_depth=reading.bit_depth)
+            if strips is not None:
+                return self.prepare_strips(strips, name=os.fspath(image))
+        return self.prepare(image, channels=channels)
 
     def predict(
         self,
@@ -149,7 +154,7 @@ class Detector:
 
         Args:
             source: one or several of: image, folder, pattern, list (.txt, .csv), video, camera, array; or an iterator.
-            batch_size: images at once; None: 8 on a CPU, 32 on a GPU.
+            batch_size: images or tiles at once; None: 8 on a CPU, 32 on a GPU.
             every: take each so many-th frame of videos and cameras.
             channels: ``rgb`` or ``bgr``, of arrays.
             min_score: as for a single image.
@@ -161,13 +166,13 @@ class Detector:
             UserError: all that is wrong with the sources; raised here, not at the first result.
         """
         from anomdet.inference.sources import open_sources
-        from anomdet.inference.stream import images_at_once, judge_all
+        from anomdet.inference.stream import judge_all
 
         sources = open_sources(source, every=every, channels=channels)
         batches = judge_all(
             self,
             sources,
-            batch_size=images_at_once(self.info, batch_size),
+            batch_size=batch_size,
             live=sources.live,
             min_score=min_score,
             reading=self.reading,
@@ -176,9 +181,10 @@ class Detector:
 
     @property
     def reading(self) -> Reading:
-        """How image files are read."""
-        preprocessing = self.artifact.preprocessing
-        return Reading(preprocessing.max_megapixels, preprocessing.bit_depth)
+        """How image files are read: large ones in strips where nothing needs the whole image at once."""
+        preprocessing, tiling = self.artifact.preprocessing, self.artifact.tiles
+        in_strips = tiling is not None and not tiling.include_whole and self.normality is None
+        return Reading(preprocessing.max_megapixels, preprocessing.bit_depth, in_strips)
 
     def prepare(self, image: Image, *, channels: str = "rgb", name: str | None = None) -> Prepared | PreparedTiles:
         """Read an image and resize it, or its tiles, for the network; may be called from several threads.
@@ -193,7 +199,7 @@ class Detector:
         """
         start = time.perf_counter()
         warnings: tuple[str, ...] = ()
-        preprocessing = self.artifact.preprocessing
+        preprocessing, tiling = self.artifact.preprocessing, self.artifact.tiles
         if isinstance(image, (str, os.PathLike)):
             name = os.fspath(image) if name is None else name
             pixels, note = read_noted(
@@ -203,33 +209,50 @@ class Detector:
         else:
             pixels, warnings = to_bgr8(image, channels, preprocessing.bit_depth)
         read = time.perf_counter()
-        size_hw = (pixels.shape[0], pixels.shape[1])
-        tiling = self.artifact.tiles
-        fitted: Prepared | PreparedTiles
-        if tiling is None:
-            fitted = Prepared(fit_inside(pixels, preprocessing), size_hw)
-        else:
-            fitted = cut_tiles(pixels, preprocessing, tiling)
+        fitted: Prepared | PreparedTiles = (
+            Prepared(fit_inside(pixels, preprocessing), (pixels.shape[0], pixels.shape[1]))
+            if tiling is None
+            else cut_tiles(pixels, preprocessing, tiling)
+        )
         square = None if self.normality is None else self.normality.prepare(pixels)
         times = {"read": read - start, "prepare": time.perf_counter() - read}
         return replace(fitted, name=name, warnings=warnings, times=times, square=square)
 
-    def run(self, prepared: Sequence[Prepared | PreparedTiles], *, min_score: float | None = None) -> list[Result]:
+    def prepare_strips(self, strips: Strips, *, name: str | None = None) -> TilesInStrips:
+        """A large file, opened; its pixels are read by :meth:`run`, while its tiles go through the network."""
+        assert self.artifact.tiles is not None
+        return TilesInStrips(strips, self.artifact.preprocessing, self.artifact.tiles, name)
+
+    def run(self, prepared: Sequence[Seen], *, min_score: float | None = None, most: int | None = None) -> list[Result]:
         """The results of prepared images, in their order.
 
         Images of one padded size go through the network together: what is found on one does not depend on the others.
-        Tiles of all images fill the batches, which hold as many as the device's usual number of images.
+        Tiles of all images fill the batches; of an image in strips, batches of their own.
+
+        Args:
+            prepared: by :meth:`prepare`.
+            min_score: as for a single image.
+            most: images or tiles at once; None: all images, or the device's usual number of tiles.
+
+        Raises:
+            UserError: a file that is read in strips is damaged.
         """
         from anomdet.inference.stream import auto_batch_size
 
-        seen = [part for image in prepared for part in parts(image)]
-        most = len(seen) if self.artifact.tiles is None else auto_batch_size(self.backend.device)
-        multiple = self.artifact.preprocessing.pad_multiple
-        own = iter(run_all(self.backend, seen, multiple, most=most, floor=self._floor(min_score)))
-        results = [self._result(image, [next(own) for _ in parts(image)], min_score) for image in prepared]
+        seen = [part for image in prepared if not isinstance(image, TilesInStrips) for part in parts(image)]
+        most = most or (len(seen) if self.artifact.tiles is None else auto_batch_size(self.backend.device))
+        multiple, floor = self.artifact.preprocessing.pad_multiple, self._floor(min_score)
+        own = iter(run_all(self.backend, seen, multiple, most=most, floor=floor))
+        results = [
+            self._result(*image.run(self.backend, most=most, floor=floor), min_score)
+            if isinstance(image, TilesInStrips)
+            else self._result(image, [next(own) for _ in parts(image)], min_score)
+            for image in prepared
+        ]
         if self.normality is None:
             return results
-        squares = [image.square for image in prepared if image.square is not None]
+        all_squares = [image.square for image in prepared if not isinstance(image, TilesInStrips)]
+        squares = [square for square in all_squares if square is not None]
         return judged(results, squares, self.normality, alone=not self.artifact.class_nums)
 
     def _floor(self, min_score: float | None) -> float:
@@ -238,9 +261,7 @@ class Detector:
         least = least if min_score is None else min(min_score, least)
         return least if self.artifact.tiles is None else least * COMPARABLE
 
-    def _result(
-        self, image: Prepared | PreparedTiles, found: Sequence[tuple[Detections, float]], min_score: float | None
-    ) -> Result:
+    def _result(self, image: Seen, found: Sequence[tuple[Detections, float]], min_score: float | None) -> Result:
         """Of an image, from what the network found on it or on its tiles, and the seconds that each took."""
         network = sum(seconds for _, seconds in found)
         if isinstance(image, Prepared):
@@ -250,9 +271,7 @@ class Detector:
         result = self._finish(image, merged, min_score, network)
         return replace(result, times={**result.times, "finish": time.perf_counter() - start})
 
-    def _finish(
-        self, image: Prepared | PreparedTiles, found: Detections, min_score: float | None, network: float
-    ) -> Result:
+    def _finish(self, image: Seen, found: Detections, min_score: float | None, network: float) -> Result:
         start = time.perf_counter()
         detections, num_dropped = valid(found)
         class_nums = self._class_nums[detections.labels]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_image
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
+from anomdet.images.strips import Strips, open_large
 
 
 class UnreadableImageError(Exception):
@@ -31,10 +32,12 @@ class Reading(NamedTuple):
     Args:
         max_megapixels: the largest image to decode; None: any.
         bit_depth: bits that images of 16 bit use.
+        in_strips: a large file is only opened; its pixels are read from top to bottom, when they are needed.
     """
 
     max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS
     bit_depth: int = 16
+    in_strips: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Item:
     Args:
         name: what the result calls it; None for pixels without a name.
         key: unique among all items; names the outputs: relative, with forward slashes, without ``..``.
-        read: the pixels; its argument is the largest image to decode, in megapixels; raises
+        read: the pixels, or :class:`anomdet.images.strips.Strips`; its argument says how; raises
             :class:`UnreadableImageError`.
         channels: ``bgr`` or ``rgb``, of what ``read`` returns.
         frame: number in a video, from 0 on.
@@ -77,8 +80,8 @@ def failed_item(name: str | None, key: str, reason: str) -> Item:
     return Item(name, key, read)
 
 
-def read_file(path: str, reading: Reading | None = None) -> NDArray[np.uint8]:
-    """Pixels ``(H, W, 3)``, uint8 BGR, as training reads them.
+def read_file(path: str, reading: Reading | None = None) -> NDArray[np.uint8] | Strips:
+    """Pixels ``(H, W, 3)``, uint8 BGR, as training reads them; of a large file, if so wanted, in strips.
 
     Args:
         path: the file.
@@ -94,12 +97,17 @@ def read_file(path: str, reading: Reading | None = None) -> NDArray[np.uint8]:
     if not stat.S_ISREG(kind):
         raise UnreadableImageError(f"{special_kind(kind)}, where a regular file is expected")
     try:
-        max_megapixels, bit_depth = reading or Reading()
-        return read_image(path, max_megapixels=max_megapixels, bit_depth=bit_depth)
+        max_megapixels, bit_depth, in_strips = reading or Reading()
+        strips = open_large(path, max_megapixels=max_megapixels, bit_depth=bit_depth) if in_strips else None
+        return read_image(path, max_megapixels=max_megapixels, bit_depth=bit_depth) if strips is None else strips
     except UserError as error:
-        problem = error.problems[0]
-        assert isinstance(problem, Problem)
-        raise UnreadableImageError(problem.got) from None
+        raise UnreadableImageError(reason(error)) from None
+
+
+def reason(error: UserError) -> str:
+    """What was found in place of an image that can be read."""
+    problem = error.problems[0]
+    return problem.got if isinstance(problem, Problem) else problem
 
 
 def special_kind(mode: int) -> str:

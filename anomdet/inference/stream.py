@@ -7,30 +7,41 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
 from anomdet.errors import UserError, machine_limit
-from anomdet.inference.item import Item, NotYetError, Reading, UnreadableImageError
+from anomdet.images.strips import Strips
+from anomdet.inference.item import Item, NotYetError, Reading, UnreadableImageError, reason
 from anomdet.inference.outcome import FailedImage, Outcome
 from anomdet.inference.result import Result
+from anomdet.inference.tiles_in_strips import TilesInStrips
 
 NUM_READERS = 2  # more wait for each other: decoding is faster than any network on the same machine
 _POLL_S = 0.1
+_LEAST_TILES = 4  # of an image that is cut: two each way
+_MOST_TILED_IMAGES = 8
 log = logging.getLogger("anomdet")
 
 
 class Judge(Protocol):
     """What is needed of a detector."""
 
+    @property
+    def info(self) -> dict[str, Any]:
+        """Its ``device``, and its ``tiles`` if it has any, are looked at."""
+
     def prepare(self, image: Any, *, channels: str = "rgb") -> Any:
         """One image, ready for the network; runs in several threads at once."""
 
-    def run(self, prepared: Sequence[Any], *, min_score: float | None = None) -> list[Result]:
-        """A result each."""
+    def prepare_strips(self, strips: Strips) -> Any:
+        """One large file, opened."""
+
+    def run(self, prepared: Sequence[Any], *, min_score: float | None = None, most: int | None = None) -> list[Result]:
+        """A result each; the network sees ``most`` images or tiles at once."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +70,17 @@ class _Loaded:
     error: str = ""
     not_yet: bool = False
 
+    @property
+    def in_strips(self) -> bool:
+        """Whether its pixels are read while the network runs."""
+        return isinstance(self.prepared, TilesInStrips)
+
 
 def judge_all(
     detector: Judge,
     items: Iterable[Item],
     *,
-    batch_size: int,
+    batch_size: int | None,
     live: bool = False,
     keep_pixels: bool = False,
     min_score: float | None = None,
@@ -75,20 +91,25 @@ def judge_all(
     Args:
         detector: prepares in threads, runs in this one.
         items: may be endless.
-        batch_size: images that the network sees at once; halved, with a warning, where the memory is too small.
+        batch_size: images or tiles that the network sees at once; halved, with a warning, where the memory is too
+            small. None: what suits the device.
         live: a batch is what has arrived; else it is always full, so that results do not depend on timing.
         keep_pixels: hand the images on, for what is drawn or cut out of them.
         min_score: the least score of a detection in the results; None: the threshold.
         reading: of image files: larger images fail, and by how many bits those of 16 bit are scaled.
     """
+    if keep_pixels and reading is not None:
+        reading = reading._replace(in_strips=False)
+    tiled = detector.info.get("tiles") is not None
+    batch_size = batch_size or auto_batch_size(detector.info["device"])
     load = partial(_load, detector, keep_pixels, reading)
-    loaded = _Reader(load, items, 2 * batch_size)
+    loaded = _Reader(load, items, 2 * _images_at_once(batch_size, tiled))
     try:
-        while batch := loaded.batch(batch_size, wait_for_all=not live):
+        while batch := loaded.batch(_images_at_once(batch_size, tiled), wait_for_all=not live):
             ready = [one for one in batch if not one.error]
-            results, batch_size = _run(detector, ready, batch_size, min_score)
-            result_of = dict(zip(map(id, ready), results, strict=True))
-            yield [_judged(one, result_of.get(id(one))) for one in batch]
+            found, batch_size = _run(detector, ready, batch_size, tiled, min_score)
+            found_of = dict(zip(map(id, ready), found, strict=True))
+            yield [_judged(one, found_of.get(id(one), one.error)) for one in batch]
     finally:
         loaded.close()
 
@@ -98,44 +119,50 @@ def auto_batch_size(device: str) -> int:
     return 8 if device == "cpu" else 32
 
 
-def images_at_once(info: Mapping[str, Any], batch_size: int | None = None) -> int:
-    """Images that are read for a batch: of those that are cut into tiles a few fill several.
-
-    Args:
-        info: of the detector.
-        batch_size: that somebody wants; None: nobody does.
-    """
-    wanted = batch_size or auto_batch_size(info["device"])
-    return wanted if info.get("tiles") is None else max(1, wanted // 4)
+def _images_at_once(batch_size: int, tiled: bool) -> int:
+    """Images that are read for a batch; of those that are cut, a few fill it, and each is large."""
+    return min(max(1, batch_size // _LEAST_TILES), _MOST_TILED_IMAGES) if tiled else batch_size
 
 
-def _judged(one: _Loaded, result: Result | None) -> Judged:
+def _judged(one: _Loaded, found: Result | str) -> Judged:
+    """Of an item, by its result, or by why there is none."""
     item = one.item
-    if result is None:
-        return Judged(item, FailedImage(item.name, one.error, item.frame, item.time_s), None, one.not_yet)
+    if isinstance(found, str):
+        return Judged(item, FailedImage(item.name, found, item.frame, item.time_s), None, one.not_yet)
     outcome = replace(
-        result,
+        found,
         image=item.name,
         frame=item.frame,
         time_s=item.time_s,
-        times={**result.times, **one.times},
-        warnings=(*result.warnings, *item.warnings),
+        times={**found.times, **one.times},
+        warnings=(*found.warnings, *item.warnings),
     )
     return Judged(item, outcome, one.pixels)
 
 
-def _run(detector: Judge, ready: list[_Loaded], batch_size: int, min_score: float | None) -> tuple[list[Result], int]:
-    """The results, and the batch size that fits the memory."""
-    results: list[Result] = []
+def _run(
+    detector: Judge, ready: list[_Loaded], batch_size: int, tiled: bool, min_score: float | None
+) -> tuple[list[Result | str], int]:
+    """The results, or why there is none, and the batch size that fits the memory."""
+    results: list[Result | str] = []
     while len(results) < len(ready):
-        some = ready[len(results) : len(results) + batch_size]
+        some = ready[len(results) :][: _images_at_once(batch_size, tiled)]
+        alone = next((at for at, one in enumerate(some) if one.in_strips), len(some))
+        some = some[: max(alone, 1)]
         try:
-            results += detector.run([one.prepared for one in some], min_score=min_score)
+            results += detector.run([one.prepared for one in some], min_score=min_score, most=batch_size)
+        except UserError as error:  # a file whose pixels are read only now
+            assert some[0].in_strips
+            results.append(reason(error))
         except (RuntimeError, MemoryError) as error:
-            if not machine_limit(error) or len(some) == 1:
+            tried = batch_size if tiled else len(some)
+            if not machine_limit(error) or tried == 1:
                 raise
-            batch_size = max(1, len(some) // 2)
-            log.warning(f"the memory is too small for {len(some)} images at once; continuing with {batch_size}")
+            batch_size = max(1, tried // 2)
+            log.warning(
+                f"the memory is too small for {tried} {'tiles' if tiled else 'images'} at once; "
+                f"continuing with {batch_size}"
+            )
     return results, batch_size
 
 
@@ -145,6 +172,8 @@ def _load(detector: Judge, keep_pixels: bool, reading: Reading | None, item: Ite
         start = time.perf_counter()
         pixels = item.read(reading)
         times["read"] = time.perf_counter() - start
+        if isinstance(pixels, Strips):
+            return _Loaded(item, detector.prepare_strips(pixels), {}, None)
         prepared = detector.prepare(pixels, channels=item.channels)
         times["prepare"] = time.perf_counter() - start - times["read"]
     except UnreadableImageError as error:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.boxes import area_xyxy, pairwise_iou
-from anomdet.inference.postprocess import Detections
+from anomdet.inference.postprocess import Detections, suppress
 from anomdet.tiles import Tiling, plan
 
 __all__ = ["AGREEING_IOU", "BORDER", "COMPARABLE", "CONTAINED", "Tiling", "merge", "plan"]
 
-AGREEING_IOU = 0.5  # of two boxes, each cut to the region that both tiles see
+AGREEING_IOU = 0.5  # of two boxes of one tile; of two tiles, each cut to the region that both see
 CONTAINED = 0.7  # of a cut box's area inside another box
 BORDER = 0.01  # of the tile's side, and 2 px at least: a box that comes so near to the border is cut by it
 COMPARABLE = 0.5  # a score below this share of another one does not speak against it
@@ -69,7 +69,11 @@ def merge(found: Sequence[Detections], windows: NDArray[np.int64], size_hw: tupl
     if len(found) == 1:
         return found[0]
     odd = [rows.rows(~_is_finite(rows)) for rows in found]
-    rows = _placed([rows.rows(_is_finite(rows)) for rows in found], windows, size_hw)
+    finite = [rows.rows(_is_finite(rows)) for rows in found]
+    single = [
+        suppress(rows, iou_threshold=AGREEING_IOU, max_kept=len(rows)) if len(rows) > 1 else rows for rows in finite
+    ]
+    rows = _placed(single, windows, size_hw)
     boxes, scores, labels = _merged(rows, windows)
     order = np.argsort(-scores, kind="stable")
     parts = [Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), labels[order]), *odd]

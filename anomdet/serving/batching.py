@@ -54,7 +54,8 @@ class Batcher:
 
     Args:
         detector: runs what it has prepared.
-        batch_size: images at once, at most. Batches are powers of two: a runtime that compiles for each shape has few.
+        batch_size: images, and tiles, at once, at most. Batches are powers of two: a runtime that compiles for each
+            shape has few.
         on_batch: called with the number of images and the seconds of each batch, in that thread.
     """
 
@@ -108,7 +109,8 @@ class Batcher:
             return
         start = time.perf_counter()
         try:
-            results = self._detector.run([job.prepared for job in jobs], min_score=jobs[0].min_score)
+            prepared = [job.prepared for job in jobs]
+            results = self._detector.run(prepared, min_score=jobs[0].min_score, most=self._batch_size)
         except Exception as error:  # noqa: BLE001 - it goes to whoever asked
             if len(jobs) == 1:
                 jobs[0].future.set_exception(error)

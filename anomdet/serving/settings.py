@@ -20,7 +20,7 @@ class ServeSettings:
         host: address to listen on.
         port: 0 takes a free one.
         token: that each request but a health check must bring; None: none.
-        batch_size: images that the network sees at once, at most.
+        batch_size: images or tiles that the network sees at once, at most.
         queue_size: requests with a body that are read, waiting or computed at once; one more gets a 503.
         request_mb: largest body, in 2^20 bytes.
         megapixels: largest image, by its header, before it is decoded.

@@ -32,7 +32,7 @@ class PredictJob:
         min_score: write all detections from this score on; None: those from the threshold on.
         group_by: regular expression that finds the part in an image's name, relative to its source.
         every: take each so many-th frame of videos and cameras.
-        batch_size: images that the network sees at once; ``auto``: 8 on a CPU, 32 on a GPU.
+        batch_size: images or tiles that the network sees at once; ``auto``: 8 on a CPU, 32 on a GPU.
         device: as of :func:`anomdet.load`.
         backend: likewise.
         custom_file: likewise.

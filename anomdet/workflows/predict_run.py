@@ -15,7 +15,7 @@ from anomdet.inference.item import Item
 from anomdet.inference.outcome import FailedImage
 from anomdet.inference.parts import compile_group, part_of
 from anomdet.inference.sources import Sources, without_password
-from anomdet.inference.stream import Judged, images_at_once, judge_all
+from anomdet.inference.stream import Judged, judge_all
 from anomdet.layout import CROPS_DIR, JOB, LABELS_DIR, PICTURES_DIR, RESULTS
 from anomdet.ranks import after_main, is_last, num_processes, rank
 from anomdet.workflows.predict_files import NEED_PIXELS, PER_IMAGE, ImageFiles
@@ -64,7 +64,7 @@ class Run:
         batches = judge_all(
             self._detector,
             self._items(),
-            batch_size=images_at_once(self._detector.info, job.batch_size if isinstance(job.batch_size, int) else None),
+            batch_size=job.batch_size if isinstance(job.batch_size, int) else None,
             live=self._sources.live or job.watch,
             keep_pixels=bool(NEED_PIXELS & set(job.kinds)),
             min_score=LEAST_SCORE if job.min_score is None else job.min_score,

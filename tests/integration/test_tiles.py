@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,16 @@ import yaml
 import anomdet
 from anomdet.boxes import pairwise_iou, xywh_to_xyxy
 from anomdet.data.synth.generate import generate
-from tests.integration.conftest import Trained, assert_same_weights, run_command, shared, weights, write_settings
+from tests.integration.conftest import (
+    ROOT,
+    Trained,
+    assert_same_weights,
+    run_command,
+    shared,
+    weights,
+    write_settings,
+)
+from tests.integration.test_distributed import finished, start
 
 Capture = pytest.CaptureFixture[str]
 TILES = {"size": 96, "overlap": 32}
@@ -182,3 +192,68 @@ def test_a_comparison_needs_a_checkpoint_with_tiles(trained: Trained, tmp_path: 
     arguments = ("evaluate", "-c", trained.config, f"logging.log_dir={tmp_path}", "--tiles", "compare")
     run_command(*arguments, code=2)
     assert "--tiles compare: expected a checkpoint that was trained on tiles" in capsys.readouterr().err
+
+
+RECORDER = """
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class RecordTiles(Hook):
+    priority = "LOWEST"
+
+    def __init__(self, out, stop_before=None):
+        self.out, self.stop_before = Path(out), stop_before
+
+    def before_train_epoch(self, runner):
+        if runner.epoch == self.stop_before:
+            raise KeyboardInterrupt
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        for pixels, sample in zip(data_batch["inputs"], data_batch["data_samples"]):
+            boxes = sample.gt_instances.bboxes.tensor.tolist()
+            seen = hashlib.sha256(pixels.numpy().tobytes() + json.dumps(boxes).encode()).hexdigest()
+            with (self.out / f"{os.environ.get('RANK', 0)}.txt").open("a") as file:
+                file.write(f"{runner.iter} {seen}\\n")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_see_the_tiles_of_one_and_resume_bitwise(
+    large_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One tile each of two processes are two tiles of one, at each step; ``test_ranks`` has their gradients."""
+    (tmp_path / "recorder.py").write_text(RECORDER, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+
+    def run(name: str, batch_size: int, stop_before: int | None = None) -> tuple[Path, list[str]]:
+        out = tmp_path / name
+        (out / "seen").mkdir(parents=True)
+        config = settings_with(out, large_images, TILES, epochs=2, batch_size=batch_size, epoch_images=8)
+        hook = f"{{type: RecordTiles, out: {str(out / 'seen')!r}, stop_before: {stop_before or 'null'}}}"
+        return config, ["plugins=[recorder]", f"training.hooks=[{hook}]"]
+
+    def seen(name: str) -> list[str]:
+        files = (tmp_path / name / "seen").iterdir()
+        return sorted(line for file in files for line in file.read_text(encoding="utf-8").splitlines())
+
+    config, overrides = run("alone", batch_size=2)
+    anomdet.train(config, overrides)
+    script = ROOT / "tools/dist_train.sh"
+    config, overrides = run("both", batch_size=1)
+    finished(start("bash", script, config, "2", "--cfg-options", *overrides, PYTHONPATH=path))
+    assert len(seen("alone")) == 2 * 8 and len(set(seen("alone"))) > 8
+    assert seen("both") == seen("alone")
+    config, overrides = run("stopped", batch_size=1, stop_before=1)
+    finished(start("bash", script, config, "2", "--cfg-options", *overrides, PYTHONPATH=path), code=1)
+    overrides = [overrides[0], overrides[1].replace("stop_before: 1", "stop_before: null")]
+    finished(start("bash", script, config, "2", "--resume", "--cfg-options", *overrides, PYTHONPATH=path))
+    assert seen("stopped") == seen("both")
+    assert_same_weights(tmp_path / "both/checkpoints/last.pth", tmp_path / "stopped/checkpoints/last.pth")

@@ -14,6 +14,7 @@ from anomdet.data.pipeline.mmdet_bases import PackDetInputs, Resize
 from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_image
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
+from anomdet.images.strips import read_tiff_rows
 from anomdet.registry import TRANSFORMS
 
 
@@ -26,7 +27,7 @@ class LoadInspectionImage(BaseTransform):
         bit_depth: bits that are used of 16; ``auto`` is the settings' word, which a run resolves before it starts.
 
     Required keys: ``img_path``. Sets ``img`` (uint8 BGR ``(H, W, 3)``), ``img_shape`` and ``ori_shape``, both
-    ``(H, W)``.
+    ``(H, W)``. Optional key: ``window`` ``(4,)``: of a TIFF file only its rows are read, and ``img_top`` is the first.
     """
 
     def __init__(self, max_megapixels: float = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16) -> None:
@@ -37,7 +38,14 @@ class LoadInspectionImage(BaseTransform):
         self.bit_depth = bit_depth
 
     def transform(self, results: dict) -> dict:
-        image = read_image(results["img_path"], max_megapixels=self.max_megapixels, bit_depth=self.bit_depth)
+        most, bits = self.max_megapixels, self.bit_depth
+        image = None
+        if "window" in results:
+            _, top, _, bottom = results["window"].tolist()
+            image = read_tiff_rows(results["img_path"], top, bottom, max_megapixels=most, bit_depth=bits)
+            results["img_top"] = None if image is None else top
+        if image is None:
+            image = read_image(results["img_path"], max_megapixels=most, bit_depth=bits)
         results["img"] = image
         results["img_shape"] = results["ori_shape"] = image.shape[:2]
         return results

@@ -27,15 +27,18 @@ class CutTile(BaseTransform):
     so to a loss that looks at it; most heads of MMDetection do not (``ignore_iof_thr`` is -1). So its pixels are
     replaced by the tile's mean colour too, except where an object that is kept lies: no head sees them.
 
-    Required keys: ``img`` and ``window`` ``(4,)`` in its pixels. Optional key: ``instances``, in pixels of the tile.
+    Required keys: ``img`` and ``window`` ``(4,)`` in pixels of the image. Optional keys: ``img_top``, the image's row
+    that ``img`` begins with, if it does not hold all; ``instances``, in pixels of the tile.
     Sets ``img``, ``img_shape`` and ``ori_shape``.
     """
 
     def transform(self, results: dict) -> dict:
         left, top, right, bottom = results["window"].tolist()
-        tile = np.ascontiguousarray(results["img"][top:bottom, left:right])
+        first = results.pop("img_top", None)
+        rows = results["img"][top:bottom] if first is None else results["img"][top - first : bottom - first]
+        tile = np.ascontiguousarray(rows[:, left:right])
         ignored = [one["bbox"] for one in results.get("instances", ()) if one["ignore_flag"]]
-        if ignored and tile.shape != results["img"].shape:
+        if ignored and (first is not None or tile.shape != results["img"].shape):
             tile = blanked(tile, ignored, [one["bbox"] for one in results["instances"] if not one["ignore_flag"]])
         results["img"] = tile
         results["img_shape"] = results["ori_shape"] = tile.shape[:2]

@@ -51,7 +51,9 @@ class FakeDetector:
         """As a detector's."""
         return np.asarray(image)[..., :: 1 if channels == "bgr" else -1]
 
-    def run(self, prepared: Sequence[np.ndarray], *, min_score: float | None = None) -> list[Result]:
+    def run(
+        self, prepared: Sequence[np.ndarray], *, min_score: float | None = None, most: int | None = None
+    ) -> list[Result]:
         """As a detector's."""
         if len(prepared) > self.largest_batch:
             raise MemoryError

@@ -88,7 +88,7 @@ def test_reading_overlaps_the_network() -> None:
     seen = threading.Event()
 
     class Slow(FakeDetector):
-        def run(self, prepared, *, min_score=None):
+        def run(self, prepared, *, min_score=None, most=None):
             end = time.monotonic() + 5
             while len(read) <= 2 and time.monotonic() < end:
                 time.sleep(0.005)

@@ -1,12 +1,16 @@
 """A detector that knows tiles: whole-image results in the image's own pixels, whatever the batches are."""
 
+import shutil
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
+from anomdet.errors import UserError
 from anomdet.inference.artifact import Artifact, ModelInfo, OperatingPoint, Preprocessing
 from anomdet.inference.detector import Detector
+from anomdet.inference.outcome import FailedImage
 from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import PreparedTiles
 from anomdet.inference.tiling import COMPARABLE, Tiling
@@ -103,3 +107,75 @@ def test_the_document_of_a_file_keeps_the_tiles():
         "overlap_hw": (32, 32),
         "include_whole": False,
     }
+
+
+def test_the_batch_that_was_asked_for_is_of_tiles():
+    """12 tiles an image; images are read in numbers that fill it."""
+    backend = SpotBackend()
+    images = [board((10, 10, 30, 30)) for _ in range(4)]
+    assert len(list(Detector(TILED, backend).predict(iter(images), batch_size=6))) == 4
+    assert set(backend.batches) == {6} and sum(backend.batches) == 4 * 12
+    backend.batches.clear()
+    assert len(list(Detector(TILED, backend).predict(iter(images), batch_size=24))) == 4
+    assert backend.batches == [24, 24]
+
+
+def test_too_many_tiles_for_the_memory_are_halved_down_to_one():
+    class SmallBackend(SpotBackend):
+        def run(self, batch, min_score):
+            if len(batch.images) > 2:
+                raise MemoryError
+            return super().run(batch, min_score)
+
+    backend = SmallBackend()
+    results = list(Detector(TILED, backend).predict(iter([board((10, 10, 30, 30))]), batch_size=8))
+    assert [len(result) for result in results] == [1]
+    assert max(backend.batches) == 2 and sum(backend.batches) == 12
+
+
+@pytest.fixture
+def every_file_is_large(monkeypatch):
+    monkeypatch.setattr("anomdet.images.strips.LARGE_MEGAPIXELS", 0.0)
+    monkeypatch.setattr("anomdet.images.strips._LEAST_ROWS", 32)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+def test_a_large_file_gives_what_its_pixels_give(every_file_is_large, suffix, tmp_path):
+    image = board((10, 10, 30, 30), (80, 80, 140, 120), (350, 250, 390, 290))
+    path = tmp_path / f"large{suffix}"
+    cv2.imwrite(str(path), image)
+    backend = SpotBackend()
+    detector = Detector(TILED, backend)
+    whole, found = detector(cv2.imread(str(path)), channels="bgr"), detector(path)
+    assert np.array_equal(found.bboxes_xyxy, whole.bboxes_xyxy) and np.array_equal(found.scores, whole.scores)
+    assert found.image == str(path) and found.size_hw == (300, 400)
+    assert backend.batches[-3:] == [4, 4, 4], "one row of tiles after the other"
+    assert found.times["read"] > 0 and found.times["prepare"] > 0
+    other = path.with_stem("other")
+    shutil.copy(path, other)
+    streamed = list(detector.predict([path, other]))
+    assert [one.image for one in streamed] == [str(path), str(other)]
+    assert all(np.array_equal(one.bboxes_xyxy, whole.bboxes_xyxy) for one in streamed)
+
+
+def test_a_large_file_that_ends_early_fails_alone(every_file_is_large, tmp_path):
+    good, bad, other = (tmp_path / f"{name}.jpg" for name in ("a", "b", "c"))
+    image = board((10, 10, 30, 30))
+    image[40:200] = np.random.default_rng(0).integers(0, 90, (160, 400, 3))
+    cv2.imwrite(str(good), image)
+    data = good.read_bytes()
+    bad.write_bytes(data[: len(data) * 2 // 3] + b"\xff\xd9")
+    detector = Detector(TILED, SpotBackend())
+    shutil.copy(good, other)
+    first, failed, last = detector.predict([good, bad, other])
+    assert len(first) == len(last) == 1
+    assert isinstance(failed, FailedImage) and failed.image == str(bad) and "jpeg" in failed.error.lower()
+    with pytest.raises(UserError, match="expected a readable image"):
+        detector(bad)
+
+
+def test_what_needs_the_whole_image_reads_it_whole():
+    assert Detector(TILED, SpotBackend()).reading.in_strips
+    assert not Detector(PLAIN, SpotBackend()).reading.in_strips
+    with_whole = replace(PLAIN, tiles=Tiling((128, 128), (32, 32), include_whole=True))
+    assert not Detector(with_whole, SpotBackend()).reading.in_strips

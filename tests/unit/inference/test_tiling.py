@@ -171,6 +171,19 @@ def test_a_faint_box_neither_hides_nor_replaces_a_sure_one():
     assert found.scores.tolist() == pytest.approx([0.9, 0.02])
 
 
+@pytest.mark.parametrize(("shift", "count"), [(5, 1), (12, 2)])
+def test_two_rows_of_one_tile_are_one_where_they_overlap_by_more_than_half(shift, count):
+    """As two rows of two tiles are; both tiles see both."""
+    tiling, size_hw = Tiling((100, 100), (40, 40)), (100, 160)
+    pair = np.float64([[62, 10, 82, 30], [62 + shift, 10, 82 + shift, 30]])
+    rows = [
+        detections(pair - [left, 0, left, 0], scores, [0, 0]) for left, scores in ((0, [0.8, 0.7]), (60, [0.6, 0.5]))
+    ]
+    found = merge(rows, plan(size_hw, tiling), size_hw)
+    assert found.bboxes_xyxy.tolist() == pair[:count].tolist()
+    assert found.scores.tolist() == pytest.approx([0.8, 0.7][:count])
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_rows_far_below_the_threshold_change_nothing_at_it(seed):
     """What is measured with all rows is what a detector finds that asks its network for the surer ones alone."""

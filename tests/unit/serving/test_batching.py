@@ -24,7 +24,7 @@ class Held(FakeDetector):
         super().__init__()
         self.go, self.begun, self.least_scores = threading.Event(), threading.Event(), []
 
-    def run(self, prepared: Any, *, min_score: float | None = None) -> Any:
+    def run(self, prepared: Any, *, min_score: float | None = None, most: int | None = None) -> Any:
         self.begun.set()
         assert self.go.wait(10)
         self.least_scores.append(min_score)
@@ -66,7 +66,7 @@ def test_with_a_gain_or_before_it_is_known_all_go(seconds: dict[int, float], wai
 class Slow(Held):
     """Takes its time for each image."""
 
-    def run(self, prepared: Any, *, min_score: float | None = None) -> Any:
+    def run(self, prepared: Any, *, min_score: float | None = None, most: int | None = None) -> Any:
         time.sleep(0.02 * len(prepared))
         return super().run(prepared, min_score=min_score)
 

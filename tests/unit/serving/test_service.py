@@ -185,7 +185,7 @@ def test_a_network_that_takes_too_long_is_a_504() -> None:
 class Slow(ServedFake):
     """Quick when it warms up, slow afterwards."""
 
-    def run(self, prepared, *, min_score=None):
+    def run(self, prepared, *, min_score=None, most=None):
         self.delay_s = 0.0 if not self.batches else 0.6
         return super().run(prepared, min_score=min_score)
 
@@ -193,7 +193,7 @@ class Slow(ServedFake):
 class Failing(ServedFake):
     """Fails at each image but the first."""
 
-    def run(self, prepared, *, min_score=None):
+    def run(self, prepared, *, min_score=None, most=None):
         if self.batches:
             raise ValueError("secret of the network")
         return super().run(prepared, min_score=min_score)

@@ -215,7 +215,7 @@ def test_names_without_a_part_are_refused_before_anything_is_judged(job: Predict
 class Interrupted(FakeDetector):
     """Ctrl-C comes in the third batch."""
 
-    def run(self, prepared: Any, *, min_score: float | None = None) -> Any:
+    def run(self, prepared: Any, *, min_score: float | None = None, most: int | None = None) -> Any:
         if len(self.batches) == 2:
             raise KeyboardInterrupt
         return super().run(prepared, min_score=min_score)

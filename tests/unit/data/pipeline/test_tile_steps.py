@@ -1,9 +1,12 @@
 """Tiles in the pipeline: cut and blanked in training, all of an image from one decode in evaluation."""
 
+import cv2
 import numpy as np
+import pytest
 from mmdet.structures.bbox import HorizontalBoxes
 
 from anomdet.data.pipeline.blanking import blanked
+from anomdet.data.pipeline.steps import LoadInspectionImage
 from anomdet.data.pipeline.tile_steps import CutTile, PackTiles, flat_collate
 from anomdet.inference.artifact import Preprocessing
 from anomdet.inference.preprocess import cut_tiles
@@ -36,6 +39,19 @@ def test_what_may_not_be_taught_is_blanked_but_not_what_is_kept():
     assert (tile[:20, :5] == np.rint(own.reshape(-1, 3).mean(axis=0))).all()
     assert np.array_equal(tile[:, 5:], own[:, 5:])
     assert np.array_equal(tile[20:], own[20:])
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+@pytest.mark.parametrize("window", [(20, 30, 84, 94), (0, 0, 150, 64), (0, 36, 150, 100), (0, 0, 150, 100)])
+def test_a_tile_read_from_its_file_is_that_of_the_whole_image(suffix, window, tmp_path):
+    """With a part of an object that may not be taught; in the whole image it is marked only."""
+    path = str(tmp_path / f"image{suffix}")
+    cv2.imwrite(path, image())
+    results = {"window": np.array(window), "instances": [instance([0, 0, 9, 9], True)]}
+    found = CutTile().transform(LoadInspectionImage().transform({**results, "img_path": path}))
+    wanted = CutTile().transform({**results, "img": image()})
+    assert np.array_equal(found["img"], wanted["img"]) and "img_top" not in found
+    assert found["img_shape"] == wanted["img_shape"]
 
 
 def test_the_whole_image_keeps_its_pixels():
