@@ -121,7 +121,7 @@ def test_a_pickle_that_ends_within_a_number_of_a_sound_archive(tmp_path: Path) -
         for record in old.infolist():
             is_pickle = record.filename.endswith("data.pkl")
             new.writestr(record.filename, b"\x80\x02}X\x05\x00" if is_pickle else old.read(record))
-    with pytest.raises(UserError, match="cut.pth: expected .*checkpoint"):
+    with pytest.raises(UserError, match=r"cut\.pth: expected a checkpoint"):
         load_checkpoint(cut)
 
 
