@@ -5,10 +5,10 @@
 
 Each contender reads the same files, one at a time, and says what it finds; the order is turned round from round to
 round. Processor time an image, all threads: the median of the rounds, and its ratio to the fastest peer. The peer's
-package is not installed with AnomDet (it is AGPL): pip install ultralytics. OpenVINO computes in bfloat16 by itself
-where the processor has AMX; AnomDet never lets it, and `--peer-precision f32` (the default) does not let the peers;
-`own` does. A name that ends in .yaml has random
-weights: its speed is that of the trained network but for the number of boxes that reach its suppression.
+package is not installed with AnomDet (it is AGPL): pip install ultralytics. A name that ends in .yaml has random
+weights: its speed is that of the trained network but for the number of boxes that reach its suppression. OpenVINO
+computes in bfloat16 by itself where the processor has AMX: AnomDet never lets it, and `--peer-precision f32`, the
+default, does not let the peers either; `own` does.
 """
 
 from __future__ import annotations
