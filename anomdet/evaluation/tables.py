@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from anomdet.evaluation.auto_point import DEFECT_SHARE
 from anomdet.evaluation.counts import count
 from anomdet.evaluation.image_level import rejected
 from anomdet.evaluation.summary import Measured
@@ -105,7 +106,10 @@ def _footnotes(metrics: Mapping[str, Any], included: list[str]) -> Iterator[str]
 
 def _point(metrics: Mapping[str, Any]) -> str:
     point = metrics["operating_point"]
-    how = {"val": f"{CHOSEN_BY.get(point['by'], point['by'])} on the validation split", "settings": "set"}
+    by = CHOSEN_BY.get(point["by"], point["by"])
+    if point["by"] == "costs" and (point.get("criterion") or {}).get("by") == "auto":
+        by += f" where one part in {1 / DEFECT_SHARE:g} is defective,"
+    how = {"val": f"{by} on the validation split", "settings": "set"}
     origin = how.get(point["chosen_on"], "not chosen")
     if point["score_threshold"] is None:
         return f"predictions from the threshold of their class on ({origin})"

@@ -38,7 +38,7 @@ def operating_point(metrics: Mapping[str, Any]) -> str:
     else:
         counted = f"A box counts from a score of {threshold:.3g} on."
     chosen = "" if chosen_on == "default" else f"{CHOSEN_BY.get(by, by)} {CHOSEN_ON.get(chosen_on, chosen_on)}"
-    chosen += f"{_weights(point.get('criterion') or {})}." if chosen else ""
+    chosen += f"{_weights(point.get('criterion') or {}) if by == 'costs' else ''}." if chosen else ""
     iou = metrics.get("matching_iou_threshold")
     right = (
         "" if iou is None else f"It is right if its class is right and it overlaps the defect by IoU {iou:g} or more."
@@ -50,7 +50,8 @@ def _weights(criterion: Mapping[str, Any]) -> str:
     """What the costs were, where the threshold was chosen by them."""
     if "escape_cost" not in criterion:
         return ""
-    return f", where an escape weighs {criterion['escape_cost']:g} and overkill {criterion['overkill_cost']:g}"
+    share = " of a line on which one part in 20 is defective" if criterion.get("by") == "auto" else ""
+    return f"{share}, where an escape weighs {criterion['escape_cost']:g} and overkill {criterion['overkill_cost']:g}"
 
 
 def error_tables(metrics: Mapping[str, Any]) -> list[Table]:

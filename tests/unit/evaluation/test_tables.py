@@ -10,6 +10,7 @@ from anomdet.evaluation.intervals import intervals, wilson_interval
 from anomdet.evaluation.operating_point import Criterion, OperatingPoint, fixed
 from anomdet.evaluation.summary import Measured, measure
 from anomdet.evaluation.tables import format_table, metrics_csv, per_image_csv
+from anomdet.report.tables import operating_point
 from tests.unit.evaluation.cases import RANDOM_CASES, Case, draw_case, gt_dict, pred, results_of
 
 BOX = [0, 0, 10, 10]
@@ -73,6 +74,13 @@ def test_table_of_other_points_and_with_intervals():
     measured = measured.with_metrics(intervals=intervals(measured, num_resamples=20))
     lines = format_table(measured.metrics).splitlines()
     assert any("(best F1 on the validation split)" in line for line in lines)
+    by_costs = measure(results, Criterion("auto")).metrics
+    by_costs["operating_point"]["criterion"] = Criterion("auto").as_dict()  # as `evaluate` leaves it
+    said = "(least cost of escapes and overkill where one part in 20 is defective, on the validation split)"
+    assert said in format_table(by_costs)
+    assert operating_point(by_costs).endswith(
+        "of a line on which one part in 20 is defective, where an escape weighs 10 and overkill 1."
+    )
     assert lines[0].endswith(" %)") and " defective parts pass as good (escapes)" in lines[0]
     low, high = measured.metrics["intervals"]["mAP"]
     assert lines[-2].startswith(f"95 % intervals: mAP {low:.3f} to {high:.3f}, ")
