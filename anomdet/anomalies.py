@@ -44,7 +44,7 @@ class AnomalyInfo:
         threshold: of the score; a part is rejected from it on.
         cell_threshold: of a cell's distance; regions are made of cells from it on.
         overkill: the share of good parts that the threshold may reject.
-        num_normals: images that it was chosen from, each scored by a model of others.
+        num_normals: parts that it was chosen from, each scored by a model of others.
         num_above: of them, how many reach it.
         regions: whether regions are reported.
     """

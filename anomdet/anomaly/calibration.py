@@ -18,9 +18,9 @@ class Threshold:
     Args:
         value: of the score; infinite never: with too few normals it lies above the highest of them.
         overkill: the share of good parts that it may reject.
-        num_normals: scores that it was chosen from.
+        num_normals: parts that it was chosen from, a score each.
         num_above: of those scores, how many reach it.
-        num_needed: normals from which on ``overkill`` can be promised.
+        num_needed: parts from which on ``overkill`` can be promised.
     """
 
     value: float
@@ -45,7 +45,7 @@ class Threshold:
     def sentence(self) -> str:
         """For a person."""
         low, high = (100 * share for share in self.rate_interval())
-        base = f"rejects {low:.2g} to {high:.2g} % of good parts (95 % confidence, {self.num_normals} normal images)"
+        base = f"rejects {low:.2g} to {high:.2g} % of good parts (95 % confidence, {self.num_normals} normal parts)"
         if self.is_promised:
             return base
         missing = f"too few normals to promise {100 * self.overkill:g} %: {self.num_needed} needed"
@@ -68,7 +68,8 @@ def choose_threshold(normal_scores: NDArray[np.float64], overkill: float) -> Thr
     above the k-th highest of n with the probability k / (n + 1). The threshold is the next number above that score.
 
     Args:
-        normal_scores: ``(N,)`` of normal images, each scored by a memory that does not hold it.
+        normal_scores: ``(N,)`` of normal parts, each scored by a model that does not hold it; of a part that several
+            images show the highest, since one of them is enough to reject it.
         overkill: above 0, below 1.
 
     >>> choose_threshold(np.arange(1.0, 100.0), 0.05).num_above

@@ -31,6 +31,7 @@ class Calibration:
         cell: ``(N,)`` of its farthest cell.
         mixture: of both into a score.
         scores: ``(N,)``.
+        groups: ``(N,)`` a number for each part, which several images may show.
     """
 
     whole: NDArray[np.float64]
@@ -38,6 +39,24 @@ class Calibration:
     cell: NDArray[np.float64]
     mixture: Mixture
     scores: NDArray[np.float64]
+    groups: NDArray[np.int64]
+
+    @property
+    def part_scores(self) -> NDArray[np.float64]:
+        """The highest score of each part: a part is rejected if one of its images is."""
+        return highest(self.scores, self.groups)
+
+
+def highest(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The highest value of each group, in the order of their numbers.
+
+    >>> highest(np.array([1.0, 3.0, 2.0]), np.array([5, 5, 7]))
+    array([3., 2.])
+    """
+    numbers, place = np.unique(groups, return_inverse=True)
+    found = np.full(len(numbers), -np.inf)
+    np.maximum.at(found, place, values)
+    return found
 
 
 @dataclass(eq=False)
@@ -120,7 +139,7 @@ class Collected:
             part, cell = self._parts_in_folds(_folds(groups, self.seed)[kept])
         mixture = mixture_of(whole, part)
         scores = np.array([mixture.score(*pair) for pair in zip(whole, part, strict=True)])
-        return Calibration(whole, part, cell, mixture, scores)
+        return Calibration(whole, part, cell, mixture, scores, groups[kept])
 
     def _parts_in_folds(self, folds: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of each image that was kept, from a memory of the other folds: its farthest tenth and its farthest cell."""

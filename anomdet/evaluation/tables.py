@@ -71,6 +71,8 @@ def _count(part: int, whole: int) -> str:
 
 def _verdict_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
     level, bounds = metrics["part_level"], metrics.get("intervals", {})
+    unseen = metrics.get("unseen")
+    by = ", by the boxes alone" if unseen and not unseen.get("alone") else ""
     for part, whole, words, rate in (
         ("escapes", "num_defective", "defective {unit}s pass as good (escapes)", "escape_rate"),
         ("overkill", "num_good", "good {unit}s are rejected (overkill)", "overkill_rate"),
@@ -80,7 +82,7 @@ def _verdict_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
             if bounds.get(rate):
                 low, high = (100 * bound for bound in bounds[rate])
                 text = f"{text} ({100 * bounds['confidence']:g} % interval: {low:.1f} to {high:.1f} %)"
-            yield text
+            yield text + by
 
 
 def _attention(metrics: Mapping[str, Any]) -> Iterator[str]:

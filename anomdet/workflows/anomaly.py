@@ -159,7 +159,7 @@ def learn_score(config: Any, images: list[NormalImage]) -> tuple[Scorer, Thresho
     from anomdet.anomalies import AnomalyInfo
     from anomdet.anomaly.calibration import choose_threshold
     from anomdet.anomaly.features import TorchFeatures
-    from anomdet.anomaly.fit import Collected
+    from anomdet.anomaly.fit import Collected, highest
     from anomdet.anomaly.scorer import Scorer
 
     given = config[KEY]
@@ -176,7 +176,7 @@ def learn_score(config: Any, images: list[NormalImage]) -> tuple[Scorer, Thresho
     ):
         collected.add(features(square[None])[0], image.group)
     model, calibration = collected.fit()
-    threshold = choose_threshold(calibration.scores, given["overkill"])
+    threshold = choose_threshold(calibration.part_scores, given["overkill"])
     info = AnomalyInfo(
         features=given["features"],
         layers=tuple(given["layers"]),
@@ -185,13 +185,13 @@ def learn_score(config: Any, images: list[NormalImage]) -> tuple[Scorer, Thresho
         centres=calibration.mixture.centres,
         weights=calibration.mixture.weights,
         threshold=threshold.value,
-        cell_threshold=choose_threshold(calibration.cell, given["overkill"]).value,
+        cell_threshold=choose_threshold(highest(calibration.cell, calibration.groups), given["overkill"]).value,
         overkill=given["overkill"],
         num_normals=threshold.num_normals,
         num_above=threshold.num_above,
         regions=given["regions"],
     )
-    return Scorer(info, model, calibration.scores, features), threshold
+    return Scorer(info, model, calibration.part_scores, features), threshold
 
 
 def _squares(paths: Sequence[Path], bit_depth: int, size: int) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,14 +51,11 @@ def visualize(
 
     load_libraries()
     from anomdet.workflows.evaluate import output_folder, with_checkpoint
-    from anomdet.workflows.score_alone import has_no_network
 
     with run.blamed():
         loaded = with_checkpoint(run, split, checkpoint)
         config = loaded.config
-        if has_no_network(config):
-            hint = "`anomdet predict --save pictures` draws what is unlike normal parts"
-            raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))
+        _check_boxes(loaded)
         folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
     with one_run_in({"--out": folder}):
         with run.blamed():
@@ -70,6 +68,17 @@ def visualize(
     scores = _thresholds(measured)
     runner.logger.info(f"drew {counted(len(pictures), 'image')} of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder] if pictures else [folder]
+
+
+def _check_boxes(loaded: Any) -> None:
+    """What is drawn are boxes with their verdict: refuse a checkpoint without any, name a normal-only score."""
+    from anomdet.workflows.score_alone import has_no_network
+
+    hint = "anomdet predict --save pictures draws what is unlike normal parts"
+    if has_no_network(loaded.config):
+        raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))
+    if (loaded.file.meta.inference or {}).get("anomaly"):
+        logging.getLogger("anomdet").warning(f"the verdicts above the images are those of the boxes alone; {hint}")
 
 
 def _predict(loaded: Any, limit: int | None) -> Any:

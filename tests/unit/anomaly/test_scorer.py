@@ -86,3 +86,15 @@ def test_a_file_without_an_array_or_with_one_that_is_no_number_is_refused() -> N
 def test_the_same_images_give_the_same_model() -> None:
     one, other = fitted("patchcore")[0].arrays(), fitted("patchcore")[0].arrays()
     assert all((one[name] == other[name]).all() for name in one)
+
+
+@pytest.mark.parametrize("method", ["patchcore", "padim"])
+def test_a_part_that_several_images_show_has_their_highest_score(method: str) -> None:
+    """And none of its images is in the model that judges it: two equal ones are as far as one alone."""
+    _, calibration = fitted(method)
+    assert len(calibration.part_scores) == 40
+    assert calibration.part_scores[3] == calibration.scores[calibration.groups == 3].max()
+    twice = Collected(memory=300, method=method, seed=1)
+    for seed in range(80):
+        twice.add(maps(seed // 2), seed // 2)
+    assert twice.fit()[1].whole.min() > 0.5 * np.median(calibration.whole)
