@@ -55,7 +55,7 @@ def read_image(
 
 
 def warn_once(path: str, note: str, bit_depth: int) -> None:
-    """Log what :func:`read_noted` says, once in a process: a training reads each image many times."""
+    """Log what :func:`read_noted` says, once in a process: a run reads each image many times."""
     if note and bit_depth not in _WARNED_DEPTHS:
         _WARNED_DEPTHS.add(bit_depth)
         _LOG.warning("%s: %s; further images are not reported", path, note)

@@ -74,7 +74,7 @@ def _check_boxes(loaded: Any) -> None:
     """What is drawn are boxes with their verdict: refuse a checkpoint without any, name a normal-only score."""
     from anomdet.workflows.score_alone import has_no_network
 
-    hint = "anomdet predict --save pictures draws what is unlike normal parts"
+    hint = "`anomdet predict --save pictures` draws what is unlike normal parts"
     if has_no_network(loaded.config):
         raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))
     if (loaded.file.meta.inference or {}).get("anomaly"):
