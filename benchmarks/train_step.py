@@ -99,6 +99,7 @@ def main() -> None:
             "training.val_interval=1000",
             "training.ema=false",
             "training.channels_last=false",
+            "training.use_amp=false",
             *arguments.overrides,
         ]
         load_libraries()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ _SHOWN = 8  # names of weights in a line of the log
 _DAMAGED = "a file of another kind or a damaged one"
 _UNREADABLE = (
     *(RuntimeError, EOFError, ValueError, LookupError, TypeError, OSError, AttributeError),
-    *(AssertionError, RecursionError, MemoryError, OverflowError, UnicodeError, SafetensorError),
+    *(AssertionError, RecursionError, MemoryError, OverflowError, UnicodeError, SafetensorError, struct.error),
 )
 
 

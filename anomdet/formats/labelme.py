@@ -101,6 +101,9 @@ def _beside_source(path: Path, source: Source) -> Path | None:
 
 def _shape(shape: dict, place: str, picture: Picture, where: str, findings: Findings) -> None:
     kind = shape.get("shape_type") or "polygon"
+    if not isinstance(kind, str):
+        findings.problem(f"{place}.shape_type", "text, as 'polygon'", kind)
+        return
     label = text_of(shape, "label", place, findings)
     points = points_of(shape.get("points"))
     fixed = {"rectangle": (2, 4), "circle": (2,), "mask": (2,)}.get(kind)

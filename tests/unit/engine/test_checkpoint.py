@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -111,6 +112,17 @@ def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"page\.pth: expected a checkpoint written by torch\.save"):
         load_checkpoint(path)
+
+
+def test_a_pickle_that_ends_within_a_number_of_a_sound_archive(tmp_path: Path) -> None:
+    sound, cut = tmp_path / "sound.pth", tmp_path / "cut.pth"
+    torch.save({"epoch": 3}, sound)
+    with zipfile.ZipFile(sound) as old, zipfile.ZipFile(cut, "w") as new:
+        for record in old.infolist():
+            is_pickle = record.filename.endswith("data.pkl")
+            new.writestr(record.filename, b"\x80\x02}X\x05\x00" if is_pickle else old.read(record))
+    with pytest.raises(UserError, match=r"cut\.pth: expected a checkpoint"):
+        load_checkpoint(cut)
 
 
 def test_no_dict_and_no_file(tmp_path: Path) -> None:

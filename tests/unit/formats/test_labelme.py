@@ -17,6 +17,14 @@ def content(*shapes: dict, **more: object) -> dict:
     return {**own, "imageHeight": 100, "imageWidth": 160, **more}
 
 
+def test_a_kind_of_shape_that_is_no_text(tmp_path: Path) -> None:
+    for number, kind in enumerate((["rectangle"], {"a": 1}, 3)):
+        shapes = [shape(kind, [[30.5, 40.25], [10.0, 20.0]])]
+        source = write_files(tmp_path / str(number), {"a.json": content(*shapes), "a 1.png": None})
+        (problem,) = problems_of(read("labelme", source)[1])
+        assert "shape_type: expected text, as 'polygon'" in problem
+
+
 def test_rectangle_between_any_two_corners(tmp_path: Path) -> None:
     written = content(shape("rectangle", [[30.5, 40.25], [10.0, 20.0]]))
     dataset, findings = read("labelme", write_files(tmp_path, {"sub/a 1.json": written, "sub/a 1.png": None}))
