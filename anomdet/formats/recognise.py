@@ -59,11 +59,18 @@ def _of_folders(source: Path, names: list[str]) -> dict[str, str]:
     if any(re.fullmatch(r"(?:PCBData/)?group[^/]*/[^/]+_not/[^/]+\.txt", name) for name in names):
         return {"deeppcb": "group*/*_not/"}
     data = child_of(source, "Data") or source
-    if child_of(source, "ground_truth") and child_of(source, "test"):
+    truth, masks = child_of(source, "ground_truth"), child_of(data, "masks")
+    if truth and child_of(source, "test") and not _holds_labels(truth, source, names):
         return {"masks": "ground_truth/"}
-    if child_of(data, "masks") and child_of(data, "images"):
+    if masks and child_of(data, "images") and not _holds_labels(masks, source, names):
         return {"masks": "masks/"}
     return _of_texts(source, names)
+
+
+def _holds_labels(folder: Path, source: Path, names: list[str]) -> bool:
+    """Whether files of labels lie in a folder: then its images are no masks, whatever it is called."""
+    inside = f"{folder.relative_to(source).as_posix()}/"
+    return any(name.startswith(inside) and name.lower().endswith((".json", ".xml")) for name in names)
 
 
 def _of_texts(source: Path, names: list[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from tests.unit.formats.test_names import coco
 
 LINE = "0 0.5 0.5 0.25 0.5\n"
 PIXELS = "1 10 20 30 40\n"
+LABELME = {"json": {"shapes": [], "imagePath": "a.png"}}
 
 
 @pytest.mark.parametrize("format_name", UNLABELLED)
@@ -57,6 +58,11 @@ def test_what_we_write(format_name: str, tmp_path: Path) -> None:
             "voc",
         ),
         ({"test/good/a.png": None, "test/hole/a.png": None, "ground_truth/hole/a_mask.png": None}, "masks"),
+        ({f"{part}/a.{end}": LABELME.get(end) for part in ("images", "masks") for end in ("png", "json")}, "labelme"),
+        (
+            {f"{part}/a.{end}": LABELME.get(end) for part in ("test", "ground_truth") for end in ("png", "json")},
+            "labelme",
+        ),
         ({"Data/Images/Anomaly/a.JPG": None, "Data/Masks/Anomaly/a.png": None}, "masks"),
     ],
 )
