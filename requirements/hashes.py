@@ -1,6 +1,6 @@
 """Pins with hashes from pip's own report, for ``pip install --require-hashes``: how gate.txt beside this file is made.
 
-pip freeze --exclude-editable > pins.txt
+pip freeze --all --exclude pip --exclude-editable > pins.txt
 pip install --dry-run --ignore-installed --no-deps --no-build-isolation --report report.json -r pins.txt
 python requirements/hashes.py report.json > requirements/gate.txt
 """

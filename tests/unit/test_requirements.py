@@ -43,6 +43,14 @@ def test_every_requirement_is_there() -> None:
         assert wanted - gate.keys() == set(), file
 
 
+def test_the_package_itself_can_be_built_without_other_files() -> None:
+    """``make hashed`` installs it with --no-build-isolation: what builds it is among the hashed files."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    least = re.search(r'requires = \["setuptools>=(\d+)"', text)
+    assert least is not None
+    assert int(pins("requirements/gate.txt")["setuptools"].split(".")[0]) >= int(least[1])
+
+
 def test_lines_of_a_report() -> None:
     info = {"archive_info": {"hashes": {"sha256": "ab" * 32}}}
     report = {"install": [{"metadata": {"name": "B", "version": "1"}, "download_info": info}]}
