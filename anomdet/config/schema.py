@@ -189,6 +189,8 @@ class Settings(Section):
 
 NORMAL_ONLY = "normal_only"
 """What a model without a network for boxes is called."""
+NO_BOXES = "anomdet.NoBoxes"
+"""The model of a run that learns the normal-only score alone."""
 FIXED_BACKBONES = {"fasterrcnn_resnet50_fpn": ("resnet50", "faster_rcnn")}
 """Presets whose name fixes the backbone: the backbone, and the preset that takes any."""
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from anomdet.config.schema import Settings
+from anomdet.config.schema import NO_BOXES, Settings
 from anomdet.config.translate_data import eval_loader, tile_arguments, train_loader
-from anomdet.config.translate_model import NO_BOXES, model_config
+from anomdet.config.translate_model import model_config
 
 _WARMUP_START = 0.01
 _MIN_VALIDATIONS = 5  # of a run that draws images of its own accord

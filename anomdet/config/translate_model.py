@@ -8,12 +8,9 @@ from mmengine.config import ConfigDict
 
 from anomdet.addresses import forget_weights, has_weights, hide_secrets
 from anomdet.config import presets
-from anomdet.config.schema import NORMAL_ONLY, Settings, effective_model_name
+from anomdet.config.schema import NO_BOXES, NORMAL_ONLY, Settings, effective_model_name
 from anomdet.config.schema_data import DataSettings
 from anomdet.config.translate_data import size_hw
-
-NO_BOXES = "anomdet.NoBoxes"
-"""The model of a run that learns the normal-only score alone."""
 
 
 def model_config(settings: Settings) -> tuple[ConfigDict, str | None]:

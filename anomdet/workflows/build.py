@@ -7,7 +7,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from anomdet.config.translate_model import NO_BOXES
+from anomdet.config.schema import NO_BOXES
 from anomdet.data.index.build import LABELS_HINT
 from anomdet.data.index.scan import DataIndex, has_objects
 from anomdet.errors import Problem, UserError

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from anomdet.addresses import forget_weights
 from anomdet.config.presets import walk
-from anomdet.config.schema import Settings, effective_model_name
-from anomdet.config.translate_model import NO_BOXES
+from anomdet.config.schema import NO_BOXES, Settings, effective_model_name
 from anomdet.defaults import MAX_IMAGE_MEGAPIXELS, MIDDLE_SCORE
 from anomdet.engine.contracts import split_hashes
 from anomdet.file_hash import sha256

@@ -22,8 +22,7 @@ from anomdet.workflows.anomaly import with_unseen
 from anomdet.workflows.as_trained import in_checkpoint, normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
-from anomdet.workflows.run_config import Run, load_run
-from anomdet.workflows.score_alone import has_no_network, point_alone
+from anomdet.workflows.run_config import Run, has_no_network, load_run
 from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
 
 if TYPE_CHECKING:  # its type costs torch
@@ -214,6 +213,8 @@ def set_operating_point(loaded: Loaded) -> None:
 
     metric = own_metric(loaded.config)
     if has_no_network(loaded.config):
+        from anomdet.workflows.score_alone import point_alone
+
         metric.point, metric.score_threshold = dict(point_alone()), None
         return
     if (score_threshold := metric.get("score_threshold")) is not None:

@@ -14,7 +14,7 @@ import yaml
 from anomdet.config.load import SettingsSource, load_settings
 from anomdet.config.preset_names import MMDET_PREFIX
 from anomdet.config.problems import did_you_mean, nearest
-from anomdet.config.schema import Settings, effective_model_name
+from anomdet.config.schema import NO_BOXES, Settings, effective_model_name
 from anomdet.engine.distributed.last_words import lost_another
 from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.workflows.config_errors import blame, blame_user_file
@@ -218,3 +218,8 @@ def _override(config: Any, text: str) -> Problem | None:
     except TypeError:
         return Problem(where, "a key that can be changed", f"{at!r} in a tuple", "give the whole tuple as a list")
     return None
+
+
+def has_no_network(config: Any) -> bool:
+    """Whether a run learns the normal-only score alone."""
+    return bool(config.model.type == NO_BOXES)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.config.schema import ModelSettings
-from anomdet.config.translate_model import NO_BOXES
 from anomdet.defaults import MIDDLE_SCORE
 from anomdet.errors import Problem, UserError
 from anomdet.layout import TRAINING_LOG
@@ -17,16 +16,11 @@ from anomdet.ranks import num_processes
 from anomdet.words import counted
 from anomdet.workflows.anomaly import check_score, normal_images_of, with_score
 from anomdet.workflows.describe import let_stand_alone
-from anomdet.workflows.run_config import Run
+from anomdet.workflows.run_config import Run, has_no_network
 from anomdet.workflows.run_folders import make_rooms, write_inputs
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 
 NO_CLASS = "no class was learned: the normal-only score alone gives the verdict, and no box is expected"
-
-
-def has_no_network(config: Any) -> bool:
-    """Whether a run learns the normal-only score alone."""
-    return bool(config.model.type == NO_BOXES)
 
 
 def or_score_alone(run: Run) -> Run:

@@ -22,9 +22,9 @@ from anomdet.run_lock import one_run_in
 from anomdet.workflows.anomaly import add_score, check_score
 from anomdet.workflows.beside_data import refuse_raw_data, unused_files
 from anomdet.workflows.describe import let_stand_alone
-from anomdet.workflows.run_config import Run, load_run
+from anomdet.workflows.run_config import Run, has_no_network, load_run
 from anomdet.workflows.run_folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, output_folders, write_inputs
-from anomdet.workflows.score_alone import has_no_network, learn_alone, or_score_alone
+from anomdet.workflows.score_alone import learn_alone, or_score_alone
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.starting_weights import check_start, read_start
 from anomdet.workflows.time_budget import with_plan

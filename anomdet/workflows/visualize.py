@@ -14,7 +14,7 @@ from anomdet.output_rule import check_apart, data_folders, make_room
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
 from anomdet.workflows.bit_depth import bit_depth_of
-from anomdet.workflows.run_config import load_run
+from anomdet.workflows.run_config import has_no_network, load_run
 
 ERRORS = "errors"
 _JPG = re.compile(r".*\.jpg")
@@ -72,8 +72,6 @@ def visualize(
 
 def _check_boxes(loaded: Any) -> None:
     """What is drawn are boxes with their verdict: refuse a checkpoint without any, name a normal-only score."""
-    from anomdet.workflows.score_alone import has_no_network
-
     hint = "`anomdet predict --save pictures` draws what is unlike normal parts"
     if has_no_network(loaded.config):
         raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))

@@ -67,7 +67,7 @@ def test_messages_that_nobody_takes_end_no_work(tmp_path: Path, redirect: str) -
     done = run(tmp_path, MORE, redirect)
     assert (tmp_path / "done").read_text() == "done", "and no line of the terminal went into a file"
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
-    said = "stdout cannot be written any more: No space left on device; the work goes on\n"
+    said = "stdout cannot be written any more: No space left on device; the work continues\n"
     assert done.stderr == (said if "full" in redirect else "")
 
 
