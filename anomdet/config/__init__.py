@@ -12,6 +12,5 @@ __all__ = [
     "shipped",
     "translate",
     "translate_data",
-    "translate_model",
     "usage_errors",
 ]
