@@ -7,6 +7,8 @@ import pytest
 
 from anomdet.anomaly.calibration import choose_threshold, num_needed, p_value, rate_interval
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 
 @pytest.mark.parametrize("overkill", [0.01, 0.05])
 def test_the_promise_holds_on_at_least_93_of_100_random_splits(overkill: float) -> None:

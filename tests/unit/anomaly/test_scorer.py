@@ -13,6 +13,8 @@ from anomdet.anomaly.fit import Calibration, Collected
 from anomdet.anomaly.normal_model import NormalModel
 from anomdet.anomaly.scorer import Scorer, scorer_of
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 CELLS, COARSE = (8, 8, 6), (4, 4, 10)
 
 

@@ -18,6 +18,8 @@ from anomdet.cli.failures import explain, run_command
 from anomdet.errors import Terminated, UserError, interruption
 from anomdet.workflows.config_errors import user_built
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 
 class OutOfMemoryError(RuntimeError):
     """torch's, which is raised on a GPU only."""

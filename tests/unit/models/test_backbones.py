@@ -13,6 +13,8 @@ from anomdet.models.timm_backbones import TimmBackbone
 from anomdet.models.torchvision_backbones import VGG16, _read
 from anomdet.registry import MODELS
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 
 def test_timm_levels_are_as_it_says() -> None:
     backbone = MODELS.build({"type": "anomdet.TimmBackbone", "name": "mobilenetv3_small_050", "out_indices": [1, 3]})

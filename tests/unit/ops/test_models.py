@@ -11,6 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 CONFIGS = Path(mmdet.__file__).parent / ".mim" / "configs"
 
 

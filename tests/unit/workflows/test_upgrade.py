@@ -23,6 +23,8 @@ from anomdet.workflows.describe import describe
 from anomdet.workflows.libraries import load_libraries
 from anomdet.workflows.upgrade import stored_values, upgrade
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 SETTINGS = {"model": {"name": "rtmdet_tiny", "pretrained": False}, "data": {"image_size": 64, "data_dir": "gone"}}
 
 

@@ -16,6 +16,8 @@ from anomdet.errors import UserError
 from tests.unit.data.index.slow_scan import slow_scan
 from tests.unit.quality.check.fuzz import SIZE_WH, fuzzed_file
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 ORDINARY = ("", "\n", "1 2 3 4 5", "1 2 3 4 5\r\n-2 0 0 1e1 5.\n", "\t7  1\t2 3 4 \n\n \n", "007 +1 -.5 3 4\n")
 UNUSUAL = (
     "1 2 3 4\n5 6\n",

@@ -14,6 +14,8 @@ from anomdet.quality.check.check import Rules
 from anomdet.quality.check.findings import ERROR, WARNING
 from anomdet.quality.check.leaks import check_splits
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 
 @pytest.fixture
 def twin_dir(tmp_path, monkeypatch):
