@@ -126,9 +126,8 @@ optim_wrapper = dict(
     accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
-    dtype='auto',
     optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
-    type='anomdet.MixedPrecision')
+    type='OptimWrapper')
 param_scheduler = [
     dict(
         T_0=10,
