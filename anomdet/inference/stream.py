@@ -152,7 +152,8 @@ def _run(
         try:
             results += detector.run([one.prepared for one in some], min_score=min_score, most=batch_size)
         except UserError as error:  # a file whose pixels are read only now
-            assert some[0].in_strips
+            if not some[0].in_strips:
+                raise  # of what was asked for, not of a file
             results.append(reason(error))
         except (RuntimeError, MemoryError) as error:
             tried = batch_size if tiled else len(some)

@@ -34,7 +34,8 @@ def conv2d(
         bias: ``(out,)`` or None.
     """
     if _learns_channels_last(x, weight):
-        if groups > 1 and groups == len(weight) == x.shape[1] and weight.shape[3] > _COLUMNS and weight.shape[3] % 2:
+        is_depthwise = groups > 1 and groups == len(weight) == x.shape[1]
+        if is_depthwise and weight.shape[3] > _COLUMNS and weight.shape[3] % 2 and _is_usual(weight, padding):
             return depthwise_conv2d(x, weight, bias, stride, padding)
         if groups == 1 and weight.shape[2:] == (1, 1) and stride == (1, 1) and padding == (0, 0):
             return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
@@ -44,11 +45,11 @@ def conv2d(
 def depthwise_conv2d(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, int], padding: tuple[int, int], skip: int = 0
 ) -> Tensor:
-    """A depthwise convolution, one kernel of odd width a channel, without the first ``skip`` rows and columns.
+    """A depthwise convolution, one kernel a channel, without the first ``skip`` rows and columns.
 
     Args:
         x: ``(N, C, H, W)``.
-        weight: ``(C, 1, kernel_h, kernel_w)``.
+        weight: ``(C, 1, kernel_h, kernel_w)``, of an odd width from 3 on.
         bias: ``(C,)`` or None.
         padding: zeros around the map; with ``skip``, fewer remain at the top left: padding less ``skip`` strides.
     """
@@ -59,6 +60,11 @@ def depthwise_conv2d(
         output: Tensor = _Depthwise.apply(x, weight, bias, stride, padding, skip)
         return output
     return F.conv2d(x, weight, bias, stride, padding, 1, len(weight))[:, :, skip:, skip:]
+
+
+def _is_usual(weight: Tensor, padding: tuple[int, int]) -> bool:
+    """Whether the padding is smaller than the kernel: no output sees nothing but zeros."""
+    return padding[0] < weight.shape[2] and padding[1] < weight.shape[3]
 
 
 def _learns_channels_last(x: Tensor, weight: Tensor) -> bool:
@@ -95,7 +101,7 @@ def _gradient_of_map(ctx: Any, gradient: Tensor, x: Tensor, weight: Tensor) -> T
     if ctx.stride == (1, 1) and not ctx.skip:
         return _backward(gradient, x, weight, ctx.stride, ctx.padding)[0]
     sides = [x.shape[2 + axis] + weight.shape[2 + axis] - 1 for axis in (0, 1)]
-    canvas = torch.zeros((*x.shape[:2], *sides), dtype=x.dtype).to(memory_format=torch.channels_last)
+    canvas = torch.empty((*x.shape[:2], *sides), dtype=x.dtype, memory_format=torch.channels_last).zero_()
     top, left, _, _ = _margins(ctx, gradient, x, weight)
     first_h, first_w = weight.shape[2] - 1 - top, weight.shape[3] - 1 - left
     rows = slice(first_h, first_h + (gradient.shape[2] - 1) * ctx.stride[0] + 1, ctx.stride[0])

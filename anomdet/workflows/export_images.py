@@ -12,6 +12,7 @@ import numpy as np
 from anomdet.config.load import SettingsSource, load_settings
 from anomdet.errors import Problem, UserError
 from anomdet.layout import IMAGES_DIR, TRAIN, VAL
+from anomdet.workflows.data_index import index_of
 
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
@@ -79,20 +80,9 @@ def parity_images(
     names = _spread(splits[VAL], max_images)
     folder = Path(data.data_dir) / IMAGES_DIR
     prepared = [detector.prepare(str(folder / name), name=name) for name in names]
-    index = _index(data)
+    index = index_of(data, only_headers=True)
     calibration = tuple(folder / name for name in _of_each_class(index, splits[TRAIN], _CALIBRATION))
     return ParityImages(prepared, _truth(index, names, detector), calibration)
-
-
-def _index(data: Any) -> Any:
-    from anomdet.data.index.scan import scan
-
-    return scan(
-        data.data_dir,
-        missing_labels=data.missing_labels,
-        classes=data.classes,
-        max_image_megapixels=data.max_image_megapixels,
-    )
 
 
 def _spread(names: Sequence[str], most: int) -> list[str]:

@@ -28,18 +28,13 @@ def planned_splits(data: DataSettings, data_dir: Path) -> tuple[dict[str, list[s
         data_dir: holds images/ and labels/; may be another one than the settings'.
     """
     from anomdet.config.translate_data import split_arguments
-    from anomdet.data.index.scan import scan
     from anomdet.data.splits.make import as_split_rule, make_splits
+    from anomdet.workflows.data_index import index_of
 
     if data.dataset:
         return None, "Splits are not shown: data.dataset changes what the run reads."
     try:
-        index = scan(
-            data_dir,
-            missing_labels=data.missing_labels,
-            classes=data.classes,
-            max_image_megapixels=data.max_image_megapixels,
-        )
+        index = index_of(data, data_dir, only_headers=True)
         positions = make_splits(index, as_split_rule(**split_arguments(data))).positions
     except UserError as error:
         more = f" (and {len(error.problems) - 1:,} more)" if len(error.problems) > 1 else ""

@@ -14,6 +14,7 @@ from anomdet.layout import SPLITS_DIR
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 from anomdet.words import counted
 from anomdet.workflows.beside_data import refuse_raw_data, split_lists
+from anomdet.workflows.data_index import index_of
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -131,17 +132,9 @@ def choice_problems(device: str, overrides: Sequence[str]) -> list[Problem]:
 
 def _scan(data_dir: Path, settings: Settings) -> DataIndex:
     """The index of a folder without faults; what training would refuse is refused here."""
-    from anomdet.data.index.scan import scan
-
     advice = f"nothing was written; anomdet check --data {shlex.quote(str(data_dir))} says more"
     try:
-        index = scan(
-            data_dir,
-            missing_labels=settings.data.missing_labels,
-            verify_images=settings.data.verify_images,
-            classes=settings.data.classes,
-            max_image_megapixels=settings.data.max_image_megapixels,
-        )
+        index = index_of(settings.data, data_dir)
         _check_convention(data_dir, settings)
     except UserError as error:
         raise UserError([*error.problems, advice], error.title or "The data cannot be trained on as it is:") from None

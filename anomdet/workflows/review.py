@@ -114,20 +114,15 @@ def scan_data(settings: Settings) -> DataIndex:
     Raises:
         UserError: everything that is wrong with it; or a data set of a plug-in's.
     """
-    from anomdet.data.index.scan import has_objects, scan
+    from anomdet.data.index.scan import has_objects
     from anomdet.workflows.beside_data import refuse_raw_data
+    from anomdet.workflows.data_index import index_of
 
     data = settings.data
     if data.dataset:
         raise UserError(Problem("data.dataset", "none, for review", repr(data.dataset)))
     refuse_raw_data(data.data_dir)
-    index = scan(
-        data.data_dir,
-        missing_labels=data.missing_labels,
-        verify_images=data.verify_images,
-        classes=data.classes,
-        max_image_megapixels=data.max_image_megapixels,
-    )
+    index = index_of(data)
     if not has_objects(index) or settings.model.name is None:
         got = "a run of normal images alone" if has_objects(index) else "only empty files"
         raise UserError(Problem("labels/", "objects, whose labels a detector can review", got))

@@ -15,6 +15,7 @@ from anomdet.layout import TRAINING_LOG
 from anomdet.ranks import num_processes
 from anomdet.words import counted
 from anomdet.workflows.anomaly import check_score, normal_images_of, with_score
+from anomdet.workflows.data_index import index_of
 from anomdet.workflows.describe import let_stand_alone
 from anomdet.workflows.run_config import Run, has_no_network
 from anomdet.workflows.run_folders import make_rooms, write_inputs
@@ -28,17 +29,10 @@ def or_score_alone(run: Run) -> Run:
     settings = run.settings
     if settings is None or has_no_network(run.config) or not settings.anomaly.enabled or settings.data.dataset:
         return run
-    from anomdet.data.index.scan import has_objects, scan
+    from anomdet.data.index.scan import has_objects
 
     data = settings.data
-    index = scan(
-        data.data_dir,
-        missing_labels=data.missing_labels,
-        verify_images=data.verify_images,
-        classes=data.classes,
-        max_image_megapixels=data.max_image_megapixels,
-    )
-    if has_objects(index):
+    if has_objects(index_of(data)):
         return run
     logging.getLogger("anomdet").warning(
         f"{data.data_dir}: no object in any label file; only the normal-only score is learned, as with model.name: null"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from anomdet.errors import UserError
 from anomdet.inference.item import Item, failed_item
 from anomdet.inference.outcome import FailedImage
 from anomdet.inference.result import Result
@@ -148,6 +149,17 @@ def test_too_large_a_batch_is_halved() -> None:
     assert max(detector.batches) == 2
     with pytest.raises(MemoryError):
         list(judge_all(FakeDetector(largest_batch=0), [array_item(0)], batch_size=1))
+
+
+def test_what_the_network_refuses_is_said_as_it_is() -> None:
+    """As an image of another size than the one that it was exported for: no fault of a file."""
+
+    class Refuses(FakeDetector):
+        def run(self, prepared, *, min_score=None, most=None):
+            raise UserError("images that fill 320 x 320 px")
+
+    with pytest.raises(UserError, match="320 x 320"):
+        list(judge_all(Refuses(), [array_item(0)], batch_size=1))
 
 
 def test_files_are_read_by_the_bits_of_the_training(tmp_path):

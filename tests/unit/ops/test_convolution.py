@@ -68,17 +68,18 @@ def test_under_autocast_it_computes_in_bfloat16_and_learns_in_float32() -> None:
     assert_same(ours.float(), F.conv2d(x, weight, padding=2, groups=CHANNELS), (x, weight), rtol=0.05, atol=0.2)
 
 
-@pytest.mark.parametrize("why", ["no gradients", "frozen weights", "another layout"])
+@pytest.mark.parametrize("why", ["no gradients", "frozen weights", "another layout", "padding of a kernel"])
 def test_what_does_not_learn_from_channels_last_maps_is_computed_by_pytorch(why: str) -> None:
     x, weight = channels_last(2, CHANNELS, 9, 9), learning(CHANNELS, 1, 5, 5)
     if why == "frozen weights":
         weight = weight.detach()
     if why == "another layout":
         x = x.detach().contiguous().requires_grad_()
+    padding = 5 if why == "padding of a kernel" else 2
     with torch.set_grad_enabled(why != "no gradients"):
-        ours = conv2d(x, weight, None, (1, 1), (2, 2), CHANNELS)
+        ours = conv2d(x, weight, None, (2, 2), (padding, padding), CHANNELS)
     assert ours.grad_fn is None or "Convolution" in ours.grad_fn.name()
-    assert torch.equal(ours, F.conv2d(x, weight, padding=2, groups=CHANNELS))
+    assert torch.equal(ours, F.conv2d(x, weight, stride=2, padding=padding, groups=CHANNELS))
 
 
 def test_plain_convolutions_of_a_model_are_switched_and_others_left() -> None:
