@@ -64,7 +64,8 @@ def depthwise_conv2d(
 
 def _is_usual(weight: Tensor, padding: tuple[int, int]) -> bool:
     """Whether the padding is smaller than the kernel: no output sees nothing but zeros."""
-    return padding[0] < weight.shape[2] and padding[1] < weight.shape[3]
+    height, width = weight.shape[2:]
+    return padding[0] < int(height) and padding[1] < int(width)
 
 
 def _learns_channels_last(x: Tensor, weight: Tensor) -> bool:
