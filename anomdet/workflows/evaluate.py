@@ -24,6 +24,7 @@ from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.run_config import Run, has_no_network, load_run
 from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
+from anomdet.workflows.views import take_views
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -182,10 +183,12 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     # The checkpoint brings all weights: nothing pretrained need be fetched or read.
     config = copy.deepcopy(run.config)
     config.load_from = None
-    trained = None
+    trained, as_trained = None, True
     if file.meta.inference is not None:
         trained = Artifact.from_dict(file.meta.inference, f"{file.path}: inference")
+        as_trained = take_views(config, trained.tta, file.path)
         tile_as_trained(config, trained.tiles, file.path, tiles)
+        as_trained = as_trained and (tiles == AS_TRAINED or trained.tiles is None)
         take_from_checkpoint(config, run.settings, trained, file.path)
     # A checkpoint without a network knows no classes: those of the data say what is defective.
     names = None if has_no_network(config) else class_names(file, run.config)
@@ -199,7 +202,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     if trained is not None:
         normalize_as_trained(config, trained, file.path)
     config.load_from = str(file.path)
-    return Loaded(config, file, split, as_trained=trained is None or tiles == AS_TRAINED or trained.tiles is None)
+    return Loaded(config, file, split, as_trained)
 
 
 def set_operating_point(loaded: Loaded) -> None:
