@@ -24,7 +24,7 @@ from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.run_config import Run, has_no_network, load_run
 from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
-from anomdet.workflows.views import take_views
+from anomdet.workflows.views import take_views, views_fact
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -93,6 +93,8 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         runner = build_tester(loaded.config, loaded.file, hooks=test_hooks(loaded.config.get("custom_hooks")))
     dataset = runner.test_dataloader.dataset
     runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {counted(len(dataset), 'image')}")
+    if views := views_fact(loaded.config):
+        runner.logger.info(f"test-time augmentation: {views['tta']}")
     warn_of_other_splits(runner, loaded)
     with run.blamed():
         found = runner.test()
@@ -119,8 +121,7 @@ def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
         check_apart(folder, data_sources(config), option)
     check_names(folders["logging.log_dir"], [EVALUATION_LOG], "logging.log_dir")
     check_names(folders["--out"], names, "--out")
-    made = {option: make_folder(folder, option) for option, folder in folders.items()}
-    return made["--out"]
+    return {option: make_folder(folder, option) for option, folder in folders.items()}["--out"]
 
 
 def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path) -> Evaluation:
@@ -132,8 +133,8 @@ def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path)
     from anomdet.workflows.provenance import about, speed
 
     wanted, dataset = options(run.config), runner.test_dataloader.dataset
-    facts = {**about(run, loaded.file, loaded.split, dataset), **speed(runner)}
-    facts["bit_depth"] = bit_depth_of(loaded.config)
+    bits = {"bit_depth": bit_depth_of(loaded.config)}
+    facts = {**about(run, loaded.file, loaded.split, dataset), **speed(runner), **bits, **views_fact(loaded.config)}
     images_dir = Path(dataset.data_root) / IMAGES_DIR
     measured = with_unseen(with_context(measured, facts, wanted), loaded.file, images_dir, facts["bit_depth"])
     read_picture = picture_reader(images_dir, None, facts["bit_depth"])  # the data set has checked their sizes

@@ -1,4 +1,4 @@
-"""``anomdet upgrade``: a checkpoint of an earlier version to one that stands alone, or to another ``evaluation.tta``."""
+"""``anomdet upgrade``: an older checkpoint to one that stands alone; or any to another ``evaluation.tta``."""
 
 from __future__ import annotations
 

@@ -89,13 +89,18 @@ def take_views(config: Any, trained: Views | None, path: Path) -> bool:
     views = trained if wanted is None else _views(wanted)
     if views is not None:
         config.tta = dict(flips=list(views.flips), scales=list(views.scales))
-        logging.getLogger("anomdet").info(f"test-time augmentation: {views}")
     if views != trained:
         logging.getLogger("anomdet").warning(
             f"evaluation.tta: {views or 'none'}, but {path} has {trained or 'none'}, which predict and export go by; "
             f"anomdet upgrade {path} --config run.yaml --out NEW.pth puts it into a checkpoint"
         )
     return views == trained
+
+
+def views_fact(config: Any) -> dict[str, str]:
+    """What ``about`` in metrics.json says of them; empty: there are none."""
+    views = views_of(config)
+    return {} if views is None else {"tta": str(views)}
 
 
 def note_on_views(config: Any) -> str:

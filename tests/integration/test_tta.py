@@ -108,12 +108,16 @@ def test_other_views_are_measured_with_thresholds_of_their_own_and_upgrade_keeps
     assert_predict_finds_the_same(found, tmp_path / "out", new, data_dir)
 
 
-def test_false_looks_once_whatever_the_checkpoint_says(seen_often: Trained, tmp_path: Path) -> None:
+def test_false_looks_once_whatever_the_checkpoint_says(
+    seen_often: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     log_dir = f"logging.log_dir={tmp_path}"
     often = anomdet.evaluate(seen_often.config, [log_dir], split="val", out=tmp_path / "a")
     once = anomdet.evaluate(seen_often.config, ["evaluation.tta=false", log_dir], split="val", out=tmp_path / "b")
     assert often.predictions != once.predictions
-    assert "evaluation.tta: none, but" in (tmp_path / "evaluation.log").read_text(encoding="utf-8")
+    assert "evaluation.tta: none, but" in caplog.text
+    assert often.metrics["about"]["tta"] == f"flips horizontal, both; scales 1.25 ({PASSES} passes)"
+    assert "tta" not in once.metrics["about"]
 
 
 def test_an_exported_detector_looks_as_often(seen_often: Trained, data_dir: Path, tmp_path: Path) -> None:
