@@ -55,9 +55,10 @@ def shown(prepared: Prepared, view: View, views: Views) -> Prepared:
 def merge_views(found: Sequence[Detections], plan: Sequence[View], size_hw: tuple[int, int]) -> Detections:
     """The boxes of an image from those of its views; docs/evaluation.md has the rule in words.
 
-    Boxes of one class that overlap by half or more show one object. Its box is the mean of the best box of each view,
-    weighted by the scores; its score the mean of theirs. Where a view shows it with less than half of the best score,
-    or not at all, half of the best score counts for that view: so what lies below half of a threshold decides nothing.
+    Boxes of one class that overlap by half or more show one object. Its score is the mean of the best box of each view;
+    where a view shows it with less than half of the best score, or not at all, half of the best score counts. Its box
+    is the mean of theirs, weighted by how far they lie above that half. So what lies below half of a threshold decides
+    nothing, and a score that crosses it moves nothing at once.
 
     Args:
         found: of each view, in pixels of the mirrored image.
@@ -103,7 +104,7 @@ def _objects(
         same, of_class = of_class[is_same], of_class[~is_same]
         same = same[scores[same] >= COMPARABLE * best]
         members = same[np.unique(view_of[same], return_index=True)[1]]  # the first, the best, of each view
-        weights = np.maximum(scores[members], np.finfo(np.float32).tiny)[:, None]
+        weights = np.maximum(scores[members] - COMPARABLE * best, np.finfo(np.float32).tiny)[:, None]
         unseen = (num_views - len(members)) * COMPARABLE * best
         yield (weights * boxes[members]).sum(axis=0) / weights.sum(), float(scores[members].sum() + unseen) / num_views
 

@@ -120,18 +120,6 @@ def test_false_looks_once_whatever_the_checkpoint_says(
     assert "tta" not in once.metrics["about"]
 
 
-def test_an_exported_detector_looks_as_often(seen_often: Trained, data_dir: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
-    checkpoint = seen_often.checkpoint_dir / "best_model.pth"
-    anomdet.export(checkpoint, tmp_path / "onnx", images=data_dir / "images")
-    exported, own = anomdet.load(tmp_path / "onnx"), anomdet.load(checkpoint, device="cpu")
-    assert exported.info["tta"] == own.info["tta"] == {"flips": ("horizontal", "both"), "scales": (1.25,)}
-    image = sorted((data_dir / "images").iterdir())[0]
-    least = float(np.quantile(own(image, min_score=0.01).scores, 0.8))
-    one, other = (detector(image, min_score=least) for detector in (exported, own))
-    assert one.scores == pytest.approx(other.scores, abs=1e-4)
-
-
 def test_tiles_in_views_are_merged_within_each_tile_first(data_dir: Path, tmp_path: Path) -> None:
     config = settings_with(tmp_path, data_dir, True, {"size": 64, "overlap": 16})
     anomdet.train(config)

@@ -69,7 +69,7 @@ def test_one_object_is_one_detection_with_the_weighted_mean_of_the_views_that_sh
     ]
     found[0] = joined([found[0], Detections(boxes + 2, np.float32([0.5]), np.array([0]))])  # a second one of a view
     merged = merge_views(found, (View(), View(2.0), View(0.5)), (64, 64))
-    assert merged.bboxes_xyxy[0] == pytest.approx([10.6, 10.6, 30.6, 30.6])
+    assert merged.bboxes_xyxy[0] == pytest.approx([10.75, 10.75, 30.75, 30.75])
     assert merged.scores[0] == pytest.approx((0.6 + 0.9 + 0.45) / 3)
     assert merged.scores[1:] == pytest.approx([(0.3 + 2 * 0.15) / 3]), "9 px away, a faint object of its own"
 
