@@ -87,10 +87,9 @@ def _read(path: Path, device: str, threads: int | None) -> tuple[Any, Any, dict[
     if device not in ("auto", "cpu"):
         raise UserError(Problem("device", "auto or cpu with OpenVINO", repr(device)))
     try:
-        import openvino
+        core = _core()
     except ImportError as error:
         raise UserError(Problem(str(path.parent), "the package openvino", "none", _INSTALL)) from error
-    core = _core()
     # OpenVINO may choose bfloat16 by itself: the scores would not be those that were measured.
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
