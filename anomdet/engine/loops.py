@@ -226,7 +226,7 @@ class InspectionTestLoop(TestLoop):
 def _is_further_view(batch: Any) -> bool:
     """Whether it is no plain view, which alone knows its objects."""
     samples = batch.get("data_samples") if isinstance(batch, dict) else None
-    return bool(samples) and samples[0].get("view", 0) > 0
+    return samples is not None and len(samples) > 0 and samples[0].get("view", 0) > 0
 
 
 def _number(loss: Any) -> float:
