@@ -33,9 +33,8 @@ def _node(name: str, parent: Registry, *locations: str) -> Registry:
 
 
 DATASETS = _node("dataset", ROOT_DATASETS, "data.dataset")
-TRANSFORMS = _node(
-    "transform", ROOT_TRANSFORMS, "data.pipeline.steps", "data.pipeline.augment", "data.pipeline.tile_steps"
-)
+_STEPS = ("steps", "augment", "tile_steps", "copy_paste")
+TRANSFORMS = _node("transform", ROOT_TRANSFORMS, *(f"data.pipeline.{file}" for file in _STEPS))
 FUNCTIONS = _node("function", ROOT_FUNCTIONS, "data.pipeline.tile_steps")
 DATA_SAMPLERS = _node("data sampler", ROOT_DATA_SAMPLERS, "data.sampling.sampler", "data.sampling.whole_batches")
 MODELS = _node("model", ROOT_MODELS, "models")

@@ -80,6 +80,15 @@ def to_albumentations(settings: AugmentationSettings) -> list[TransformDict]:
     return transforms
 
 
+def to_mixing(settings: AugmentationSettings) -> list[TransformDict]:
+    """The steps before these that show parts of other training images; what is off is left out."""
+    steps: list[TransformDict] = []
+    if settings.copy_paste:
+        onto, most = settings.copy_paste_onto_defects, settings.copy_paste_most
+        steps.append(dict(type="anomdet.CopyPaste", prob=settings.copy_paste, onto_defects=onto, most=most))
+    return steps
+
+
 @dataclass(frozen=True)
 class Fault:
     """What is wrong with a list of transforms; ``path`` starts in the list: ``("[0]", "p")``."""

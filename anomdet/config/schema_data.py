@@ -87,6 +87,12 @@ class AugmentationSettings(Section):
     """Pixels of the stored image; a smaller image is padded first."""
     random_crop_prob: Fraction = 0.5
     """How often."""
+    copy_paste: Fraction = 0.0
+    """How often a normal image gets labelled defects of other training images; 0: never."""
+    copy_paste_onto_defects: Fraction = 0.25
+    """An image with objects gets some so many times as often as a normal one."""
+    copy_paste_most: PositiveInt = 2
+    """Defects in one image at most; those that lie close together count as one."""
 
 
 class TileSettings(Section):

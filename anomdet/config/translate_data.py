@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from anomdet.config.augmentations import to_albumentations
+from anomdet.config.augmentations import to_albumentations, to_mixing
 from anomdet.config.schema import EvaluationSettings, Settings, TtaSettings
 from anomdet.config.schema_data import AugmentationSettings, DataSettings
 
@@ -85,6 +85,7 @@ def train_loader(settings: Settings) -> dict[str, Any]:
     pipeline: list[dict[str, Any]] = [
         _load_step(data),
         dict(type="LoadAnnotations", with_bbox=True),
+        *(to_mixing(styled) if isinstance(styled, AugmentationSettings) else []),
         *([dict(type="anomdet.AlbumentationsAugment", transforms=transforms)] if transforms else []),
         *data.transforms,
         dict(type="anomdet.FitInside", size_hw=size_hw(data.image_size)),

@@ -97,6 +97,7 @@ class TextLabelDataset(BaseDetDataset):
         super().__init__(
             data_root=str(data_root), metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode, **kwargs
         )
+        self._mixes = any(getattr(step, "mixes_images", False) for step in self.pipeline.transforms)
 
     @property
     def split_hashes(self) -> dict[str, str]:
@@ -165,6 +166,17 @@ class TextLabelDataset(BaseDetDataset):
     def num_images(self) -> int:
         """Of this split; as many as items, unless these are tiles."""
         return len(self) if self._tiles is None else len(self._tiles.rows)
+
+    def image_info(self, at: int) -> dict:
+        """The record of the whole image at ``at``, 0 to ``num_images``, also where the items are tiles."""
+        return self.get_data_info(at) if self._rows is None else self._data_info(int(self._rows[at]))
+
+    def images_with_objects(self) -> NDArray[np.int64]:
+        """Which of 0 to ``num_images`` are not normal."""
+        if self._rows is None:
+            return np.flatnonzero(self.image_class_counts.any(axis=1))
+        starts, rows = self.index.columns.box_starts, self._rows.astype(np.int64)
+        return np.flatnonzero(starts[rows + 1] > starts[rows])
 
     def _counts_of_records(self) -> NDArray[np.int32]:
         """As ``image_class_counts``, of the records that a derived class has loaded or filtered."""
@@ -247,12 +259,15 @@ class TextLabelDataset(BaseDetDataset):
             for _ in range(self.max_refetch + 1):
                 results = self.get_data_info(draw)
                 results["draw"] = draw
+                if self._mixes:
+                    results["dataset"] = self
                 results = self.pipeline(results)
                 if results is not None or self.test_mode:
                     break
                 draw = Draw(np.random.randint(len(self)), draw.seed, draw.epoch, draw.position)
         if isinstance(results, dict):
             results.pop("draw", None)
+            results.pop("dataset", None)
         return results
 
 

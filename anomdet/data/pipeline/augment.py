@@ -13,7 +13,7 @@ from mmcv.transforms.base import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 
 from anomdet.boxes import clip_xyxy
-from anomdet.data.sampling.draw import Draw
+from anomdet.data.sampling.draw import draw_of
 from anomdet.errors import Problem, UserError
 from anomdet.registry import TRANSFORMS
 
@@ -130,11 +130,8 @@ class AlbumentationsAugment(BaseTransform):
         return results
 
     def _seed(self, results: dict) -> None:
-        draw = results.get("draw")
-        if draw is None:  # behind a wrapper such as MultiImageMixDataset, or in someone else's data set
-            draw = Draw(0, seed=int(np.random.randint(2**31)))
         step = results["augment_steps"] = results.get("augment_steps", -1) + 1
-        sequence = draw.seed_sequence(_AUGMENT_STREAM, step)
+        sequence = draw_of(results).seed_sequence(_AUGMENT_STREAM, step)
         self._bit_generator.state = np.random.PCG64(sequence).state
         self._python_random.seed(int.from_bytes(sequence.generate_state(4).tobytes(), "little"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,16 @@ class Draw(int):
         return np.random.Generator(np.random.PCG64(self.seed_sequence(*stream)))
 
 
-_GLOBAL_STREAM = 0  # of the streams of a draw; augment.py and sampler.py have theirs
+def draw_of(results: dict[str, Any]) -> Draw:
+    """The draw that a pipeline's results carry.
+
+    Without one, as behind a wrapper such as MultiImageMixDataset or in someone else's data set, one from np.random.
+    """
+    draw = results.get("draw")
+    return draw if isinstance(draw, Draw) else Draw(0, seed=int(np.random.randint(2**31)))
+
+
+_GLOBAL_STREAM = 0  # of the streams of a draw; 1 augment.py, 2 sampler.py, 3 tiles/index.py, 4 copy_paste.py
 _SPARE_GENERATOR = np.random.MT19937(0)
 
 

@@ -42,6 +42,11 @@ def transform(config: Config, kind: str) -> Any:
     return found[0] if found else None
 
 
+def mixing(config: Config, kind: str) -> Any:
+    found = [step for step in config.train_dataloader.dataset.pipeline if step.type == kind]
+    return found[0] if found else None
+
+
 def hook(config: Config, kind: str) -> Any:
     return next((item for item in config.custom_hooks if item.type == kind), None)
 
@@ -315,6 +320,17 @@ ROWS: dict[str, Row] = {
         lambda c: transform(c, "RandomCrop").p,
         0.2,
     ),
+    AUG + "copy_paste": ((AUG + "copy_paste=0.3",), lambda c: mixing(c, "anomdet.CopyPaste").prob, 0.3),
+    AUG + "copy_paste_onto_defects": (
+        (AUG + "copy_paste=0.3", AUG + "copy_paste_onto_defects=0.7"),
+        lambda c: mixing(c, "anomdet.CopyPaste").onto_defects,
+        0.7,
+    ),
+    AUG + "copy_paste_most": (
+        (AUG + "copy_paste=0.3", AUG + "copy_paste_most=5"),
+        lambda c: mixing(c, "anomdet.CopyPaste").most,
+        5,
+    ),
     "data.normalize_mean": (
         ("data.normalize_mean=[0.1, 0.2, 0.3]",),
         lambda c: c.model.data_preprocessor.mean,
@@ -509,6 +525,16 @@ def test_only_training_is_augmented_and_balanced() -> None:
 def test_no_augmentation_leaves_no_augment_step() -> None:
     kinds = [step.type for step in config_of("data.augmentations=[]").train_dataloader.dataset.pipeline]
     assert "anomdet.AlbumentationsAugment" not in kinds
+
+
+def test_what_is_mixed_in_comes_before_the_other_augmentations() -> None:
+    kinds = [step.type for step in config_of(AUG + "copy_paste=0.3").train_dataloader.dataset.pipeline]
+    assert kinds[:4] == [
+        "anomdet.LoadInspectionImage",
+        "LoadAnnotations",
+        "anomdet.CopyPaste",
+        "anomdet.AlbumentationsAugment",
+    ]
 
 
 def test_square_image_size() -> None:

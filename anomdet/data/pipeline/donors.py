@@ -1,0 +1,60 @@
+"""Which labelled defects of a training split can be shown in another image, and where their class is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomdet.data.pipeline.tile_steps import CutTile
+
+if TYPE_CHECKING:
+    from anomdet.data.dataset import TextLabelDataset
+
+_LABELS_STEP = "LoadAnnotations"
+_NONE = (np.zeros(0), np.zeros(0), np.zeros((0, 2)), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Donors:
+    """All M objects of a training split; 20 bytes an object.
+
+    Args:
+        images: ``(M,)`` position of the image in the split, see :meth:`TextLabelDataset.image_info`.
+        rows: ``(M,)`` which of the image's objects.
+        centers: ``(M, 2)`` x and y, as shares of the image's width and height.
+        of_class: label to its objects, ``(K,)``; classes without any are left out.
+    """
+
+    images: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    centers: NDArray[np.float32]
+    of_class: dict[int, NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, dataset: TextLabelDataset) -> Donors:
+        """Of a data set, whose items may be tiles: of its whole images."""
+        parts: list[tuple[NDArray, ...]] = []
+        for at in dataset.images_with_objects().tolist():
+            info = dataset.image_info(at)
+            rows = np.flatnonzero([not one["ignore_flag"] for one in info["instances"]])
+            boxes = np.array([info["instances"][row]["bbox"] for row in rows], np.float32).reshape(-1, 4)
+            size_wh = np.array([info["width"], info["height"]], np.float32)
+            labels = np.array([info["instances"][row]["bbox_label"] for row in rows], np.int32)
+            parts.append((np.full(len(rows), at), rows, (boxes[:, :2] + boxes[:, 2:]) / 2 / size_wh, labels))
+        images, rows, centers, classes = (np.concatenate(one) for one in zip(*parts, strict=True)) if parts else _NONE
+        of_class = {int(label): np.flatnonzero(classes == label) for label in np.unique(classes)}
+        return cls(images.astype(np.int32), rows.astype(np.int32), centers.astype(np.float32), of_class)
+
+
+def load_whole(dataset: TextLabelDataset, at: int) -> dict[str, Any]:
+    """A whole image of the split as the pipeline reads it: its record and ``img``, without any augmentation."""
+    results = dataset.image_info(at)
+    steps = takewhile(lambda step: type(step).__name__ != _LABELS_STEP, dataset.pipeline.transforms)
+    for step in steps:
+        if not isinstance(step, CutTile):
+            results = step(results)
+    return results
