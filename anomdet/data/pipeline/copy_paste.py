@@ -6,6 +6,7 @@ the box is shown with a soft border, in the brightness and contrast of the place
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -20,12 +21,14 @@ from anomdet.data.sampling.draw import draw_of
 from anomdet.registry import TRANSFORMS
 
 _STREAM = 4  # of the streams of a draw
-_TRIES = 8  # places that are looked at for a defect
+_TRIES = 12  # places that are looked at for a defect
 _SPREAD = 0.05  # standard deviation about the place where the class was seen, as a share of the image's sides
 _MOST_COVERED = 0.05  # of an object by what is pasted over or around it, or of what is pasted
 _MOST_OF_IMAGE = 0.25  # what is larger is a surface, not a defect on one
 _TOUCHES_PX = 1.5  # from the image's border: the defect goes on beyond it
 _GAIN = 1.5  # most that contrast is raised or lowered
+_NOISE = 0.01  # of the range of values: what differs by less is flat
+_MOST_UNLIKE = 0.1  # of the range of values, between the surroundings of a defect and of its new place
 _COARSE = 16  # pixels of a side on which uneven light is looked at
 _NOTHING = cv2.BORDER_CONSTANT
 
@@ -37,7 +40,8 @@ class CopyPaste(BaseTransform):
     A class is drawn, each alike, and one of its objects; objects that lie close to it come along, so that none is
     shown without its label. It goes where an object of the class was seen in some image, by its relative place, moved a
     little; what touches a border of its image, to the same border. Boxes keep their size; nothing leaves the image,
-    or covers an object or ignored region by more than a twentieth. Where no place is found, nothing is pasted.
+    or covers an object or ignored region by more than a twentieth; the surroundings of the place look as its own do.
+    Where no place is found, nothing is pasted.
 
     Required keys: ``img`` ``(H, W)`` or ``(H, W, C)`` of any depth, ``gt_bboxes`` (HorizontalBoxes),
     ``gt_bboxes_labels``, ``gt_ignore_flags``, ``img_id`` and ``dataset``, which a data set gives to the steps that have
@@ -81,13 +85,15 @@ class CopyPaste(BaseTransform):
         target = _Target(results)
         if patch.is_ignored or patch.area > _MOST_OF_IMAGE * min(target.area, info["width"] * info["height"]):
             return
-        seen = donors.centers[alike]
-        shift = target.find_place(patch, seen, rng)
-        if shift is not None:
-            donor = load_whole(dataset, int(donors.images[chosen]))["img"]
-            if donor.dtype == results["img"].dtype and donor.shape[2:] == results["img"].shape[2:]:
-                results["img"] = blended(results["img"], donor, patch.solid_xyxy, shift, patch.feather)
+        donor = load_whole(dataset, int(donors.images[chosen]))["img"]
+        if donor.dtype != results["img"].dtype or donor.shape[2:] != results["img"].shape[2:]:
+            return
+        for shift in target.places(patch, donors.centers[alike], rng):
+            placed = Placed(results["img"], donor, patch.solid_xyxy, shift, patch.feather)
+            if placed.unlikeness() <= _MOST_UNLIKE:
+                results["img"] = placed.blended()
                 _add(results, patch, shift)
+                return
 
 
 class _Patch:
@@ -129,10 +135,8 @@ class _Target:
         self.whole_wh = self.size_wh if window is None else columns.sizes_hw[results["img_id"]][::-1].astype(np.int64)
         self.occupied = results["gt_bboxes"].tensor.numpy()
 
-    def find_place(
-        self, patch: _Patch, seen: NDArray[np.float32], rng: np.random.Generator
-    ) -> NDArray[np.int64] | None:
-        """By how many pixels ``(x, y)`` the patch moves from its image into this one; None: no place was found."""
+    def places(self, patch: _Patch, seen: NDArray[np.float32], rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """By how many pixels ``(x, y)`` the patch may move from its image into this one, by chance."""
         centers = seen * self.whole_wh - self.origin_xy
         centers = centers[((centers >= 0) & (centers <= self.size_wh)).all(axis=1)]
         lowest, highest = -patch.solid_xyxy[:2], self.size_wh - patch.solid_xyxy[2:]
@@ -142,13 +146,12 @@ class _Target:
         lowest = np.where(patch.touches_low, np.maximum(lowest, edge_low), lowest)
         highest = np.where(patch.touches_low, np.minimum(highest, edge_low), highest)
         if not len(centers) or (lowest > highest).any():
-            return None
+            return
         for _ in range(_TRIES):
             center = centers[int(rng.integers(len(centers)))] + rng.normal(0, _SPREAD, 2) * self.whole_wh
             shift = np.clip(np.rint(center - patch.center_xy).astype(np.int64), lowest, highest)
             if self._is_free(patch, shift):
-                return np.asarray(shift)
-        return None
+                yield np.asarray(shift)
 
     def _is_free(self, patch: _Patch, shift: NDArray[np.int64]) -> bool:
         if not len(self.occupied):
@@ -171,36 +174,71 @@ def feather_of(bbox_xyxy: NDArray[np.floating]) -> int:
     return int(np.clip(round(0.2 * float(np.sqrt(width * height))), 3, 16))
 
 
-def blended(
-    image: NDArray, donor: NDArray, solid_xyxy: NDArray[np.int64], shift_xy: NDArray[np.int64], feather: int
-) -> NDArray:
-    """A copy of an image with a rectangle of another one in it, which fades at its border.
-
-    Brightness and contrast are those of the place: mean, and standard deviation, of the border's pixels in both.
+class Placed:
+    """A rectangle of one image at its place in another one, fading at its border.
 
     Args:
-        image: ``(H, W)`` or ``(H, W, C)``, integers or floats.
+        image: ``(H, W)`` or ``(H, W, C)``, integers or floats; it is not changed.
         donor: of the same kind, of any size.
         solid_xyxy: ``(4,)`` pixels of the donor that are shown in full; they lie in the image when moved.
         shift_xy: ``(2,)`` from the donor's pixels to the image's.
         feather: width of the border, where the two images reach so far.
     """
-    reach = np.array([-1, -1, 1, 1]) * feather + solid_xyxy
-    low = np.maximum(reach[:2], np.maximum(0, -shift_xy))
-    high = np.minimum(reach[2:], np.minimum(donor.shape[1::-1], np.array(image.shape[1::-1]) - shift_xy))
-    at = (slice(low[1] + shift_xy[1], high[1] + shift_xy[1]), slice(low[0] + shift_xy[0], high[0] + shift_xy[0]))
-    under = image[at].astype(np.float32)
-    over = donor[low[1] : high[1], low[0] : high[0]].astype(np.float32)
-    alpha = np.outer(*(_ramp(low[axis], high[axis], solid_xyxy[[axis, axis + 2]], feather) for axis in (1, 0)))
-    over = _matched(over, under, alpha)
-    weights = alpha if image.ndim == 2 else alpha[..., None]
-    mixed = under + weights * (over - under)
-    result = image.copy()
-    if np.issubdtype(image.dtype, np.integer):
-        limits = np.iinfo(image.dtype)
-        mixed = np.clip(np.rint(mixed), limits.min, limits.max)
-    result[at] = mixed.astype(image.dtype)
-    return result
+
+    def __init__(
+        self, image: NDArray, donor: NDArray, solid_xyxy: NDArray[np.int64], shift_xy: NDArray[np.int64], feather: int
+    ) -> None:
+        reach = np.array([-1, -1, 1, 1]) * feather + solid_xyxy
+        low = np.maximum(reach[:2], np.maximum(0, -shift_xy))
+        high = np.minimum(reach[2:], np.minimum(donor.shape[1::-1], np.array(image.shape[1::-1]) - shift_xy))
+        first, last = low + shift_xy, high + shift_xy
+        self.image, self.at = image, (slice(first[1], last[1]), slice(first[0], last[0]))
+        is_integer = np.issubdtype(image.dtype, np.integer)
+        self.range = float(np.iinfo(image.dtype).max if is_integer else np.ptp(image)) or 1.0
+        self.under = image[self.at].astype(np.float32)
+        over = donor[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+        ramps = (_ramp(low[axis], high[axis], solid_xyxy[[axis, axis + 2]], feather) for axis in (1, 0))
+        self.alpha: NDArray[np.float32] = np.outer(*ramps)
+        self.border = (self.alpha < 1).astype(np.float32)
+        self.over = over * self._gain(over)
+
+    def _gain(self, over: NDArray[np.float32]) -> np.float32:
+        """By which the donor's contrast becomes that of the place, both seen beside the defect."""
+        ring = self.border > 0
+        if not ring.any():
+            return np.float32(1)
+        own, wanted = (float(part[ring].std(axis=0).mean()) + _NOISE * self.range for part in (over, self.under))
+        return np.float32(np.clip(wanted / own, 1 / _GAIN, _GAIN))
+
+    def unlikeness(self) -> float:
+        """Of the surroundings in the two images, but for brightness: in coarse pixels, as a share of the values' range.
+
+        A defect of a circuit's line looks wrong beside the line, and one of a surface on the surface's edge.
+        """
+        ring = _coarse(self.border) > 0.5
+        if not ring.any():
+            return 0.0
+        differences = _coarse(self.over - self.under)[ring]
+        return float(differences.std(axis=0).max()) / self.range
+
+    def blended(self) -> NDArray:
+        """A copy of the image with it.
+
+        The difference of the two borders is carried on into the inside, smoothly: uneven light is followed, and no edge
+        is left, while what the defect differs by from its own surroundings stays.
+        """
+        shape = (*self.border.shape, *[1] * (self.under.ndim - 2))
+        border = self.border.reshape(shape)
+        over = self.over
+        if border.any():
+            sums, masses = _spread_out((self.under - over) * border), _spread_out(self.border)
+            over = over + sums / masses.reshape(shape)
+        mixed = self.under + self.alpha.reshape(shape) * (over - self.under)
+        if np.issubdtype(self.image.dtype, np.integer):
+            mixed = np.clip(np.rint(mixed), np.iinfo(self.image.dtype).min, self.range)
+        result = self.image.copy()
+        result[self.at] = mixed.astype(self.image.dtype)
+        return result
 
 
 def _ramp(low: int, high: int, solid: NDArray[np.int64], feather: int) -> NDArray[np.float32]:
@@ -211,32 +249,18 @@ def _ramp(low: int, high: int, solid: NDArray[np.int64], feather: int) -> NDArra
     return (share * share * (3 - 2 * share)).astype(np.float32)
 
 
-def _matched(over: NDArray[np.float32], under: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What is pasted in the light of its place.
-
-    The difference of the two borders is carried on into the inside, smoothly: uneven light is followed, and no edge is
-    left, while what the defect differs by from its own surroundings stays.
-    """
-    border = (alpha < 1).astype(np.float32)
-    if not border.any():
-        return over
-    ring = border.astype(bool)
-    spread = [float(part[ring].std(axis=0).mean()) for part in (over, under)]
-    gain = np.clip(spread[1] / max(spread[0], 1e-6), 1 / _GAIN, _GAIN)
-    over = over * np.float32(gain)
-    weights = border if over.ndim == 2 else border[..., None]
-    sums, masses = _spread_out((under - over) * weights), _spread_out(border)
-    result: NDArray[np.float32] = over + sums / (masses if over.ndim == 2 else masses[..., None])
-    return result
+def _coarse(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    height, width = values.shape[:2]
+    small = cv2.resize(values, (min(width, _COARSE), min(height, _COARSE)), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
 
 
 def _spread_out(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sums about each pixel, weighted by a bell a third as wide as the array; on few pixels, since they are smooth."""
-    height, width = values.shape[:2]
-    small = cv2.resize(values, (min(width, _COARSE), min(height, _COARSE)), interpolation=cv2.INTER_AREA)
+    small = _coarse(values)
     sigmas = dict(sigmaX=small.shape[1] / 3, sigmaY=small.shape[0] / 3)
     smooth = cv2.GaussianBlur(small, (2 * small.shape[1] + 1, 2 * small.shape[0] + 1), **sigmas, borderType=_NOTHING)
-    return cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+    return cv2.resize(smooth, values.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(values.shape)
 
 
 def _add(results: dict, patch: _Patch, shift: NDArray[np.int64]) -> None:
