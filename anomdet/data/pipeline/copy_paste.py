@@ -16,7 +16,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from numpy.typing import NDArray
 
 from anomdet.boxes import area_xyxy
-from anomdet.data.pipeline.donors import Donors, load_whole
+from anomdet.data.pipeline.donors import Donors, dataset_of, load_whole
 from anomdet.data.sampling.draw import draw_of
 from anomdet.registry import TRANSFORMS
 
@@ -30,7 +30,6 @@ _GAIN = 1.5  # most that contrast is raised or lowered
 _NOISE = 0.01  # of the range of values: what differs by less is flat
 _MOST_UNLIKE = 0.1  # of the range of values, between the surroundings of a defect and of its new place
 _COARSE = 16  # pixels of a side on which uneven light is looked at
-_NOTHING = cv2.BORDER_CONSTANT
 
 
 @TRANSFORMS.register_module()
@@ -71,7 +70,7 @@ class CopyPaste(BaseTransform):
         return results
 
     def _paste_one(self, results: dict, rng: np.random.Generator) -> None:
-        dataset = results["dataset"]
+        dataset = dataset_of(results, self)
         if self._donors is None or self._donors[0] is not dataset:
             self._donors = dataset, Donors.of(dataset)
         donors = self._donors[1]
@@ -246,7 +245,7 @@ def _ramp(low: int, high: int, solid: NDArray[np.int64], feather: int) -> NDArra
     pixels = np.arange(low, high)
     distance = np.maximum(np.maximum(solid[0] - pixels, pixels - (solid[1] - 1)), 0)
     share = np.clip(1 - distance / (feather + 1), 0, 1)
-    return (share * share * (3 - 2 * share)).astype(np.float32)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
 def _coarse(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -258,9 +257,11 @@ def _coarse(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def _spread_out(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sums about each pixel, weighted by a bell a third as wide as the array; on few pixels, since they are smooth."""
     small = _coarse(values)
-    sigmas = dict(sigmaX=small.shape[1] / 3, sigmaY=small.shape[0] / 3)
-    smooth = cv2.GaussianBlur(small, (2 * small.shape[1] + 1, 2 * small.shape[0] + 1), **sigmas, borderType=_NOTHING)
-    return cv2.resize(smooth, values.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+    height, width = small.shape[:2]
+    kernel = (2 * width + 1, 2 * height + 1)
+    smooth = cv2.GaussianBlur(small, kernel, sigmaX=width / 3, sigmaY=height / 3, borderType=cv2.BORDER_CONSTANT)
+    wide = cv2.resize(smooth, values.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(wide, np.float32).reshape(values.shape)
 
 
 def _add(results: dict, patch: _Patch, shift: NDArray[np.int64]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.data.pipeline.tile_steps import CutTile
+from anomdet.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from anomdet.data.dataset import TextLabelDataset
@@ -45,9 +46,22 @@ class Donors:
             size_wh = np.array([info["width"], info["height"]], np.float32)
             labels = np.array([info["instances"][row]["bbox_label"] for row in rows], np.int32)
             parts.append((np.full(len(rows), at), rows, (boxes[:, :2] + boxes[:, 2:]) / 2 / size_wh, labels))
-        images, rows, centers, classes = (np.concatenate(one) for one in zip(*parts, strict=True)) if parts else _NONE
+        images, held, centers, classes = (np.concatenate(one) for one in zip(*parts, _NONE, strict=True))
         of_class = {int(label): np.flatnonzero(classes == label) for label in np.unique(classes)}
-        return cls(images.astype(np.int32), rows.astype(np.int32), centers.astype(np.float32), of_class)
+        return cls(images.astype(np.int32), held.astype(np.int32), centers.astype(np.float32), of_class)
+
+
+def dataset_of(results: dict[str, Any], step: object) -> TextLabelDataset:
+    """The data set that an image is from, which AnomDet's gives to the steps with ``mixes_images``.
+
+    Raises:
+        UserError: it is someone else's, or wrapped in MultiImageMixDataset.
+    """
+    if "dataset" not in results:
+        hint = "put the step into the pipeline of anomdet.TextLabelDataset, or of a data set derived from it"
+        raise UserError(Problem(type(step).__name__, "a data set that shows its other images", "none", hint))
+    found: TextLabelDataset = results["dataset"]
+    return found
 
 
 def load_whole(dataset: TextLabelDataset, at: int) -> dict[str, Any]:

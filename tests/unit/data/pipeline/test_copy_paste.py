@@ -12,6 +12,7 @@ from mmengine.registry import DATASETS
 
 from anomdet.data.pipeline.copy_paste import CopyPaste, Placed
 from anomdet.data.sampling.draw import Draw
+from anomdet.errors import UserError
 
 LOAD = {"type": "anomdet.LoadInspectionImage", "bit_depth": 16}
 BOXES = {"type": "mmdet.LoadAnnotations", "with_bbox": True}
@@ -206,6 +207,12 @@ def test_tiles_get_whole_defects_within_them(folder):
 
 def test_what_it_needs_of_the_data_set_does_not_leave_the_pipeline(folder):
     assert "dataset" not in build(folder, PASTE)[0] and "dataset" not in build(folder)[0]
+
+
+def test_a_data_set_that_is_not_ours_is_refused(folder):
+    results = {**build(folder)[0], "draw": Draw(0, 1, 0, 0)}
+    with pytest.raises(UserError, match="CopyPaste: expected a data set that shows its other images, got none"):
+        CopyPaste(1.0)(results)
 
 
 def test_a_split_without_objects_is_left_alone(folder, tmp_path):
