@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     DefaultScope.get_instance("benchmark", scope_name="mmdet")

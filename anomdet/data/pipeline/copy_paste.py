@@ -7,6 +7,7 @@ the box is shown with a soft border, in the brightness and contrast of the place
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -28,6 +29,7 @@ _MOST_OF_IMAGE = 0.25  # what is larger is a surface, not a defect on one
 _TOUCHES_PX = 1.5  # from the image's border: the defect goes on beyond it
 _GAIN = 1.5  # most that contrast is raised or lowered
 _NOISE = 0.01  # of the range of values: what differs by less is flat
+_MOST_CLIPPED = 0.1  # of its contrast that a defect may lose at the end of the range: white on white is none
 _MOST_UNLIKE = 0.1  # of the range of values, between the surroundings of a defect and of its new place
 _COARSE = 16  # pixels of a side on which uneven light is looked at
 
@@ -89,7 +91,7 @@ class CopyPaste(BaseTransform):
             return
         for shift in target.places(patch, donors.centers[alike], rng):
             placed = Placed(results["img"], donor, patch.solid_xyxy, shift, patch.feather)
-            if placed.unlikeness() <= _MOST_UNLIKE:
+            if placed.unlikeness() <= _MOST_UNLIKE and placed.clipped() <= _MOST_CLIPPED:
                 results["img"] = placed.blended()
                 _add(results, patch, shift)
                 return
@@ -192,8 +194,9 @@ class Placed:
         high = np.minimum(reach[2:], np.minimum(donor.shape[1::-1], np.array(image.shape[1::-1]) - shift_xy))
         first, last = low + shift_xy, high + shift_xy
         self.image, self.at = image, (slice(first[1], last[1]), slice(first[0], last[0]))
-        is_integer = np.issubdtype(image.dtype, np.integer)
-        self.range = float(np.iinfo(image.dtype).max if is_integer else np.ptp(image)) or 1.0
+        self.is_integer = np.issubdtype(image.dtype, np.integer)
+        self.lowest = np.iinfo(image.dtype).min if self.is_integer else None
+        self.range = float(np.iinfo(image.dtype).max if self.is_integer else np.ptp(image)) or 1.0
         self.under = image[self.at].astype(np.float32)
         over = donor[low[1] : high[1], low[0] : high[0]].astype(np.float32)
         ramps = (_ramp(low[axis], high[axis], solid_xyxy[[axis, axis + 2]], feather) for axis in (1, 0))
@@ -220,22 +223,31 @@ class Placed:
         differences = _coarse(self.over - self.under)[ring]
         return float(differences.std(axis=0).max()) / self.range
 
-    def blended(self) -> NDArray:
-        """A copy of the image with it.
+    @cached_property
+    def mixed(self) -> NDArray[np.float32]:
+        """The pixels at the place with it, as they would be without an end of the range.
 
         The difference of the two borders is carried on into the inside, smoothly: uneven light is followed, and no edge
         is left, while what the defect differs by from its own surroundings stays.
         """
         shape = (*self.border.shape, *[1] * (self.under.ndim - 2))
-        border = self.border.reshape(shape)
         over = self.over
-        if border.any():
-            sums, masses = _spread_out((self.under - over) * border), _spread_out(self.border)
+        if self.border.any():
+            sums, masses = _spread_out((self.under - over) * self.border.reshape(shape)), _spread_out(self.border)
             over = over + sums / masses.reshape(shape)
-        mixed = self.under + self.alpha.reshape(shape) * (over - self.under)
-        if np.issubdtype(self.image.dtype, np.integer):
-            mixed = np.clip(np.rint(mixed), np.iinfo(self.image.dtype).min, self.range)
+        return np.asarray(self.under + self.alpha.reshape(shape) * (over - self.under), np.float32)
+
+    def clipped(self) -> float:
+        """What is lost at the ends of the range, as a share of the contrast of what is pasted."""
+        if not self.is_integer:
+            return 0.0
+        lost = float(np.abs(self.mixed - np.clip(self.mixed, self.lowest, self.range)).mean())
+        return lost / max(float(self.over.std()), _NOISE * self.range)
+
+    def blended(self) -> NDArray:
+        """A copy of the image with it."""
         result = self.image.copy()
+        mixed = np.clip(np.rint(self.mixed), self.lowest, self.range) if self.is_integer else self.mixed
         result[self.at] = mixed.astype(self.image.dtype)
         return result
 

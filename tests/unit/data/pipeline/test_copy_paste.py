@@ -53,6 +53,15 @@ def write_data(folder: Path, *, grey: bool = False, wide: bool = False, split: s
     return folder
 
 
+def write_other_objects(folder: Path, text: str) -> Path:
+    """In place of the bright ones: the labels of all defective images, and noise alone."""
+    rng = np.random.default_rng(1)
+    for at in range(NUM_NORMAL, NUM_NORMAL + NUM_DEFECTIVE):
+        cv2.imwrite(str(folder / f"images/{at:02}.png"), rng.normal(100, 5, (*SIZE_HW, 3)).astype(np.uint8))
+        (folder / f"labels/{at:02}.txt").write_text(text)
+    return folder
+
+
 def build(folder: Path, *steps: dict, load: tuple[dict, ...] = (LOAD, BOXES), **options: object):
     files = {name: str(folder / f"{name}.list") for name in ("train", "val", "test")}
     rule = {"by": "files"}
@@ -88,7 +97,7 @@ def test_pasted_boxes_have_the_donors_size_and_class_and_lie_in_the_image(folder
         assert results["gt_bboxes_labels"].tolist() == [0] * len(boxes), "class 9 is of the other splits alone"
         assert results["gt_ignore_flags"].tolist() == [False] * len(boxes)
         assert results["gt_bboxes_labels"].dtype == np.int64 and results["gt_ignore_flags"].dtype == bool
-    assert pasted >= 40
+    assert pasted >= 30
 
 
 def test_the_pixels_in_a_pasted_box_are_the_donors_and_those_away_from_it_the_images(folder):
@@ -108,7 +117,7 @@ def test_defects_come_where_their_class_was_seen(folder):
     """All were seen in the upper left quarter: x from 17 to 25, y from 17 to 25, of 128 x 96; 3 standard deviations."""
     found = [boxes_of(results)[-1] for results in draws(build(folder, PASTE)) if not results["instances"]]
     centers = np.array([(box[:2] + box[2:]) / 2 for box in found])
-    assert len(centers) > 15
+    assert len(centers) > 12
     assert (centers >= 0).all() and (centers <= (26 + 0.15 * 128, 26 + 0.15 * 96)).all()
     assert centers.std(axis=0).min() > 2, "not always at one place"
 
@@ -140,9 +149,7 @@ def test_an_ignored_region_stays_as_it_is(folder):
 
 def test_objects_close_to_each_other_come_together(tmp_path):
     """Else one would be shown without its label."""
-    folder = write_data(tmp_path / "data")
-    for at in range(NUM_NORMAL, NUM_NORMAL + NUM_DEFECTIVE):
-        (folder / f"labels/{at:02}.txt").write_text("3 20 20 10 10\n9 29 22 8 8\n3 100 70 10 10\n")
+    folder = write_other_objects(write_data(tmp_path / "data"), "3 20 20 10 10\n9 29 22 8 8\n3 100 70 10 10\n")
     found = [results for results in draws(build(folder, {**PASTE, "most": 1}), 1) if not results["instances"]]
     counts = [results["gt_bboxes_labels"].tolist() for results in found]
     assert [0, 1] in counts and [0] in counts and [1] not in counts
@@ -151,9 +158,7 @@ def test_objects_close_to_each_other_come_together(tmp_path):
 
 
 def test_what_touches_the_border_goes_to_the_border(tmp_path):
-    folder = write_data(tmp_path / "data")
-    for at in range(NUM_NORMAL, NUM_NORMAL + NUM_DEFECTIVE):
-        (folder / f"labels/{at:02}.txt").write_text("3 116 40 12 10\n")
+    folder = write_other_objects(write_data(tmp_path / "data"), "3 116 40 12 10\n")
     found = [results for results in draws(build(folder, PASTE)) if len(results["gt_bboxes"])]
     assert len(found) > 20
     assert {float(x2) for results in found for x2 in boxes_of(results)[:, 2]} == {128.0}
@@ -261,3 +266,13 @@ def test_other_surroundings_are_seen():
     args = (np.array([20, 20, 40, 40]), np.zeros(2, np.int64), 8)
     assert Placed(plain, line, *args).unlikeness() > 0.2 and Placed(line, plain, *args).unlikeness() > 0.2
     assert Placed(plain, plain - 40, *args).unlikeness() == 0
+
+
+def test_a_defect_that_would_vanish_at_the_end_of_the_range_is_seen():
+    """A white hole in black copper: on white it would be a label of nothing."""
+    copper, board = np.zeros((60, 60), np.uint8), np.full((60, 60), 255, np.uint8)
+    hole = copper.copy()
+    hole[27:33, 27:33] = 255
+    args = (np.array([22, 22, 38, 38]), np.zeros(2, np.int64), 8)
+    assert Placed(board, hole, *args).clipped() > 0.2
+    assert Placed(copper, hole, *args).clipped() < 0.01
