@@ -242,7 +242,8 @@ class Placed:
         if not self.is_integer:
             return 0.0
         lost = float(np.abs(self.mixed - np.clip(self.mixed, self.lowest, self.range)).mean())
-        return lost / max(float(self.over.std()), _NOISE * self.range)
+        contrast = float(np.abs(self.over - np.median(self.over, axis=(0, 1))).mean())
+        return lost / max(contrast, 1e-3 * self.range)
 
     def blended(self) -> NDArray:
         """A copy of the image with it."""
