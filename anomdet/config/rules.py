@@ -175,7 +175,7 @@ def _where(facts: Facts, path: KeyPath) -> str:
 
 def _files(facts: Facts) -> None:
     listed = [(*SPLIT_FILES, split) for split in facts.value(SPLIT_FILES) or {}]
-    for path in (BACKBONE_FILE, MODEL_FILE, *listed):
+    for path in (BACKBONE_FILE, MODEL_FILE, (*IMBALANCE, "hard_normals_file"), *listed):
         name = facts.value(path)
         if name is not None and not Path(name).is_file():
             got = f"{show_value(name)}, a folder" if Path(name).is_dir() else show_value(name)
@@ -219,6 +219,20 @@ def _tiles(facts: Facts) -> None:
     elif share is not None and normal_ratio is not None and normal_ratio != share:
         expected = f"{normal_ratio:g}, as normal_ratio ({_where(facts, (*IMBALANCE, 'normal_ratio'))}), or null"
         facts.report.add((*TILES, "empty_share"), expected, f"{share:g}", "give one of the two")
+
+
+def _hard_normals(facts: Facts) -> None:
+    """A share needs a sampler that draws by shares, and normal images; a list alone would do nothing."""
+    share, listed = facts.value((*IMBALANCE, "hard_normals")), (*IMBALANCE, "hard_normals_file")
+    method, normal_ratio = facts.value((*IMBALANCE, "method")), facts.value((*IMBALANCE, "normal_ratio"))
+    if share is None:
+        if facts.value(listed) is not None:
+            facts.report.add(listed, "hard_normals beside it, their share", "the list alone", "add hard_normals: 0.5")
+    elif method != "balanced_sampler":
+        hint = "or method: balanced_sampler, which draws by shares"
+        facts.report.add((*IMBALANCE, "hard_normals"), f"null with method: {method}", f"{share:g}", hint)
+    elif normal_ratio == 0:
+        facts.report.add((*IMBALANCE, "hard_normals"), "null with normal_ratio: 0", f"{share:g}")
 
 
 def _names_and_no_code(facts: Facts) -> None:
@@ -267,5 +281,6 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((POINT,), _operating_point),
     ((STATIC_GRAPH, ACCUMULATION), _static_graph),
     ((TILES, IMAGE_SIZE, IMBALANCE), _tiles),
+    ((IMBALANCE,), _hard_normals),
     (FOREIGN, _names_and_no_code),
 )

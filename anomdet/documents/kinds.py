@@ -259,8 +259,12 @@ class Decision(TypedDict):
 
 
 class Decisions(TypedDict):
-    """decisions.json, which the page of ``anomdet review`` exports."""
+    """decisions.json, which the page of ``anomdet review`` exports.
+
+    ``hard_normals`` are normal images on which the detector fires, and each of whose suspects is rejected.
+    """
 
     version: NotRequired[int]
     review: str
     decisions: list[Decision]
+    hard_normals: NotRequired[list[str]]

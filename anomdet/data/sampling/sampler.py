@@ -119,10 +119,12 @@ class _WeightedSampler(_EpochSampler):
     Attributes:
         expected: draws of each image ``(N,)`` in an epoch, up to a common factor.
         is_normal: images without objects ``(N,)``, which have their expected number as a group.
+        is_hard: of these, the hard ones ``(N,)``, which have theirs too; None: there is no such group.
     """
 
     expected: NDArray[np.float64]
     is_normal: NDArray[np.bool_]
+    is_hard: NDArray[np.bool_] | None = None
 
     def expected_draws(self) -> NDArray[np.float64]:
         """Of the plan; the draws of one epoch differ from it by less than one for each image."""
@@ -134,8 +136,12 @@ class _WeightedSampler(_EpochSampler):
         generator = self._generator(epoch)
         shuffled = generator.permutation(len(self.expected)).astype(np.int32)
         normal = self.is_normal[shuffled]
-        images = np.concatenate([shuffled[normal], shuffled[~normal]])
-        del shuffled, normal  # a million images, and many ranks: no array is kept longer than it is needed
+        parts = [shuffled[normal], shuffled[~normal]]
+        if self.is_hard is not None:
+            hard = self.is_hard[parts[0]]
+            parts[:1] = [parts[0][hard], parts[0][~hard]]
+        images = np.concatenate(parts)
+        del shuffled, normal, parts  # a million images, and many ranks: no array is kept longer than it is needed
         edges = np.cumsum(self.expected[images])
         edges *= self.num_draws / edges[-1]
         ticks = np.arange(self.num_draws, dtype=np.float64)
@@ -154,7 +160,8 @@ class BalancedSampler(_WeightedSampler):
     """Images are drawn by inverse class frequency; normal images keep a share of their own.
 
     An image with objects has the weight ``max over its classes of 1 / (number of images with that class)``. So each of
-    C classes is in at least 1/C of the drawn images with objects. Normal images share ``normal_ratio`` evenly. The
+    C classes is in at least 1/C of the drawn images with objects. Normal images share ``normal_ratio`` evenly; of their
+    draws, those that the data set marks as hard have the share ``hard_normals``. The
     draws are systematic (Madow 1949): an image is drawn the whole number of times next below or above its expected
     number, and normal images have their share to within one.
 
@@ -166,12 +173,13 @@ class BalancedSampler(_WeightedSampler):
         most_normal: where ``normal_ratio`` is None, the share of normal images is no larger than this.
         num_samples: draws in an epoch over all ranks. None: with replacement as many as images; without, the effective
             sample size ``(sum w)^2 / sum w^2`` (Kish 1965), which is smaller the rarer the rarest class is.
+        hard_normals: share of ``dataset.is_hard_normal`` among the drawn normal images, above their own; None: as any.
 
     Raises:
         UserError: a data set without counts; a ratio or number that cannot be.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (MMEngine gives a sampler its settings as arguments)
         self,
         dataset: Any,
         seed: int | None = 0,
@@ -179,6 +187,7 @@ class BalancedSampler(_WeightedSampler):
         replacement: bool = True,
         num_samples: int | None = None,
         most_normal: float | None = None,
+        hard_normals: float | None = None,
     ) -> None:
         counts = _class_counts(dataset, "BalancedSampler")
         if normal_ratio is None and most_normal is not None:
@@ -186,6 +195,9 @@ class BalancedSampler(_WeightedSampler):
             normal_ratio = min(share, most_normal)
         self.probabilities = image_probabilities(counts, normal_ratio)
         self.is_normal = counts.sum(axis=1) == 0
+        if hard_normals is not None:
+            self.is_hard = _hard_normals(dataset, self.is_normal)
+            share_hard_normals(self.probabilities, self.is_normal, self.is_hard, hard_normals)
         num_possible = int(np.count_nonzero(self.probabilities))
         if num_samples is None:
             num_samples = len(dataset) if replacement else round(1 / float(np.square(self.probabilities).sum()))
@@ -233,6 +245,41 @@ def _class_counts(dataset: Any, sampler: str) -> NDArray[np.integer]:
     assert len(counts) == len(dataset)
     result: NDArray[np.integer] = counts
     return result
+
+
+def _hard_normals(dataset: Any, is_normal: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """``(N,)`` normal items that the data set marks as hard: a tile of such an image is normal as it is."""
+    hard = getattr(dataset, "is_hard_normal", None)
+    if hard is None:
+        raise UserError(Problem("hard_normals", "a data set with is_hard_normal", type(dataset).__name__, "write null"))
+    return np.asarray(hard & is_normal)
+
+
+def share_hard_normals(
+    probabilities: NDArray[np.float64], is_normal: NDArray[np.bool_], is_hard: NDArray[np.bool_], share: float
+) -> None:
+    """Give the hard ones their share of the probability of all normal images, in place.
+
+    Args:
+        probabilities: of each image ``(N,)`` at one draw.
+        is_normal: ``(N,)``.
+        is_hard: ``(N,)``, some of these.
+        share: of the hard ones among the drawn normal images.
+
+    Raises:
+        UserError: no hard one in the split; or a share that would draw them more rarely than the others.
+    """
+    where, num_normal, num_hard = "hard_normals", int(is_normal.sum()), int(is_hard.sum())
+    if not num_hard:
+        hint = "those of other splits are never drawn; leave hard_normals out"
+        raise UserError(Problem(where, "a listed image in the training split", "none", hint))
+    own = num_hard / num_normal
+    if not own < share < 1:
+        got = f"{share:g}; {num_hard:,} of {num_normal:,} normal images of the training split are hard"
+        raise UserError(Problem(where, f"null, or a share above {own:.3g}, which they have anyway, and below 1", got))
+    total = float(probabilities[is_normal].sum())
+    probabilities[is_normal] = total * (1 - share) / (num_normal - num_hard)
+    probabilities[is_hard] = total * share / num_hard
 
 
 def repeat_factors(counts: NDArray[np.integer], threshold: float) -> NDArray[np.float64]:
