@@ -68,7 +68,7 @@ SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
 SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
 WEIGHTS, OVERRIDES = ("model", "weights"), ("model", "overrides")
 TILES, IMAGE_SIZE, IMBALANCE = ("data", "tiles"), ("data", "image_size"), ("training", "class_imbalance_handling")
-POINT = ("evaluation", "operating_point")
+POINT, REVIEW = ("evaluation", "operating_point"), ("evaluation", "review")
 STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
 
 # What is written in the language of MMDetection or Albumentations, of any keys.
@@ -175,7 +175,7 @@ def _where(facts: Facts, path: KeyPath) -> str:
 
 def _files(facts: Facts) -> None:
     listed = [(*SPLIT_FILES, split) for split in facts.value(SPLIT_FILES) or {}]
-    for path in (BACKBONE_FILE, MODEL_FILE, (*IMBALANCE, "hard_normals_file"), *listed):
+    for path in (BACKBONE_FILE, MODEL_FILE, (*IMBALANCE, "hard_normals_file"), REVIEW, *listed):
         name = facts.value(path)
         if name is not None and not Path(name).is_file():
             got = f"{show_value(name)}, a folder" if Path(name).is_dir() else show_value(name)

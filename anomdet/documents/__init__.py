@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anomdet.documents.read import VERSION, read_decisions, read_details, read_json, read_metrics, read_split_record
+from anomdet.documents.read import (
+    VERSION,
+    read_decisions,
+    read_details,
+    read_json,
+    read_metrics,
+    read_review,
+    read_split_record,
+)
 
 if TYPE_CHECKING:  # their types cost pydantic
     from anomdet.documents.kinds import Decisions, Details, Metrics, SplitRecord
@@ -20,6 +28,7 @@ __all__ = [
     "read_details",
     "read_json",
     "read_metrics",
+    "read_review",
     "read_split_record",
     "scalars",
 ]

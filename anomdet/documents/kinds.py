@@ -105,6 +105,21 @@ class Intervals(TypedDict):
     null_reasons: NotRequired[dict[str, str]]
 
 
+class SuspectedLabels(TypedDict):
+    """What a review says about the labels; ``without`` are metrics without the images of likely errors."""
+
+    review: str
+    num_images: Count
+    num_labels: Count
+    expected_errors: Finite
+    share: Number
+    num_likely: Count
+    num_likely_images: Count
+    num_unknown: Count
+    num_outdated: Count
+    without: NotRequired[dict[str, Any] | None]
+
+
 class Metrics(TypedDict):
     """metrics.json; beside these keys the numbers of the catalogue, as mAP and recall, each a number or null."""
 
@@ -123,6 +138,7 @@ class Metrics(TypedDict):
     intervals: NotRequired[Intervals]
     notes: NotRequired[list[str]]
     unseen: NotRequired[dict[str, Any]]  # of a detector with a normal-only score, see docs/unseen.md
+    suspected_labels: NotRequired[SuspectedLabels]
     about: NotRequired[About]
 
 
@@ -245,6 +261,26 @@ class LabelBox(TypedDict):
 
     class_num: Annotated[int, Field(gt=-(10**18), lt=10**18)]
     bbox_xywh: Box4
+
+
+class SuspectedError(TypedDict):
+    """As in review.json; beside these keys what the page shows."""
+
+    id: Count
+    image: str
+    kind: str
+    probability: Annotated[float, Field(ge=0, le=1)] | None
+    remove: list[LabelBox]
+    add: list[LabelBox]
+
+
+class ReviewDocument(TypedDict):
+    """review.json, as far as others than the page read it; ``images`` are those that were reviewed."""
+
+    version: NotRequired[int]
+    review: str
+    images: list[str]
+    suspects: list[SuspectedError]
 
 
 class Decision(TypedDict):

@@ -12,7 +12,7 @@ from anomdet.metric_catalogue import METRIC, of_key
 from anomdet.strict_files import not_finite, parse_json, read_regular
 
 if TYPE_CHECKING:
-    from anomdet.documents.kinds import Decisions, Details, Metrics, SplitRecord
+    from anomdet.documents.kinds import Decisions, Details, Metrics, ReviewDocument, SplitRecord
 
 VERSION = 1
 """Of all these files; a file without one was written before there were versions, and is read as 1."""
@@ -59,6 +59,15 @@ def read_decisions(path: Path) -> Decisions:
         UserError: as :func:`read_metrics`.
     """
     return cast("Decisions", _read(path, "Decisions", "the page of anomdet review exports it"))
+
+
+def read_review(path: Path) -> ReviewDocument:
+    """review.json of ``anomdet review``.
+
+    Raises:
+        UserError: as :func:`read_metrics`.
+    """
+    return cast("ReviewDocument", _read(path, "ReviewDocument", "anomdet review writes it"))
 
 
 def read_json(path: Path, hint: str = "") -> Any:

@@ -31,9 +31,16 @@ def check_evaluation(folder: Path, option: str) -> Path:
 
 
 def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
-    """An evaluation with the intervals that the settings ask for, and with where its numbers come from."""
-    from anomdet.evaluation.intervals import intervals
+    """An evaluation with the intervals and the review that the settings ask for, and with where its numbers come from.
 
+    Raises:
+        UserError: the review is none, or one of other images.
+    """
+    from anomdet.evaluation.intervals import intervals
+    from anomdet.workflows.suspected import with_suspected_labels
+
+    if options.review:
+        measured = with_suspected_labels(measured, Path(options.review))
     facts: dict[str, Any] = {"about": about}
     if options.resamples:
         facts["intervals"] = intervals(measured, num_resamples=options.resamples, confidence=options.confidence)

@@ -227,7 +227,7 @@ def review_command(
     text = f"{fixed.num_images:,} images; {removed:,} labels removed, {added:,} added; the data stay as they were"
     if fixed.num_hard_normals:
         text += (
-            f"\n{fixed.num_hard_normals:,} confirmed hard normals in {HARD_NORMALS}; to draw them more often in training, "
-            "set training.class_imbalance_handling.hard_normals, their share of the normal images"
+            f"\n{fixed.num_hard_normals:,} confirmed hard normals in {HARD_NORMALS}; to draw them more often in "
+            "training, set training.class_imbalance_handling.hard_normals, their share of the normal images"
         )
     return text, [fixed.out_dir, fixed.out_dir / CHANGES]

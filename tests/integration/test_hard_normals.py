@@ -24,7 +24,7 @@ def test_confirmed_hard_normals_are_drawn_more_often(
     decisions.write_text(json.dumps({"version": 1, "review": "x", "decisions": [], "hard_normals": normal[:1]}))
     config = write_settings(tmp_path, data_dir)
     run_command("review", "-c", config, "--apply", decisions, "--out", tmp_path / "copy")
-    assert "1 confirmed hard normals in hard_normals.txt; to draw them more often in training, set" in capsys.readouterr().out
+    assert "1 confirmed hard normals in hard_normals.txt; to draw them more often" in capsys.readouterr().out
     names = index.columns.file_names()
     others = [name for name in names if name not in normal[:2]]
     lists = {"train": normal[:2] + others[:-4], "val": others[-4:-2], "test": others[-2:]}

@@ -179,7 +179,7 @@ class BalancedSampler(_WeightedSampler):
         UserError: a data set without counts; a ratio or number that cannot be.
     """
 
-    def __init__(  # noqa: PLR0913 (MMEngine gives a sampler its settings as arguments)
+    def __init__(
         self,
         dataset: Any,
         seed: int | None = 0,

@@ -13,9 +13,9 @@ KEY = "training.class_imbalance_handling"
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("{hard_normals: 0}", "a number > 0"),
-        ("{hard_normals: 1}", "a number < 1"),
-        ("{hard_normals: many}", "hard_normals: expected a number"),
+        ("{hard_normals: 0}", "a number > 0 and < 1 or null"),
+        ("{hard_normals: 1}", "a number > 0 and < 1 or null"),
+        ("{hard_normals: many}", "a number > 0 and < 1 or null, got 'many'"),
         ("{hard_normals: 0.5, method: none}", "hard_normals: expected null with method: none"),
         ("{hard_normals: 0.5, method: repeat_factor}", "hard_normals: expected null with method: repeat_factor"),
         ("{hard_normals: 0.5, normal_ratio: 0}", "hard_normals: expected null with normal_ratio: 0"),

@@ -369,6 +369,11 @@ ROWS: dict[str, Row] = {
     ),
     "evaluation.resamples": (("evaluation.resamples=7",), lambda c: c.evaluation.resamples, 7),
     "evaluation.confidence": (("evaluation.confidence=0.9",), lambda c: c.evaluation.confidence, 0.9),
+    "evaluation.review": (
+        ("evaluation.review=examples/plugin.py",),
+        lambda c: c.evaluation.review,
+        "examples/plugin.py",
+    ),
     "evaluation.report": (("evaluation.report=false",), lambda c: c.evaluation.report, False),
     "metrics.score_threshold": (
         ("metrics.score_threshold=0.9",),
