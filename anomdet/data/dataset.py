@@ -129,6 +129,10 @@ class TextLabelDataset(BaseDetDataset):
         rows = self.positions if self._rows is None else self._rows
         return self.index.columns.class_counts(rows, self.index.class_nums)
 
+    @image_class_counts.setter
+    def image_class_counts(self, counts: NDArray[np.int32]) -> None:
+        self._counts = counts
+
     @property
     def is_hard_normal(self) -> NDArray[np.bool_]:
         """``(len(self),)`` items of listed hard normals: normal images on which a detector fired."""
@@ -138,10 +142,6 @@ class TextLabelDataset(BaseDetDataset):
             raise UserError(Problem("hard_normals", "none with a data set that makes its records", type(self).__name__))
         hard = np.isin(self._rows, () if self.hard_normals is None else self.hard_normals)
         return hard if self._tiles is None else np.repeat(hard, np.diff(self._tiles.starts))
-
-    @image_class_counts.setter
-    def image_class_counts(self, counts: NDArray[np.int32]) -> None:
-        self._counts = counts
 
     def full_init(self) -> None:
         """Choose the images; their records are made from the index at each access.
