@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from anomdet.data.sampling.draw import Draw
+from anomdet.data.sampling.hard_normals import marked_hard, share_hard_normals
 from anomdet.errors import Problem, UserError
 from anomdet.registry import DATA_SAMPLERS
 
@@ -196,7 +197,7 @@ class BalancedSampler(_WeightedSampler):
         self.probabilities = image_probabilities(counts, normal_ratio)
         self.is_normal = counts.sum(axis=1) == 0
         if hard_normals is not None:
-            self.is_hard = _hard_normals(dataset, self.is_normal)
+            self.is_hard = marked_hard(dataset, self.is_normal)
             share_hard_normals(self.probabilities, self.is_normal, self.is_hard, hard_normals)
         num_possible = int(np.count_nonzero(self.probabilities))
         if num_samples is None:
@@ -245,41 +246,6 @@ def _class_counts(dataset: Any, sampler: str) -> NDArray[np.integer]:
     assert len(counts) == len(dataset)
     result: NDArray[np.integer] = counts
     return result
-
-
-def _hard_normals(dataset: Any, is_normal: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """``(N,)`` normal items that the data set marks as hard: a tile of such an image is normal as it is."""
-    hard = getattr(dataset, "is_hard_normal", None)
-    if hard is None:
-        raise UserError(Problem("hard_normals", "a data set with is_hard_normal", type(dataset).__name__, "write null"))
-    return np.asarray(hard & is_normal)
-
-
-def share_hard_normals(
-    probabilities: NDArray[np.float64], is_normal: NDArray[np.bool_], is_hard: NDArray[np.bool_], share: float
-) -> None:
-    """Give the hard ones their share of the probability of all normal images, in place.
-
-    Args:
-        probabilities: of each image ``(N,)`` at one draw.
-        is_normal: ``(N,)``.
-        is_hard: ``(N,)``, some of these.
-        share: of the hard ones among the drawn normal images.
-
-    Raises:
-        UserError: no hard one in the split; or a share that would draw them more rarely than the others.
-    """
-    where, num_normal, num_hard = "hard_normals", int(is_normal.sum()), int(is_hard.sum())
-    if not num_hard:
-        hint = "those of other splits are never drawn; leave hard_normals out"
-        raise UserError(Problem(where, "a listed image in the training split", "none", hint))
-    own = num_hard / num_normal
-    if not own < share < 1:
-        got = f"{share:g}; {num_hard:,} of {num_normal:,} normal images of the training split are hard"
-        raise UserError(Problem(where, f"null, or a share above {own:.3g}, which they have anyway, and below 1", got))
-    total = float(probabilities[is_normal].sum())
-    probabilities[is_normal] = total * (1 - share) / (num_normal - num_hard)
-    probabilities[is_hard] = total * share / num_hard
 
 
 def repeat_factors(counts: NDArray[np.integer], threshold: float) -> NDArray[np.float64]:
