@@ -68,7 +68,8 @@ SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
 SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
 WEIGHTS, OVERRIDES = ("model", "weights"), ("model", "overrides")
 TILES, IMAGE_SIZE, IMBALANCE = ("data", "tiles"), ("data", "image_size"), ("training", "class_imbalance_handling")
-POINT, REVIEW = ("evaluation", "operating_point"), ("evaluation", "review")
+HARD_NORMALS_FILE = (*IMBALANCE, "hard_normals_file")
+POINT, TTA, REVIEW = (("evaluation", key) for key in ("operating_point", "tta", "review"))
 STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
 
 # What is written in the language of MMDetection or Albumentations, of any keys.
@@ -101,7 +102,7 @@ def _no_network(facts: Facts) -> None:
     if facts.value(NAME) is not None or facts.value(DETECTION_MODEL) is not None:
         return
     hint = "of model.name: null only the normal-only score is learned"
-    for path in (BACKBONE, BACKBONE_FILE, MODEL_FILE, WEIGHTS, OVERRIDES, NUM_CLASSES, TILES):
+    for path in (BACKBONE, BACKBONE_FILE, MODEL_FILE, WEIGHTS, OVERRIDES, NUM_CLASSES, TILES, TTA):
         if facts.value(path):
             facts.report.add(path, "null with model.name: null", show_value(facts.value(path)), hint)
 
@@ -175,7 +176,7 @@ def _where(facts: Facts, path: KeyPath) -> str:
 
 def _files(facts: Facts) -> None:
     listed = [(*SPLIT_FILES, split) for split in facts.value(SPLIT_FILES) or {}]
-    for path in (BACKBONE_FILE, MODEL_FILE, (*IMBALANCE, "hard_normals_file"), REVIEW, *listed):
+    for path in (BACKBONE_FILE, MODEL_FILE, HARD_NORMALS_FILE, REVIEW, *listed):
         name = facts.value(path)
         if name is not None and not Path(name).is_file():
             got = f"{show_value(name)}, a folder" if Path(name).is_dir() else show_value(name)
@@ -223,16 +224,28 @@ def _tiles(facts: Facts) -> None:
 
 def _hard_normals(facts: Facts) -> None:
     """A share needs a sampler that draws by shares, and normal images; a list alone would do nothing."""
-    share, listed = facts.value((*IMBALANCE, "hard_normals")), (*IMBALANCE, "hard_normals_file")
+    share, listed = facts.value((*IMBALANCE, "hard_normals")), facts.value(HARD_NORMALS_FILE)
     method, normal_ratio = facts.value((*IMBALANCE, "method")), facts.value((*IMBALANCE, "normal_ratio"))
-    if share is None:
-        if facts.value(listed) is not None:
-            facts.report.add(listed, "hard_normals beside it, their share", "the list alone", "add hard_normals: 0.5")
-    elif method != "balanced_sampler":
-        hint = "or method: balanced_sampler, which draws by shares"
-        facts.report.add((*IMBALANCE, "hard_normals"), f"null with method: {method}", f"{share:g}", hint)
-    elif normal_ratio == 0:
-        facts.report.add((*IMBALANCE, "hard_normals"), "null with normal_ratio: 0", f"{share:g}")
+    if share is None and listed is not None:
+        facts.report.add(HARD_NORMALS_FILE, "hard_normals beside it, their share", "the list alone", "or leave it out")
+    elif share is not None and (method != "balanced_sampler" or normal_ratio == 0):
+        other = "normal_ratio: 0" if normal_ratio == 0 else f"method: {method}, which draws by no shares"
+        facts.report.add((*IMBALANCE, "hard_normals"), f"null with {other}", f"{share:g}")
+
+
+def _tta(facts: Facts) -> None:
+    """Views that differ from each other and from the plain image, which is always looked at."""
+    tta = facts.value(TTA)
+    if not isinstance(tta, dict):
+        return
+    for key in ("flips", "scales"):
+        values = tta.get(key, [])
+        if len(set(values)) != len(values):
+            facts.report.add((*TTA, key), "each once", show_value(values))
+    if 1 in tta.get("scales", []):
+        facts.report.add((*TTA, "scales"), "scales besides 1, which is always looked at", show_value(tta["scales"]))
+    if tta.get("flips") == [] and not tta.get("scales"):
+        facts.report.add((*TTA, "flips"), "a flip, or a scale", "[]", "null for one pass")
 
 
 def _names_and_no_code(facts: Facts) -> None:
@@ -270,17 +283,18 @@ _DEMANDS = {
 _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((NAME, DETECTION_MODEL), _known_name),
     ((NAME, DETECTION_MODEL), _one_name),
-    ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE, TILES), _no_network),
+    ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE, TILES, TTA), _no_network),
     ((BACKBONE_FILE, MODEL_FILE), _one_file),
     ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE), _backbone_of_preset),
     ((NUM_CLASSES, CLASSES), _class_count),
     ((CLASSES,), _class_names),
     ((*RATIOS, SPLIT_FILES), _ratios),
     ((SPLIT_BY, GROUP_REGEX, SPLIT_FILES, GROUP_BY), _split_by),
-    ((BACKBONE_FILE, MODEL_FILE, SPLIT_FILES), _files),
+    ((BACKBONE_FILE, MODEL_FILE, HARD_NORMALS_FILE, REVIEW, SPLIT_FILES), _files),
     ((POINT,), _operating_point),
     ((STATIC_GRAPH, ACCUMULATION), _static_graph),
     ((TILES, IMAGE_SIZE, IMBALANCE), _tiles),
     ((IMBALANCE,), _hard_normals),
+    ((TTA,), _tta),
     (FOREIGN, _names_and_no_code),
 )

@@ -92,6 +92,7 @@ class About(TypedDict):
     notes: NotRequired[list[str]]
     speed: NotRequired[dict[str, Any]]
     bit_depth: NotRequired[int]
+    tta: NotRequired[str]
     splits: NotRequired[dict[str, Split]]
 
 

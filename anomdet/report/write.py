@@ -16,7 +16,7 @@ from anomdet.report.tables import confusion, error_tables, operating_point, size
 from anomdet.report.training import speed, training_charts
 from anomdet.report.verdict import FLATTERS, advice, strips, tiles
 
-ABOUT = ("title", "split", "checkpoint", "checkpoint_sha256", "versions", "settings", "splits", "notes")
+ABOUT = ("title", "split", "checkpoint", "checkpoint_sha256", "tta", "versions", "settings", "splits", "notes")
 
 
 def write_report(

@@ -1,4 +1,4 @@
-"""Confirmed hard normals, on which a detector fired and a person found nothing: their list, and their share."""
+"""Confirmed hard normals, on which a detector fired and a person found nothing: their list, and their marks."""
 
 from __future__ import annotations
 
@@ -47,30 +47,3 @@ def marked_hard(dataset: Any, is_normal: NDArray[np.bool_]) -> NDArray[np.bool_]
     if hard is None:
         raise UserError(Problem("hard_normals", "a data set with is_hard_normal", type(dataset).__name__, "write null"))
     return np.asarray(hard & is_normal)
-
-
-def share_hard_normals(
-    probabilities: NDArray[np.float64], is_normal: NDArray[np.bool_], is_hard: NDArray[np.bool_], share: float
-) -> None:
-    """Give the hard ones their share of the probability of all normal images, in place.
-
-    Args:
-        probabilities: of each image ``(N,)`` at one draw.
-        is_normal: ``(N,)``.
-        is_hard: ``(N,)``, some of these.
-        share: of the hard ones among the drawn normal images.
-
-    Raises:
-        UserError: no hard one in the split; or a share that would draw them more rarely than the others.
-    """
-    where, num_normal, num_hard = "hard_normals", int(is_normal.sum()), int(is_hard.sum())
-    if not num_hard:
-        hint = "those of other splits are never drawn; leave hard_normals out"
-        raise UserError(Problem(where, "a listed image in the training split", "none", hint))
-    own = num_hard / num_normal
-    if not own < share < 1:
-        got = f"{share:g}; {num_hard:,} of {num_normal:,} normal images of the training split are hard"
-        raise UserError(Problem(where, f"null, or a share above {own:.3g}, which they have anyway, and below 1", got))
-    total = float(probabilities[is_normal].sum())
-    probabilities[is_normal] = total * (1 - share) / (num_normal - num_hard)
-    probabilities[is_hard] = total * share / num_hard

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from anomdet.data.sampling.draw import Draw
-from anomdet.data.sampling.hard_normals import marked_hard, share_hard_normals
+from anomdet.data.sampling.hard_normals import marked_hard
+from anomdet.data.sampling.probabilities import cap_at_one, image_probabilities, share_hard_normals
 from anomdet.errors import Problem, UserError
 from anomdet.registry import DATA_SAMPLERS
 
@@ -269,44 +270,3 @@ def class_exposure(counts: NDArray[np.integer], draws: NDArray[np.float64]) -> l
     normal = counts.sum(axis=1) == 0
     masks = [*(column > 0 for column in counts.T), normal]
     return [(int(images.sum()), float(draws[images].sum())) for images in masks]
-
-
-def image_probabilities(counts: NDArray[np.integer], normal_ratio: float | None) -> NDArray[np.float64]:
-    """Probability ``(N,)`` of each image at one draw, from objects per image and class ``(N, C)``.
-
-    Raises:
-        UserError: ``normal_ratio`` outside 0 to 1, or asking for images that the data does not have.
-    """
-    present = counts > 0
-    normal = ~present.any(axis=1)
-    num_normal, num_images = int(normal.sum()), len(counts)
-    ratio = num_normal / num_images if normal_ratio is None else float(normal_ratio)
-    if not 0 <= ratio <= 1:
-        raise UserError(Problem("normal_ratio", "a share from 0 to 1", f"{ratio:g}"))
-    if ratio == 1 and num_normal < num_images and normal_ratio is not None:
-        raise UserError(Problem("normal_ratio", "a share below 1, or nothing is left to detect", f"{ratio:g}"))
-    if not num_normal:  # no normal image, whatever share was asked for
-        ratio = 0.0
-    weights = np.zeros(num_images)
-    for images in present.T:
-        np.maximum(weights, np.where(images, 1 / max(int(images.sum()), 1), 0.0), out=weights)
-    probabilities = weights * ((1 - ratio) / weights.sum()) if num_normal < num_images else weights
-    if num_normal:
-        probabilities[normal] = ratio / num_normal
-    return probabilities
-
-
-def cap_at_one(expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same sum with no number above 1: what is above is shared among the others in proportion."""
-    capped = expected.copy()
-    total = round(float(expected.sum()))
-    certain: NDArray[np.bool_] = np.zeros(len(expected), dtype=bool)
-    while True:
-        over = ~certain & (capped > 1)
-        if not over.any():
-            return capped
-        certain |= over
-        capped[certain] = 1.0
-        rest = capped[~certain].sum()
-        if rest > 0:
-            capped[~certain] *= (total - certain.sum()) / rest
