@@ -15,13 +15,15 @@ from anomdet.documents.read import (
 )
 
 if TYPE_CHECKING:  # their types cost pydantic
-    from anomdet.documents.kinds import Decisions, Details, Metrics, SplitRecord
+    from anomdet.documents.kinds import Details, Metrics, SplitRecord
+    from anomdet.documents.review_kinds import Decisions, ReviewDocument
 
 __all__ = [
     "VERSION",
     "Decisions",
     "Details",
     "Metrics",
+    "ReviewDocument",
     "SplitRecord",
     "kinds",
     "read_decisions",
@@ -30,5 +32,6 @@ __all__ = [
     "read_metrics",
     "read_review",
     "read_split_record",
+    "review_kinds",
     "scalars",
 ]

@@ -14,7 +14,7 @@ from anomdet.data.index.scan import DataIndex
 from anomdet.data.labels import Labels, parse_label_file
 from anomdet.data.sampling.hard_normals import read_hard_normals
 from anomdet.data.splits.lists import write_names
-from anomdet.documents.kinds import Decision, Decisions, LabelBox
+from anomdet.documents.review_kinds import Decision, Decisions, LabelBox
 from anomdet.errors import Problem, UserError
 from anomdet.layout import CHANGES, HARD_NORMALS, IMAGES_DIR, LABELS_DIR
 from anomdet.output_rule import check_apart, check_new_folder, data_folders

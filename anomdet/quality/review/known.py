@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomdet.boxes import pairwise_iou, xywh_to_xyxy
-from anomdet.documents.kinds import LabelBox, ReviewDocument, SuspectedError
+from anomdet.documents.review_kinds import LabelBox, ReviewDocument, SuspectedError
 from anomdet.evaluation.results import Floats, Ints
 
 LIKELY = 0.5
