@@ -58,6 +58,8 @@ class TextLabelDataset(BaseDetDataset):
 
     index: DataIndex
     _fully_initialized: bool = False
+    _rows: NDArray[np.int32] | None = None
+    _counts: NDArray[np.int32] | None = None
 
     def __init__(  # noqa: PLR0913 (MMEngine gives a data set its settings as arguments)
         self,
@@ -93,8 +95,6 @@ class TextLabelDataset(BaseDetDataset):
         self.hard_normals = None if hard_normals is None else read_hard_normals(self.index, hard_normals)
         self._images_dir = str(Path(data_root) / "images")
         self._label_of = {num: label for label, num in enumerate(self.index.class_nums)}
-        self._rows: NDArray[np.int32] | None = None
-        self._counts: NDArray[np.int32] | None = None
         self._tile_rule = None if tiles is None else TileRule.of(tiles)
         self._tiles: TileIndex | None = None
         metainfo = {**_metainfo(self.index.class_nums, names), **kwargs.pop("metainfo", {})}

@@ -133,6 +133,7 @@ class Metrics(TypedDict):
     operating_point: Point
     per_class: dict[str, dict[str, Number]]
     part_level: Parts
+    part_level_of_boxes: NotRequired[dict[str, Number]]  # beside part_level, which is of both, fused
     confusion_matrix: NotRequired[Confusion]
     errors: NotRequired[dict[str, Error]]
     sizes: NotRequired[dict[str, Size]]
@@ -218,6 +219,7 @@ class Rethreshold(TypedDict):
     confusable: list[Annotated[list[Count], Field(min_length=2, max_length=2)]]
     gt_label: list[Count]
     defective: list[Annotated[int, Field(ge=0, le=1)]]
+    unlike_normal: NotRequired[list[Annotated[int, Field(ge=0, le=1)]]]  # parts that a normal-only score rejects
 
 
 class Training(TypedDict):

@@ -68,7 +68,7 @@ def _view(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, A
         "tiles": tiles(metrics),
         "advice": advice(metrics, details),
         "warnings": [*([point["note"]] if point.get("note") else []), *(metrics.get("notes") or [])],
-        "strips": strips(details, unit(metrics)),
+        "strips": strips(metrics, details),
         "columns": details.get("rethreshold"),
         "flatters": FLATTERS,
         "speed": speed(about.get("speed")),

@@ -136,7 +136,7 @@ def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path)
     bits = {"bit_depth": bit_depth_of(loaded.config)}
     facts = {**about(run, loaded.file, loaded.split, dataset), **speed(runner), **bits, **views_fact(loaded.config)}
     images_dir = Path(dataset.data_root) / IMAGES_DIR
-    measured = with_unseen(with_context(measured, facts, wanted), loaded.file, images_dir, facts["bit_depth"])
+    measured = with_context(with_unseen(measured, loaded.file, images_dir, facts["bit_depth"]), facts, wanted)
     read_picture = picture_reader(images_dir, None, facts["bit_depth"])  # the data set has checked their sizes
     training = read_epochs(Path(loaded.config.work_dir) / SCALARS)
     written = write_all(measured, folder, wanted, read_picture, runner.logger.info, training)

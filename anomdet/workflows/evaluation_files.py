@@ -31,7 +31,7 @@ def check_evaluation(folder: Path, option: str) -> Path:
 
 
 def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
-    """An evaluation with the intervals and the review that the settings ask for, and with where its numbers come from.
+    """An evaluation with what the settings ask for: intervals, if it has none, and a review; and where it comes from.
 
     Raises:
         UserError: the review is none, or one of other images.
@@ -42,7 +42,7 @@ def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
     if options.review:
         measured = with_suspected_labels(measured, Path(options.review))
     facts: dict[str, Any] = {"about": about}
-    if options.resamples:
+    if options.resamples and "intervals" not in measured.metrics:
         facts["intervals"] = intervals(measured, num_resamples=options.resamples, confidence=options.confidence)
     return measured.with_metrics(**facts)
 
