@@ -35,6 +35,7 @@ LEVELS = (
         "strict_files",
         "terminal",
         "tiles",
+        "views",
         "words",
         "anomalies",
     }
@@ -54,7 +55,7 @@ SAME_LEVEL |= {("run_lock", "layout"), ("run_lock", "ranks")}  # the first of th
 SAME_LEVEL |= {("anomalies", "fields")}  # what a checkpoint says of its normal-only score is checked
 SAME_LEVEL |= {(name, "strict_files") for name in ("documents", "output_rule", "run_lock")}  # JSON that means one thing
 SAME_LEVEL |= {("errors", "terminal"), ("fields", "terminal")}  # names are shown without what a terminal obeys
-SAME_LEVEL |= {("tiles", "fields")}  # what a checkpoint says of its tiles is checked
+SAME_LEVEL |= {("tiles", "fields"), ("views", "fields")}  # what a checkpoint says of its tiles and views is checked
 # Rooms of models and data know the settings by the Config alone, not by the schema.
 NO_CONFIG = {"images", "data", "models", "engine", "evaluation", "visualization", "report", "formats"}
 MAX_CLI_LINES = 900

@@ -75,7 +75,7 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")
 def upgrade(checkpoint: Path, config: Config, out: NewFile, overrides: Overrides = None, debug: Debug = False) -> None:
-    """Write an older checkpoint again, so that it stands alone.
+    """Write an older checkpoint again, so that it stands alone; or a checkpoint with another evaluation.tta.
 
     The settings are those of its training.
     """

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, WithJsonSchema
 
 from anomdet.metric_catalogue import MATCHING_KEYS, MONITORS
+from anomdet.views import FLIPS, LEAST_SCALE, MOST_SCALE
 
 if TYPE_CHECKING:
     MetricName: TypeAlias = str
     MonitorName: TypeAlias = str
+    FlipName: TypeAlias = str
 else:
-    MetricName, MonitorName = Literal[tuple(MATCHING_KEYS)], Literal[MONITORS]
+    MetricName, MonitorName, FlipName = Literal[tuple(MATCHING_KEYS)], Literal[MONITORS], Literal[FLIPS]
 
 
 class Section(BaseModel):
@@ -29,6 +31,7 @@ class Section(BaseModel):
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 OpenFraction = Annotated[float, Field(gt=0, le=1)]
+ViewScale = Annotated[float, Field(ge=LEAST_SCALE, le=MOST_SCALE)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy takes
 TrackerName = Literal["tensorboard", "mlflow", "wandb"]
 Channels = Annotated[list[float], Field(min_length=3, max_length=3)]

@@ -68,7 +68,7 @@ SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
 SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
 WEIGHTS, OVERRIDES = ("model", "weights"), ("model", "overrides")
 TILES, IMAGE_SIZE, IMBALANCE = ("data", "tiles"), ("data", "image_size"), ("training", "class_imbalance_handling")
-POINT = ("evaluation", "operating_point")
+POINT, TTA = ("evaluation", "operating_point"), ("evaluation", "tta")
 STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
 
 # What is written in the language of MMDetection or Albumentations, of any keys.
@@ -101,7 +101,7 @@ def _no_network(facts: Facts) -> None:
     if facts.value(NAME) is not None or facts.value(DETECTION_MODEL) is not None:
         return
     hint = "of model.name: null only the normal-only score is learned"
-    for path in (BACKBONE, BACKBONE_FILE, MODEL_FILE, WEIGHTS, OVERRIDES, NUM_CLASSES, TILES):
+    for path in (BACKBONE, BACKBONE_FILE, MODEL_FILE, WEIGHTS, OVERRIDES, NUM_CLASSES, TILES, TTA):
         if facts.value(path):
             facts.report.add(path, "null with model.name: null", show_value(facts.value(path)), hint)
 
@@ -221,6 +221,21 @@ def _tiles(facts: Facts) -> None:
         facts.report.add((*TILES, "empty_share"), expected, f"{share:g}", "give one of the two")
 
 
+def _tta(facts: Facts) -> None:
+    """Views that differ from each other and from the plain image, which is always looked at."""
+    tta = facts.value(TTA)
+    if not isinstance(tta, dict):
+        return
+    for key in ("flips", "scales"):
+        values = tta.get(key, [])
+        if len(set(values)) != len(values):
+            facts.report.add((*TTA, key), "each once", show_value(values))
+    if 1 in tta.get("scales", []):
+        facts.report.add((*TTA, "scales"), "scales besides 1, which is always looked at", show_value(tta["scales"]))
+    if tta.get("flips") == [] and not tta.get("scales"):
+        facts.report.add((*TTA, "flips"), "a flip, or a scale", "[]", "null for one pass")
+
+
 def _names_and_no_code(facts: Facts) -> None:
     """Keys become the source of ``config.py`` as they are, where one with a quote in it would be code."""
     for path in FOREIGN:
@@ -256,7 +271,7 @@ _DEMANDS = {
 _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((NAME, DETECTION_MODEL), _known_name),
     ((NAME, DETECTION_MODEL), _one_name),
-    ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE, TILES), _no_network),
+    ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE, TILES, TTA), _no_network),
     ((BACKBONE_FILE, MODEL_FILE), _one_file),
     ((NAME, DETECTION_MODEL, BACKBONE, BACKBONE_FILE, MODEL_FILE), _backbone_of_preset),
     ((NUM_CLASSES, CLASSES), _class_count),
@@ -267,5 +282,6 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((POINT,), _operating_point),
     ((STATIC_GRAPH, ACCUMULATION), _static_graph),
     ((TILES, IMAGE_SIZE, IMBALANCE), _tiles),
+    ((TTA,), _tta),
     (FOREIGN, _names_and_no_code),
 )

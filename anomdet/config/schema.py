@@ -15,17 +15,20 @@ from pydantic import (
 
 from anomdet.config.key_types import (
     BackboneName,
+    FlipName,
     Fraction,
     MetricName,
     OpenFraction,
     Section,
     TrackerName,
+    ViewScale,
 )
 from anomdet.config.schema_anomaly import AnomalySettings
 from anomdet.config.schema_data import DataSettings
 from anomdet.config.schema_training import TrainingSettings
 from anomdet.defaults import MATCHING_IOU_THR
 from anomdet.metric_catalogue import MATCHING_KEYS
+from anomdet.views import FLIPS, MOST_SCALES
 
 
 class ModelSettings(Section):
@@ -95,6 +98,15 @@ class OperatingPointSettings(Section):
     """With `costs` and `auto`: of a good part that is rejected."""
 
 
+class TtaSettings(Section):
+    """Look at each image several times; every view is one more pass of the network."""
+
+    flips: Annotated[list[FlipName], Field(max_length=len(FLIPS))] = Field(default_factory=lambda: ["horizontal"])
+    """Mirrored views besides the plain one; `both`: turned by 180 degrees."""
+    scales: Annotated[list[ViewScale], Field(max_length=MOST_SCALES)] = Field(default_factory=list)
+    """Further sizes besides `data.image_size`, as shares of it, in each of the flips."""
+
+
 class EvaluationSettings(Section):
     """What evaluation does beside measuring."""
 
@@ -102,6 +114,11 @@ class EvaluationSettings(Section):
     """Images in a batch of validation and evaluation; null: `training.batch_size`. It changes no result."""
     operating_point: OperatingPointSettings = Field(default_factory=OperatingPointSettings)
     """The score threshold of precision, recall, F1, the verdict on parts and the drawn images."""
+    tta: bool | TtaSettings | None = Field(
+        default=None, json_schema_extra={"$comment": "null, true, false or a section of keys"}
+    )
+    """Test-time augmentation in validation, evaluation, prediction and export alike; true: the keys' defaults; null: as
+    the checkpoint says; false: none, whatever it says."""
     resamples: NonNegativeInt = 1000
     """Bootstrap resamples of the intervals; 0: none."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95

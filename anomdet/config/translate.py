@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 from anomdet.config.schema import NO_BOXES, Settings
-from anomdet.config.translate_data import eval_loader, tile_arguments, train_loader
+from anomdet.config.translate_data import eval_loader, tile_arguments, train_loader, view_arguments
 from anomdet.config.translate_model import model_config
 
 _WARMUP_START = 0.01
@@ -39,7 +39,7 @@ def to_mmengine(settings: Settings) -> Config:
     model, load_from = model_config(settings)
     training, logs = settings.training, settings.logging
     has_network = model.type != NO_BOXES
-    tiles = tile_arguments(settings.data)
+    later = {"tiles": tile_arguments(settings.data), "tta": view_arguments(settings.evaluation)}
     return Config(
         dict(
             default_scope="mmdet",
@@ -60,8 +60,8 @@ def to_mmengine(settings: Settings) -> Config:
             custom_hooks=_hooks(settings),
             env_cfg=_ENVIRONMENT,
             channels_last=training.channels_last,
-            **({} if tiles is None else {"tiles": tiles}),  # the loaders follow when the data is known
-            evaluation=settings.evaluation.model_dump(exclude={"operating_point"}),
+            **{key: value for key, value in later.items() if value is not None},  # put into the loaders by the data
+            evaluation=settings.evaluation.model_dump(exclude={"operating_point", "tta"}),
             anomaly={**settings.anomaly.model_dump(), **({} if has_network else {"enabled": True})},
             report=settings.report.model_dump(),
             distributed=settings.distributed.model_dump(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anomdet.config.augmentations import to_albumentations
-from anomdet.config.schema import Settings
+from anomdet.config.schema import EvaluationSettings, Settings, TtaSettings
 from anomdet.config.schema_data import AugmentationSettings, DataSettings
 
 META_KEYS = ("img_id", "img_path", "file_name", "ori_shape", "img_shape", "scale_factor")
@@ -31,6 +31,12 @@ def tile_arguments(data: DataSettings) -> dict[str, Any] | str | None:
         min_visible=tiles.min_visible,
         empty_share=tiles.empty_share,
     )
+
+
+def view_arguments(evaluation: EvaluationSettings) -> dict[str, Any] | bool | None:
+    """The views of a test-time augmentation; False: none, whatever a checkpoint says; None where nothing is said."""
+    tta = TtaSettings() if evaluation.tta is True else evaluation.tta
+    return tta.model_dump() if isinstance(tta, TtaSettings) else tta
 
 
 def split_arguments(data: DataSettings) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class About(TypedDict):
     notes: NotRequired[list[str]]
     speed: NotRequired[dict[str, Any]]
     bit_depth: NotRequired[int]
+    tta: NotRequired[str]
     splits: NotRequired[dict[str, Split]]
 
 
@@ -117,6 +118,7 @@ class Metrics(TypedDict):
     operating_point: Point
     per_class: dict[str, dict[str, Number]]
     part_level: Parts
+    part_level_of_boxes: NotRequired[dict[str, Number]]  # beside part_level, which is of both, fused
     confusion_matrix: NotRequired[Confusion]
     errors: NotRequired[dict[str, Error]]
     sizes: NotRequired[dict[str, Size]]
@@ -201,6 +203,7 @@ class Rethreshold(TypedDict):
     confusable: list[Annotated[list[Count], Field(min_length=2, max_length=2)]]
     gt_label: list[Count]
     defective: list[Annotated[int, Field(ge=0, le=1)]]
+    unlike_normal: NotRequired[list[Annotated[int, Field(ge=0, le=1)]]]  # parts that a normal-only score rejects
 
 
 class Training(TypedDict):

@@ -57,14 +57,41 @@ class Tiles:
 
 
 def predict_equal_sizes(
-    model: Any, batch: Any, predict: Callable[[Any], Sequence[Any]], tiles: Tiles | None = None
+    model: Any,
+    batch: Any,
+    predict: Callable[[Any], Sequence[Any]],
+    tiles: Tiles | None = None,
+    merge_views: Callable[[Sequence[Sequence[Any]]], Sequence[Any]] | None = None,
 ) -> Sequence[Any]:
-    """Predict the images of each padded size on their own; the outputs in the order of the batch, tiles merged."""
+    """Predict the images of each padded size on their own; the outputs in the order of the batch, tiles merged.
+
+    Args:
+        model: says what images are padded to.
+        batch: of images, tiles, or views of these.
+        predict: of images of one size to samples.
+        tiles: of a batch of tiles.
+        merge_views: of a batch of views, from the samples of each view to those of the images or tiles; each view is
+            predicted on its own.
+    """
     most = None if tiles is None else tiles.batch_size
-    parts = list(equal_sizes(batch, padding_multiple(model), most))
-    if len(parts) == 1:
-        outputs = predict(batch)
-    else:
-        found = [pair for positions, part in parts for pair in zip(positions, predict(part), strict=True)]
-        outputs = [output for _, output in sorted(found, key=lambda pair: pair[0])]
+    views = [batch] if merge_views is None else list(_by_view(batch))
+    found = [_in_order(view, predict, padding_multiple(model), most) for view in views]
+    outputs = found[0] if merge_views is None else merge_views(found)
     return outputs if tiles is None else tiles.merge(outputs)
+
+
+def _in_order(batch: Any, predict: Callable[[Any], Sequence[Any]], multiple: int, most: int | None) -> Sequence[Any]:
+    parts = list(equal_sizes(batch, multiple, most))
+    if len(parts) == 1:
+        return predict(batch)
+    found = [pair for positions, part in parts for pair in zip(positions, predict(part), strict=True)]
+    return [output for _, output in sorted(found, key=lambda pair: pair[0])]
+
+
+def _by_view(batch: Any) -> Iterator[Any]:
+    """The images of a batch as each view shows them, in their order."""
+    of = [sample.view for sample in batch["data_samples"]]
+    for view in range(max(of) + 1):
+        yield {
+            key: [value for value, at in zip(values, of, strict=True) if at == view] for key, values in batch.items()
+        }

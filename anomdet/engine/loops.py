@@ -6,29 +6,25 @@ import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from mmengine.dist import all_gather_object
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
 from mmengine.runner.amp import autocast
-from torch import nn
 
 from anomdet.engine.contracts import SkipsDraws
 from anomdet.engine.equal_sizes import Tiles, predict_equal_sizes
 from anomdet.engine.finite_steps import FiniteSteps, blame_losses
+from anomdet.engine.predict_with_loss import predict_with_loss
 from anomdet.errors import Problem, UserError
-from anomdet.registry import LOOPS
+from anomdet.registry import LOOPS, TASK_UTILS
 
-_NORMS = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 _REMEDY = (
     "lower training.learning_rate (now {lr}) or set training.scheduler.warmup_iterations=500; training.use_amp=false "
     "rules mixed precision out"
 )
-_OTHER_NOISE = ("DropPath", "DropBlock", "StochasticDepth")  # timm's, mmcv's and torchvision's, by name
 
 
 @LOOPS.register_module()
@@ -123,6 +119,7 @@ class InspectionValLoop(ValLoop):
         runner, dataloader, evaluator, fp16: of MMEngine's ValLoop.
         with_loss: False: the metrics alone.
         tiles: see :class:`Tiles`.
+        views: config of a registered function that merges them; see :func:`predict_equal_sizes`.
     """
 
     def __init__(
@@ -133,10 +130,12 @@ class InspectionValLoop(ValLoop):
         fp16: bool = False,
         with_loss: bool = True,
         tiles: dict | None = None,
+        views: dict | None = None,
     ) -> None:
         super().__init__(runner, dataloader, evaluator, fp16=fp16)
         self.with_loss = with_loss
         self.tiles = None if tiles is None else Tiles(**tiles)
+        self.merge_views = None if views is None else TASK_UTILS.build(views)
         self.totals: dict[str, list[tuple[float, int]]] = {}  # loss to its sum over a batch's images, and their number
 
     def run(self) -> dict:
@@ -162,14 +161,14 @@ class InspectionValLoop(ValLoop):
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         """Predict one batch and compute its loss."""
         self.runner.call_hook("before_val_iter", batch_idx=idx, data_batch=data_batch)
-        outputs = predict_equal_sizes(self.runner.model, data_batch, self._predict, self.tiles)
+        outputs = predict_equal_sizes(self.runner.model, data_batch, self._predict, self.tiles, self.merge_views)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
 
     def _predict(self, batch: Any) -> Sequence[Any]:
         """Of images of one size."""
-        if not self.with_loss:
-            with autocast(enabled=self.fp16):
+        if not self.with_loss or _is_further_view(batch):
+            with autocast(enabled=self.fp16 and not self.with_loss):
                 found: Sequence[Any] = self.runner.model.val_step(batch)
             return found
         model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
@@ -189,6 +188,7 @@ class InspectionTestLoop(TestLoop):
     Args:
         runner, dataloader, evaluator, fp16: of MMEngine's TestLoop.
         tiles: arguments of :class:`Tiles`, where a batch holds the tiles of its images.
+        views: config of what merges them, where a batch holds the views of its images.
 
     Attributes:
         ms_per_image: of each batch but the first, which chooses kernels: preprocessing, network and postprocessing, not
@@ -196,10 +196,17 @@ class InspectionTestLoop(TestLoop):
     """
 
     def __init__(
-        self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False, tiles: dict | None = None
+        self,
+        runner: Any,
+        dataloader: Any,
+        evaluator: Any,
+        fp16: bool = False,
+        tiles: dict | None = None,
+        views: dict | None = None,
     ) -> None:
         super().__init__(runner, dataloader, evaluator, fp16=fp16)
         self.tiles = None if tiles is None else Tiles(**tiles)
+        self.merge_views = None if views is None else TASK_UTILS.build(views)
         self.ms_per_image: list[float] = []
 
     @torch.no_grad()
@@ -208,25 +215,18 @@ class InspectionTestLoop(TestLoop):
         self.runner.call_hook("before_test_iter", batch_idx=idx, data_batch=data_batch)
         started = time.perf_counter()
         with autocast(enabled=self.fp16):
-            outputs = predict_equal_sizes(self.runner.model, data_batch, self.runner.model.test_step, self.tiles)
+            predict = self.runner.model.test_step
+            outputs = predict_equal_sizes(self.runner.model, data_batch, predict, self.tiles, self.merge_views)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)  # reads the boxes: a GPU is waited for
         if idx or len(self.dataloader) == 1:
             self.ms_per_image.append(1000 * (time.perf_counter() - started) / max(len(outputs), 1))
         self.runner.call_hook("after_test_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
 
 
-def predict_with_loss(model: Any, inputs: Any, samples: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
-    """What ``mode="predict"`` and ``mode="loss"`` return for one batch, from one pass through the backbone.
-
-    Args:
-        model: in evaluation mode, not wrapped.
-        inputs: ``(N, 3, H, W)``, preprocessed.
-        samples: N of MMDetection's DetDataSample, with ``gt_instances`` in pixels of ``inputs``.
-    """
-    with _features_once(model):
-        with _loss_mode(model), _alone():
-            losses = model(inputs, samples, mode="loss")
-        return model(inputs, samples, mode="predict"), losses
+def _is_further_view(batch: Any) -> bool:
+    """Whether it is no plain view, which alone knows its objects."""
+    samples = batch.get("data_samples") if isinstance(batch, dict) else None
+    return samples is not None and len(samples) > 0 and samples[0].get("view", 0) > 0
 
 
 def _number(loss: Any) -> float:
@@ -246,54 +246,3 @@ def _averages(totals: dict[str, list[tuple[float, int]]]) -> dict[str, float]:
 
 def _cuda_devices() -> list[int]:
     return [torch.cuda.current_device()] if torch.cuda.is_available() else []
-
-
-@contextmanager
-def _loss_mode(model: nn.Module) -> Iterator[None]:
-    """Training mode, which many heads need to compute a loss, but for norms and dropout."""
-    before = {module: module.training for module in model.modules()}
-    model.train()
-    for module in model.modules():
-        if isinstance(module, _NORMS) or type(module).__name__.startswith(_OTHER_NOISE):
-            module.training = False
-    try:
-        yield
-    finally:
-        for module, training in before.items():
-            module.training = training
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Within, losses are averaged over this process's own targets.
-
-    Heads average them over all processes. But no image is validated twice, so that one process may have a batch more
-    than another, and would wait there for ever.
-    """
-    is_initialized = dist.is_initialized
-    dist.is_initialized = lambda: False
-    try:
-        yield
-    finally:
-        dist.is_initialized = is_initialized
-
-
-@contextmanager
-def _features_once(model: Any) -> Iterator[None]:
-    """Within, ``extract_feat`` of the same images is computed once."""
-    if not hasattr(model, "extract_feat"):
-        yield
-        return
-    extract, known = model.extract_feat, {}
-
-    def extract_once(inputs: Any) -> Any:
-        key = id(inputs)
-        if key not in known:
-            known[key] = extract(inputs)
-        return known[key]
-
-    model.extract_feat = extract_once
-    try:
-        yield
-    finally:
-        del model.extract_feat

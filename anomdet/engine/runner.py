@@ -1,4 +1,4 @@
-"""MMEngine's Runner with our logging: one ``training.log``, the console's lines and the file's the same."""
+"""MMEngine's Runner with our logging, checkpoints, weights and watch over many processes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import contextlib
 import copy
 import logging
 import platform
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
@@ -29,10 +28,11 @@ from anomdet.engine.distributed.buckets import settle_buckets
 from anomdet.engine.distributed.collected_warnings import collect_warnings
 from anomdet.engine.distributed.elastic import fit_to_processes
 from anomdet.engine.distributed.joining import joining
-from anomdet.engine.distributed.loader_signals import outlive_sigterm
+from anomdet.engine.distributed.loader_signals import end_processes, outlive_sigterm
 from anomdet.engine.distributed.same_settings import agree_on_settings
 from anomdet.engine.distributed.shared_averages import share_averages
 from anomdet.engine.distributed.watch import Watch, watch
+from anomdet.engine.log_handlers import FORMAT, Console, LogFile, OwnLines, Waiting
 from anomdet.engine.mixed_precision import fit_precision
 from anomdet.engine.plain_state import history_from_plain
 from anomdet.engine.weights import resolve_weights, use_safe_loading
@@ -41,77 +41,8 @@ from anomdet.layout import TRAINING_LOG, VIS_DATA
 from anomdet.ops.convolution import use_fast_convolutions
 from anomdet.ops.postprocessing import take_over
 from anomdet.registry import RUNNERS, VISBACKENDS, VISUALIZERS
-from anomdet.terminal import give_up, lines, one_line, say
 
-_LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
 _TIMEOUT_S = 600.0
-_NOBODYS = "base_module.py"  # a paragraph for each parameter
-
-
-class _Format(logging.Formatter):
-    """Names of files and classes may hold what a terminal obeys; line breaks are those of the libraries alone."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return lines(text) if record.pathname.startswith(_LIBRARIES) else one_line(text)
-
-
-_FORMAT = _Format("%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
-
-
-class _OwnLines(logging.Filter):
-    """What the libraries log at INFO is detail to our users: it is shown from DEBUG on."""
-
-    def __init__(self, level: int) -> None:
-        super().__init__()
-        self.level = level
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        from_library = record.pathname.startswith(_LIBRARIES)
-        if record.pathname.endswith(_NOBODYS):
-            return False
-        return record.levelno > logging.INFO or not from_library or self.level <= logging.DEBUG
-
-
-class _Console(logging.StreamHandler):
-    """Writes to today's ``sys.stdout``, so that a live progress bar may stand below the lines."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stdout
-        if self.stream is not None:  # closed, where Python code has not opened it
-            super().emit(record)
-
-    def format(self, record: logging.LogRecord) -> str:
-        """With a form for what the terminal's encoding lacks."""
-        encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        return super().format(record).encode(encoding, "backslashreplace").decode(encoding)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """A terminal that was closed, or a pipe that nobody reads, ends no training."""
-        error = sys.exc_info()[1]
-        if isinstance(error, OSError):
-            give_up(self.stream, error)
-        else:
-            super().handleError(record)
-
-
-class _Waiting(MemoryHandler):
-    """Keeps the lines until there is a file for them."""
-
-    stream = sys.stdout  # MMEngine's MLflow backend looks for one in every handler
-
-
-class _LogFile(logging.StreamHandler):
-    """Not a FileHandler: MMEngine would write a page on each parameter's initialisation into it."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """A full disk ends no training either; the checkpoints speak for themselves. Said once, on the console."""
-        error = sys.exc_info()[1]
-        if not isinstance(error, OSError):
-            super().handleError(record)
-            return
-        self.addFilter(lambda _: False)
-        say(f"warning: {self.stream.name} cannot be written any more: {error.strerror}; the run continues", err=True)
 
 
 def _to_channels_last(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -154,6 +85,22 @@ class InspectionRunner(Runner):
             self.watch = watch(self.rank, self.world_size, timeout_s)
             agree_on_settings(self.cfg)
 
+    def train(self) -> Any:
+        return self._without_leftovers(super().train)
+
+    def val(self) -> Any:
+        return self._without_leftovers(super().val)
+
+    def test(self) -> Any:
+        return self._without_leftovers(super().test)
+
+    def _without_leftovers(self, run: Callable[[], Any]) -> Any:
+        try:
+            return run()
+        finally:
+            for loop in (self._train_loop, self._val_loop, self._test_loop):
+                end_processes(getattr(loop, "dataloader", None))  # a loop that was not needed is still a dict
+
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """MMEngine's; the watch learns where the process stands, before any hook runs."""
         if self.watch is not None:
@@ -165,15 +112,15 @@ class InspectionRunner(Runner):
         logger = MMLogger.get_instance(self._experiment_name, logger_name="anomdet", log_level=level)
         logger.handlers.clear()
         logger.setLevel(level)  # so that a line nobody reads is not even put together
-        handlers: list[logging.Handler] = [_Console()]
+        handlers: list[logging.Handler] = [Console()]
         name = self.cfg.get("log_name", TRAINING_LOG)
         if self.rank == 0:
             # Lines of a log that is opened later wait for it.
-            handlers.append(self._log_file(name) if name else _Waiting(10_000, logging.CRITICAL + 1))
+            handlers.append(self._log_file(name) if name else Waiting(10_000, logging.CRITICAL + 1))
         for handler in handlers:
-            handler.setFormatter(_FORMAT)
+            handler.setFormatter(FORMAT)
             handler.setLevel(level if self.rank == 0 else logging.ERROR)
-            handler.addFilter(_OwnLines(level))
+            handler.addFilter(OwnLines(level))
             logger.handlers.append(handler)
         if self.watch is not None:
             collect_warnings(self.watch.warned, logger, self.rank)
@@ -189,7 +136,7 @@ class InspectionRunner(Runner):
             handler.close()
 
     def _log_file(self, name: str) -> logging.Handler:
-        return _LogFile((Path(self.work_dir) / name).open("a", encoding="utf-8"))
+        return LogFile((Path(self.work_dir) / name).open("a", encoding="utf-8"))
 
     @staticmethod
     def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: bool = False) -> DataLoader:

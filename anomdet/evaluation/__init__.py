@@ -6,7 +6,6 @@ __all__ = [
     "comparison",
     "counts",
     "files",
-    "image_level",
     "intervals",
     "operating_point",
     "pairs",

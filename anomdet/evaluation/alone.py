@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from anomdet.evaluation.image_level import Parts, auroc, average_precision, number
+from anomdet.evaluation.image_level import Parts, auroc, number
 from anomdet.evaluation.intervals import LEAST_PARTS, bootstrap_interval, draws, wilson_interval
 from anomdet.evaluation.results import Bools, Floats
 from anomdet.evaluation.summary import Measured, Verdicts
-from anomdet.evaluation.unseen import unseen_level
+from anomdet.evaluation.unseen import parts_level, unseen_level
 from anomdet.metric_catalogue import COCO_KEYS, MATCHING_KEYS, NO_DEFECTIVE, NO_GOOD, threshold_key
 
 _RESAMPLES = 1000
@@ -41,8 +41,9 @@ def score_alone(
     np.logical_or.at(rejected, results.part_of_image, out_of_line)
     class_score = np.repeat(score[:, None], results.num_classes, axis=1)
     parts = Parts(score, defective, class_score, measured.parts.class_defective)
-    level = _level(score, defective, rejected, measured.metrics["part_level"]["unit"])
-    measured = replace(measured, parts=parts, verdicts=Verdicts(share, rejected))
+    level = parts_level(score, defective, rejected, measured.metrics["part_level"]["unit"])
+    verdicts = Verdicts(anomaly_scores / threshold, rejected, rejected, alone=True)
+    measured = replace(measured, parts=parts, verdicts=verdicts)
     left_out = {*COCO_KEYS, *MATCHING_KEYS.values(), *map(threshold_key, measured.iou_thresholds), *_OF_BOXES}
     metrics = {key: value for key, value in measured.metrics.items() if key not in left_out}
     unseen = unseen_level(measured, anomaly_scores, threshold, spread)
@@ -57,22 +58,6 @@ def score_alone(
             "unseen": {"alone": True, "threshold": threshold, "normal_only": unseen["normal_only"]},
         },
     )
-
-
-def _level(score: Floats, defective: Bools, rejected: Bools, unit: str) -> dict[str, Any]:
-    num_good, num_defective = int((~defective).sum()), int(defective.sum())
-    escapes, overkill = int((defective & ~rejected).sum()), int((~defective & rejected).sum())
-    return {
-        "unit": unit,
-        "num_good": num_good,
-        "num_defective": num_defective,
-        "auroc": number(auroc(score, defective)[0]),
-        "average_precision": number(average_precision(score, defective)[0]) if num_good else None,
-        "escapes": escapes,
-        "overkill": overkill,
-        "escape_rate": escapes / num_defective if num_defective else None,
-        "overkill_rate": overkill / num_good if num_good else None,
-    }
 
 
 def _per_class(measured: Measured, rejected: Bools) -> dict[str, dict[str, Any]]:

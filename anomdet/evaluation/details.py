@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anomdet.evaluation.counts import confuse, kept
 from anomdet.evaluation.curves import curves, froc
 from anomdet.evaluation.error_breakdown import Kind, diagnose
-from anomdet.evaluation.image_level import rejected, roc
+from anomdet.evaluation.image_level import roc
 from anomdet.evaluation.matching import least_iou
 from anomdet.evaluation.pairs import Pairs
 from anomdet.evaluation.results import Bools, Floats, Ints, by_image
@@ -35,7 +35,11 @@ def details(measured: Measured) -> dict[str, Any]:
             "defective": parts.score[parts.defective].tolist(),
         },
         # Of a model without boxes no object is missed by one.
-        **({"cases": []} if measured.verdicts else {"cases": cases(measured), "rethreshold": rethreshold(measured)}),
+        **(
+            {"cases": []}
+            if measured.verdicts and measured.verdicts.alone
+            else {"cases": cases(measured), "rethreshold": rethreshold(measured)}
+        ),
     }
 
 
@@ -109,7 +113,7 @@ class _Picture:
         results = measured.results
         self.results, self.matches, self.pairs = results, measured.matches, measured.pairs
         self.shown = shown
-        out = rejected(results, measured.matches, measured.score_thrs)
+        out = measured.rejected
         verdicts = np.where(out, "found", "escape"), np.where(out, "overkill", "good")
         self.outcome: NDArray[np.str_] = np.where(measured.parts.defective, *verdicts)
         self.first_gt: Ints = by_image(results.gt, results.num_images)

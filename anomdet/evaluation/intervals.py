@@ -71,7 +71,7 @@ def _resample(measured: Measured, precision: _PrecisionSamples, weights: Ints) -
     overall["average_precision"] = average_precision(parts.score, parts.defective, weights)
     alarms = false_boxes_on_good(results, measured.matches, parts, measured.score_thrs)
     overall["false_alarms_per_good"] = ratio(weights @ alarms, weights @ parts.good)
-    out = rejected(results, measured.matches, measured.score_thrs)
+    out = measured.rejected
     overall["escape_rate"] = ratio(weights @ (parts.defective & ~out), weights @ parts.defective)
     overall["overkill_rate"] = ratio(weights @ (parts.good & out), weights @ parts.good)
     columns = [_class_scores(measured, k) for k in range(results.num_classes)]
@@ -279,7 +279,7 @@ def intervals(measured: Measured, *, num_resamples: int = 1000, confidence: floa
         "num_resamples": num_resamples,
         "unit": measured.metrics["part_level"]["unit"],
     }
-    parts, out_of_line = measured.parts, rejected(measured.results, measured.matches, measured.score_thrs)
+    parts, out_of_line = measured.parts, measured.rejected
     rests_on, reasons = parts_behind(measured), {}
     for name, samples in overall.items():
         if name in known and not name.endswith("_rate"):  # Wilson's, below

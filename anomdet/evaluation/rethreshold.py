@@ -20,7 +20,8 @@ def rethreshold(measured: Measured) -> dict[str, Any]:
         ``floor``: lowest score that is complete here, 0 if all are; ``score``, ``label``, ``part`` and ``found`` (place
         of the object that it found, or -1) of each prediction; ``confusable``: pairs of a prediction and an object of
         another class that overlap enough, in the order in which they are taken; ``gt_label`` of each object;
-        ``defective``: 0 or 1 of each part.
+        ``defective``: 0 or 1 of each part; ``unlike_normal``: likewise, what the normal-only score rejects at any
+        threshold of the boxes, where there is such a score.
     """
     results, matches, pairs = measured.results, measured.matches, measured.pairs
     everything = kept(results, matches, np.zeros(results.num_classes))
@@ -45,6 +46,9 @@ def rethreshold(measured: Measured) -> dict[str, Any]:
         "confusable": np.stack([place[pairs.pred[wrong]], gt_place[pairs.gt[wrong]]], axis=1).tolist(),
         "gt_label": results.gt.label[objects].tolist(),
         "defective": measured.parts.defective.astype(int).tolist(),
+        **(
+            {} if measured.verdicts is None else {"unlike_normal": measured.verdicts.unlike_normal.astype(int).tolist()}
+        ),
     }
 
 

@@ -14,7 +14,7 @@ from anomdet.evaluation.coco import CocoNumbers, Ranking, coco_numbers, rank
 from anomdet.evaluation.counts import Matches, confusion_matrix, count, find_matches, kept
 from anomdet.evaluation.curves import froc
 from anomdet.evaluation.error_breakdown import BACKGROUND_IOU, breakdown, diagnose
-from anomdet.evaluation.image_level import Parts, auroc, average_precision, number, part_level, parts_of
+from anomdet.evaluation.image_level import Parts, auroc, average_precision, number, part_level, parts_of, rejected
 from anomdet.evaluation.operating_point import Criterion, OperatingPoint, choose
 from anomdet.evaluation.pairs import Pairs, overlapping_pairs
 from anomdet.evaluation.results import Bools, Floats, Results
@@ -26,15 +26,19 @@ SIZES_PX = {"tiny": (0, 16), "small": (16, 32), "medium": (32, 96), "large": (96
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What a normal-only score says where no box is expected.
+    """The verdicts of a detector with a normal-only score: alone, where no box is expected; else of both, fused.
 
     Attributes:
-        image_score: ``(I,)`` from 0 to 1, 0.5 at the threshold.
+        image_ratio: ``(I,)`` the normal-only score of each image, as a multiple of its threshold.
         rejected: ``(U,)`` of the parts.
+        unlike_normal: ``(U,)`` parts that the normal-only score rejects.
+        alone: there are no boxes.
     """
 
-    image_score: Floats
+    image_ratio: Floats
     rejected: Bools
+    unlike_normal: Bools
+    alone: bool
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Measured:
         iou_thresholds: the further ones of mAP.
         point: the operating point.
         metrics: the content of metrics.json; read only.
-        verdicts: of a model without boxes; None: boxes give the verdicts.
+        verdicts: of a model with a normal-only score; None: boxes alone give the verdicts.
     """
 
     results: Results
@@ -82,6 +86,13 @@ class Measured:
     def shown(self) -> Bools:
         """``(P,)`` the predictions at the operating point."""
         return kept(self.results, self.matches, self.score_thrs)
+
+    @property
+    def rejected(self) -> Bools:
+        """``(U,)`` the parts that the detector rejects, by whatever it judges."""
+        return (
+            rejected(self.results, self.matches, self.score_thrs) if self.verdicts is None else self.verdicts.rejected
+        )
 
     @property
     def num_parts(self) -> int:

@@ -14,6 +14,7 @@ from rich.text import Text
 from anomdet.evaluation.auto_point import DEFECT_SHARE
 from anomdet.evaluation.counts import count
 from anomdet.evaluation.image_level import rejected
+from anomdet.evaluation.results import Bools
 from anomdet.evaluation.summary import Measured
 from anomdet.evaluation.unseen import alone_lines, unseen_lines
 from anomdet.metric_catalogue import MATCHING_KEYS, METRICS
@@ -26,6 +27,7 @@ CHOSEN_BY |= {"max_false_alarms": "false alarms allowed"}
 HEADS = {metric.key: metric.of_class.label for metric in METRICS if metric.of_class}
 _IMAGE_HEADS: tuple[str, ...] = ("file_name", "part", "width", "height", "num_gt", "num_predictions", "num_matched")
 _IMAGE_HEADS += ("num_missed", "num_false", *MATCHING_KEYS.values(), "anomaly_score", "verdict")
+_FUSED_HEADS = ("normal_only_ratio", "verdict_of_boxes")
 
 
 def format_table(metrics: Mapping[str, Any]) -> str:
@@ -72,8 +74,7 @@ def _count(part: int, whole: int) -> str:
 
 def _verdict_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
     level, bounds = metrics["part_level"], metrics.get("intervals", {})
-    unseen = metrics.get("unseen")
-    by = ", by the boxes alone" if unseen and not unseen.get("alone") else ""
+    boxes = metrics.get("part_level_of_boxes")
     for part, whole, words, rate in (
         ("escapes", "num_defective", "defective {unit}s pass as good (escapes)", "escape_rate"),
         ("overkill", "num_good", "good {unit}s are rejected (overkill)", "overkill_rate"),
@@ -83,7 +84,7 @@ def _verdict_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
             if bounds.get(rate):
                 low, high = (100 * bound for bound in bounds[rate])
                 text = f"{text} ({100 * bounds['confidence']:g} % interval: {low:.1f} to {high:.1f} %)"
-            yield text + by
+            yield text + (f"; by the boxes alone {boxes[part]}" if boxes else "")
 
 
 def _attention(metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -98,7 +99,8 @@ def _footnotes(metrics: Mapping[str, Any], included: list[str]) -> Iterator[str]
     yield f"{heads}: {_point(metrics)}, right from IoU {metrics['matching_iou_threshold']:g} on"
     level = metrics["part_level"]
     if level["auroc"] is not None:
-        yield f"good against defective {level['unit']}s by the highest score: AUROC {_number(level['auroc'])}"
+        by = "boxes and normal-only score" if "part_level_of_boxes" in metrics else "the highest score"
+        yield f"good against defective {level['unit']}s by {by}: AUROC {_number(level['auroc'])}"
     yield from _interval_line(metrics)
     nouns = (("num_images", "image"), ("num_gt", "object"), ("num_predictions", "prediction"))
     yield ", ".join(counted(metrics[key], noun) for key, noun in nouns)
@@ -138,6 +140,7 @@ def metrics_csv(metrics: Mapping[str, Any]) -> str:
     for scope, table, own in (
         ("all", metrics, bounds),
         ("part_level", metrics["part_level"], bounds),
+        ("part_level_of_boxes", metrics.get("part_level_of_boxes", {}), {}),
         *((name, row, bounds.get("per_class", {}).get(name, {})) for name, row in metrics["per_class"].items()),
     ):
         for key, value in table.items():
@@ -154,15 +157,18 @@ def metrics_csv(metrics: Mapping[str, Any]) -> str:
 
 
 def per_image_csv(measured: Measured) -> str:
-    """A row for each image: its counts from the operating point on, its anomaly score, and the verdict on its part."""
+    """A row for each image: its counts from the operating point on, its highest score, and the verdict on its part.
+
+    With a normal-only score beside the boxes also that score, as a multiple of its threshold, and what the boxes alone
+    would have decided.
+    """
     results, metrics = measured.results, measured.metrics
     by_image = count(results, measured.matches, measured.score_thrs)[0]
-    alone = measured.verdicts
-    out = alone.rejected if alone else rejected(results, measured.matches, measured.score_thrs)
-    out = out[results.part_of_image]
-    defective = measured.parts.defective[results.part_of_image]
-    verdict = np.where(defective, np.where(out, "detected", "escape"), np.where(out, "overkill", "passed"))
-    score = alone.image_score if alone else np.zeros(results.num_images)
+    boxes = rejected(results, measured.matches, measured.score_thrs)
+    verdict, of_boxes = (_verdicts(measured, out) for out in (measured.rejected, boxes))
+    ratio = measured.verdicts.image_ratio if measured.verdicts else np.zeros(results.num_images)
+    is_alone = measured.verdicts is not None and measured.verdicts.alone
+    score = ratio / (1 + ratio) if is_alone else np.zeros(results.num_images)  # from 0 to 1; 0.5 at the threshold
     np.maximum.at(score, results.pred.image[measured.matches.counted], results.pred.score[measured.matches.counted])
     matched, shown, num_gt = (column.astype(int) for column in by_image.columns()[:3])
     columns = [
@@ -173,7 +179,20 @@ def per_image_csv(measured: Measured) -> str:
         *((num_gt).tolist(), shown.tolist(), matched.tolist(), (num_gt - matched).tolist(), (shown - matched).tolist()),
         *(getattr(by_image, key).tolist() for key in MATCHING_KEYS.values()),
         score.tolist(),
-        verdict.tolist(),
+        verdict,
     ]
-    assert len(columns) == len(_IMAGE_HEADS), metrics.keys()
-    return csv_text([_IMAGE_HEADS, *zip(*columns, strict=True)])
+    heads = _IMAGE_HEADS
+    if measured.verdicts and not is_alone:
+        columns, heads = [*columns, ratio.tolist(), of_boxes], (*heads, *_FUSED_HEADS)
+    assert len(columns) == len(heads), metrics.keys()
+    return csv_text([heads, *zip(*columns, strict=True)])
+
+
+def _verdicts(measured: Measured, rejected: Bools) -> list[str]:
+    """Of the part of each image."""
+    part_of_image = measured.results.part_of_image
+    out, defective = rejected[part_of_image], measured.parts.defective[part_of_image]
+    words: list[str] = np.where(
+        defective, np.where(out, "detected", "escape"), np.where(out, "overkill", "passed")
+    ).tolist()
+    return words

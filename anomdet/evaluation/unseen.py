@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from anomdet.evaluation.image_level import auroc, number
+from anomdet.evaluation.image_level import auroc, average_precision, number
 from anomdet.evaluation.intervals import wilson_interval
 from anomdet.evaluation.results import Bools, Floats
-from anomdet.evaluation.summary import Measured
+from anomdet.evaluation.summary import Measured, Verdicts
 
 _LEAST = 1e-6
 _RESAMPLES = 500
+_MOST_LOG_ODDS = 30.0
 WAYS = ("detector", "normal_only", "fused")
 
 
@@ -36,6 +38,60 @@ def fuse(detector: Floats, normal_only: Floats) -> Floats:
     return np.maximum(detector, normal_only)
 
 
+def fused(measured: Measured, anomaly_scores: Floats, threshold: float, spread: float) -> Measured:
+    """An evaluation of boxes with the one verdict of boxes and normal-only score.
+
+    ``part_level`` is of both, and so are the escapes of each class, the scores of the parts and whatever is made of
+    them; ``part_level_of_boxes`` keeps what the boxes alone decide. False alarms and FROC are of boxes.
+
+    Args:
+        measured: of the boxes, without intervals.
+        anomaly_scores: ``(I,)`` of each image.
+        threshold: of them.
+        spread: standard deviation of the logarithm of normal images' scores, the unit of their margin.
+    """
+    results, boxes, defective = measured.results, measured.metrics["part_level"], measured.parts.defective
+    margins = _margins(measured, anomaly_scores, threshold, spread)
+    score = 1 / (1 + np.exp(-np.clip(margins["fused"], -_MOST_LOG_ODDS, _MOST_LOG_ODDS)))  # 0.5 at the threshold
+    rejected, unlike_normal = margins["fused"] >= 0, margins["normal_only"] >= 0
+    level = parts_level(score, defective, rejected, boxes["unit"])
+    escapes = (measured.parts.class_defective & ~rejected[:, None]).sum(axis=0).tolist()
+    per_class = measured.metrics["per_class"]
+    return replace(
+        measured,
+        parts=replace(measured.parts, score=score),
+        verdicts=Verdicts(anomaly_scores / threshold, rejected, unlike_normal, alone=False),
+        metrics={
+            **measured.metrics,
+            "part_level": {**boxes, **level},
+            "part_level_of_boxes": {
+                key: boxes[key] for key in level if key not in ("unit", "num_good", "num_defective")
+            },
+            "per_class": {
+                name: {**per_class[name], "escapes": escapes[k]} for k, name in enumerate(results.unique_names)
+            },
+            "unseen": unseen_level(measured, anomaly_scores, threshold, spread),
+        },
+    )
+
+
+def parts_level(score: Floats, defective: Bools, rejected: Bools, unit: str) -> dict[str, Any]:
+    """AUROC, escapes and overkill of the parts, by any score and verdict."""
+    num_good, num_defective = int((~defective).sum()), int(defective.sum())
+    escapes, overkill = int((defective & ~rejected).sum()), int((~defective & rejected).sum())
+    return {
+        "unit": unit,
+        "num_good": num_good,
+        "num_defective": num_defective,
+        "auroc": number(auroc(score, defective)[0]),
+        "average_precision": number(average_precision(score, defective)[0]) if num_good else None,
+        "escapes": escapes,
+        "overkill": overkill,
+        "escape_rate": escapes / num_defective if num_defective else None,
+        "overkill_rate": overkill / num_good if num_good else None,
+    }
+
+
 def unseen_level(measured: Measured, anomaly_scores: Floats, threshold: float, spread: float) -> dict[str, Any]:
     """The ``unseen`` of metrics.json.
 
@@ -46,12 +102,8 @@ def unseen_level(measured: Measured, anomaly_scores: Floats, threshold: float, s
         spread: standard deviation of the logarithm of normal images' scores, the unit of their margin.
     """
     results, parts = measured.results, measured.parts
-    log_ratio = np.log(np.maximum(anomaly_scores, _LEAST) / threshold) / max(spread, _LEAST)
-    log_ratio = np.where(anomaly_scores >= threshold, np.maximum(log_ratio, 0.0), np.minimum(log_ratio, -_LEAST))
-    normal_only = np.full(results.num_parts, -np.inf)
-    np.maximum.at(normal_only, results.part_of_image, log_ratio)
-    detector = detector_margins(parts.class_score, measured.score_thrs)
-    margins = dict(zip(WAYS, (detector, normal_only, fuse(detector, normal_only)), strict=True))
+    margins = _margins(measured, anomaly_scores, threshold, spread)
+    normal_only = margins["normal_only"]
     per_class = {
         name: number(auroc(normal_only[kept], parts.defective[kept])[0])
         for name, column in zip(results.unique_names, parts.class_defective.T, strict=True)
@@ -62,6 +114,17 @@ def unseen_level(measured: Measured, anomaly_scores: Floats, threshold: float, s
         **{name: _level(values, parts.defective) for name, values in margins.items()},
         "normal_only_auroc_per_class": per_class,
     }
+
+
+def _margins(measured: Measured, anomaly_scores: Floats, threshold: float, spread: float) -> dict[str, Floats]:
+    """``(U,)`` by each way to judge; a part is rejected from 0 on."""
+    results, parts = measured.results, measured.parts
+    log_ratio = np.log(np.maximum(anomaly_scores, _LEAST) / threshold) / max(spread, _LEAST)
+    log_ratio = np.where(anomaly_scores >= threshold, np.maximum(log_ratio, 0.0), np.minimum(log_ratio, -_LEAST))
+    normal_only = np.full(results.num_parts, -np.inf)
+    np.maximum.at(normal_only, results.part_of_image, log_ratio)
+    detector = detector_margins(parts.class_score, measured.score_thrs)
+    return dict(zip(WAYS, (detector, normal_only, fuse(detector, normal_only)), strict=True))
 
 
 def _level(margins: Floats, defective: Bools) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def documents_differ(reference: Artifact, exported: Artifact) -> str:
             return f"prepare: {part.name} is {other!r}, of the checkpoint {mine!r}"
     if reference.operating_point != exported.operating_point:
         return "thresholds: the operating point is another than the checkpoint's"
+    if (reference.tiles, reference.tta) != (exported.tiles, exported.tta):
+        return "prepare: the tiles or the views are others than the checkpoint's"
     if reference.classes != exported.classes:
         return "classes: the class numbers or names are others than the checkpoint's"
     return ""

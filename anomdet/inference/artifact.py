@@ -33,6 +33,7 @@ from anomdet.fields import (
     text,
 )
 from anomdet.tiles import Tiling
+from anomdet.views import Views
 
 ARTIFACT_VERSION = 1
 MAX_SIDE_PX = 2**16
@@ -177,6 +178,7 @@ class Artifact:
         versions: package to version, of the training.
         split_hashes: split to a hash over its images' names.
         tiles: how a large image is cut; None: it is not.
+        tta: in which views an image or a tile is looked at; None: once, as it is.
         anomaly: the normal-only score; None: there is none.
         version: of this document.
     """
@@ -189,6 +191,7 @@ class Artifact:
     versions: dict[str, str] = field(default_factory=dict, metadata=_TEXT_BY_NAME)
     split_hashes: dict[str, str] = field(default_factory=dict, metadata=_TEXT_BY_NAME)
     tiles: Tiling | None = field(default=None, metadata=nested(Tiling, optional=True))
+    tta: Views | None = field(default=None, metadata=nested(Views, optional=True))
     anomaly: AnomalyInfo | None = field(default=None, metadata=nested(AnomalyInfo, optional=True))
     version: int = field(default=ARTIFACT_VERSION, metadata=checked(str(ARTIFACT_VERSION), one_of(ARTIFACT_VERSION)))
 

@@ -17,17 +17,17 @@ from anomdet.images.decode import read_noted
 from anomdet.images.strips import Strips, open_large
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
-from anomdet.inference.backends.backend import run_all
 from anomdet.inference.item import Reading
 from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
-from anomdet.inference.preprocess import Prepared, PreparedTiles, cut_tiles, fit_inside, parts
+from anomdet.inference.preprocess import Prepared, PreparedTiles, cut_tiles, fitted, parts
 from anomdet.inference.result import ACCEPT, REJECT, Result, Threshold
 from anomdet.inference.thresholds import chosen_threshold
 from anomdet.inference.tiles_in_strips import TilesInStrips
 from anomdet.inference.tiling import COMPARABLE, merge
 from anomdet.inference.unknown import Normality, judged
+from anomdet.inference.views import run_views
 
 Image: TypeAlias = "str | os.PathLike[str] | NDArray[np.unsignedinteger] | Any"
 """A path; an array ``(H, W)`` or ``(H, W, 3)`` of uint8 or uint16; or a PIL image."""
@@ -89,6 +89,7 @@ class Detector:
             "size_hw": self.artifact.preprocessing.size_hw,
             "classes": self.classes,
             "tiles": asdict(self.artifact.tiles) if self.artifact.tiles else None,
+            "tta": asdict(self.artifact.tta) if self.artifact.tta else None,
             "thresholds": self.thresholds,
             "criterion": point.by if point else None,
             "anomaly": asdict(self.artifact.anomaly) if self.artifact.anomaly and self.normality else None,
@@ -199,7 +200,7 @@ class Detector:
         """
         start = time.perf_counter()
         warnings: tuple[str, ...] = ()
-        preprocessing, tiling = self.artifact.preprocessing, self.artifact.tiles
+        preprocessing, tiling, views = self.artifact.preprocessing, self.artifact.tiles, self.artifact.tta
         if isinstance(image, (str, os.PathLike)):
             name = os.fspath(image) if name is None else name
             pixels, note = read_noted(
@@ -209,19 +210,17 @@ class Detector:
         else:
             pixels, warnings = to_bgr8(image, channels, preprocessing.bit_depth)
         read = time.perf_counter()
-        fitted: Prepared | PreparedTiles = (
-            Prepared(fit_inside(pixels, preprocessing), (pixels.shape[0], pixels.shape[1]))
-            if tiling is None
-            else cut_tiles(pixels, preprocessing, tiling)
+        ready: Prepared | PreparedTiles = (
+            fitted(pixels, preprocessing, views) if tiling is None else cut_tiles(pixels, preprocessing, tiling, views)
         )
         square = None if self.normality is None else self.normality.prepare(pixels)
         times = {"read": read - start, "prepare": time.perf_counter() - read}
-        return replace(fitted, name=name, warnings=warnings, times=times, square=square)
+        return replace(ready, name=name, warnings=warnings, times=times, square=square)
 
     def prepare_strips(self, strips: Strips, *, name: str | None = None) -> TilesInStrips:
         """A large file, opened; its pixels are read by :meth:`run`, while its tiles go through the network."""
         assert self.artifact.tiles is not None
-        return TilesInStrips(strips, self.artifact.preprocessing, self.artifact.tiles, name)
+        return TilesInStrips(strips, self.artifact.preprocessing, self.artifact.tiles, self.artifact.tta, name)
 
     def run(self, prepared: Sequence[Seen], *, min_score: float | None = None, most: int | None = None) -> list[Result]:
         """The results of prepared images, in their order.
@@ -242,7 +241,7 @@ class Detector:
         seen = [part for image in prepared if not isinstance(image, TilesInStrips) for part in parts(image)]
         most = most or (len(seen) if self.artifact.tiles is None else auto_batch_size(self.backend.device))
         multiple, floor = self.artifact.preprocessing.pad_multiple, self._floor(min_score)
-        own = iter(run_all(self.backend, seen, multiple, most=most, floor=floor))
+        own = iter(run_views(self.backend, seen, multiple, most=most, floor=floor, views=self.artifact.tta))
         results = [
             self._result(*image.run(self.backend, most=most, floor=floor), min_score)
             if isinstance(image, TilesInStrips)
@@ -256,10 +255,11 @@ class Detector:
         return judged(results, squares, self.normality, alone=not self.artifact.class_nums)
 
     def _floor(self, min_score: float | None) -> float:
-        """The least score that the network need report; of tiles lower, so that it merges what the evaluation did."""
+        """The least score that the network need report; lower where rows are merged, as the evaluation merged them."""
         least = lowest(self.thresholds)
         least = least if min_score is None else min(min_score, least)
-        return least if self.artifact.tiles is None else least * COMPARABLE
+        merged = (self.artifact.tiles, self.artifact.tta)
+        return least * float(COMPARABLE ** sum(one is not None for one in merged))
 
     def _result(self, image: Seen, found: Sequence[tuple[Detections, float]], min_score: float | None) -> Result:
         """Of an image, from what the network found on it or on its tiles, and the seconds that each took."""

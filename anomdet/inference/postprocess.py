@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,22 @@ class Detections:
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Detections:
         """The chosen rows, by mask or position."""
         return Detections(self.bboxes_xyxy[chosen], self.scores[chosen], self.labels[chosen])
+
+
+def joined(parts: Sequence[Detections]) -> Detections:
+    """The rows of several, one behind the other."""
+    return Detections(
+        np.concatenate([part.bboxes_xyxy for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+    )
+
+
+def is_valid(detections: Detections) -> NDArray[np.bool_]:
+    """``(N,)`` which rows have finite coordinates and a score from 0 to 1."""
+    scores = detections.scores
+    good: NDArray[np.bool_] = np.isfinite(detections.bboxes_xyxy).all(axis=1) & (scores >= 0) & (scores <= 1)
+    return good
 
 
 def to_original(bboxes_xyxy: Floats, scale_wh: NDArray[np.float64]) -> Floats:
@@ -92,8 +108,7 @@ def valid(detections: Detections) -> tuple[Detections, int]:
 
     A box turned inside out gets no size, as in the evaluation.
     """
-    scores, boxes = detections.scores, detections.bboxes_xyxy
-    good = np.isfinite(boxes).all(axis=1) & (scores >= 0) & (scores <= 1)
+    good = is_valid(detections)
     if not good.all():
         detections = detections.rows(good)
     order = np.argsort(-detections.scores, kind="stable")

@@ -7,7 +7,7 @@ first step, since every runtime does it faster than numpy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from anomdet.inference.artifact import Preprocessing
 from anomdet.tiles import Tiling, plan
+from anomdet.views import View, Views
 
 _INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST,
@@ -36,6 +37,7 @@ class Prepared:
         warnings: what the user should know of this image.
         times: seconds of ``read`` and ``prepare``.
         square: the image as the normal-only score sees it; None: there is no such score.
+        scaled: the image in the further scales of a test-time augmentation.
     """
 
     pixels: NDArray[np.uint8]
@@ -44,6 +46,7 @@ class Prepared:
     warnings: tuple[str, ...] = ()
     times: dict[str, float] = field(default_factory=dict)
     square: NDArray[np.uint8] | None = None
+    scaled: tuple[NDArray[np.uint8], ...] = ()
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -75,13 +78,24 @@ def parts(prepared: Prepared | PreparedTiles) -> tuple[Prepared, ...]:
     return prepared.tiles if isinstance(prepared, PreparedTiles) else (prepared,)
 
 
-def cut_tiles(image: NDArray[np.uint8], preprocessing: Preprocessing, tiling: Tiling) -> PreparedTiles:
+def fitted(image: NDArray[np.uint8], preprocessing: Preprocessing, views: Views | None = None) -> Prepared:
+    """An image ``(H, W, 3)`` resized for the network, in each scale of its views."""
+    scaled = tuple(
+        fit_inside(image, replace(preprocessing, size_hw=View(scale).size_hw(preprocessing.size_hw)))
+        for scale in (views.scales if views else ())
+    )
+    size_hw = (int(image.shape[0]), int(image.shape[1]))
+    return Prepared(fit_inside(image, preprocessing), size_hw, scaled=scaled)
+
+
+def cut_tiles(
+    image: NDArray[np.uint8], preprocessing: Preprocessing, tiling: Tiling, views: Views | None = None
+) -> PreparedTiles:
     """An image ``(H, W, 3)`` as its tiles, each resized for the network; one of that size already is not copied."""
     size_hw = (int(image.shape[0]), int(image.shape[1]))
     windows = plan(size_hw, tiling)
     tiles = [image[top:bottom, left:right] for left, top, right, bottom in windows.tolist()]
-    fitted = tuple(Prepared(fit_inside(tile, preprocessing), (tile.shape[0], tile.shape[1])) for tile in tiles)
-    return PreparedTiles(fitted, windows, size_hw)
+    return PreparedTiles(tuple(fitted(tile, preprocessing, views) for tile in tiles), windows, size_hw)
 
 
 @dataclass(frozen=True, eq=False)

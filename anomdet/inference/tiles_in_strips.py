@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from anomdet.images.strips import Strips
 from anomdet.inference.artifact import Preprocessing
 from anomdet.inference.backends import Backend
-from anomdet.inference.backends.backend import run_all
 from anomdet.inference.postprocess import Detections
-from anomdet.inference.preprocess import Prepared, fit_inside
+from anomdet.inference.preprocess import Prepared, fitted
+from anomdet.inference.views import run_views
 from anomdet.tiles import Tiling, plan
+from anomdet.views import Views
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,7 @@ class TilesInStrips:
         strips: the file; read once.
         preprocessing: of each tile.
         tiling: without the whole image.
+        views: of each tile.
         name: path or name; None: there is none.
         warnings: what the user should know of this image.
         times: seconds of ``read`` and ``prepare``.
@@ -35,6 +37,7 @@ class TilesInStrips:
     strips: Strips
     preprocessing: Preprocessing
     tiling: Tiling
+    views: Views | None = None
     name: str | None = None
     warnings: tuple[str, ...] = ()
     times: dict[str, float] = field(default_factory=dict)
@@ -63,7 +66,8 @@ class TilesInStrips:
         found: list[tuple[Detections, float]] = []
         times = {"read": 0.0, "prepare": 0.0}
         for tiles in self._rows_of_tiles(times):
-            found += run_all(backend, tiles, self.preprocessing.pad_multiple, most=most, floor=floor)
+            multiple = self.preprocessing.pad_multiple
+            found += run_views(backend, tiles, multiple, most=most, floor=floor, views=self.views)
         notes = (self.strips.note,) if self.strips.note else ()
         return replace(self, warnings=(*self.warnings, *notes), times=times), found
 
@@ -73,7 +77,7 @@ class TilesInStrips:
             pixels = self.strips.rows(top, bottom)
             read = time.perf_counter()
             cut = [pixels[:, left:right] for left, _, right, _ in row]
-            tiles = [Prepared(fit_inside(tile, self.preprocessing), (tile.shape[0], tile.shape[1])) for tile in cut]
+            tiles = [fitted(tile, self.preprocessing, self.views) for tile in cut]
             times["read"] += read - start
             times["prepare"] += time.perf_counter() - read
             yield tiles

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.boxes import area_xyxy, pairwise_iou
-from anomdet.inference.postprocess import Detections, suppress
+from anomdet.inference.postprocess import Detections, is_valid, joined, suppress
 from anomdet.tiles import Tiling, plan
 
 __all__ = ["AGREEING_IOU", "BORDER", "COMPARABLE", "CONTAINED", "Tiling", "merge", "plan"]
@@ -68,25 +68,15 @@ def merge(found: Sequence[Detections], windows: NDArray[np.int64], size_hw: tupl
     """
     if len(found) == 1:
         return found[0]
-    odd = [rows.rows(~_is_finite(rows)) for rows in found]
-    finite = [rows.rows(_is_finite(rows)) for rows in found]
+    odd = [rows.rows(~is_valid(rows)) for rows in found]
+    finite = [rows.rows(is_valid(rows)) for rows in found]
     single = [
         suppress(rows, iou_threshold=AGREEING_IOU, max_kept=len(rows)) if len(rows) > 1 else rows for rows in finite
     ]
     rows = _placed(single, windows, size_hw)
     boxes, scores, labels = _merged(rows, windows)
     order = np.argsort(-scores, kind="stable")
-    parts = [Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), labels[order]), *odd]
-    return Detections(
-        np.concatenate([part.bboxes_xyxy for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-    )
-
-
-def _is_finite(rows: Detections) -> NDArray[np.bool_]:
-    finite: NDArray[np.bool_] = np.isfinite(rows.bboxes_xyxy).all(axis=1) & (rows.scores >= 0) & (rows.scores <= 1)
-    return finite
+    return joined([Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), labels[order]), *odd])
 
 
 def _placed(found: Sequence[Detections], windows: NDArray[np.int64], size_hw: tuple[int, int]) -> _Rows:

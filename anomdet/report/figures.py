@@ -133,11 +133,16 @@ def score_chart(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> Chart
         "xaxis": {"anchor": "y2"},
         "yaxis2": {**axis("defective"), "domain": [0, 0.48], "autorange": "reversed", "rangemode": "tozero"},
         "bargap": 0.08,
-        **threshold_line(metrics),
+        **threshold_line({"score_threshold": 0.5} if _is_fused(metrics) else metrics),
     }
-    summary = f"{good.size} good, above, and {defective.size} defective, below, by their highest score."
+    by = "verdict of boxes and normal-only score, 0.5 at the threshold" if _is_fused(metrics) else "highest score"
+    summary = f"{good.size} good, above, and {defective.size} defective, below, by their {by}."
     summary += _medians(good, defective)
     return Chart("scores", "Scores of good and defective parts", summary, traces, "Score", "good", layout)
+
+
+def _is_fused(metrics: Mapping[str, Any]) -> bool:
+    return "part_level_of_boxes" in metrics
 
 
 def _medians(good: np.ndarray, defective: np.ndarray) -> str:

@@ -21,6 +21,7 @@ class Tile:
     Attributes:
         key: escapes or overkill.
         is_good: nothing went wrong.
+        beside: what the boxes alone decide, where the verdict is of boxes and normal-only score.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Tile:
     interval: str
     meaning: str
     is_good: bool
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,22 @@ def tiles(metrics: Mapping[str, Any]) -> list[Tile]:
         pair = interval_of(intervals, rate_key)
         text = f"{interval_name(intervals)}: {percent(pair[0])} to {percent(pair[1])}" if pair else ""
         share = percent(count / whole)
-        found.append(Tile(key, key.capitalize(), count, whole, share, text, meaning, count == 0))
+        boxes = (metrics.get("part_level_of_boxes") or {}).get(key)
+        beside = "" if boxes is None else f"by boxes and normal-only score; by the boxes alone {boxes} of {whole}"
+        found.append(Tile(key, key.capitalize(), count, whole, share, text, meaning, count == 0, beside))
     return found
 
 
-def strips(details: Mapping[str, Any], noun: str) -> list[Strip]:
+def strips(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> list[Strip]:
     """Six escapes, six rejected good parts, six that are found; empty without cases."""
+    noun, overkill = unit(metrics), (metrics.get("part_level") or {}).get("overkill") or 0
+    by_score = f"{overkill} good {noun}s are rejected by the normal-only score, without a box to show."
     cases = details.get("cases") or []
     if not any("outcome" in case for case in cases):
         return []
     wanted = (
         ("escapes", "Escapes", "escape", ("missed",), f"No defective {noun} passes as good."),
-        ("overkill", "Overkill", "overkill", (), f"No good {noun} is rejected."),
+        ("overkill", "Overkill", "overkill", (), by_score if overkill else f"No good {noun} is rejected."),
         ("found", "Found", "found", ("found",), "Nothing is found."),
     )
     return [
@@ -99,7 +105,8 @@ def advice(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
 
 def _about_escapes(columns: Mapping[str, Any], noun: str, escapes: int) -> list[str]:
     highest = _highest(columns)
-    silent = sum(is_defective and part not in highest for part, is_defective in enumerate(columns["defective"]))
+    passed = [part for part in _by_boxes(columns) if columns["defective"][part]]
+    silent = sum(part not in highest for part in passed)
     found = []
     if silent:
         what = "has no box" if silent == 1 else "have no box"
@@ -109,10 +116,10 @@ def _about_escapes(columns: Mapping[str, Any], noun: str, escapes: int) -> list[
             "that kind, train longer, or set a larger data.image_size."
         )
     if silent < escapes:
-        scores = [highest[part] for part, bad in enumerate(columns["defective"]) if bad and part in highest]
-        lowest = min(scores)
-        killed = sum(not bad and highest.get(part, 0.0) >= lowest for part, bad in enumerate(columns["defective"]))
+        lowest = min(highest[part] for part in passed if part in highest)
         good = columns["defective"].count(0)
+        passing = [part for part in _by_boxes(columns) if not columns["defective"][part]]
+        killed = good - len(passing) + sum(highest.get(part, 0.0) >= lowest for part in passing)
         threshold = _round_down(lowest)
         found.append(
             f"With one threshold of {threshold:g} for all classes, "
@@ -132,13 +139,27 @@ def _about_overkill(columns: Mapping[str, Any], noun: str, overkill: int) -> lis
     }:
         del part
         blamed[label] += 1
+    columns_of_parts = zip(columns["defective"], columns.get("unlike_normal") or (), strict=False)
+    unlike = sum(is_unlike and not bad for bad, is_unlike in columns_of_parts)
+    by_score = [
+        f"{unlike} of the {overkill} rejected good {noun}s are unlike the normal images of the training: look at them "
+        "with `anomdet predict --save pictures`; add such good images to the training split, or lower anomaly.overkill."
+    ]
+    by_score = by_score if unlike else []
     if not blamed:
-        return []
+        return by_score
     label, number = blamed.most_common(1)[0]
     return [
         f"{number} of the {overkill} rejected good {noun}s have a box of class {columns['classes'][label]}: look at "
-        "them below; if they show real defects, label them, else add such good images to the training split."
+        "them below; if they show real defects, label them, else add such good images to the training split.",
+        *by_score,
     ]
+
+
+def _by_boxes(columns: Mapping[str, Any]) -> list[int]:
+    """The parts whose boxes alone decide: all but those that the normal-only score rejects."""
+    unlike_normal = columns.get("unlike_normal") or [0] * len(columns["defective"])
+    return [part for part, is_unlike in enumerate(unlike_normal) if not is_unlike]
 
 
 def _highest(columns: Mapping[str, Any]) -> dict[int, float]:

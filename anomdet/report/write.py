@@ -16,7 +16,7 @@ from anomdet.report.tables import confusion, error_tables, operating_point, size
 from anomdet.report.training import speed, training_charts
 from anomdet.report.verdict import FLATTERS, advice, strips, tiles
 
-ABOUT = ("title", "split", "checkpoint", "checkpoint_sha256", "versions", "settings", "splits", "notes")
+ABOUT = ("title", "split", "checkpoint", "checkpoint_sha256", "tta", "versions", "settings", "splits", "notes")
 
 
 def write_report(
@@ -68,7 +68,7 @@ def _view(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, A
         "tiles": tiles(metrics),
         "advice": advice(metrics, details),
         "warnings": [*([point["note"]] if point.get("note") else []), *(metrics.get("notes") or [])],
-        "strips": strips(details, unit(metrics)),
+        "strips": strips(metrics, details),
         "columns": details.get("rethreshold"),
         "flatters": FLATTERS,
         "speed": speed(about.get("speed")),

@@ -266,7 +266,7 @@ def with_unseen(measured: Any, file: CheckpointFile, images_dir: Path, bit_depth
     import numpy as np
 
     from anomdet.anomaly.calibration import CONFIDENCE
-    from anomdet.evaluation.unseen import unseen_level
+    from anomdet.evaluation.unseen import fused
 
     names = measured.results.file_names
     squares = _squares([images_dir / name for name in names], bit_depth, scorer.info.image_size)
@@ -276,4 +276,4 @@ def with_unseen(measured: Any, file: CheckpointFile, images_dir: Path, bit_depth
         from anomdet.evaluation.alone import score_alone
 
         return score_alone(measured, scores, scorer.info.threshold, spread, CONFIDENCE)
-    return measured.with_metrics(unseen=unseen_level(measured, scores, scorer.info.threshold, spread))
+    return fused(measured, scores, scorer.info.threshold, spread)

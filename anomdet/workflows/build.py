@@ -15,6 +15,7 @@ from anomdet.output_rule import data_folders
 from anomdet.workflows.bit_depth import resolve_bit_depth
 from anomdet.workflows.plugins import import_plugins
 from anomdet.workflows.tiles import resolve_tiles
+from anomdet.workflows.views import put_views
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -38,6 +39,7 @@ def complete(config: Any, class_names: dict[int, str] | None = None) -> Any:
         index = _fill_classes(config, dataset, class_names) if _is_ours(dataset) else None
         resolve_bit_depth(config, index)
         resolve_tiles(config, index)
+        put_views(config)
         if str(config.model.get("backbone", {}).get("type", "")).startswith("anomdet."):
             _fit_backbone(config)
     return config

@@ -17,6 +17,8 @@ from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.provenance import versions
 from anomdet.workflows.tiles import PACK as _PACK_TILES
 from anomdet.workflows.tiles import tiling_of
+from anomdet.workflows.views import PACK_VIEWS as _PACK_VIEWS
+from anomdet.workflows.views import views_of
 
 _PACKAGES = (
     *("torch", "torchvision", "numpy", "onedl-mmengine", "onedl-mmdetection", "onedl-mmcv"),
@@ -84,6 +86,7 @@ def describe(config: Any, settings: Settings | None, split_hashes: Mapping[str, 
         versions=versions(_PACKAGES),
         split_hashes=dict(split_hashes),
         tiles=tiling_of(config),
+        tta=views_of(config),
     )
 
 
@@ -143,7 +146,7 @@ def _custom_file(model: Any) -> CustomFile | None:
 def _preprocessing(config: Any) -> Preprocessing:
     steps = {str(step.type): step for step in config.test_dataloader.dataset.get("pipeline", ())}
     kinds = [kind for kind in steps if kind not in _UNUSED_IN_TESTS]
-    if kinds not in ([_LOAD, _FIT, _PACK], [_LOAD, _PACK_TILES]):
+    if kinds not in ([_LOAD, _FIT, _PACK], [_LOAD, _PACK_TILES], [_LOAD, _PACK_VIEWS]):
         raise NotDescribedError(f"its test pipeline is {', '.join(kinds)}, not {_LOAD}, {_FIT}, {_PACK}")
     given = _preprocessor(config.model)
     mean, std, channel_order = _normalization(given)

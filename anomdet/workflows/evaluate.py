@@ -24,6 +24,7 @@ from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.run_config import Run, has_no_network, load_run
 from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
+from anomdet.workflows.views import take_views, views_fact
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -92,6 +93,8 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         runner = build_tester(loaded.config, loaded.file, hooks=test_hooks(loaded.config.get("custom_hooks")))
     dataset = runner.test_dataloader.dataset
     runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {counted(len(dataset), 'image')}")
+    if views := views_fact(loaded.config):
+        runner.logger.info(f"test-time augmentation: {views['tta']}")
     warn_of_other_splits(runner, loaded)
     with run.blamed():
         found = runner.test()
@@ -118,8 +121,7 @@ def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
         check_apart(folder, data_sources(config), option)
     check_names(folders["logging.log_dir"], [EVALUATION_LOG], "logging.log_dir")
     check_names(folders["--out"], names, "--out")
-    made = {option: make_folder(folder, option) for option, folder in folders.items()}
-    return made["--out"]
+    return {option: make_folder(folder, option) for option, folder in folders.items()}["--out"]
 
 
 def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path) -> Evaluation:
@@ -131,10 +133,10 @@ def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path)
     from anomdet.workflows.provenance import about, speed
 
     wanted, dataset = options(run.config), runner.test_dataloader.dataset
-    facts = {**about(run, loaded.file, loaded.split, dataset), **speed(runner)}
-    facts["bit_depth"] = bit_depth_of(loaded.config)
+    bits = {"bit_depth": bit_depth_of(loaded.config)}
+    facts = {**about(run, loaded.file, loaded.split, dataset), **speed(runner), **bits, **views_fact(loaded.config)}
     images_dir = Path(dataset.data_root) / IMAGES_DIR
-    measured = with_unseen(with_context(measured, facts, wanted), loaded.file, images_dir, facts["bit_depth"])
+    measured = with_context(with_unseen(measured, loaded.file, images_dir, facts["bit_depth"]), facts, wanted)
     read_picture = picture_reader(images_dir, None, facts["bit_depth"])  # the data set has checked their sizes
     training = read_epochs(Path(loaded.config.work_dir) / SCALARS)
     written = write_all(measured, folder, wanted, read_picture, runner.logger.info, training)
@@ -182,10 +184,12 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     # The checkpoint brings all weights: nothing pretrained need be fetched or read.
     config = copy.deepcopy(run.config)
     config.load_from = None
-    trained = None
+    trained, as_trained = None, True
     if file.meta.inference is not None:
         trained = Artifact.from_dict(file.meta.inference, f"{file.path}: inference")
+        as_trained = take_views(config, trained.tta, file.path)
         tile_as_trained(config, trained.tiles, file.path, tiles)
+        as_trained = as_trained and (tiles == AS_TRAINED or trained.tiles is None)
         take_from_checkpoint(config, run.settings, trained, file.path)
     # A checkpoint without a network knows no classes: those of the data say what is defective.
     names = None if has_no_network(config) else class_names(file, run.config)
@@ -199,7 +203,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     if trained is not None:
         normalize_as_trained(config, trained, file.path)
     config.load_from = str(file.path)
-    return Loaded(config, file, split, as_trained=trained is None or tiles == AS_TRAINED or trained.tiles is None)
+    return Loaded(config, file, split, as_trained)
 
 
 def set_operating_point(loaded: Loaded) -> None:

@@ -31,11 +31,11 @@ def check_evaluation(folder: Path, option: str) -> Path:
 
 
 def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
-    """An evaluation with the intervals that the settings ask for, and with where its numbers come from."""
+    """An evaluation with the intervals that the settings ask for, if it has none, and with where it comes from."""
     from anomdet.evaluation.intervals import intervals
 
     facts: dict[str, Any] = {"about": about}
-    if options.resamples:
+    if options.resamples and "intervals" not in measured.metrics:
         facts["intervals"] = intervals(measured, num_resamples=options.resamples, confidence=options.confidence)
     return measured.with_metrics(**facts)
 

@@ -108,4 +108,11 @@ def open_source(path: Path, options: ExportOptions) -> Source:
 
     # First: the backend takes the head's suppression over, of which the graph reads the settings.
     graph = Graph(opened.network, opened.artifact.preprocessing, str(path), with_nms=options.nms == "inside").eval()
+    tta = opened.artifact.tta
+    if graph.is_fixed and tta is not None and tta.scales:
+        hint = "anomdet upgrade writes a checkpoint with another evaluation.tta: flips alone, or false"
+        got = f"evaluation.tta: {tta}"
+        raise UserError(Problem(str(path), "views of one size: the exported network takes no other", got, hint))
+    if tta is not None and (options.triton is not None or options.format == "torchscript"):
+        _log.warning(f"{path}: {tta}: whoever calls the network without AnomDet must look so often, and merge, too")
     return Source(path, torch_detector(opened, "cpu", with_anomaly=not is_dropped), graph)

@@ -47,7 +47,9 @@ def test() -> argparse.ArgumentParser:
     parser.add_argument("--show", action="store_true", help="show each image in a window")
     parser.add_argument("--wait-time", type=float, default=2, help="seconds of each window")
     parser.add_argument("--show-dir", help="folder of images; without it none are drawn")
-    parser.add_argument("--tta", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--tta", action="store_true", help="test-time augmentation: mirrored, too, unless CONFIG says how"
+    )
     parser.add_argument("--split", default="test", help="train, val or test")
     _launcher(parser)
     return parser
@@ -114,9 +116,6 @@ def _problems(args: argparse.Namespace) -> Iterator[Problem]:
     if python and getattr(args, "show", False):
         hint = "give the YAML settings of the run, or run MMDetection's own: anomdet mmdet test.py"
         yield Problem("--show", "YAML settings", args.config, hint)
-    if getattr(args, "tta", False):
-        hint = "train with augmentations.horizontal_flip and vertical_flip, which cost no time in use"
-        yield Problem("--tta", "no test-time augmentation, which AnomDet does not have", "--tta", hint)
     out = getattr(args, "out", None)
     if out and Path(out).suffix in _PICKLES:
         if python:
@@ -136,6 +135,13 @@ def _base_batch_size(args: argparse.Namespace) -> int | None:
     config = load_run(args.config, [_with_list(text) for text in args.cfg_options]).config
     found = config.get("scale_lr") or config.get("auto_scale_lr") or {}
     return int(found["base_batch_size"]) if found.get("base_batch_size") else None
+
+
+def _has_tta(args: argparse.Namespace) -> bool:
+    """Whether the settings or the config say which views."""
+    from anomdet.workflows.run_config import load_run
+
+    return bool(load_run(args.config, [_with_list(text) for text in args.cfg_options]).config.get("tta"))
 
 
 def out_folder(args: argparse.Namespace) -> str | None:
@@ -179,6 +185,8 @@ def overrides_of(args: argparse.Namespace) -> list[str]:
         overrides.append(f"{key}={_quoted(str(Path(resume).parent))}")
     if getattr(args, "auto_scale_lr", False) and python and "scale_lr" in Path(args.config).read_text("utf-8"):
         overrides.append(f"scale_lr={{base_batch_size: {_base_batch_size(args)}}}")
+    if getattr(args, "tta", False) and not _has_tta(args):
+        overrides.append("tta={flips: [horizontal]}" if python else "evaluation.tta=true")
     if getattr(args, "show", False):
         overrides.append(
             f"training.hooks=[{{type: DetVisualizationHook, draw: true, show: true, wait_time: {args.wait_time}}}]"

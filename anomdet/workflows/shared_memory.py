@@ -53,7 +53,10 @@ def _batch_bytes(loader: Any) -> int | None:
         return None
     height, width = steps[-1]["size_hw"]
     images = loader.batch_size * steps[-1].get("most_tiles", 1)
-    return int(images * (3 * height * width + _EXTRA_BYTES))
+    views = steps[-1].get("views") or {}
+    in_scales = 1 + sum(scale**2 for scale in views.get("scales", ()))
+    flips = 1 + len(views.get("flips", ()))
+    return int(images * flips * (3 * height * width * in_scales + _EXTRA_BYTES * (1 + len(views.get("scales", ())))))
 
 
 def _free_bytes() -> int | None:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 AUTO = "auto"
 AS_TRAINED, OFF, COMPARE = "as-trained", "off", "compare"
 PACK = "anomdet.PackTiles"
-_LOAD, _CUT, _FIT, _PACK_IMAGE = (
+_LOAD, _CUT, FIT, PACK_IMAGE = (
     *("anomdet.LoadInspectionImage", "anomdet.CutTile"),
     *("anomdet.FitInside", "anomdet.PackInspectionInputs"),
 )
-_MERGE, _COLLATE = "anomdet.MergeTiles", "anomdet.flat_collate"
+_MERGE, COLLATE = "anomdet.MergeTiles", "anomdet.flat_collate"
 _MOST_NORMAL = 0.5  # of the tiles drawn, where nobody says it: most tiles of most images are empty
-_TESTED = (("val_dataloader", "val_cfg"), ("test_dataloader", "test_cfg"))
+TESTED = (("val_dataloader", "val_cfg"), ("test_dataloader", "test_cfg"))
 
 
 def resolve_tiles(config: Any, index: DataIndex | None) -> None:
@@ -77,17 +77,17 @@ def put_tiles(config: Any, tiles: Mapping[str, Any], index: DataIndex | None) ->
     """
     most, usual = _tiles_an_image(_tiling(tiles), index)
     _put_into_training(config, tiles)
-    for name, loop in _TESTED:
+    for name, loop in TESTED:
         loader = config[name]
         pipeline = loader.dataset.pipeline
-        if [step.type for step in pipeline[-2:]] != [_FIT, _PACK_IMAGE]:
+        if [step.type for step in pipeline[-2:]] != [FIT, PACK_IMAGE]:
             kinds = ", ".join(str(step.type) for step in pipeline)
-            raise UserError(Problem("data.tiles", f"a pipeline that ends with {_FIT}, {_PACK_IMAGE}", kinds))
+            raise UserError(Problem("data.tiles", f"a pipeline that ends with {FIT}, {PACK_IMAGE}", kinds))
         fit, pack = pipeline[-2:]
         rule = dict(tiles, seen_hw=list(fit.size_hw))
         packing = dict(type=PACK, size_hw=fit.size_hw, meta_keys=pack.meta_keys, tiles=rule, most_tiles=most)
         loader.dataset.pipeline = [*pipeline[:-2], packing]
-        loader.collate_fn = dict(type=_COLLATE)
+        loader.collate_fn = dict(type=COLLATE)
         config[loop].tiles = dict(merge=dict(type=_MERGE), batch_size=loader.batch_size)
         loader.batch_size = max(1, round(loader.batch_size / usual))
 
@@ -97,10 +97,10 @@ def _put_into_training(config: Any, tiles: Mapping[str, Any]) -> None:
     if loader.dataset.get("tiles"):
         return
     pipeline = loader.dataset.pipeline
-    fits = [step for step in pipeline if step.type == _FIT]
+    fits = [step for step in pipeline if step.type == FIT]
     if not fits or pipeline[0].type != _LOAD:
         kinds = ", ".join(str(step.type) for step in pipeline)
-        raise UserError(Problem("data.tiles", f"a pipeline that begins with {_LOAD} and has {_FIT}", kinds))
+        raise UserError(Problem("data.tiles", f"a pipeline that begins with {_LOAD} and has {FIT}", kinds))
     loader.dataset.tiles = dict(tiles, seen_hw=list(fits[0].size_hw))
     loader.dataset.pipeline = [pipeline[0], dict(type=_CUT), *pipeline[1:]]
     if loader.sampler.get("type") == "anomdet.BalancedSampler":
@@ -112,12 +112,12 @@ def _put_into_training(config: Any, tiles: Mapping[str, Any]) -> None:
 
 def take_tiles_off(config: Any) -> None:
     """Validate and test on whole images, in place; what :func:`put_tiles` did there is undone."""
-    for name, loop in _TESTED:
+    for name, loop in TESTED:
         loader = config[name]
         *before, last = loader.dataset.pipeline
         if last.get("type") != PACK:
             continue
-        fit, pack = dict(type=_FIT, size_hw=last.size_hw), dict(type=_PACK_IMAGE, meta_keys=last.meta_keys)
+        fit, pack = dict(type=FIT, size_hw=last.size_hw), dict(type=PACK_IMAGE, meta_keys=last.meta_keys)
         loader.dataset.pipeline = [*before, fit, pack]
         loader.pop("collate_fn", None)
         loader.batch_size = config[loop].tiles["batch_size"]
@@ -187,7 +187,7 @@ def _decided(config: Any, index: DataIndex) -> tuple[dict[str, Any] | None, str]
     import numpy as np
 
     image_at = np.repeat(np.arange(len(columns)), np.diff(columns.box_starts))
-    fit = next(step for step in config.test_dataloader.dataset.pipeline if step.type == _FIT)
+    fit = next(step for step in config.test_dataloader.dataset.pipeline if step.type == FIT)
     height, width = fit.size_hw
     wh = columns.bboxes_xyxy[:, 2:] - columns.bboxes_xyxy[:, :2]
     choice = choose_tiles(columns.sizes_hw, wh, image_at, (int(height), int(width)))

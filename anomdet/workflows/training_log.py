@@ -9,6 +9,7 @@ from anomdet.data.sampling.sampler import class_exposure
 from anomdet.layout import BEST, LAST
 from anomdet.metric_catalogue import MONITORS, VAL_LOSS
 from anomdet.workflows.bit_depth import note_on_bits
+from anomdet.workflows.views import note_on_views
 
 _NEED_OBJECTS = frozenset(MONITORS) - {VAL_LOSS}
 
@@ -26,6 +27,8 @@ def log_data(runner: Any, notes: Sequence[str]) -> None:
     tiles = f" in {len(dataset)} tiles" if num_images != len(dataset) else ""
     runner.logger.info(f"data: {num_images} training images{tiles}; classes {names}")
     if note := runner.cfg.get("tiles_note"):
+        runner.logger.info(note)
+    if note := note_on_views(runner.cfg):
         runner.logger.info(note)
     if note := note_on_bits(runner.cfg):
         runner.logger.info(f"data: {note}")

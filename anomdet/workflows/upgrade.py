@@ -1,4 +1,4 @@
-"""``anomdet upgrade``: a checkpoint of an earlier version to one that stands alone."""
+"""``anomdet upgrade``: an older checkpoint to one that stands alone; or any to another ``evaluation.tta``."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ def upgrade(
     """Write a checkpoint again, with the document of its detector in it.
 
     The network is built from the settings and must take all the weights. Its normalisation and image size are those of
-    the config inside the checkpoint, where it has one.
+    the config inside the checkpoint, where it has one. Of one that is up to date, only the test-time augmentation can
+    be changed; its thresholds are then chosen again on the validation split.
 
     Args:
-        checkpoint: of version 0.1 or before; it stays as it is.
+        checkpoint: of version 0.1 or before, or with another ``evaluation.tta`` than the settings; it stays as it is.
         settings: of its training: a YAML file, a Python config, a dict or :class:`anomdet.Settings`.
         overrides: ``key=value`` each.
         out: the new file; nothing may be there.
@@ -60,8 +61,18 @@ def upgrade(
     from anomdet.engine.plain_state import to_plain
 
     file = read_checkpoint(path)
-    if file.meta.inference is not None:
-        raise UserError(Problem(str(path), "a checkpoint of an earlier version", "one that is up to date"))
+    if file.meta.inference is None:
+        content = _standing_alone(run, file)
+    else:
+        from anomdet.workflows.other_views import with_other_views
+
+        content = with_other_views(run, path)
+    save_atomically(to_plain(content, "", []), target)
+    return target
+
+
+def _standing_alone(run: Run, file: CheckpointFile) -> dict[str, Any]:
+    """The content of a checkpoint with the document of its detector."""
     names = class_names(file, run.config)
     with run.blamed():
         document = _document(run, file, names)
@@ -69,8 +80,7 @@ def upgrade(
     classes = {"class_nums": list(names), "classes": list(names.values())}
     stored = file.content.get("meta", {})
     meta = {**stored, "dataset_meta": {**stored.get("dataset_meta", {}), **classes}, "inference": document.to_dict()}
-    save_atomically(to_plain({**file.content, "meta": meta}, "", []), target)
-    return target
+    return {**file.content, "meta": meta}
 
 
 def _document(run: Run, file: CheckpointFile, names: dict[int, str]) -> Artifact:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from anomdet.layout import CONTACT_SHEET, IMAGES_DIR, VISUALIZATION_DIR
 from anomdet.output_rule import check_apart, data_folders, make_room
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
+from anomdet.workflows.anomaly import with_unseen
 from anomdet.workflows.bit_depth import bit_depth_of
 from anomdet.workflows.run_config import has_no_network, load_run
 
@@ -63,6 +63,8 @@ def visualize(
         measured = runner.test_evaluator.metrics[0].last
         if measured is None:  # not the first process
             return []
+        images_dir = Path(config.test_dataloader.dataset.data_root) / IMAGES_DIR
+        measured = with_unseen(measured, loaded.file, images_dir, bit_depth_of(config))
         wanted = errors_first(measured)[:limit] if only else list(range(measured.results.num_images))
         pictures = _draw_all(measured, wanted, config, folder)
     scores = _thresholds(measured)
@@ -75,8 +77,6 @@ def _check_boxes(loaded: Any) -> None:
     hint = "`anomdet predict --save pictures` draws what is unlike normal parts"
     if has_no_network(loaded.config):
         raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))
-    if (loaded.file.meta.inference or {}).get("anomaly"):
-        logging.getLogger("anomdet").warning(f"the verdicts above the images are those of the boxes alone; {hint}")
 
 
 def _predict(loaded: Any, limit: int | None) -> Any:
@@ -122,10 +122,9 @@ def errors_first(measured: Any) -> list[int]:
     import numpy as np
 
     from anomdet.evaluation.counts import count
-    from anomdet.evaluation.image_level import rejected
 
     results = measured.results
-    out = rejected(results, measured.matches, measured.score_thrs)[results.part_of_image]
+    out = measured.rejected[results.part_of_image]
     defective = measured.parts.defective[results.part_of_image]
     images = count(results, measured.matches, measured.score_thrs)[0]
     wrong_boxes = (images.num_matched < images.num_gt) | (images.num_matched < images.num_predictions)
@@ -137,10 +136,9 @@ def errors_first(measured: Any) -> list[int]:
 
 def _verdicts(measured: Any) -> list[tuple[str, str]]:
     """For each image the line above it and ``accept`` or ``reject``: the verdict on the part that it shows."""
-    from anomdet.evaluation.image_level import rejected
 
     results, unit = measured.results, measured.metrics["part_level"]["unit"]
-    out = rejected(results, measured.matches, measured.score_thrs)
+    out = measured.rejected
     words = {
         (True, True): f"REJECT: the {unit} is defective",
         (True, False): f"ACCEPT, an escape: the {unit} is defective",

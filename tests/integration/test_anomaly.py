@@ -73,10 +73,12 @@ def test_most_normal_parts_of_the_training_are_accepted(trained: Path) -> None:
 def test_evaluate_says_what_the_score_adds(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_command("evaluate", "--config", trained / "run.yaml", "--split", "val")
     printed = capsys.readouterr().out
-    assert "with the normal-only score" in printed and ", by the boxes alone" in printed
+    assert "with the normal-only score" in printed and "; by the boxes alone " in printed
     metrics = json.loads(next(trained.rglob("metrics.json")).read_text())
     unseen, parts = metrics["unseen"], metrics["part_level"]
-    assert (unseen["detector"]["escapes"], unseen["detector"]["overkill"]) == (parts["escapes"], parts["overkill"])
+    boxes = metrics["part_level_of_boxes"]
+    assert (unseen["detector"]["escapes"], unseen["detector"]["overkill"]) == (boxes["escapes"], boxes["overkill"])
+    assert (unseen["fused"]["escapes"], unseen["fused"]["overkill"]) == (parts["escapes"], parts["overkill"])
     assert unseen["fused"]["escapes"] <= unseen["detector"]["escapes"]
     assert unseen["fused"]["overkill"] >= unseen["normal_only"]["overkill"]
 

@@ -18,7 +18,7 @@ from anomdet.config import presets
 from anomdet.config.load import load_settings
 from anomdet.config.preset_names import PRESETS
 from anomdet.config.translate import to_mmengine
-from anomdet.engine.loops import predict_with_loss
+from anomdet.engine.predict_with_loss import predict_with_loss
 from anomdet.registry import MODELS
 from anomdet.workflows.build import complete
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -107,7 +108,9 @@ def test_other_tiles_than_the_checkpoints_are_refused(tiled: Trained, tmp_path: 
 
 def test_the_same_weights_with_workers_and_without(tiled: Trained, large_images: Path, tmp_path: Path) -> None:
     config = settings_with(tmp_path, large_images, TILES, epochs=2)
+    before = multiprocessing.active_children()
     anomdet.train(config, ["data.num_workers=2"])
+    assert multiprocessing.active_children() == before, "processes that load images outlive their run"
     assert_same_weights(tiled.checkpoint_dir / "last.pth", tmp_path / "checkpoints/last.pth")
 
 

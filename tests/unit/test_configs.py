@@ -17,6 +17,7 @@ BRANCHING = (
     "data.augmentations",
     "model.overrides",
     "training.scale_lr",
+    "evaluation.tta",
 )
 
 

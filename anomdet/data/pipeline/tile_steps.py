@@ -1,8 +1,11 @@
-"""What happens to tiles: one cut out of its image in training; all of an image, one behind the other, in evaluation."""
+"""What happens to tiles: one cut out of its image in training; all of an image, one behind the other, in evaluation.
+
+Likewise with the views of an image, or of each tile, where evaluation looks at it several times.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,9 @@ from anomdet.data.tiles.cut import cut_boxes
 from anomdet.data.tiles.index import TileRule
 from anomdet.registry import FUNCTIONS, TRANSFORMS
 from anomdet.tiles import plan
+from anomdet.views import View, Views
+
+_TRUTH = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags")
 
 
 @TRANSFORMS.register_module()
@@ -45,6 +51,42 @@ class CutTile(BaseTransform):
         return results
 
 
+class _Views:
+    """An image or a tile in each view, fitted and packed; the first is plain, and the only one with objects."""
+
+    def __init__(self, size_hw: Sequence[int], meta_keys: Sequence[str], views: Mapping[str, Any] | None) -> None:
+        self.plan = Views(**{key: tuple(values) for key, values in views.items()}).plan if views else (View(),)
+        self._fits = [FitInside(view.size_hw(size_hw)) for view in self.plan]
+        self._pack = PackInspectionInputs(meta_keys=(*meta_keys, "view") if views else meta_keys)
+
+    def packed(self, results: dict) -> Iterator[dict]:
+        for at, (view, fit) in enumerate(zip(self.plan, self._fits, strict=True)):
+            seen = {key: value for key, value in results.items() if at == 0 or key not in _TRUTH}
+            fitted = fit.transform({**seen, "view": at})
+            if view.flip:
+                fitted["img"] = np.ascontiguousarray(view.mirrored(fitted["img"]))
+            yield self._pack.transform(fitted)
+
+
+@TRANSFORMS.register_module()
+class PackViews(BaseTransform):
+    """An image in all its views, each fitted and packed, from one decode; boxes are found in each and merged.
+
+    Required keys: those of ``FitInside`` and ``PackInspectionInputs``. Each packed view has ``view``, its number.
+
+    Args:
+        size_hw: what the network sees of the plain image.
+        meta_keys: of each view.
+        views: ``flips`` and ``scales`` of :class:`anomdet.views.Views`.
+    """
+
+    def __init__(self, size_hw: Sequence[int], meta_keys: Sequence[str], views: Mapping[str, Any]) -> None:
+        self.size_hw, self._views = tuple(size_hw), _Views(size_hw, meta_keys, views)
+
+    def transform(self, results: dict) -> dict:
+        return _in_columns(list(self._views.packed(results)))
+
+
 @TRANSFORMS.register_module()
 class PackTiles(BaseTransform):
     """All tiles of an image, each fitted and packed as an image is, from one decode.
@@ -57,22 +99,27 @@ class PackTiles(BaseTransform):
         meta_keys: of each tile.
         tiles: arguments of :meth:`TileRule.of`.
         most_tiles: of the images of this data; for whoever plans memory.
+        views: of each tile, as of :class:`PackViews`; None: one, as it is.
     """
 
     def __init__(
-        self, size_hw: Sequence[int], meta_keys: Sequence[str], tiles: Mapping[str, Any], most_tiles: int = 1
+        self,
+        size_hw: Sequence[int],
+        meta_keys: Sequence[str],
+        tiles: Mapping[str, Any],
+        most_tiles: int = 1,
+        views: Mapping[str, Any] | None = None,
     ) -> None:
         self.size_hw, self.most_tiles = tuple(size_hw), most_tiles
         self.rule = TileRule.of(tiles)
-        self._fit = FitInside(size_hw)
-        self._pack = PackInspectionInputs(meta_keys=(*meta_keys, "window", "image_hw"))
+        self._views = _Views(size_hw, (*meta_keys, "window", "image_hw"), views)
 
     def transform(self, results: dict) -> dict:
         image_hw = tuple(results["img"].shape[:2])
-        packed = [self._packed(results, window, image_hw) for window in plan(image_hw, self.rule.tiling)]
-        return {key: [one[key] for one in packed] for key in packed[0]}
+        tiles = (self._tile(results, window, image_hw) for window in plan(image_hw, self.rule.tiling))
+        return _in_columns([packed for tile in tiles for packed in self._views.packed(tile)])
 
-    def _packed(self, results: dict, window: NDArray[np.int64], image_hw: tuple[int, ...]) -> dict:
+    def _tile(self, results: dict, window: NDArray[np.int64], image_hw: tuple[int, ...]) -> dict:
         left, top, right, bottom = window.tolist()
         tile = dict(results, window=window.tolist(), image_hw=image_hw, img=results["img"][top:bottom, left:right])
         tile["img_shape"] = tile["ori_shape"] = tile["img"].shape[:2]
@@ -81,13 +128,16 @@ class PackTiles(BaseTransform):
             tile["gt_bboxes"] = HorizontalBoxes(cut.bboxes_xyxy)
             tile["gt_bboxes_labels"] = results["gt_bboxes_labels"][cut.rows]
             tile["gt_ignore_flags"] = results["gt_ignore_flags"][cut.rows] | ~cut.is_kept
-        packed: dict = self._pack.transform(self._fit.transform(tile))
-        return packed
+        return tile
+
+
+def _in_columns(packed: Sequence[dict]) -> dict:
+    return {key: [one[key] for one in packed] for key in packed[0]}
 
 
 @FUNCTIONS.register_module()
 def flat_collate(batch: Sequence[dict]) -> dict:
-    """The tiles of several images as one batch of images, in their order."""
+    """The tiles and views of several images as one batch of images, in their order."""
     rows = [{key: values[at] for key, values in image.items()} for image in batch for at in range(len(image["inputs"]))]
     collated: dict = pseudo_collate(rows)
     return collated

@@ -33,6 +33,19 @@ def outlive_sigterm(loader: DataLoader) -> DataLoader:
     return loader
 
 
+def end_processes(loader: Any) -> None:
+    """End the processes that a loader with ``persistent_workers`` keeps for its next pass; it starts new ones for one.
+
+    A Runner is a cycle of references: left to Python's collection, they would live on beside the user's later work. And
+    their queues may be collected before them, so that they do not hear that they are to end: 10 s of waiting for each,
+    anywhere in that work.
+    """
+    iterator = getattr(loader, "_iterator", None)
+    if iterator is not None:
+        loader._iterator = None
+        iterator._shutdown_workers()
+
+
 def _begin(then: Callable[[int], Any] | None, is_leaving: Any, worker_id: int) -> None:
     def follow(*_: object) -> None:
         if is_leaving.value:

@@ -21,7 +21,7 @@ _MEANINGS = (
     ("torch/autograd/graph.py", "_engine_run_backward", "in the backward pass"),
     ("torch/optim/", "", "in the optimizer's step"),
     ("mmengine/model/wrappers/distributed.py", "_run_forward", "in the forward pass"),
-    ("anomdet/engine/loops.py", "predict_with_loss", "predicting a batch"),
+    ("anomdet/engine/predict_with_loss.py", "predict_with_loss", "predicting a batch"),
     ("mmengine/hooks/", "", "in a hook"),
     ("mmengine/runner/runner.py", "call_hook", "in a hook"),
 )

@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from numpy.typing import NDArray
 
 from anomdet.boxes import xywh_to_xyxy
+from anomdet.engine.equal_sizes import predict_equal_sizes
 from anomdet.engine.trackers import RunImages
 from anomdet.errors import UserError
 from anomdet.images.decode import read_image
@@ -201,11 +202,12 @@ def _of_training(runner: Runner, number: int, measured: Any) -> list[Drawn]:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     names, score_thrs, drawn = measured.results.unique_names, measured.score_thrs, []
     cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    loop = runner.val_loop
     for place in choose_images(image, label, len(dataset), counts.shape[1], number + 1):
-        item, info = dataset[place], dataset.get_data_info(place)
+        info, batch = dataset.get_data_info(place), runner.val_dataloader.collate_fn([dataset[place]])
         with torch.random.fork_rng(devices=cuda):
-            batch = {key: [value] for key, value in item.items()}
-            found = model.test_step(batch)[0].pred_instances.cpu().numpy()
+            samples = predict_equal_sizes(model, batch, model.test_step, loop.tiles, loop.merge_views)
+            found = samples[0].pred_instances.cpu().numpy()
         rows = found.scores >= score_thrs[found.labels]
         predictions = Objects(found.bboxes[rows], [names[k] for k in found.labels[rows]], found.scores[rows].tolist())
         boxes = np.array([instance["bbox"] for instance in info["instances"]], dtype=np.float64).reshape(-1, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -86,10 +87,9 @@ def _read(path: Path, device: str, threads: int | None) -> tuple[Any, Any, dict[
     if device not in ("auto", "cpu"):
         raise UserError(Problem("device", "auto or cpu with OpenVINO", repr(device)))
     try:
-        import openvino
+        core = _core()
     except ImportError as error:
         raise UserError(Problem(str(path.parent), "the package openvino", "none", _INSTALL)) from error
-    core = openvino.Core()
     # OpenVINO may choose bfloat16 by itself: the scores would not be those that were measured.
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
@@ -99,3 +99,16 @@ def _read(path: Path, device: str, threads: int | None) -> tuple[Any, Any, dict[
     except RuntimeError as error:
         got = " ".join(str(error).split())[:300]
         raise UserError(Problem(str(path), "a network that OpenVINO opens", got)) from error
+
+
+@functools.cache
+def _core() -> Any:
+    """One for all networks, which lives as long as the process.
+
+    Where the machine has AMX, OpenVINO gives the thread that first compiles a network a stack for its signal handlers
+    and frees it with its core. If another thread lets go of that core, the next signal (Ctrl-C, the end of a child
+    process) kills the process.
+    """
+    import openvino
+
+    return openvino.Core()

@@ -12,7 +12,7 @@
   // Rows come by image and falling score: each object goes to the first box that asks for it.
   const count = () => {
     const table = Array.from({ length: numClasses + 1 }, () => new Array(numClasses + 1).fill(0));
-    const rejected = new Uint8Array(data.defective.length);
+    const rejected = Uint8Array.from(data.unlike_normal ?? data.defective.map(() => 0));
     const freeObject = new Uint8Array(data.gt_label.length).fill(1);
     const freeBox = new Uint8Array(data.score.length);
     let shown = 0;

@@ -98,11 +98,21 @@ def test_the_options_of_mmdetections_tools(calls: list[tuple[Any, ...]], monkeyp
     assert calls[-1] == ("run.yaml", [], {"out": None, "limit": 16})
 
 
+def test_tta_is_the_settings_own_or_mirrored(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    for name, text, overrides in (
+        ("plain.yaml", "training: {epochs: 1}", ["evaluation.tta=true"]),
+        ("own.yaml", "evaluation: {tta: {flips: [vertical]}}", []),
+    ):
+        config = tmp_path / name
+        config.write_text(text, encoding="utf-8")
+        run(mmdet_manners.test, str(config), CHECKPOINT, "--tta")
+        assert calls[-1][1] == overrides
+
+
 REFUSED = {
     "a checkpoint that is no last.pth": (("train", "run.yaml", "--resume", "epoch_3.pth"), "model.weights=epoch_3.pth"),
     "no batch to scale from": (("train", "{config}", "--auto-scale-lr"), "training.scale_lr: the batch that"),
     "no display": (("test", "run.yaml", CHECKPOINT, "--show"), "use --show-dir FOLDER"),
-    "test-time augmentation": (("test", "run.yaml", CHECKPOINT, "--tta"), "no test-time augmentation"),
     "a pickle of a Python config": (("test", "run.py", CHECKPOINT, "--out", "a.pkl"), "anomdet mmdet test.py"),
     "a pickle that is there": (("test", "run.yaml", CHECKPOINT, "--out", "{there}"), "nothing was changed"),
 }

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from anomdet.engine.hooks import ChangedFilesHook, TrackerHook
-from anomdet.engine.runner import _FORMAT, _Console, _LogFile
+from anomdet.engine.log_handlers import FORMAT, Console, LogFile
 
 
 class Full(io.StringIO):
@@ -94,13 +94,13 @@ def test_a_tracker_on_a_full_disk_is_given_up_and_the_training_goes_on() -> None
 
 
 def emit(handler: logging.Handler, *texts: str, path: str = "/anomdet/train.py") -> None:
-    handler.setFormatter(_FORMAT)
+    handler.setFormatter(FORMAT)
     for text in texts:
         handler.handle(logging.LogRecord("anomdet", logging.INFO, path, 1, text, None, None))
 
 
 def test_a_log_on_a_full_disk_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
-    emit(_LogFile(Full()), "one", "two")
+    emit(LogFile(Full()), "one", "two")
     said = "warning: logs/training.log cannot be written any more: No space left on device; the run continues\n"
     assert capsys.readouterr().err == said
 
@@ -114,20 +114,20 @@ def test_a_console_that_is_gone_ends_no_training(
             raise OSError(number, "gone")
 
     monkeypatch.setattr(sys, "stdout", Gone())
-    emit(_Console(), "one")
+    emit(Console(), "one")
     said = "stdout cannot be written any more: gone; the work continues\n"
     assert capsys.readouterr().err == (said if number == errno.ENOSPC else "")
 
 
 def test_a_closed_stdout_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)  # as Python makes it
-    emit(_Console(), "one")
+    emit(Console(), "one")
 
 
 def test_names_are_escaped_and_fit_the_encoding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with (tmp_path / "out").open("w", encoding="ascii") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        emit(_Console(), "日 a\x1b[2J\nerror: b\udcff")
+        emit(Console(), "日 a\x1b[2J\nerror: b\udcff")
     line = (tmp_path / "out").read_text(encoding="ascii")
     assert line.endswith("INFO    \\u65e5 a\\x1b[2J\\nerror: b\\xff\n")
 
@@ -137,4 +137,4 @@ def test_line_breaks_of_the_libraries_stay() -> None:
 
     path = str(Path(mmengine.__file__ or "").parent / "runner.py")
     record = logging.LogRecord("mmengine", logging.WARNING, path, 1, "a\nb\x1b[2J", None, None)
-    assert _FORMAT.format(record).endswith("a\nb\\x1b[2J")
+    assert FORMAT.format(record).endswith("a\nb\\x1b[2J")

@@ -17,8 +17,8 @@ from anomdet.engine.loops import (
     _averages,
     _number,
     predict_equal_sizes,
-    predict_with_loss,
 )
+from anomdet.engine.predict_with_loss import predict_with_loss
 
 
 class DropPath(nn.Module):

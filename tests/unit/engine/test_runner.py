@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import nn
 
-from anomdet.engine.runner import InspectionRunner, _OwnLines
+from anomdet.engine.log_handlers import OwnLines
+from anomdet.engine.runner import InspectionRunner
 
 OWN = "/somewhere/anomdet/cli/train.py"
 LIBRARIES = [str(Path(module.__file__ or "").parent / "runner.py") for module in (mmengine, mmdet)]
@@ -20,7 +21,7 @@ LIBRARIES = [str(Path(module.__file__ or "").parent / "runner.py") for module in
 
 def shown(pathname: str, level: int, log_level: int) -> bool:
     record = logging.LogRecord("anomdet", level, pathname, 1, "text", None, None)
-    return bool(_OwnLines(log_level).filter(record))
+    return bool(OwnLines(log_level).filter(record))
 
 
 def test_our_lines_are_shown() -> None:

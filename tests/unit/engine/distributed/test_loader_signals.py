@@ -11,7 +11,7 @@ import time
 import pytest
 from torch.utils.data import DataLoader
 
-from anomdet.engine.distributed.loader_signals import _GRACE_S, outlive_sigterm
+from anomdet.engine.distributed.loader_signals import _GRACE_S, end_processes, outlive_sigterm
 
 
 class Pids:
@@ -34,6 +34,26 @@ def test_they_load_on() -> None:
             os.kill(pid, signal.SIGTERM)
         found.append(pid)
     assert len(found) == 20 and set(found) != {os.getpid()} and len(set(found)) == 1
+
+
+def test_they_end_when_they_are_told_and_start_again() -> None:
+    loader = outlive_sigterm(DataLoader(Pids(), batch_size=None, num_workers=1, persistent_workers=True))
+    (first,) = set(loader)
+    os.kill(first, 0)
+    started = time.monotonic()
+    end_processes(loader)
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+    assert time.monotonic() - started < 5, "they were ended by force"
+    (second,) = set(loader)
+    assert second != first
+    end_processes(loader)
+    end_processes(loader)
+
+
+@pytest.mark.parametrize("loader", [None, {"num_workers": 2}, DataLoader(Pids(), num_workers=0)])
+def test_nothing_to_end(loader: object) -> None:
+    end_processes(loader)
 
 
 def test_they_end_with_the_main_one() -> None:
