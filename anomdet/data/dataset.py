@@ -186,13 +186,6 @@ class TextLabelDataset(BaseDetDataset):
         """The record of the whole image at ``at``, 0 to ``num_images``, also where the items are tiles."""
         return self.get_data_info(at) if self._rows is None else self._data_info(int(self._rows[at]))
 
-    def images_with_objects(self) -> NDArray[np.int64]:
-        """Which of 0 to ``num_images`` are not normal."""
-        if self._rows is None:
-            return np.flatnonzero(self.image_class_counts.any(axis=1))
-        starts, rows = self.index.columns.box_starts, self._rows.astype(np.int64)
-        return np.flatnonzero(starts[rows + 1] > starts[rows])
-
     def _counts_of_records(self) -> NDArray[np.int32]:
         """As ``image_class_counts``, of the records that a derived class has loaded or filtered."""
         counts: NDArray[np.int32] = np.zeros((len(self), len(self.metainfo["classes"])), dtype=np.int32)
@@ -273,9 +266,7 @@ class TextLabelDataset(BaseDetDataset):
         with global_streams(draw):
             for _ in range(self.max_refetch + 1):
                 results = self.get_data_info(draw)
-                results["draw"] = draw
-                if self._mixes:
-                    results["dataset"] = self
+                results |= {"draw": draw, "dataset": self} if self._mixes else {"draw": draw}
                 results = self.pipeline(results)
                 if results is not None or self.test_mode:
                     break

@@ -39,7 +39,7 @@ class Donors:
     def of(cls, dataset: TextLabelDataset) -> Donors:
         """Of a data set, whose items may be tiles: of its whole images."""
         parts: list[tuple[NDArray, ...]] = []
-        for at in dataset.images_with_objects().tolist():
+        for at in _with_objects(dataset).tolist():
             info = dataset.image_info(at)
             rows = np.flatnonzero([not one["ignore_flag"] for one in info["instances"]])
             boxes = np.array([info["instances"][row]["bbox"] for row in rows], np.float32).reshape(-1, 4)
@@ -49,6 +49,13 @@ class Donors:
         images, held, centers, classes = (np.concatenate(one) for one in zip(*parts, _NONE, strict=True))
         of_class = {int(label): np.flatnonzero(classes == label) for label in np.unique(classes)}
         return cls(images.astype(np.int32), held.astype(np.int32), centers.astype(np.float32), of_class)
+
+
+def _with_objects(dataset: TextLabelDataset) -> NDArray[np.int64]:
+    """Images that are not normal; all images where the items are tiles of them, since tiles are what is counted."""
+    if len(dataset) != dataset.num_images:
+        return np.arange(dataset.num_images)
+    return np.flatnonzero(dataset.image_class_counts.any(axis=1))
 
 
 def dataset_of(results: dict[str, Any], step: object) -> TextLabelDataset:
