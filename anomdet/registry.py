@@ -33,7 +33,7 @@ def _node(name: str, parent: Registry, *locations: str) -> Registry:
 
 
 DATASETS = _node("dataset", ROOT_DATASETS, "data.dataset")
-_STEPS = ("steps", "augment", "tile_steps", "copy_paste")
+_STEPS = ("steps", "augment", "tile_steps", "copy_paste", "mosaic")
 TRANSFORMS = _node("transform", ROOT_TRANSFORMS, *(f"data.pipeline.{file}" for file in _STEPS))
 FUNCTIONS = _node("function", ROOT_FUNCTIONS, "data.pipeline.tile_steps")
 DATA_SAMPLERS = _node("data sampler", ROOT_DATA_SAMPLERS, "data.sampling.sampler", "data.sampling.whole_batches")

@@ -17,7 +17,7 @@ import pydantic
 
 from anomdet.config.problems import KeyPath, did_you_mean, dotted, nearest, show_value
 from anomdet.config.schema_data import AugmentationSettings
-from anomdet.errors import Problem
+from anomdet.errors import Problem, UserError
 
 TransformDict = dict[str, Any]
 
@@ -80,13 +80,37 @@ def to_albumentations(settings: AugmentationSettings) -> list[TransformDict]:
     return transforms
 
 
-def to_mixing(settings: AugmentationSettings) -> list[TransformDict]:
-    """The steps before these that show parts of other training images; what is off is left out."""
+def to_mixing(
+    settings: AugmentationSettings, size_hw: tuple[int, int], epochs: int, epoch_images: int | None
+) -> list[TransformDict]:
+    """The steps before these that show parts of other training images, or of one; what is off is left out.
+
+    Args:
+        settings: of the augmentations.
+        size_hw: what the network sees.
+        epochs: of the run.
+        epoch_images: that an epoch draws; None: as many as the sampler has.
+    """
     steps: list[TransformDict] = []
     if settings.copy_paste:
         onto, most = settings.copy_paste_onto_defects, settings.copy_paste_most
         steps.append(dict(type="anomdet.CopyPaste", prob=settings.copy_paste, onto_defects=onto, most=most))
+    if settings.mosaic:
+        length = dict(end=_mosaic_end(settings, epochs, epoch_images), epoch_draws=epoch_images)
+        steps.append(dict(type="anomdet.InspectionMosaic", size_hw=size_hw, prob=settings.mosaic, **length))
+    if settings.crop:
+        steps.append(dict(type="anomdet.CropAroundDefect", size_hw=size_hw, prob=settings.crop))
     return steps
+
+
+def _mosaic_end(settings: AugmentationSettings, epochs: int, epoch_images: int | None) -> float:
+    """In epochs; a run of whole epochs must leave one for mosaics, or none would come in silence."""
+    end = settings.mosaic_until * epochs
+    if epoch_images is None and end < 1:
+        hint = "or give training.epoch_images: then parts of an epoch count"
+        expected, got = f"at least {1 / epochs:.2g}, one of {epochs} epochs", f"{settings.mosaic_until:g}"
+        raise UserError(Problem("data.augmentations.mosaic_until", expected, got, hint))
+    return end
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,12 @@ class AugmentationSettings(Section):
     """An image with objects gets some so many times as often as a normal one."""
     copy_paste_most: PositiveInt = 2
     """Defects in one image at most; those that lie close together count as one."""
+    mosaic: Fraction = 0.0
+    """How often four training images are shown as one, cut to `image_size`; 0: never."""
+    mosaic_until: Fraction = 0.8
+    """The share of the run after which there are no mosaics; whole epochs, unless `epoch_images` is given."""
+    crop: Fraction = 0.0
+    """How often a larger image is shown as a piece of `image_size`, at its stored resolution, around a defect."""
 
 
 class TileSettings(Section):

@@ -84,13 +84,15 @@ def train_loader(settings: Settings) -> dict[str, Any]:
     data, imbalance = settings.data, settings.training.class_imbalance_handling
     styled = data.augmentations
     transforms = to_albumentations(styled) if isinstance(styled, AugmentationSettings) else styled
+    length = settings.training.epochs, settings.training.epoch_images
+    seen_hw = size_hw(data.image_size)
     pipeline: list[dict[str, Any]] = [
         _load_step(data),
         dict(type="LoadAnnotations", with_bbox=True),
-        *(to_mixing(styled) if isinstance(styled, AugmentationSettings) else []),
+        *(to_mixing(styled, seen_hw, *length) if isinstance(styled, AugmentationSettings) else []),
         *([dict(type="anomdet.AlbumentationsAugment", transforms=transforms)] if transforms else []),
         *data.transforms,
-        dict(type="anomdet.FitInside", size_hw=size_hw(data.image_size)),
+        dict(type="anomdet.FitInside", size_hw=seen_hw),
         dict(type="anomdet.PackInspectionInputs", meta_keys=META_KEYS),
     ]
     samplers: dict[str, dict[str, Any]] = {

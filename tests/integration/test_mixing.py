@@ -11,7 +11,7 @@ from anomdet.engine.checkpoint import load_checkpoint
 from tests.integration.conftest import run_command, write_settings
 from tests.integration.test_train import assert_same_state, signal_at
 
-MIXED = ("data.augmentations={copy_paste: 1.0, copy_paste_onto_defects: 0.5}",)
+MIXED = ("data.augmentations={copy_paste: 1.0, copy_paste_onto_defects: 0.5, mosaic: 0.5, mosaic_until: 1, crop: 0.5}",)
 
 
 def test_with_workers_and_broken_off_in_an_epoch_it_ends_as_without(

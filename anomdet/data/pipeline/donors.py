@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.data.pipeline.tile_steps import CutTile
+from anomdet.data.sampling.draw import Draw
 from anomdet.errors import Problem, UserError
 
 if TYPE_CHECKING:
@@ -69,6 +70,16 @@ def dataset_of(results: dict[str, Any], step: object) -> TextLabelDataset:
         raise UserError(Problem(type(step).__name__, "a data set that shows its other images", "none", hint))
     found: TextLabelDataset = results["dataset"]
     return found
+
+
+def load_item(dataset: TextLabelDataset, draw: Draw) -> dict[str, Any]:
+    """An image or tile of the split as the pipeline reads it, with its boxes, without any augmentation."""
+    results = dataset.get_data_info(draw)
+    for step in dataset.pipeline.transforms:
+        results = step(results)
+        if type(step).__name__ == _LABELS_STEP:
+            break
+    return results
 
 
 def load_whole(dataset: TextLabelDataset, at: int) -> dict[str, Any]:

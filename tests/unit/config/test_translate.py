@@ -341,6 +341,17 @@ ROWS: dict[str, Row] = {
         lambda c: mixing(c, "anomdet.CopyPaste").most,
         5,
     ),
+    AUG + "mosaic": ((AUG + "mosaic=0.3",), lambda c: mixing(c, "anomdet.InspectionMosaic").prob, 0.3),
+    AUG + "mosaic_until": (
+        (AUG + "mosaic=0.3", AUG + "mosaic_until=0.5", "training.epochs=5", "training.epoch_images=70"),
+        lambda c: [mixing(c, "anomdet.InspectionMosaic")[key] for key in ("end", "epoch_draws", "size_hw")],
+        [2.5, 70, (640, 640)],
+    ),
+    AUG + "crop": (
+        (AUG + "crop=0.4", "data.image_size=[320, 480]"),
+        lambda c: [mixing(c, "anomdet.CropAroundDefect")[key] for key in ("prob", "size_hw")],
+        [0.4, (320, 480)],
+    ),
     "data.normalize_mean": (
         ("data.normalize_mean=[0.1, 0.2, 0.3]",),
         lambda c: c.model.data_preprocessor.mean,
@@ -558,11 +569,14 @@ def test_no_augmentation_leaves_no_augment_step() -> None:
 
 
 def test_what_is_mixed_in_comes_before_the_other_augmentations() -> None:
-    kinds = [step.type for step in config_of(AUG + "copy_paste=0.3").train_dataloader.dataset.pipeline]
-    assert kinds[:4] == [
+    given = [AUG + f"{key}=0.3" for key in ("copy_paste", "mosaic", "crop")]
+    kinds = [step.type for step in config_of(*given).train_dataloader.dataset.pipeline]
+    assert kinds[:6] == [
         "anomdet.LoadInspectionImage",
         "LoadAnnotations",
         "anomdet.CopyPaste",
+        "anomdet.InspectionMosaic",
+        "anomdet.CropAroundDefect",
         "anomdet.AlbumentationsAugment",
     ]
 
