@@ -68,7 +68,10 @@ def write_page(
     from anomdet.report.health_page import write_health_page
 
     used = settings or Settings()
-    health = measure_health(checked, findings, plan_of(used, checked.data_dir, known=settings is not None))
+    plan = plan_of(used, checked.data_dir, known=settings is not None)
+    health = measure_health(checked, findings, plan)
+    if used.evaluation.review:
+        health["suspected_labels"] = _suspected(checked, plan, Path(used.evaluation.review))
     health["about"] = _about(checked.data_dir, config, settings)
     numbers = path.with_suffix(".json")
     make_folder(path.parent, "--report")
@@ -81,6 +84,17 @@ def write_page(
 
     write_health_page(health, path, read_image=read_rgb)
     return [path, numbers], f"an earlier report was moved to {moved}" if moved else ""
+
+
+def _suspected(checked: Checked, plan: Plan, review: Path) -> dict[str, Any]:
+    """What a review says about these labels."""
+    from anomdet.quality.health.table import make_table
+    from anomdet.workflows.suspected import read_known, sentence, to_numbers
+
+    table = make_table(checked, plan)
+    names = [file.name for file in table.files]
+    numbers = to_numbers(read_known(review, names, table.image_at, table.class_nums, table.bboxes_xywh), review)
+    return {**numbers, "text": sentence(numbers)}
 
 
 def plan_of(settings: Settings, data_dir: Path, *, known: bool) -> Plan:
