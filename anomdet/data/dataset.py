@@ -101,7 +101,6 @@ class TextLabelDataset(BaseDetDataset):
         super().__init__(
             data_root=str(data_root), metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode, **kwargs
         )
-        self._mixes = any(getattr(step, "mixes_images", False) for step in self.pipeline.transforms)
 
     @property
     def split_hashes(self) -> dict[str, str]:
@@ -263,10 +262,11 @@ class TextLabelDataset(BaseDetDataset):
         (returns None) in training, another one is drawn from the same stream.
         """
         draw = idx if isinstance(idx, Draw) else Draw(idx, position=int(idx) % len(self))
+        mixes = any(getattr(step, "mixes_images", False) for step in self.pipeline.transforms)
         with global_streams(draw):
             for _ in range(self.max_refetch + 1):
                 results = self.get_data_info(draw)
-                results |= {"draw": draw, "dataset": self} if self._mixes else {"draw": draw}
+                results |= {"draw": draw, "dataset": self} if mixes else {"draw": draw}
                 results = self.pipeline(results)
                 if results is not None or self.test_mode:
                     break
