@@ -72,6 +72,7 @@ def init(
     out: Annotated[Path, typer.Option(help="File of the settings; one that exists is left alone.")] = Path("run.yaml"),
     device: Annotated[str, typer.Option(help="auto, cpu or gpu: what the training will run on.")] = "auto",
     minutes: Annotated[Optional[float], typer.Option(help="How long a run may take; times some steps here.")] = None,  # noqa: UP045
+    short: Annotated[bool, typer.Option("--short", help="Leave out what is as by default.")] = False,
     debug: Debug = False,
 ) -> None:
     """Write settings that fit a data folder.
@@ -80,7 +81,7 @@ def init(
     """
     from anomdet.workflows.init import init as run
 
-    done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes)
+    done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes, short=short)
     say(done.text)
     name_files([done.path])
     say(done.next_steps)

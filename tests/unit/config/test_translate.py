@@ -367,6 +367,21 @@ ROWS: dict[str, Row] = {
         lambda c: [c[name].batch_size for name in LOADERS],
         [3, 5, 5],
     ),
+    "evaluation.tta": (
+        ("evaluation.tta=true",),
+        lambda c: c.get("tta"),
+        {"flips": ["horizontal"], "scales": []},
+    ),
+    "evaluation.tta.flips": (
+        ("evaluation.tta={flips: [both]}",),
+        lambda c: (c.get("tta") or {}).get("flips"),
+        ["both"],
+    ),
+    "evaluation.tta.scales": (
+        ("evaluation.tta={scales: [1.5]}",),
+        lambda c: (c.get("tta") or {}).get("scales"),
+        [1.5],
+    ),
     "evaluation.resamples": (("evaluation.resamples=7",), lambda c: c.evaluation.resamples, 7),
     "evaluation.confidence": (("evaluation.confidence=0.9",), lambda c: c.evaluation.confidence, 0.9),
     "evaluation.review": (
