@@ -147,9 +147,9 @@ def test_auto_scale_lr_uses_the_batch_of_the_config_and_of_its_base(coco: Path, 
     assert fitted(again).optim_wrapper.optimizer.lr == pytest.approx(0.02 * 4 / 16)
     own = tmp_path / "own.py"
     own.write_text(f"{config.read_text()}auto_scale_lr = dict(enable=True, base_batch_size=2)\n", encoding="utf-8")
-    config = fitted(own, "auto_scale_lr.base_batch_size=8")
-    assert config.optim_wrapper.optimizer.lr == pytest.approx(0.02 * 4 / 8)
-    assert not config.auto_scale_lr.enable  # else MMEngine's Runner would scale it again
+    scaled = fitted(own, "auto_scale_lr.base_batch_size=8")
+    assert scaled.optim_wrapper.optimizer.lr == pytest.approx(0.02 * 4 / 8)
+    assert not scaled.auto_scale_lr.enable  # else MMEngine's Runner would scale it again
 
 
 def test_auto_scale_lr_without_a_batch_leaves_nothing_and_its_hint_works(
