@@ -102,6 +102,22 @@ def _without_pretrained(init_cfg: Any) -> Any:
     return None if isinstance(init_cfg, dict) and init_cfg.get("type") == "Pretrained" else init_cfg
 
 
+def init_files(node: Any) -> list[str]:
+    """The local checkpoints from which parts of a model start, ``init_cfg: {type: Pretrained, checkpoint: FILE}``.
+
+    >>> init_files({"neck": {"init_cfg": [{"type": "Pretrained", "checkpoint": "neck.pth"}, {"type": "Normal"}]}})
+    ['neck.pth']
+    """
+    if isinstance(node, (list, tuple)):
+        return [file for item in node for file in init_files(item)]
+    if not isinstance(node, dict):
+        return []
+    if node.get("type") == "Pretrained" and isinstance(node.get("checkpoint"), str):
+        return [] if is_address(node["checkpoint"]) else [node["checkpoint"]]
+    for_a_file = str(node.get("type", "")).startswith("anomdet.File")
+    return [file for key, value in node.items() if not (for_a_file and key == "config") for file in init_files(value)]
+
+
 def has_weights(backbone: dict[str, Any]) -> bool:
     """Whether a backbone starts from weights that somebody trained."""
     init_cfg = backbone.get("init_cfg")

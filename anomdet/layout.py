@@ -19,6 +19,7 @@ SPLIT_OF = {
 # A data folder, in the owner's format.
 IMAGES_DIR, LABELS_DIR, SPLITS_DIR = "images", "labels", "splits"
 CLASSES_FILE = "classes.yaml"
+HARD_NORMALS = "hard_normals.txt"  # beside images/ and labels/: normal images on which a detector fires, confirmed
 
 # checkpoint_dir
 BEST, LAST = "best_model.pth", "last.pth"

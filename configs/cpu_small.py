@@ -55,7 +55,7 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
 evaluation = dict(
-    batch_size=None, confidence=0.95, report=True, resamples=1000)
+    batch_size=None, confidence=0.95, report=True, resamples=1000, review=None)
 load_from = None
 log_level = 'INFO'
 minutes = None

@@ -3,6 +3,9 @@
 import os
 import signal
 import tempfile
+from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 # Not the caches of whoever runs the tests.
@@ -14,3 +17,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from anomdet import ops  # noqa: E402 (after the environment is set)
 
 ops.install()
+
+_ALL_SLOW = "\npytestmark = pytest.mark.slow"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without the slow tests (`make test-fast`), a module that has no others is not even imported."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return _ALL_SLOW in collection_path.read_text(encoding="utf-8") or None

@@ -21,7 +21,7 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     style: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
     out: Annotated[Optional[Path], typer.Option(help="File for the findings; default: the screen.")] = None,  # noqa: UP045
     fix: Annotated[Optional[Path], typer.Option(help="Empty or new folder for a corrected copy.")] = None,  # noqa: UP045
-    report: Annotated[Optional[Path], typer.Option(help="HTML file for a page on the data's health.")] = None,  # noqa: UP045
+    report: Annotated[Optional[Path], typer.Option(help="HTML file or folder for a page on the data.")] = None,  # noqa: UP045
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show all places, not only 20 of a kind.")] = False,
     decode: Annotated[bool, typer.Option("--decode", help="Read all pixels too, not only headers.")] = False,
@@ -72,6 +72,7 @@ def init(
     out: Annotated[Path, typer.Option(help="File of the settings; one that exists is left alone.")] = Path("run.yaml"),
     device: Annotated[str, typer.Option(help="auto, cpu or gpu: what the training will run on.")] = "auto",
     minutes: Annotated[Optional[float], typer.Option(help="How long a run may take; times some steps here.")] = None,  # noqa: UP045
+    short: Annotated[bool, typer.Option("--short", help="Leave out what is as by default.")] = False,
     debug: Debug = False,
 ) -> None:
     """Write settings that fit a data folder.
@@ -80,7 +81,7 @@ def init(
     """
     from anomdet.workflows.init import init as run
 
-    done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes)
+    done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes, short=short)
     say(done.text)
     name_files([done.path])
     say(done.next_steps)

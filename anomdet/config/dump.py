@@ -43,6 +43,38 @@ def annotated_yaml(
     return "\n".join([*head, *_section(settings.model_dump(), meanings, "", 0)]) + "\n"
 
 
+def short_yaml(
+    settings: Settings,
+    title: str,
+    *,
+    reasons: Mapping[str, str],
+    schema: str = "settings.schema.json",
+) -> str:
+    """As :func:`annotated_yaml`, with no more than what was chosen and what differs from the defaults.
+
+    ``load_settings`` reads the same settings from it.
+    """
+    kept = _chosen(settings.model_dump(), Settings().model_dump(), reasons, set(flat_keys()), "")
+    head = [f"# yaml-language-server: $schema={schema}", *_comment(title, 0)]
+    return "\n".join([*head, *_section(kept, dict.fromkeys(flat_keys(), "") | dict(reasons), "", 0)]) + "\n"
+
+
+def _chosen(
+    values: dict[str, Any], defaults: Mapping[str, Any], reasons: Mapping[str, str], known: set[str], prefix: str
+) -> dict[str, Any]:
+    """The values of a section that have a reason, or that are not the defaults."""
+    kept = {}
+    for name, value in values.items():
+        key, default = f"{prefix}{name}", defaults.get(name)
+        is_section = isinstance(value, dict) and any(one.startswith(f"{key}.") for one in known)
+        if is_section and isinstance(default, dict):
+            inner = _chosen(value, default, reasons, known, f"{key}.")
+            kept.update({name: inner} if inner else {})
+        elif value != default or key in reasons:
+            kept[name] = value
+    return kept
+
+
 def _section(values: dict[str, Any], meanings: dict[str, str], prefix: str, indent: int) -> list[str]:
     lines: list[str] = []
     for name, value in values.items():

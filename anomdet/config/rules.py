@@ -68,7 +68,8 @@ SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
 SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
 WEIGHTS, OVERRIDES = ("model", "weights"), ("model", "overrides")
 TILES, IMAGE_SIZE, IMBALANCE = ("data", "tiles"), ("data", "image_size"), ("training", "class_imbalance_handling")
-POINT, TTA = ("evaluation", "operating_point"), ("evaluation", "tta")
+HARD_NORMALS_FILE = (*IMBALANCE, "hard_normals_file")
+POINT, TTA, REVIEW = (("evaluation", key) for key in ("operating_point", "tta", "review"))
 STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
 
 # What is written in the language of MMDetection or Albumentations, of any keys.
@@ -175,7 +176,7 @@ def _where(facts: Facts, path: KeyPath) -> str:
 
 def _files(facts: Facts) -> None:
     listed = [(*SPLIT_FILES, split) for split in facts.value(SPLIT_FILES) or {}]
-    for path in (BACKBONE_FILE, MODEL_FILE, *listed):
+    for path in (BACKBONE_FILE, MODEL_FILE, HARD_NORMALS_FILE, REVIEW, *listed):
         name = facts.value(path)
         if name is not None and not Path(name).is_file():
             got = f"{show_value(name)}, a folder" if Path(name).is_dir() else show_value(name)
@@ -219,6 +220,17 @@ def _tiles(facts: Facts) -> None:
     elif share is not None and normal_ratio is not None and normal_ratio != share:
         expected = f"{normal_ratio:g}, as normal_ratio ({_where(facts, (*IMBALANCE, 'normal_ratio'))}), or null"
         facts.report.add((*TILES, "empty_share"), expected, f"{share:g}", "give one of the two")
+
+
+def _hard_normals(facts: Facts) -> None:
+    """A share needs a sampler that draws by shares, and normal images; a list alone would do nothing."""
+    share, listed = facts.value((*IMBALANCE, "hard_normals")), facts.value(HARD_NORMALS_FILE)
+    method, normal_ratio = facts.value((*IMBALANCE, "method")), facts.value((*IMBALANCE, "normal_ratio"))
+    if share is None and listed is not None:
+        facts.report.add(HARD_NORMALS_FILE, "hard_normals beside it, their share", "the list alone", "or leave it out")
+    elif share is not None and (method != "balanced_sampler" or normal_ratio == 0):
+        other = "normal_ratio: 0" if normal_ratio == 0 else f"method: {method}, which draws by no shares"
+        facts.report.add((*IMBALANCE, "hard_normals"), f"null with {other}", f"{share:g}")
 
 
 def _tta(facts: Facts) -> None:
@@ -278,10 +290,11 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((CLASSES,), _class_names),
     ((*RATIOS, SPLIT_FILES), _ratios),
     ((SPLIT_BY, GROUP_REGEX, SPLIT_FILES, GROUP_BY), _split_by),
-    ((BACKBONE_FILE, MODEL_FILE, SPLIT_FILES), _files),
+    ((BACKBONE_FILE, MODEL_FILE, HARD_NORMALS_FILE, REVIEW, SPLIT_FILES), _files),
     ((POINT,), _operating_point),
     ((STATIC_GRAPH, ACCUMULATION), _static_graph),
     ((TILES, IMAGE_SIZE, IMBALANCE), _tiles),
+    ((IMBALANCE,), _hard_normals),
     ((TTA,), _tta),
     (FOREIGN, _names_and_no_code),
 )

@@ -125,6 +125,8 @@ class EvaluationSettings(Section):
     """Of the intervals."""
     report: bool = True
     """Write report.html."""
+    review: str | None = None
+    """review.json of `anomdet review`: reports name the share of labels that it suspects, and metrics without these."""
 
 
 class ReportSettings(Section):

@@ -56,6 +56,10 @@ class ImbalanceSettings(Section):
     """balanced_sampler: false draws an image at most once an epoch, and the epoch is shorter."""
     repeat_threshold: OpenFraction = 0.3
     """repeat_factor: images of a class in a smaller share f of all images come sqrt(this / f) times."""
+    hard_normals: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """balanced_sampler: the share of confirmed hard normals among the drawn normal images; null: as the others."""
+    hard_normals_file: str | None = None
+    """Their list, an image name a line; null: hard_normals.txt in data_dir, as `anomdet review --apply` writes it."""
 
 
 class ScaleLrSettings(Section):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from anomdet.config.augmentations import to_albumentations
 from anomdet.config.schema import EvaluationSettings, Settings, TtaSettings
 from anomdet.config.schema_data import AugmentationSettings, DataSettings
+from anomdet.layout import HARD_NORMALS
 
 META_KEYS = ("img_id", "img_path", "file_name", "ori_shape", "img_shape", "scale_factor")
 
@@ -101,6 +103,9 @@ def train_loader(settings: Settings) -> dict[str, Any]:
     if settings.training.epoch_images is not None:
         sampler["num_samples"] = settings.training.epoch_images
     dataset = _dataset(settings, "train", pipeline)
+    if imbalance.hard_normals is not None:
+        sampler["hard_normals"] = imbalance.hard_normals
+        dataset["hard_normals"] = imbalance.hard_normals_file or str(Path(data.data_dir) / HARD_NORMALS)
     return _loader(settings, settings.training.batch_size, sampler=sampler, dataset=dataset)
 
 

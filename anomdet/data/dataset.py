@@ -16,6 +16,7 @@ from anomdet.data.index.changes import FileStamps
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.pipeline.mmdet_bases import BaseDetDataset
 from anomdet.data.sampling.draw import Draw, global_streams
+from anomdet.data.sampling.hard_normals import read_hard_normals
 from anomdet.data.splits.lists import split_hash
 from anomdet.data.splits.make import as_split_rule, make_splits
 from anomdet.data.tiles.index import TileIndex, TileRule
@@ -46,6 +47,7 @@ class TextLabelDataset(BaseDetDataset):
         verify_images: header or decode.
         max_image_megapixels: a larger image is a problem.
         tiles: arguments of :meth:`TileRule.of`: the items are tiles, moved from draw to draw in training.
+        hard_normals: the list file for ``is_hard_normal``; None: no image is one.
         pipeline: transforms.
         test_mode: an image that the pipeline refuses is an error.
         kwargs: of ``BaseDetDataset``.
@@ -56,6 +58,8 @@ class TextLabelDataset(BaseDetDataset):
 
     index: DataIndex
     _fully_initialized: bool = False
+    _rows: NDArray[np.int32] | None = None
+    _counts: NDArray[np.int32] | None = None
 
     def __init__(  # noqa: PLR0913 (MMEngine gives a data set its settings as arguments)
         self,
@@ -69,6 +73,7 @@ class TextLabelDataset(BaseDetDataset):
         verify_images: str = "header",
         max_image_megapixels: float = MAX_IMAGE_MEGAPIXELS,
         tiles: Mapping[str, Any] | None = None,
+        hard_normals: str | None = None,
         pipeline: Sequence = (),
         test_mode: bool = False,
         **kwargs: Any,
@@ -87,10 +92,9 @@ class TextLabelDataset(BaseDetDataset):
         self.split_rule = as_split_rule(ratios, split_files, split_rule)
         self.splits = make_splits(self.index, self.split_rule)
         self.positions = self.splits.positions[split]
+        self.hard_normals = None if hard_normals is None else read_hard_normals(self.index, hard_normals)
         self._images_dir = str(Path(data_root) / "images")
         self._label_of = {num: label for label, num in enumerate(self.index.class_nums)}
-        self._rows: NDArray[np.int32] | None = None
-        self._counts: NDArray[np.int32] | None = None
         self._tile_rule = None if tiles is None else TileRule.of(tiles)
         self._tiles: TileIndex | None = None
         metainfo = {**_metainfo(self.index.class_nums, names), **kwargs.pop("metainfo", {})}
@@ -100,8 +104,9 @@ class TextLabelDataset(BaseDetDataset):
 
     @property
     def split_hashes(self) -> dict[str, str]:
-        """Split name to a hash over its images' names, see :func:`split_hash`."""
-        return {name: split_hash(self.index, positions) for name, positions in self.splits.positions.items()}
+        """Split name to a hash over its images' names, see :func:`split_hash`; ``hard_normals`` too, if they count."""
+        hard = {} if self.hard_normals is None else {"hard_normals": self.hard_normals.tolist()}
+        return {name: split_hash(self.index, ats) for name, ats in {**self.splits.positions, **hard}.items()}
 
     def file_stamps(self) -> FileStamps:
         """Sizes and times of the files of this split as they are now, to find out later which have changed."""
@@ -127,6 +132,16 @@ class TextLabelDataset(BaseDetDataset):
     @image_class_counts.setter
     def image_class_counts(self, counts: NDArray[np.int32]) -> None:
         self._counts = counts
+
+    @property
+    def is_hard_normal(self) -> NDArray[np.bool_]:
+        """``(len(self),)`` items of listed hard normals: normal images on which a detector fired."""
+        if not self._fully_initialized:
+            self.full_init()
+        if self._rows is None:
+            raise UserError(Problem("hard_normals", "none with a data set that makes its records", type(self).__name__))
+        hard = np.isin(self._rows, () if self.hard_normals is None else self.hard_normals)
+        return hard if self._tiles is None else np.repeat(hard, np.diff(self._tiles.starts))
 
     def full_init(self) -> None:
         """Choose the images; their records are made from the index at each access.

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anomdet.documents.read import VERSION, read_decisions, read_details, read_json, read_metrics, read_split_record
+from anomdet.documents.read import (
+    VERSION,
+    read_decisions,
+    read_details,
+    read_json,
+    read_metrics,
+    read_review,
+    read_split_record,
+)
 
 if TYPE_CHECKING:  # their types cost pydantic
-    from anomdet.documents.kinds import Decisions, Details, Metrics, SplitRecord
+    from anomdet.documents.kinds import Details, Metrics, SplitRecord
+    from anomdet.documents.review_kinds import Decisions, ReviewDocument
 
 __all__ = [
     "VERSION",
     "Decisions",
     "Details",
     "Metrics",
+    "ReviewDocument",
     "SplitRecord",
     "kinds",
     "read_decisions",
     "read_details",
     "read_json",
     "read_metrics",
+    "read_review",
     "read_split_record",
+    "review_kinds",
     "scalars",
 ]

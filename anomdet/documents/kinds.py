@@ -1,13 +1,13 @@
 """The JSON files between the rooms, typed: what each holds, and its version.
 
 ``metrics.json`` and ``details.json`` are an evaluation, ``ground_truth.json`` is the side file of ``predictions.json``
-(COCO's own formats, with a version in COCO's ``info``), ``splits.json`` says how the splits of a run were made,
-``decisions.json`` is what a person decided about suspected label errors.
+(COCO's own formats, with a version in COCO's ``info``), ``splits.json`` says how the splits of a run were made.
+:mod:`anomdet.documents.review_kinds` has those of a review.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 from typing_extensions import NotRequired, TypedDict  # typing's own cannot be validated before Python 3.12
@@ -106,6 +106,21 @@ class Intervals(TypedDict):
     null_reasons: NotRequired[dict[str, str]]
 
 
+class SuspectedLabels(TypedDict):
+    """What a review says about the labels; ``without`` are metrics without the images of likely errors."""
+
+    review: str
+    num_images: Count
+    num_labels: Count
+    expected_errors: Finite
+    share: Number
+    num_likely: Count
+    num_likely_images: Count
+    num_unknown: Count
+    num_outdated: Count
+    without: NotRequired[dict[str, Any] | None]
+
+
 class Metrics(TypedDict):
     """metrics.json; beside these keys the numbers of the catalogue, as mAP and recall, each a number or null."""
 
@@ -125,6 +140,7 @@ class Metrics(TypedDict):
     intervals: NotRequired[Intervals]
     notes: NotRequired[list[str]]
     unseen: NotRequired[dict[str, Any]]  # of a detector with a normal-only score, see docs/unseen.md
+    suspected_labels: NotRequired[SuspectedLabels]
     about: NotRequired[About]
 
 
@@ -241,29 +257,3 @@ class SplitRecord(TypedDict):
     data_dir: str
     splits: dict[str, SplitFile]
     made_by: dict[str, Any]
-
-
-class LabelBox(TypedDict):
-    """A label, as it is or as it should be."""
-
-    class_num: Annotated[int, Field(gt=-(10**18), lt=10**18)]
-    bbox_xywh: Box4
-
-
-class Decision(TypedDict):
-    """About one suspected error: accepted, the labels of ``remove`` go and those of ``add`` come."""
-
-    id: Count
-    image: str
-    kind: str
-    decision: Literal["accept", "reject", "skip"]
-    remove: list[LabelBox]
-    add: list[LabelBox]
-
-
-class Decisions(TypedDict):
-    """decisions.json, which the page of ``anomdet review`` exports."""
-
-    version: NotRequired[int]
-    review: str
-    decisions: list[Decision]

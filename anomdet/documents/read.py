@@ -1,4 +1,4 @@
-"""Read the files of :mod:`anomdet.documents.kinds`; they may come from a stranger."""
+"""Read the files of :mod:`anomdet.documents.kinds` and those of a review; they may come from a stranger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from anomdet.metric_catalogue import METRIC, of_key
 from anomdet.strict_files import not_finite, parse_json, read_regular
 
 if TYPE_CHECKING:
-    from anomdet.documents.kinds import Decisions, Details, Metrics, SplitRecord
+    from anomdet.documents.kinds import Details, Metrics, SplitRecord
+    from anomdet.documents.review_kinds import Decisions, ReviewDocument
 
 VERSION = 1
 """Of all these files; a file without one was written before there were versions, and is read as 1."""
@@ -61,6 +62,15 @@ def read_decisions(path: Path) -> Decisions:
     return cast("Decisions", _read(path, "Decisions", "the page of anomdet review exports it"))
 
 
+def read_review(path: Path) -> ReviewDocument:
+    """review.json of ``anomdet review``.
+
+    Raises:
+        UserError: as :func:`read_metrics`.
+    """
+    return cast("ReviewDocument", _read(path, "ReviewDocument", "anomdet review writes it"))
+
+
 def read_json(path: Path, hint: str = "") -> Any:
     """Strict JSON in UTF-8, with or without a byte order mark.
 
@@ -81,7 +91,7 @@ def read_json(path: Path, hint: str = "") -> Any:
 def _read(path: Path, kind: str, hint: str) -> dict[str, Any]:
     from pydantic import TypeAdapter, ValidationError
 
-    from anomdet.documents import kinds
+    from anomdet.documents import kinds, review_kinds
 
     content = read_json(path, hint)
     version = content.get("version", VERSION) if isinstance(content, dict) else VERSION
@@ -90,7 +100,9 @@ def _read(path: Path, kind: str, hint: str) -> dict[str, Any]:
         hint = "update AnomDet, or evaluate again" if newer else ""
         raise UserError(Problem(f"{path}: version", f"an integer from 1 to {VERSION}", repr(version), hint))
     try:
-        TypeAdapter(getattr(kinds, kind)).validate_python(content, strict=True)
+        TypeAdapter(getattr(review_kinds if hasattr(review_kinds, kind) else kinds, kind)).validate_python(
+            content, strict=True
+        )
     except ValidationError as error:
         found = [
             Problem(f"{path}: {_place(one['loc'])}" if one["loc"] else str(path), *_words(dict(one)))

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from anomdet.strict_files import read_regular
+
 _FACTS = ("epoch", "iter", "step", "memory", "time", "data_time")
 
 
@@ -50,7 +52,7 @@ def by_epoch(lines: Iterable[str]) -> dict[str, Any]:
 def read_epochs(path: Path) -> dict[str, Any] | None:
     """As :func:`by_epoch`, of a file; None: it is not there, cannot be read, or has no numbers."""
     try:
-        found = by_epoch(path.read_text(encoding="utf-8").splitlines())
+        found = by_epoch(read_regular(path).decode("utf-8").splitlines())
     except (OSError, ValueError):
         return None
     return found if found["epoch"] else None

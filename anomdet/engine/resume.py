@@ -14,7 +14,7 @@ from anomdet.engine.optimizer_state import check_optimizer
 from anomdet.engine.plain_state import history_from_plain
 from anomdet.engine.run_state import Progress, changed_splits
 from anomdet.errors import Problem, UserError
-from anomdet.layout import LAST
+from anomdet.layout import HARD_NORMALS, LAST
 from anomdet.ranks import num_processes
 
 _NEEDED = ("state_dict", "optimizer", "param_schedulers", "message_hub")
@@ -77,6 +77,10 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
         got = f"other images in {', '.join(changed)}"
         lists = ", ".join(f"{name}: {Path(runner.work_dir) / 'splits' / name}.txt" for name in ("train", "val", "test"))
         hint = f"to keep them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
+        if changed == ["hard_normals"]:
+            frozen = Path(runner.work_dir) / "splits" / HARD_NORMALS
+            keep = f"training.class_imbalance_handling.hard_normals_file={frozen}"
+            hint = f"to keep them add {keep}; or train without --resume"
         problems.append(Problem(path, "the splits that the training began with", got, hint))
     problems += _other_bits(meta.inference or {}, dataset, path)
     if problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -122,6 +122,10 @@ class Results:
         return int(self.part_of_image.max()) + 1 if self.num_images else 0
 
 
+_GT_COLUMNS = ("label", "bboxes_xywh", "coco_area", "crowd")
+_PRED_COLUMNS = ("label", "bboxes_xywh", "score")
+
+
 def part_name(file_name: str, group_by: str) -> str:
     """The part that an image shows: the first group of the match in its name, or the whole match, or its name."""
     found = re.search(group_by, file_name)
@@ -140,6 +144,31 @@ def part_names(file_names: Sequence[str], group_by: str) -> list[str]:
         got = f"{group_by!r}, which is in none of {len(file_names)} names; the first is {file_names[0]}"
         raise UserError(Problem("data.group_by", "a regular expression that the images' names hold", got))
     return [part_name(name, group_by) for name in file_names]
+
+
+def only_images(results: Results, kept: Bools) -> Results:
+    """The results of some images.
+
+    Args:
+        results: of all.
+        kept: ``(I,)`` which stay.
+    """
+    place = np.cumsum(kept) - 1
+    gt_rows, pred_rows = kept[results.gt.image], kept[results.pred.image]
+    gt = GroundTruth(place[results.gt.image[gt_rows]], *(getattr(results.gt, name)[gt_rows] for name in _GT_COLUMNS))
+    pred = Predictions(
+        place[results.pred.image[pred_rows]], *(getattr(results.pred, name)[pred_rows] for name in _PRED_COLUMNS)
+    )
+    ats = np.flatnonzero(kept).tolist()
+    return replace(
+        results,
+        image_ids=results.image_ids[kept],
+        file_names=[results.file_names[at] for at in ats],
+        sizes_hw=results.sizes_hw[kept],
+        gt=gt,
+        pred=pred,
+        parts=None if results.parts is None else [results.parts[at] for at in ats],
+    )
 
 
 def by_image(boxes: Boxes, num_images: int) -> Ints:

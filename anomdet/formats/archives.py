@@ -34,6 +34,9 @@ def unpacked(source: Path, beside: Path) -> Iterator[Path]:
     Raises:
         UserError: the archive is damaged, encrypted, of another kind, or not safe to unpack.
     """
+    if source.exists() and not (source.is_dir() or source.is_file()):
+        got = f"{source.name}, which is not a regular file"
+        raise UserError(Problem("SRC", "a folder, a file of labels or a zip archive", got))
     if source.is_dir() or not zipfile.is_zipfile(source):
         if source.suffix.lower() in (*_OTHERS, ".zip") and source.is_file():
             got = f"{source.name}, which is no zip archive that can be read"

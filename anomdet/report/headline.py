@@ -28,6 +28,20 @@ def unit(metrics: Mapping[str, Any]) -> str:
     return "part" if (metrics.get("part_level") or {}).get("unit") == "part" else "image"
 
 
+def without_suspected(metrics: Mapping[str, Any]) -> Table | None:
+    """The headline's numbers as they are, and without the images of likely label errors."""
+    other = (metrics.get("suspected_labels") or {}).get("without")
+    if not other:
+        return None
+    level, rows = metrics.get("part_level") or {}, []
+    for metric in (metric.worded(unit(metrics)) for metric in METRICS if metric.headline):
+        ours, theirs = (level, other["part_level"]) if metric.group == "parts" else (metrics, other)
+        if metric.key in ours and metric.key in theirs:
+            rows.append(Row(metric.label, [_cell(metric, ours, None), _cell(metric, theirs, None)]))
+    columns = [Column("Measure", numeric=False), Column("Official"), Column("Without suspected labels")]
+    return Table("Without the images of suspected label errors", columns, rows) if rows else None
+
+
 def more_coco(metrics: Mapping[str, Any]) -> Table | None:
     """COCO's numbers that the headline has not: by size, and average recall."""
     table = _table("More of COCO's numbers", metrics, [metric for metric in METRICS if metric.group == "more"])

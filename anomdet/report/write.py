@@ -9,7 +9,7 @@ from typing import Any
 from anomdet.report.class_table import class_table
 from anomdet.report.figures import charts, class_styles, score_chart
 from anomdet.report.gallery import gallery, worst_first
-from anomdet.report.headline import headline, more_coco, unit
+from anomdet.report.headline import headline, more_coco, unit, without_suspected
 from anomdet.report.page import date, room_for_pictures, shared_view, template, write_page
 from anomdet.report.pictures import ReadImage, choose_pictures, encode_pictures, encode_strip
 from anomdet.report.tables import confusion, error_tables, operating_point, size_table, split_table
@@ -75,6 +75,7 @@ def _view(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, A
         "training_charts": trained,
         "headline": headline(metrics),
         "more_coco": more_coco(metrics),
+        "without_suspected": without_suspected(metrics),
         "operating_point": operating_point(metrics),
         "class_table": class_table(metrics),
         "curves": curves,

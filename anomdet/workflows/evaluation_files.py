@@ -31,9 +31,16 @@ def check_evaluation(folder: Path, option: str) -> Path:
 
 
 def with_context(measured: Any, about: Mapping[str, Any], options: Any) -> Any:
-    """An evaluation with the intervals that the settings ask for, if it has none, and with where it comes from."""
-    from anomdet.evaluation.intervals import intervals
+    """An evaluation with what the settings ask for: intervals, if it has none, and a review; and where it comes from.
 
+    Raises:
+        UserError: the review is none, or one of other images.
+    """
+    from anomdet.evaluation.intervals import intervals
+    from anomdet.workflows.suspected import with_suspected_labels
+
+    if options.review:
+        measured = with_suspected_labels(measured, Path(options.review))
     facts: dict[str, Any] = {"about": about}
     if options.resamples and "intervals" not in measured.metrics:
         facts["intervals"] = intervals(measured, num_resamples=options.resamples, confidence=options.confidence)

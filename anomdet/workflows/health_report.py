@@ -24,14 +24,15 @@ _ANCHORED = (*_RPN, "retinanet")
 
 
 def page_path(report: Path, data_dir: Path) -> Path:
-    """Where the page goes: the file, or ``health.html`` in a folder.
+    """Where the page goes: the file, or ``health.html`` in a folder, which may be a new one.
 
     Raises:
-        UserError: there is no such folder, the page would lie among the images or labels, or it or its numbers would
-            take the place of something else than an earlier report.
+        UserError: the file's folder is not there, the page would lie among the images or labels, or it or its numbers
+            would take the place of something else than an earlier report.
     """
-    path = report / DEFAULT_NAME if report.is_dir() else report
-    if not path.parent.is_dir():
+    is_folder = report.is_dir() or not (report.suffix or report.exists())
+    path = report / DEFAULT_NAME if is_folder else report
+    if not is_folder and not path.parent.is_dir():
         raise UserError(Problem(f"--report {report}", "a file to write", "one in a folder that is not there"))
     if path.suffix.lower() not in (".html", ".htm"):
         raise UserError(Problem(f"--report {report}", "a name that ends in .html, or a folder", repr(path.name)))
@@ -62,14 +63,18 @@ def write_page(
     from anomdet.config.schema import Settings
     from anomdet.images.decode import read_image
     from anomdet.output_rule import make_room
-    from anomdet.outputs import write_text
+    from anomdet.outputs import make_folder, write_text
     from anomdet.quality.health.report import measure_health
     from anomdet.report.health_page import write_health_page
 
     used = settings or Settings()
-    health = measure_health(checked, findings, plan_of(used, checked.data_dir, known=settings is not None))
+    plan = plan_of(used, checked.data_dir, known=settings is not None)
+    health = measure_health(checked, findings, plan)
+    if used.evaluation.review:
+        health["suspected_labels"] = _suspected(checked, plan, Path(used.evaluation.review))
     health["about"] = _about(checked.data_dir, config, settings)
     numbers = path.with_suffix(".json")
+    make_folder(path.parent, "--report")
     moved = make_room(path.parent, _marks(path), "--report", marks=_marks(path))
     write_text(numbers, json.dumps(health, allow_nan=False, ensure_ascii=True) + "\n")
     images = checked.data_dir / "images"
@@ -79,6 +84,17 @@ def write_page(
 
     write_health_page(health, path, read_image=read_rgb)
     return [path, numbers], f"an earlier report was moved to {moved}" if moved else ""
+
+
+def _suspected(checked: Checked, plan: Plan, review: Path) -> dict[str, Any]:
+    """What a review says about these labels."""
+    from anomdet.quality.health.table import make_table
+    from anomdet.workflows.suspected import read_known, sentence, to_numbers
+
+    table = make_table(checked, plan)
+    names = [file.name for file in table.files]
+    numbers = to_numbers(read_known(review, names, table.image_at, table.class_nums, table.bboxes_xywh), review)
+    return {**numbers, "text": sentence(numbers)}
 
 
 def plan_of(settings: Settings, data_dir: Path, *, known: bool) -> Plan:

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING
 from anomdet.errors import Problem
 from anomdet.output_rule import check_apart, data_folders
 from anomdet.terminal import one_line
+from anomdet.workflows.beside_data import refuse_raw_data
 from anomdet.workflows.propose import Proposal, choice_problems, propose_settings, raise_any
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
 
+_COMPLETE = '"Chosen:" says why a value was chosen; all the others are the preset\'s.'
+_SHORT = (
+    "A comment says why a value was chosen; those without one are the preset's; all others, the defaults, are left out."
+)
 _PLANNED = "by the plan of training.minutes"
 _NOT_TIMED = "  time          not planned: --minutes 30 times some steps here, and plans a run that ends in time"
 
@@ -43,6 +48,7 @@ def init(
     out: Path,
     device: str = "auto",
     minutes: float | None = None,
+    short: bool = False,
 ) -> Written:
     """Look at a data folder and write settings for it.
 
@@ -52,6 +58,7 @@ def init(
         out: a new file.
         device: ``auto`` looks for a GPU; ``cpu`` and ``gpu`` say what the training will run on.
         minutes: that a run may take; some of its steps are timed on this machine. None: as the preset goes, untimed.
+        short: write only what was chosen and what differs from the defaults; the settings are the same.
 
     Raises:
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
@@ -76,10 +83,10 @@ def init(
         found = _with_minutes(found, minutes)
     title = (
         f"Settings for {data_dir}, written by `anomdet init`, from configs/{found.base}.\n{found.notes[0]}\n"
-        '"Chosen:" says why a value was chosen; all the others are the preset\'s. Every one is yours to change.\n'
+        f"{_SHORT if short else _COMPLETE} Every one is yours to change.\n"
         f"Relative paths start from the folder of the command; this file was written in {one_line(str(Path.cwd()))}."
     )
-    write_text(out, _yaml(found.settings, title, found.reasons))
+    write_text(out, _yaml(found.settings, title, found.reasons, short=short))
     notes = found.notes if minutes is not None or found.settings.model.name is None else [*found.notes, _NOT_TIMED]
     return Written(out, "\n".join(notes), _next_steps(out))
 
@@ -133,6 +140,7 @@ def _data_problems(data_dir: Path) -> list[Problem]:
     """A folder that is not there; what is in it is looked at later."""
     if data_dir.is_dir():
         return []
+    refuse_raw_data(data_dir)
     got = f"{data_dir}, which is {'a file' if data_dir.exists() else 'not there'}"
     hint = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
     return [Problem("DATA", "a folder with images/ and labels/", got, hint)]
@@ -150,11 +158,12 @@ def _out_problems(out: Path) -> list[Problem]:
     return problems
 
 
-def _yaml(settings: Settings, title: str, reasons: dict[str, str]) -> str:
-    from anomdet.config.dump import annotated_yaml
+def _yaml(settings: Settings, title: str, reasons: dict[str, str], *, short: bool) -> str:
+    from anomdet.config.dump import annotated_yaml, short_yaml
     from anomdet.config.shipped import configs_dir
 
-    return annotated_yaml(settings, title, reasons=reasons, schema=str(configs_dir() / "settings.schema.json"))
+    write = short_yaml if short else annotated_yaml
+    return write(settings, title, reasons=reasons, schema=str(configs_dir() / "settings.schema.json"))
 
 
 def _next_steps(out: Path) -> str:

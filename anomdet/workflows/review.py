@@ -186,7 +186,7 @@ def apply_decisions(
     path = Path(decisions)
     content = read_decisions(path)
     _, index, out_dir = prepared(settings, overrides, Path(out))
-    return write_corrected(index, content["decisions"], out_dir, str(path))
+    return write_corrected(index, content, out_dir, str(path))
 
 
 @dataclass(frozen=True)
@@ -220,9 +220,14 @@ def review_command(
         done = review(settings, overrides, out=out, checkpoint=given[0], minutes=given[1], folds=given[2])
         return done.text, done.written
     fixed = apply_decisions(settings, overrides, decisions=options.apply, out=out)
-    from anomdet.layout import CHANGES
+    from anomdet.layout import CHANGES, HARD_NORMALS
 
     removed = sum(change.action == "removed" for change in fixed.changes)
     added = sum(change.action == "added" for change in fixed.changes)
     text = f"{fixed.num_images:,} images; {removed:,} labels removed, {added:,} added; the data stay as they were"
+    if fixed.num_hard_normals:
+        text += (
+            f"\n{fixed.num_hard_normals:,} confirmed hard normals in {HARD_NORMALS}; to draw them more often in "
+            "training, set training.class_imbalance_handling.hard_normals, their share of the normal images"
+        )
     return text, [fixed.out_dir, fixed.out_dir / CHANGES]

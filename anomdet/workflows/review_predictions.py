@@ -135,6 +135,8 @@ def _fold_settings(settings: Settings, lists: Path, folder: Path, minutes: float
     values["data"] |= {"split_files": {name: str(lists / f"{name}.txt") for name in SPLITS}}
     values["data"]["split"] |= {"by": "files", "group_regex": None, "on_leak": "ignore"}
     values["logging"] |= {"log_dir": str(folder), "checkpoint_dir": str(folder), "trackers": []}
+    no_list = {"hard_normals": None, "hard_normals_file": None}  # none of them may be in a fold's training split
+    values["training"]["class_imbalance_handling"] |= no_list
     if minutes is not None:
         values["training"]["minutes"] = _TRAINING_SHARE * minutes
     return load_settings(values)

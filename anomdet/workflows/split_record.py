@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.layout import HARD_NORMALS
 from anomdet.ranks import is_main_process, num_processes
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def write_splits(runner: Any, looked: Looked, log_dir: Path) -> None:
     dataset = runner.train_dataloader.dataset
     if not hasattr(dataset, "split_rule"):
         return
-    from anomdet.data.splits.lists import freeze
+    from anomdet.data.splits.lists import freeze, write_names
 
     grouping = dataset.splits.grouping
     facts = {
@@ -69,4 +70,6 @@ def write_splits(runner: Any, looked: Looked, log_dir: Path) -> None:
         "near_duplicates_joined": grouping.num_pairs if grouping else None,
         **looked.facts,
     }
-    freeze(log_dir, dataset.index, dataset.splits.positions, facts)
+    folder = freeze(log_dir, dataset.index, dataset.splits.positions, facts)
+    if getattr(dataset, "hard_normals", None) is not None:
+        write_names(folder / HARD_NORMALS, dataset.index, dataset.hard_normals.tolist())

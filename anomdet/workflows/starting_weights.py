@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anomdet.addresses import init_files
 from anomdet.inference.artifact import Artifact
 from anomdet.workflows.describe import use_normalization
 
@@ -40,6 +41,18 @@ def read_start(config: Any, fitted: Any, last: Path | None, notes: list[str]) ->
         use_normalization(fitted.model, trained)
         notes += [f"{file.path}: {note}"] if note else []
     return None if last else file
+
+
+def check_init_files(config: Any) -> None:
+    """Read the files of the user's that the model's parts start from; MMEngine does so only when the training begins.
+
+    Raises:
+        UserError: one cannot be read, or holds more than weights.
+    """
+    from anomdet.engine.checkpoint import load_checkpoint
+
+    for file in dict.fromkeys(init_files(config.model)):
+        load_checkpoint(file)
 
 
 def check_start(runner: Any, file: CheckpointFile | None) -> None:

@@ -26,7 +26,7 @@ from anomdet.workflows.run_config import Run, has_no_network, load_run
 from anomdet.workflows.run_folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, output_folders, write_inputs
 from anomdet.workflows.score_alone import learn_alone, or_score_alone
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
-from anomdet.workflows.starting_weights import check_start, read_start
+from anomdet.workflows.starting_weights import check_init_files, check_start, read_start
 from anomdet.workflows.time_budget import with_plan
 from anomdet.workflows.training_log import hook_with, log_best, log_data
 
@@ -103,6 +103,7 @@ def train(
         fitted, more_notes = for_machine(config)
     last = folders[CHECKPOINT_DIR] / LAST
     with run.blamed():
+        check_init_files(config)
         start = read_start(config, fitted, last if resume and last.is_file() else None, notes)
     prepared = _Prepared(run, config, fitted, [*notes, *more_notes], started, start)
     for option, folder in folders.items():

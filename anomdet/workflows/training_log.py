@@ -86,6 +86,9 @@ def _log_exposure(runner: Any) -> None:
     exposure = class_exposure(dataset.image_class_counts, sampler.expected_draws())
     names = [*dataset.metainfo["classes"], "no defect"]
     parts = [f"{name} {images} -> {draws:.0f}" for name, (images, draws) in zip(names, exposure, strict=True)]
+    if getattr(sampler, "is_hard", None) is not None:
+        hard = sampler.is_hard
+        parts.append(f"of these hard normals {int(hard.sum())} -> {sampler.expected_draws()[hard].sum():.0f}")
     items = "images" if getattr(dataset, "num_images", len(dataset)) == len(dataset) else "tiles"
     runner.logger.info(f"{items} with each class, in the data -> drawn in an epoch: {', '.join(parts)}")
 

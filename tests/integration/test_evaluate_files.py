@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.integration.conftest import ROOT, run_command
@@ -132,6 +134,22 @@ def test_bad_files(
     run_command("evaluate", *arguments, code=2)
     assert message in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["found.json", "truth.json"]
+
+
+@pytest.mark.parametrize("name", ["{at}.png", "../{at}.png", "{root}/{at}.png", "a/../../{at}.png"])
+def test_the_page_shows_images_inside_of_the_folder_only(tmp_path: Path, name: str) -> None:
+    """A stranger's ground truth may name any file."""
+    truth, found = write_case(tmp_path, Case(seed=3, num_images=4))
+    content = json.loads(truth.read_text())
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    for at, image in enumerate(content["images"]):
+        image["file_name"] = name.format(at=at, root=tmp_path)
+        pixels = np.zeros((image["height"], image["width"], 3), np.uint8)
+        cv2.imwrite(str((tmp_path / "images" if name == "{at}.png" else tmp_path) / f"{at}.png"), pixels)
+    truth.write_text(json.dumps(content))
+    arguments = ("--ground-truth", truth, "--predictions", found, "--images", tmp_path / "images")
+    run_command("evaluate", *arguments, "--out", tmp_path / "out", "evaluation.resamples=9")
+    assert (b"data:image/jpeg" in (tmp_path / "out" / "report.html").read_bytes()) == (name == "{at}.png")
 
 
 def test_compare_tells_a_better_detector(tmp_path: Path, capsys: Capture) -> None:

@@ -203,12 +203,21 @@ def test_exported_decisions_make_the_corrected_copy(load, page: Path, tmp_path: 
     decisions = read_decisions(path)
     assert decisions["review"] == "0123456789abcdef"
     assert [one["decision"] for one in decisions["decisions"]] == ["accept", "accept", "reject", "accept"]
+    assert decisions["hard_normals"] == []
     settings = {"data": {"data_dir": str(page.parents[1] / "data"), "classes": CLASSES}}
     done = apply_decisions(settings, decisions=path, out=tmp_path / "copy")
     labels = {name.name: name.read_text() for name in done.out_dir.glob("labels/*.txt")}
     assert labels["a b#1.txt"] == "3 200 100 60 60\n3 20 30 40 50\n"
     assert labels["deep.txt"] == "1 5 6 30.125 20\n"
     assert labels[Path(HOSTILE).with_suffix(".txt").name] == "3 50 60 30 20\n"
+
+
+@needs_browser
+def test_a_normal_image_is_a_hard_one_once_all_its_suspects_are_rejected(load, tmp_path: Path) -> None:
+    driver = load()
+    press(driver, "r", "r", "e")
+    WebDriverWait(driver, 10).until(lambda _: (tmp_path / "decisions.json").is_file())
+    assert read_decisions(tmp_path / "decisions.json")["hard_normals"] == [HOSTILE]
 
 
 FILTERS = {

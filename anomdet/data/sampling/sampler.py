@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from anomdet.data.sampling.draw import Draw
+from anomdet.data.sampling.hard_normals import marked_hard
+from anomdet.data.sampling.probabilities import cap_at_one, image_probabilities, share_hard_normals
 from anomdet.errors import Problem, UserError
 from anomdet.registry import DATA_SAMPLERS
 
@@ -119,10 +121,12 @@ class _WeightedSampler(_EpochSampler):
     Attributes:
         expected: draws of each image ``(N,)`` in an epoch, up to a common factor.
         is_normal: images without objects ``(N,)``, which have their expected number as a group.
+        is_hard: of these, the hard ones ``(N,)``, which have theirs too; None: there is no such group.
     """
 
     expected: NDArray[np.float64]
     is_normal: NDArray[np.bool_]
+    is_hard: NDArray[np.bool_] | None = None
 
     def expected_draws(self) -> NDArray[np.float64]:
         """Of the plan; the draws of one epoch differ from it by less than one for each image."""
@@ -134,8 +138,12 @@ class _WeightedSampler(_EpochSampler):
         generator = self._generator(epoch)
         shuffled = generator.permutation(len(self.expected)).astype(np.int32)
         normal = self.is_normal[shuffled]
-        images = np.concatenate([shuffled[normal], shuffled[~normal]])
-        del shuffled, normal  # a million images, and many ranks: no array is kept longer than it is needed
+        parts = [shuffled[normal], shuffled[~normal]]
+        if self.is_hard is not None:
+            hard = self.is_hard[parts[0]]
+            parts[:1] = [parts[0][hard], parts[0][~hard]]
+        images = np.concatenate(parts)
+        del shuffled, normal, parts  # a million images, and many ranks: no array is kept longer than it is needed
         edges = np.cumsum(self.expected[images])
         edges *= self.num_draws / edges[-1]
         ticks = np.arange(self.num_draws, dtype=np.float64)
@@ -154,7 +162,8 @@ class BalancedSampler(_WeightedSampler):
     """Images are drawn by inverse class frequency; normal images keep a share of their own.
 
     An image with objects has the weight ``max over its classes of 1 / (number of images with that class)``. So each of
-    C classes is in at least 1/C of the drawn images with objects. Normal images share ``normal_ratio`` evenly. The
+    C classes is in at least 1/C of the drawn images with objects. Normal images share ``normal_ratio`` evenly; of their
+    draws, those that the data set marks as hard have the share ``hard_normals``. The
     draws are systematic (Madow 1949): an image is drawn the whole number of times next below or above its expected
     number, and normal images have their share to within one.
 
@@ -166,6 +175,7 @@ class BalancedSampler(_WeightedSampler):
         most_normal: where ``normal_ratio`` is None, the share of normal images is no larger than this.
         num_samples: draws in an epoch over all ranks. None: with replacement as many as images; without, the effective
             sample size ``(sum w)^2 / sum w^2`` (Kish 1965), which is smaller the rarer the rarest class is.
+        hard_normals: share of ``dataset.is_hard_normal`` among the drawn normal images, above their own; None: as any.
 
     Raises:
         UserError: a data set without counts; a ratio or number that cannot be.
@@ -179,6 +189,7 @@ class BalancedSampler(_WeightedSampler):
         replacement: bool = True,
         num_samples: int | None = None,
         most_normal: float | None = None,
+        hard_normals: float | None = None,
     ) -> None:
         counts = _class_counts(dataset, "BalancedSampler")
         if normal_ratio is None and most_normal is not None:
@@ -186,6 +197,9 @@ class BalancedSampler(_WeightedSampler):
             normal_ratio = min(share, most_normal)
         self.probabilities = image_probabilities(counts, normal_ratio)
         self.is_normal = counts.sum(axis=1) == 0
+        if hard_normals is not None:
+            self.is_hard = marked_hard(dataset, self.is_normal)
+            share_hard_normals(self.probabilities, self.is_normal, self.is_hard, hard_normals)
         num_possible = int(np.count_nonzero(self.probabilities))
         if num_samples is None:
             num_samples = len(dataset) if replacement else round(1 / float(np.square(self.probabilities).sum()))
@@ -256,44 +270,3 @@ def class_exposure(counts: NDArray[np.integer], draws: NDArray[np.float64]) -> l
     normal = counts.sum(axis=1) == 0
     masks = [*(column > 0 for column in counts.T), normal]
     return [(int(images.sum()), float(draws[images].sum())) for images in masks]
-
-
-def image_probabilities(counts: NDArray[np.integer], normal_ratio: float | None) -> NDArray[np.float64]:
-    """Probability ``(N,)`` of each image at one draw, from objects per image and class ``(N, C)``.
-
-    Raises:
-        UserError: ``normal_ratio`` outside 0 to 1, or asking for images that the data does not have.
-    """
-    present = counts > 0
-    normal = ~present.any(axis=1)
-    num_normal, num_images = int(normal.sum()), len(counts)
-    ratio = num_normal / num_images if normal_ratio is None else float(normal_ratio)
-    if not 0 <= ratio <= 1:
-        raise UserError(Problem("normal_ratio", "a share from 0 to 1", f"{ratio:g}"))
-    if ratio == 1 and num_normal < num_images and normal_ratio is not None:
-        raise UserError(Problem("normal_ratio", "a share below 1, or nothing is left to detect", f"{ratio:g}"))
-    if not num_normal:  # no normal image, whatever share was asked for
-        ratio = 0.0
-    weights = np.zeros(num_images)
-    for images in present.T:
-        np.maximum(weights, np.where(images, 1 / max(int(images.sum()), 1), 0.0), out=weights)
-    probabilities = weights * ((1 - ratio) / weights.sum()) if num_normal < num_images else weights
-    if num_normal:
-        probabilities[normal] = ratio / num_normal
-    return probabilities
-
-
-def cap_at_one(expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same sum with no number above 1: what is above is shared among the others in proportion."""
-    capped = expected.copy()
-    total = round(float(expected.sum()))
-    certain: NDArray[np.bool_] = np.zeros(len(expected), dtype=bool)
-    while True:
-        over = ~certain & (capped > 1)
-        if not over.any():
-            return capped
-        certain |= over
-        capped[certain] = 1.0
-        rest = capped[~certain].sum()
-        if rest > 0:
-            capped[~certain] *= (total - certain.sum()) / rest

@@ -14,19 +14,19 @@ from anomdet.data.index.scan import DataIndex
 from anomdet.data.splits.positions import Positions
 from anomdet.documents import VERSION
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SPLIT_RECORD, SPLITS, SPLITS_DIR
+from anomdet.layout import SPLIT_RECORD, SPLITS, SPLITS_DIR, TEST
 from anomdet.outputs import atomic_write, write_text
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 
 _MAX_HINTS = 20
 
 
-def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[str, Sequence[int]]:
-    """Positions into ``index.records`` of each split, ascending; images in no list are left out.
+def read_split_files(index: DataIndex, split_files: Mapping[str, str | None]) -> dict[str, Sequence[int]]:
+    """Positions into ``index.records`` of each split with a list, ascending; images in no list are left out.
 
     Args:
         index: the data set.
-        split_files: split name to a text file with one image name a line.
+        split_files: split name to a text file with one image name a line; only test may have none.
 
     Raises:
         UserError: everything that is wrong with the lists.
@@ -38,31 +38,48 @@ def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[s
     for split in SPLITS:
         path = split_files.get(split)
         if not path:
-            problems.append(Problem(f"split_files.{split}", "a text file with one image name a line", "nothing"))
+            if split != TEST:
+                problems.append(Problem(f"split_files.{split}", "a text file with one image name a line", "nothing"))
             continue
-        lines = _read_lines(path, problems)
-        if lines is None:
-            continue
-        positions = []
-        for line_num, line in lines:
-            where, name = f"{path}:{line_num}", line.strip().replace("\\", "/").removeprefix("./")
-            # A name may have blanks at its ends and backslashes itself.
-            spelled = (line, line.strip(), name, name.removeprefix("images/"))
-            position = next((position_of[one] for one in spelled if one in position_of), None)
-            if position is None:
-                hint = _nearest(name, position_of) if len(problems) < _MAX_HINTS else ""
-                problems.append(Problem(where, "the name of an image, relative to images/", repr(name), hint))
-            elif position in first_seen:
-                problems.append(Problem(where, "each image once", f"{name!r} again", f"first {first_seen[position]}"))
-            else:
-                first_seen[position] = where
-                positions.append(position)
-        if not lines:
-            problems.append(Problem(path, "at least one image name", "an empty list"))
-        splits[split] = Positions(sorted(positions))
+        positions = listed_images(path, position_of, first_seen, problems)
+        if positions is not None:
+            splits[split] = Positions(sorted(positions))
     if problems:
         raise UserError(problems, title="The split files do not fit the data:")
     return splits
+
+
+def listed_images(
+    path: str, position_of: Mapping[str, int], first_seen: dict[int, str], problems: list[Problem]
+) -> list[int] | None:
+    """Positions of the images that a text file names, one a line; None if the file cannot be read.
+
+    Args:
+        path: of the list.
+        position_of: each image's position by its name.
+        first_seen: position to ``file:line``, of this and of earlier lists; no image may come twice.
+        problems: gets everything that is wrong.
+    """
+    lines = _read_lines(path, problems)
+    if lines is None:
+        return None
+    positions = []
+    for line_num, line in lines:
+        where, name = f"{path}:{line_num}", line.strip().replace("\\", "/").removeprefix("./")
+        # A name may have blanks at its ends and backslashes itself.
+        spelled = (line, line.strip(), name, name.removeprefix("images/"))
+        position = next((position_of[one] for one in spelled if one in position_of), None)
+        if position is None:
+            hint = _nearest(name, position_of) if len(problems) < _MAX_HINTS else ""
+            problems.append(Problem(where, "the name of an image, relative to images/", repr(name), hint))
+        elif position in first_seen:
+            problems.append(Problem(where, "each image once", f"{name!r} again", f"first {first_seen[position]}"))
+        else:
+            first_seen[position] = where
+            positions.append(position)
+    if not lines:
+        problems.append(Problem(path, "at least one image name", "an empty list"))
+    return positions
 
 
 def split_hash(index: DataIndex, positions: Sequence[int]) -> str:
@@ -105,13 +122,18 @@ def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int
     folder.mkdir(exist_ok=True)
     told = {}
     for name, ats in positions.items():
-        names = [index.records[at].file_name for at in ats]
-        with atomic_write(folder / f"{name}.txt") as file:  # a name that is no UTF-8 as its own bytes
-            file.write("".join(f"{file_name}\n" for file_name in names).encode("utf-8", "surrogateescape"))
-        told[name] = {"file": f"{name}.txt", "num_images": len(names), "hash": split_hash(index, ats)}
+        write_names(folder / f"{name}.txt", index, ats)
+        told[name] = {"file": f"{name}.txt", "num_images": len(ats), "hash": split_hash(index, ats)}
     about = {"version": VERSION, "data_dir": str(index.data_dir), "splits": told, "made_by": dict(made_by)}
     write_text(folder / SPLIT_RECORD, json.dumps(about, indent=2) + "\n")
     return folder
+
+
+def write_names(path: Path, index: DataIndex, positions: Sequence[int]) -> None:
+    """A list of images that :func:`listed_images` reads; a name that is no UTF-8 as its own bytes."""
+    names = "".join(f"{index.records[at].file_name}\n" for at in positions)
+    with atomic_write(path) as file:
+        file.write(names.encode("utf-8", "surrogateescape"))
 
 
 def _read_lines(path: str, problems: list[Problem]) -> list[tuple[int, str]] | None:

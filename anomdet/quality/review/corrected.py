@@ -12,9 +12,11 @@ import numpy as np
 from anomdet.boxes import clip_xyxy, xywh_to_xyxy, xyxy_to_xywh
 from anomdet.data.index.scan import DataIndex
 from anomdet.data.labels import Labels, parse_label_file
-from anomdet.documents.kinds import Decision, LabelBox
+from anomdet.data.sampling.hard_normals import read_hard_normals
+from anomdet.data.splits.lists import write_names
+from anomdet.documents.review_kinds import Decision, Decisions, LabelBox
 from anomdet.errors import Problem, UserError
-from anomdet.layout import CHANGES, IMAGES_DIR, LABELS_DIR
+from anomdet.layout import CHANGES, HARD_NORMALS, IMAGES_DIR, LABELS_DIR
 from anomdet.output_rule import check_apart, check_new_folder, data_folders
 from anomdet.quality.check.fix import Change, appearing, changes_csv, label_line, place_image
 
@@ -31,11 +33,13 @@ class Corrected:
         out_dir: the copy.
         num_images: in it.
         changes: each of them, as in changes.csv.
+        num_hard_normals: images in hard_normals.txt.
     """
 
     out_dir: Path
     num_images: int
     changes: list[Change]
+    num_hard_normals: int = 0
 
 
 @dataclass
@@ -46,15 +50,16 @@ class _Edit:
     added: list[tuple[str, str]] = field(default_factory=list)
 
 
-def write_corrected(index: DataIndex, decisions: Sequence[Decision], out_dir: Path, where: str) -> Corrected:
-    """Write images/, labels/ and changes.csv; the folder appears whole or not at all.
+def write_corrected(index: DataIndex, decided: Decisions, out_dir: Path, where: str) -> Corrected:
+    """Write images/, labels/, changes.csv and hard_normals.txt; the folder appears whole or not at all.
 
     Images are hard links where the disk allows it, else copies. A label file without a change is copied as it is; in
-    one with changes, the other lines stay as they are.
+    one with changes, the other lines stay as they are. The list of hard normals has those of the data too, without the
+    images that get a label now.
 
     Args:
         index: the data set that was reviewed.
-        decisions: whatever is accepted is done.
+        decided: whatever is accepted is done.
         out_dir: a new or empty folder.
         where: names the decisions' file in the errors.
 
@@ -64,14 +69,18 @@ def write_corrected(index: DataIndex, decisions: Sequence[Decision], out_dir: Pa
     check_new_folder(out_dir, "--out")
     names = index.columns.file_names()
     check_apart(out_dir, data_folders(index.data_dir, names), "--out")
-    edits = _edits(index, {name: at for at, name in enumerate(names)}, decisions, where)
+    position_of = {name: at for at, name in enumerate(names)}
+    edits = _edits(index, position_of, decided["decisions"], where)
+    hard = _hard_normals(index, position_of, decided.get("hard_normals", []), edits, where)
     changes: list[Change] = []
     with appearing(out_dir, "--out") as partial:
         for at, name in enumerate(names):
             place_image(index.data_dir / IMAGES_DIR / name, partial / IMAGES_DIR / name)
             _write_label(index.data_dir, label_name(name), partial, edits.get(at, _Edit()), changes)
         (partial / CHANGES).write_text(changes_csv(changes), encoding="utf-8", errors="backslashreplace")
-    return Corrected(out_dir, len(names), changes)
+        if hard:
+            write_names(partial / HARD_NORMALS, index, hard)
+    return Corrected(out_dir, len(names), changes, len(hard))
 
 
 def label_name(image_name: str) -> str:
@@ -96,11 +105,35 @@ def _edits(
             problems.append(Problem(f"{place}.image", expected, repr(decision["image"]), hint))
             continue
         problems += _add(index, image, decision, edits.setdefault(image, _Edit()), place)
+    _refuse(problems)
+    return edits
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         shown = problems[:_MOST_PROBLEMS]
         more = f", the first {len(shown)} of {len(problems)}" if len(problems) > len(shown) else ""
         raise UserError(shown, title=f"The decisions do not fit the data{more}:")
-    return edits
+
+
+def _hard_normals(
+    index: DataIndex, position_of: Mapping[str, int], confirmed: Sequence[str], edits: Mapping[int, _Edit], where: str
+) -> list[int]:
+    """Positions of the confirmed ones and of those that the data list already, which stay without labels."""
+    listed, problems = index.data_dir / HARD_NORMALS, []
+    hard = set(read_hard_normals(index, listed).tolist()) if listed.is_file() else set()
+    counts = np.diff(index.columns.box_starts)
+    for number, name in enumerate(confirmed):
+        at = position_of.get(name)
+        if at is None or counts[at]:
+            got = repr(name) if at is None else f"{name!r} with {counts[at]}"
+            hint = "give the settings of the data that was reviewed"
+            expected = f"an image in {index.data_dir} without labels"
+            problems.append(Problem(f"{where}: hard_normals[{number}]", expected, got, hint))
+        else:
+            hard.add(at)
+    _refuse(problems)
+    return sorted(at for at in hard if at not in edits or not edits[at].added)
 
 
 def _add(index: DataIndex, image: int, decision: Decision, edit: _Edit, place: str) -> Iterator[Problem]:

@@ -26,8 +26,9 @@ def to_document(errors: LabelErrors, about: Mapping[str, Any]) -> dict[str, Any]
         about: where the labels and predictions come from; stands under ``about``.
 
     Returns:
-        ``review`` names these suspects (a hash), ``classes`` are number and name, ``kinds`` what the calibration says
-        of each kind, ``hard_normals`` names of images, ``suspects`` one dict each: see :func:`to_suspect`.
+        ``review`` names these suspects (a hash), ``images`` are those that were reviewed, ``classes`` number and name,
+        ``kinds`` what the calibration says of each kind, ``hard_normals`` names of images, ``suspects`` one dict each:
+        see :func:`to_suspect`.
     """
     results = errors.results
     suspects = [to_suspect(errors, at) for at in range(len(errors))]
@@ -39,6 +40,7 @@ def to_document(errors: LabelErrors, about: Mapping[str, Any]) -> dict[str, Any]
         "about": dict(about),
         "num_images": results.num_images,
         "num_labels": len(results.gt),
+        "images": list(results.file_names),
         "classes": {str(num): name for num, name in zip(results.class_nums.tolist(), results.class_names, strict=True)},
         "kinds": _kinds(errors),
         "hard_normals": [results.file_names[at] for at in hard.tolist()],

@@ -58,11 +58,19 @@ const review = {};
           show === review.decisionOf(one.id)),
     );
 
+  // Normal images on which the detector fires, and each of whose suspects is rejected.
+  const confirmedNormals = () => {
+    const others = new Set(review.data.suspects.filter((one) => decisions.get(one.id) !== "reject").map((one) => one.image));
+    const hard = new Set(review.data.suspects.filter((one) => one.hard_normal).map((one) => one.image));
+    return [...hard].filter((image) => !others.has(image));
+  };
+
   review.document = () => ({
     version: 1,
     review: review.data.review,
     decisions: review.data.suspects
       .filter((one) => decisions.has(one.id))
       .map(({ id, image, kind, remove, add }) => ({ id, image, kind, decision: decisions.get(id), remove, add })),
+    hard_normals: confirmedNormals(),
   });
 })();

@@ -225,6 +225,16 @@ ROWS: dict[str, Row] = {
         lambda c: c.train_dataloader.sampler.normal_ratio,
         0.4,
     ),
+    "training.class_imbalance_handling.hard_normals": (
+        ("training.class_imbalance_handling.hard_normals=0.3", "data.data_dir=/d"),
+        lambda c: (c.train_dataloader.sampler.hard_normals, c.train_dataloader.dataset.hard_normals),
+        (0.3, "/d/hard_normals.txt"),
+    ),
+    "training.class_imbalance_handling.hard_normals_file": (
+        ("training.class_imbalance_handling={hard_normals: 0.3, hard_normals_file: examples/plugin.py}",),
+        lambda c: c.train_dataloader.dataset.hard_normals,
+        "examples/plugin.py",
+    ),
     "data.data_dir": (("data.data_dir=/d",), lambda c: [c[name].dataset.data_root for name in LOADERS], ["/d"] * 3),
     "data.classes": (
         ("data.classes={9: b, -1: a}",),
@@ -357,8 +367,28 @@ ROWS: dict[str, Row] = {
         lambda c: [c[name].batch_size for name in LOADERS],
         [3, 5, 5],
     ),
+    "evaluation.tta": (
+        ("evaluation.tta=true",),
+        lambda c: c.get("tta"),
+        {"flips": ["horizontal"], "scales": []},
+    ),
+    "evaluation.tta.flips": (
+        ("evaluation.tta={flips: [both]}",),
+        lambda c: (c.get("tta") or {}).get("flips"),
+        ["both"],
+    ),
+    "evaluation.tta.scales": (
+        ("evaluation.tta={scales: [1.5]}",),
+        lambda c: (c.get("tta") or {}).get("scales"),
+        [1.5],
+    ),
     "evaluation.resamples": (("evaluation.resamples=7",), lambda c: c.evaluation.resamples, 7),
     "evaluation.confidence": (("evaluation.confidence=0.9",), lambda c: c.evaluation.confidence, 0.9),
+    "evaluation.review": (
+        ("evaluation.review=examples/plugin.py",),
+        lambda c: c.evaluation.review,
+        "examples/plugin.py",
+    ),
     "evaluation.report": (("evaluation.report=false",), lambda c: c.evaluation.report, False),
     "metrics.score_threshold": (
         ("metrics.score_threshold=0.9",),

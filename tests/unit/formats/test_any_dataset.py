@@ -23,6 +23,8 @@ from anomdet.formats.pictures import is_text
 from anomdet.formats.side_files import read_classes
 from tests.unit.formats.cases import run
 
+pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
+
 TWO_WAY = sorted(name for name, one in FORMATS.items() if one.write is not None)
 NUM_EXAMPLES = int(os.environ.get("ANOMDET_EXAMPLES", "10"))
 SUFFIXES = (".png", ".PNG", ".jpg", ".jpeg", ".bmp", ".tif")

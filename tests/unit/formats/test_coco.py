@@ -162,6 +162,8 @@ def test_files_that_are_no_coco(tmp_path: Path) -> None:
         "none.json": {},
         "bytes.json": b"\xff{",
         "deep.json": "[" * 99999,
+        "twice.json": '{"images": [], "annotations": [], "categories": [], "annotations": [1]}',
+        "huge.json": '{"images": [{"id": ' + "9" * 5000 + "}]}",
     }
     write_files(tmp_path, bad)
     told = {name: "\n".join(problems_of(read("coco", tmp_path / name)[1])) for name in bad}
@@ -170,6 +172,8 @@ def test_files_that_are_no_coco(tmp_path: Path) -> None:
     assert told["none.json"].count("expected an array, got nothing") == 3
     assert "expected UTF-8 text, got byte 0xff at 0" in told["bytes.json"]
     assert "expected JSON" in told["deep.json"]
+    assert "the key 'annotations' twice" in told["twice.json"]
+    assert "expected JSON" in told["huge.json"] and len(told["huge.json"]) < 300
     (tmp_path / "empty").mkdir()
     assert "name the JSON file itself" in problems_of(read("coco", tmp_path / "empty")[1])[0]
 

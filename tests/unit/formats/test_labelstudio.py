@@ -96,6 +96,7 @@ def test_problems_name_the_path(tmp_path: Path) -> None:
         task("text only", annotation()),
         7,
         task("b.png", annotation(result(), result() | {"original_width": 170})),
+        task("http://[x/c", annotation()),
     ]
     told = "\n".join(problems_of(read("labelstudio", write_files(tmp_path, {"e.json": tasks}))[1]))
     for text in (
@@ -104,6 +105,7 @@ def test_problems_name_the_path(tmp_path: Path) -> None:
         "e.json: [1]: expected a task with annotations, got none; export it as 'JSON', not as JSON-MIN",
         "e.json: [2].data: expected the address of an image",
         "e.json: [3]: expected an object, got 7",
+        "e.json: [5].data: expected the address of an image",
         "e.json: [4].annotations[0].result[1]: expected the image's size 160 x 100 (width x height), got 170 x 100",
     ):
         assert text in told, told

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from anomdet.errors import UserError
 from tests.unit.formats.cases import boxes_of, notes_of, problems_of, read, run, write_files
 
 LINE = "1 0.5 0.5 0.25 0.5\n"
@@ -122,6 +124,36 @@ def test_bad_yaml(tmp_path: Path) -> None:
     ):
         _, findings = read("yolo", write_files(tmp_path / str(i), {"data.yaml": text, "images/a.png": None}))
         assert any(told in text for text in problems_of(findings)), problems_of(findings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x, x]\nnames: [*a, *a]\n",
+        "names: [a]\nday: !!timestamp 2024-99-99\n",
+        "names: !!python/object/apply:os.getcwd []\n",
+        "nc: " + "9" * 5000 + "\nnames: [a]\n",
+        "names: {0: a, 0: b}\n",
+    ],
+    ids=["grows", "date", "tag", "integer", "key twice"],
+)
+def test_yaml_of_a_stranger(text: str, tmp_path: Path) -> None:
+    _, findings = read("yolo", write_files(tmp_path, {"data.yaml": text, "images/a.png": None}))
+    assert any("data.yaml" in told and "expected YAML" in told for told in problems_of(findings)), problems_of(findings)
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_yaml_that_never_ends_is_not_read(kind: str, tmp_path: Path) -> None:
+    write_files(tmp_path / "source", {"images/a.png": None, "labels/a.txt": LINE})
+    path = tmp_path / "source" / "data.yaml"
+    if kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(path)
+    dataset, findings = read("yolo", path.parent)
+    assert boxes_of(dataset) == {"a.png": [(1, *BOX)]} and not findings.problems
+    with pytest.raises(UserError, match=r"SRC: .*, got data.yaml, which is not a regular file"):
+        run(path, "yolo", "coco", tmp_path / "out")
 
 
 def test_names_that_no_file_can_have(tmp_path: Path) -> None:

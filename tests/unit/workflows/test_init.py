@@ -42,6 +42,7 @@ def test_every_key_is_written_and_the_choices_say_why(data_dir, tmp_path):
     text = out.read_text()
     settings = load_settings(out)
     branches = ("data.classes.", "data.split_files.", "data.tiles.", "model.overrides.", "training.scale_lr.")
+    branches += ("evaluation.tta.",)
     values = yaml.safe_load(text)
     for key in (key for key in flat_keys() if not key.startswith(branches)):
         node = values
@@ -56,6 +57,18 @@ def test_every_key_is_written_and_the_choices_say_why(data_dir, tmp_path):
     assert "# 40 images, 13 of them normal" in text
     assert done.text.startswith("40 images, 13 of them normal; objects by class: 1: ")
     assert f"anomdet train --config {out}" in done.next_steps
+
+
+def test_short_writes_the_same_settings_without_the_defaults(data_dir, tmp_path):
+    init(data_dir, out=tmp_path / "long.yaml", device="cpu")
+    init(data_dir, out=tmp_path / "short.yaml", device="cpu", short=True)
+    long, short = (load_settings(tmp_path / f"{name}.yaml").model_dump() for name in ("long", "short"))
+    assert short == long
+    text = (tmp_path / "short.yaml").read_text()
+    assert re.search(r"# no GPU here.*\n  name: rtmdet_tiny\n", text)
+    assert "retinanet" not in text and "distributed" not in text and "resamples" not in text
+    assert len(text.splitlines()) < 0.4 * len((tmp_path / "long.yaml").read_text().splitlines())
+    assert "# 40 images, 13 of them normal" in text
 
 
 def test_shares_are_not_chosen_beside_lists_of_the_splits(data_dir, tmp_path):

@@ -10,13 +10,12 @@ from mmengine.dataset import ClassBalancedDataset
 
 from anomdet.data.sampling import sampler as sampler_module
 from anomdet.data.sampling.draw import Draw
+from anomdet.data.sampling.probabilities import cap_at_one, image_probabilities
 from anomdet.data.sampling.sampler import (
     BalancedSampler,
     DrawSampler,
     RepeatFactorSampler,
-    cap_at_one,
     class_exposure,
-    image_probabilities,
     repeat_factors,
 )
 from anomdet.errors import UserError

@@ -235,6 +235,12 @@ def test_names_that_no_text_can_hold(make_data, tmp_path):
     assert "udcff" in (write_fixed(checked, tmp_path / "out").out_dir / "changes.csv").read_text(encoding="utf-8")
 
 
+def test_a_name_with_a_line_break_is_reported(make_data):
+    """Training refuses it after a scan that finds nothing: no list of a split can hold it."""
+    folder = make_data({**TEXTS, "a\nb.png": ""})
+    assert found_in(check_data(folder, Rules())) == {("image-name", r"images/a\nb.png")}
+
+
 def test_strict(make_data):
     data_dir = make_data({**TEXTS, "g.png": "1 50 5 15 5\n"})
     findings = check_data(data_dir, Rules()).findings

@@ -13,7 +13,7 @@ import pytest
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.documents import read_decisions
 from anomdet.errors import UserError
-from anomdet.quality.review.corrected import write_corrected
+from anomdet.quality.review.corrected import Corrected, write_corrected
 from tests.unit.formats.cases import write_image
 
 SIZE_WH = (80, 60)
@@ -40,12 +40,17 @@ def decide(image: str, remove: list, add: list, decision: str = "accept", kind: 
     return {"id": 0, "image": image, "kind": kind, "decision": decision, "remove": remove, "add": add}
 
 
+def write(index: DataIndex, decisions: list, out_dir: Path, hard_normals: list[str] | None = None) -> Corrected:
+    decided: Any = {"review": "x", "decisions": decisions, "hard_normals": hard_normals or []}
+    return write_corrected(index, decided, out_dir, "decisions.json")
+
+
 def test_accepted_changes_are_made_and_the_other_lines_stay_as_written(index: DataIndex, tmp_path: Path) -> None:
     decisions = [
         decide("a.png", [box(1, 10, 10, 20, 20)], [box(1, 12, 11, 18.25, 19)]),
         decide("sub/b.png", [], [box(2, 5, 5, 10, 10)], kind="missing"),
     ]
-    done = write_corrected(index, decisions, tmp_path / "copy", "decisions.json")
+    done = write(index, decisions, tmp_path / "copy")
     assert (tmp_path / "copy/labels/a.txt").read_text() == f"{SECOND}\n1 12 11 18.25 19\n"
     assert (tmp_path / "copy/labels/sub/b.txt").read_text() == "2 5 5 10 10\n"
     assert done.num_images == 3
@@ -62,7 +67,7 @@ def test_accepted_changes_are_made_and_the_other_lines_stay_as_written(index: Da
 def test_the_data_and_files_without_a_change_stay_byte_for_byte(index: DataIndex, tmp_path: Path) -> None:
     data = tmp_path / "data"
     before = {path: path.read_bytes() for path in data.rglob("*.*")}
-    write_corrected(index, [decide("c.png", [box(1, 70, 50, 10, 10)], [])], tmp_path / "copy", "d")
+    write(index, [decide("c.png", [box(1, 70, 50, 10, 10)], [])], tmp_path / "copy")
     assert {path: path.read_bytes() for path in data.rglob("*.*")} == before
     assert (tmp_path / "copy/labels/a.txt").read_bytes() == (data / "labels/a.txt").read_bytes()
     assert (tmp_path / "copy/labels/c.txt").read_text() == "", "a label that reaches out is found as it is shown"
@@ -74,12 +79,12 @@ def test_only_accepted_decisions_change_anything(index: DataIndex, tmp_path: Pat
         decide("a.png", [box(1, 10, 10, 20, 20)], [], "reject"),
         decide("a.png", [box(9, 0, 0, 1, 1)], [], "skip"),
     ]
-    assert write_corrected(index, decisions, tmp_path / "copy", "d").changes == []
+    assert write(index, decisions, tmp_path / "copy").changes == []
 
 
 def test_of_two_equal_labels_one_goes(index: DataIndex, tmp_path: Path) -> None:
     (tmp_path / "data/labels/a.txt").write_text(f"{FIRST}\n{FIRST}\n")
-    write_corrected(index, [decide("a.png", [box(1, 10, 10, 20, 20)], [])], tmp_path / "copy", "d")
+    write(index, [decide("a.png", [box(1, 10, 10, 20, 20)], [])], tmp_path / "copy")
     assert (tmp_path / "copy/labels/a.txt").read_text() == f"{FIRST}\n"
 
 
@@ -98,8 +103,8 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_does_not_fit_the_data_is_refused(index: DataIndex, tmp_path: Path, name: str) -> None:
     decision, message = REFUSED[name]
-    with pytest.raises(UserError, match=r"d: decisions\[1\]") as caught:
-        write_corrected(index, [decide("a.png", [], [box(1, 1, 1, 5, 5)]), decision], tmp_path / "copy", "d")
+    with pytest.raises(UserError, match=r"decisions.json: decisions\[1\]") as caught:
+        write(index, [decide("a.png", [], [box(1, 1, 1, 5, 5)]), decision], tmp_path / "copy")
     assert message in str(caught.value)
     assert not (tmp_path / "copy").exists(), "nothing is written then"
 
@@ -107,16 +112,16 @@ def test_what_does_not_fit_the_data_is_refused(index: DataIndex, tmp_path: Path,
 def test_two_decisions_cannot_remove_one_label(index: DataIndex, tmp_path: Path) -> None:
     twice = [decide("a.png", [box(1, 10, 10, 20, 20)], [])] * 2
     with pytest.raises(UserError, match="another decision removes it too"):
-        write_corrected(index, twice, tmp_path / "copy", "d")
+        write(index, twice, tmp_path / "copy")
 
 
 def test_the_copy_is_apart_from_the_data_and_new(index: DataIndex, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--out"):
-        write_corrected(index, [], tmp_path / "data/images/copy", "d")
+        write(index, [], tmp_path / "data/images/copy")
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine.txt").write_text("mine")
     with pytest.raises(UserError, match="an empty or new folder"):
-        write_corrected(index, [], tmp_path / "full", "d")
+        write(index, [], tmp_path / "full")
 
 
 GOOD = {"version": 1, "review": "0123", "decisions": [decide("a.png", [], [box(1, 1, 2, 3, 4)])]}
@@ -160,3 +165,33 @@ def test_the_pages_own_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "decisions.json").write_text(json.dumps(GOOD))
     assert read_decisions(tmp_path / "decisions.json") == GOOD
     assert np.isfinite(GOOD["decisions"][0]["add"][0]["bbox_xywh"]).all()
+
+
+def test_confirmed_hard_normals_are_listed_with_those_of_the_data(index: DataIndex, tmp_path: Path) -> None:
+    image, label = tmp_path / "data/images/d.png", tmp_path / "data/labels/d.txt"
+    write_image(image, SIZE_WH)
+    label.write_text("")
+    (tmp_path / "data/hard_normals.txt").write_text("d.png\n")
+    index = scan(tmp_path / "data")
+    done = write(index, [], tmp_path / "copy", ["sub/b.png"])
+    assert (tmp_path / "copy/hard_normals.txt").read_text() == "d.png\nsub/b.png\n"
+    assert done.num_hard_normals == 2
+    found = decide("d.png", [], [box(1, 5, 5, 10, 10)], kind="missing")
+    done = write(index, [found], tmp_path / "found", ["sub/b.png"])
+    assert (tmp_path / "found/hard_normals.txt").read_text() == "sub/b.png\n", "d.png has a label now"
+
+
+def test_without_a_hard_normal_there_is_no_list(index: DataIndex, tmp_path: Path) -> None:
+    write(index, [], tmp_path / "copy")
+    assert not (tmp_path / "copy/hard_normals.txt").exists()
+
+
+def test_a_hard_normal_is_an_image_of_the_data_without_labels(index: DataIndex, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        write(index, [], tmp_path / "copy", ["a.png", "sub/b.png", "../a.png"])
+    assert [problem.where for problem in caught.value.problems] == [
+        "decisions.json: hard_normals[0]",
+        "decisions.json: hard_normals[2]",
+    ]
+    assert "got 'a.png' with 2" in str(caught.value)
+    assert not (tmp_path / "copy").exists()
