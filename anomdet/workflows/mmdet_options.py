@@ -118,8 +118,8 @@ def _problems(args: argparse.Namespace) -> Iterator[Problem]:
     if python and getattr(args, "show", False):
         hint = "give the YAML settings of the run, or run MMDetection's own: anomdet mmdet test.py"
         yield Problem("--show", "YAML settings", args.config, hint)
-    out = getattr(args, "out", None)
     if names_pickle(args):
+        out = str(args.out)
         if python:
             hint = "run MMDetection's own: anomdet mmdet test.py CONFIG CHECKPOINT --out FILE.pkl"
             yield Problem("--out", "a folder, for a Python config", out, hint)
@@ -150,7 +150,7 @@ def out_folder(args: argparse.Namespace) -> str | None:
 def names_pickle(args: argparse.Namespace) -> bool:
     """Whether ``--out`` names a file of MMDetection's instead of a folder."""
     out = getattr(args, "out", None)
-    return bool(out) and Path(out).suffix in _PICKLES
+    return out is not None and Path(out).suffix in _PICKLES
 
 
 def one_each(arguments: list[str]) -> list[str]:
