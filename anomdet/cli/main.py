@@ -141,7 +141,7 @@ def show_config(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML settings; default: all defaults.")] = None,
     overrides: Overrides = None,
     to: Annotated[str, typer.Option("--to", help="yaml, py or schema.")] = "yaml",
-    presets: Annotated[bool, typer.Option("--presets", help="List the models instead.")] = False,
+    presets: Annotated[bool, typer.Option("--presets", help="A table of the models instead.")] = False,
     debug: Debug = False,
 ) -> None:
     """Print the resolved settings.
@@ -149,9 +149,9 @@ def show_config(
     As YAML with all keys, as an MMEngine config (py), or the JSON schema that editors complete from.
     """
     if presets:
-        from anomdet.config.preset_names import PRESETS
+        from anomdet.config.preset_facts import table
 
-        give("\n".join(PRESETS))
+        give(table())
         return
     from anomdet.workflows.show_config import show
 
