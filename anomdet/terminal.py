@@ -63,6 +63,12 @@ def say(text: str = "", *, err: bool = False, end: str = "\n") -> None:
         give_up(stream, error)
 
 
+def say_it_starts(text: str) -> None:
+    """A line before seconds of silence, for a person who watches: only where stderr is a terminal."""
+    if sys.stderr.isatty():
+        say(f"{text} ...", err=True)
+
+
 def give(text: str) -> None:
     """What a command was asked for.
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="anomdet",
     help="Train, evaluate and ship detectors of visual anomalies (defects).",
-    add_completion=False,
     rich_markup_mode=None,  # plain text: rich's markup costs a fifth of a second at each --help
     pretty_exceptions_enable=False,
 )

@@ -21,7 +21,7 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     style: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
     out: Annotated[Optional[Path], typer.Option(help="File for the findings; default: the screen.")] = None,  # noqa: UP045
     fix: Annotated[Optional[Path], typer.Option(help="Empty or new folder for a corrected copy.")] = None,  # noqa: UP045
-    report: Annotated[Optional[Path], typer.Option(help="HTML file for a page on the data's health.")] = None,  # noqa: UP045
+    report: Annotated[Optional[Path], typer.Option(help="HTML file or folder for a page on the data.")] = None,  # noqa: UP045
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show all places, not only 20 of a kind.")] = False,
     decode: Annotated[bool, typer.Option("--decode", help="Read all pixels too, not only headers.")] = False,

@@ -28,7 +28,7 @@ from anomdet.cli.app import (
 )
 from anomdet.cli.failures import run_command
 from anomdet.ranks import without_local_rank
-from anomdet.terminal import give
+from anomdet.terminal import give, say_it_starts
 
 
 @app.command(epilog="Example: anomdet train -c configs/default.yaml training.epochs=3 data.data_dir=/data/x")
@@ -39,6 +39,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a detector."""
+    say_it_starts("loading libraries, settings and data")
     from anomdet.workflows.train import train as run
 
     result = run(config, overrides or (), resume=resume, resume_hint=resume_command(config, overrides or ()))
@@ -66,6 +67,7 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     Or any detector's results, from COCO files: --predictions and --ground-truth, with --val-predictions and
     --val-ground-truth to choose the score threshold on.
     """
+    say_it_starts("loading libraries, settings and results")
     from anomdet.workflows.evaluate_files import evaluate_command as run
 
     files = dict(val_predictions=val_predictions, val_ground_truth=val_ground_truth, images=images)
@@ -75,9 +77,9 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")
 def upgrade(checkpoint: Path, config: Config, out: NewFile, overrides: Overrides = None, debug: Debug = False) -> None:
-    """Write an older checkpoint again, so that it stands alone; or a checkpoint with another evaluation.tta.
+    """Write an older checkpoint again, so that it stands alone.
 
-    The settings are those of its training.
+    Or one with another evaluation.tta. The settings are those of its training.
     """
     from anomdet.workflows.upgrade import upgrade as run
 
@@ -139,7 +141,7 @@ def show_config(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML settings; default: all defaults.")] = None,
     overrides: Overrides = None,
     to: Annotated[str, typer.Option("--to", help="yaml, py or schema.")] = "yaml",
-    presets: Annotated[bool, typer.Option("--presets", help="List the models instead.")] = False,
+    presets: Annotated[bool, typer.Option("--presets", help="A table of the models instead.")] = False,
     debug: Debug = False,
 ) -> None:
     """Print the resolved settings.
@@ -147,9 +149,9 @@ def show_config(
     As YAML with all keys, as an MMEngine config (py), or the JSON schema that editors complete from.
     """
     if presets:
-        from anomdet.config.preset_names import PRESETS
+        from anomdet.config.preset_facts import table
 
-        give("\n".join(PRESETS))
+        give(table())
         return
     from anomdet.workflows.show_config import show
 
@@ -178,6 +180,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = without_local_rank(sys.argv[1:] if arguments is None else arguments)
     if given[:1] in (["val"], ["test"]):  # other tools' words for it
         given = ["evaluate", "--split", *given]
+    if "_ANOMDET_COMPLETE" in os.environ:  # a shell asks how the line may continue
+        typer.main.get_command(app)(prog_name="anomdet")
     show_log()
     debug = "--debug" in given or os.environ.get("ANOMDET_DEBUG") == "1"
     sys.exit(run_command(lambda: _invoke(given or ["--help"]), given, debug=debug))

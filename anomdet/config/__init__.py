@@ -4,6 +4,7 @@ __all__ = [
     "describe",
     "dump",
     "load",
+    "preset_facts",
     "preset_names",
     "presets",
     "problems",

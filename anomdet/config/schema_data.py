@@ -31,8 +31,8 @@ class SplitFiles(Section):
     """Images to learn from."""
     val: str
     """Images that choose the best checkpoint."""
-    test: str
-    """Images that the final metrics come from."""
+    test: str | None = None
+    """Images that the final metrics come from; null: half of those in the list of `val`, shared out by class."""
 
 
 class SplitSettings(Section):

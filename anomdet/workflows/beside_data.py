@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR, SPLITS, SPLITS_DIR
+from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR, SPLITS, SPLITS_DIR, TRAIN, VAL
 
 if TYPE_CHECKING:
     from anomdet.config.schema_data import DataSettings
@@ -16,7 +16,7 @@ _TITLES = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO", "cvat": "CVAT", 
 
 
 def refuse_raw_data(data_dir: str | Path) -> None:
-    """Refuse a folder without images/ and labels/ that holds another tool's labels, with the command that converts it.
+    """Refuse another tool's labels in place of images/ and labels/, with the command that converts them.
 
     A folder that is not recognised is left to whoever reads it.
 
@@ -24,7 +24,7 @@ def refuse_raw_data(data_dir: str | Path) -> None:
         UserError: as said.
     """
     folder = Path(data_dir)
-    if all((folder / name).is_dir() for name in (IMAGES_DIR, LABELS_DIR)) or not folder.is_dir():
+    if all((folder / name).is_dir() for name in (IMAGES_DIR, LABELS_DIR)) or not folder.exists():
         return
     from anomdet.formats.recognise import recognise
 
@@ -32,11 +32,17 @@ def refuse_raw_data(data_dir: str | Path) -> None:
     if not found or "anomdet" in found:
         return
     shown = " or ".join(f"{_TITLES.get(name, name)} ({path})" for name, path in found.items())
-    source = shlex.quote(str(folder))
-    out = shlex.quote(f"{str(folder).rstrip('/')}_anomdet")
     name = next(iter(found)) if len(found) == 1 else "FORMAT"
-    hint = f"convert it: anomdet convert {source} --from {name} --to anomdet --out {out}"
-    raise UserError(Problem(str(folder), f"a folder with {IMAGES_DIR}/ and {LABELS_DIR}/", f"labels of {shown}", hint))
+    # A data.yaml of YOLO's stands in the folder that is converted; a file of COCO's is converted itself.
+    source = folder.parent if folder.is_file() and name == "yolo" else folder
+    out = source.with_suffix("") if source.is_file() else source
+    command = f"anomdet convert {_quoted(source)} --from {name} --to anomdet --out {_quoted(out, '_anomdet')}"
+    expected = f"a folder with {IMAGES_DIR}/ and {LABELS_DIR}/"
+    raise UserError(Problem(str(folder), expected, f"labels of {shown}", f"convert it: {command}"))
+
+
+def _quoted(path: Path, tail: str = "") -> str:
+    return shlex.quote(f"{str(path).rstrip('/')}{tail}")
 
 
 def split_lists(data_dir: str | Path) -> dict[str, str]:
@@ -49,7 +55,7 @@ def unused_files(data: DataSettings) -> list[str]:
     """A line for each file beside the data that the settings make no use of, with how to use it."""
     lists = split_lists(data.data_dir)
     lines = []
-    if data.split_files is None and len(lists) == len(SPLITS):
+    if data.split_files is None and {TRAIN, VAL} <= lists.keys():
         given = ", ".join(f"{split}: {path}" for split, path in lists.items())
         folder = Path(data.data_dir) / SPLITS_DIR
         lines.append(
@@ -58,7 +64,7 @@ def unused_files(data: DataSettings) -> list[str]:
     elif data.split_files is None and lists:
         given = ", ".join(f"{split}.txt" for split in lists)
         folder = Path(data.data_dir) / SPLITS_DIR
-        lines.append(f"{folder} has {given}, which is not used: data.split_files needs train, val and test")
+        lines.append(f"{folder} has {given}, which is not used: data.split_files needs train and val")
     if data.classes is None and (path := Path(data.data_dir) / CLASSES_FILE).is_file():
         lines.append(f"{path} has class names that the settings do not use; copy its data.classes into them")
     return lines

@@ -24,14 +24,15 @@ _ANCHORED = (*_RPN, "retinanet")
 
 
 def page_path(report: Path, data_dir: Path) -> Path:
-    """Where the page goes: the file, or ``health.html`` in a folder.
+    """Where the page goes: the file, or ``health.html`` in a folder, which may be a new one.
 
     Raises:
-        UserError: there is no such folder, the page would lie among the images or labels, or it or its numbers would
-            take the place of something else than an earlier report.
+        UserError: the file's folder is not there, the page would lie among the images or labels, or it or its numbers
+            would take the place of something else than an earlier report.
     """
-    path = report / DEFAULT_NAME if report.is_dir() else report
-    if not path.parent.is_dir():
+    is_folder = report.is_dir() or not (report.suffix or report.exists())
+    path = report / DEFAULT_NAME if is_folder else report
+    if not is_folder and not path.parent.is_dir():
         raise UserError(Problem(f"--report {report}", "a file to write", "one in a folder that is not there"))
     if path.suffix.lower() not in (".html", ".htm"):
         raise UserError(Problem(f"--report {report}", "a name that ends in .html, or a folder", repr(path.name)))
@@ -62,7 +63,7 @@ def write_page(
     from anomdet.config.schema import Settings
     from anomdet.images.decode import read_image
     from anomdet.output_rule import make_room
-    from anomdet.outputs import write_text
+    from anomdet.outputs import make_folder, write_text
     from anomdet.quality.health.report import measure_health
     from anomdet.report.health_page import write_health_page
 
@@ -73,6 +74,7 @@ def write_page(
         health["suspected_labels"] = _suspected(checked, plan, Path(used.evaluation.review))
     health["about"] = _about(checked.data_dir, config, settings)
     numbers = path.with_suffix(".json")
+    make_folder(path.parent, "--report")
     moved = make_room(path.parent, _marks(path), "--report", marks=_marks(path))
     write_text(numbers, json.dumps(health, allow_nan=False, ensure_ascii=True) + "\n")
     images = checked.data_dir / "images"

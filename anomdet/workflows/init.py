@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anomdet.errors import Problem
 from anomdet.output_rule import check_apart, data_folders
 from anomdet.terminal import one_line
+from anomdet.workflows.beside_data import refuse_raw_data
 from anomdet.workflows.propose import Proposal, choice_problems, propose_settings, raise_any
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def _data_problems(data_dir: Path) -> list[Problem]:
     """A folder that is not there; what is in it is looked at later."""
     if data_dir.is_dir():
         return []
+    refuse_raw_data(data_dir)
     got = f"{data_dir}, which is {'a file' if data_dir.exists() else 'not there'}"
     hint = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
     return [Problem("DATA", "a folder with images/ and labels/", got, hint)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SPLITS_DIR
+from anomdet.layout import SPLITS_DIR, TEST
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 from anomdet.words import counted
 from anomdet.workflows.beside_data import refuse_raw_data, split_lists
@@ -226,7 +226,8 @@ def _lists(data_dir: Path, index: DataIndex, given: set[str]) -> tuple[dict[str,
     except UserError as error:
         return {}, [f"! splits        {SPLITS_DIR}/ is not used: {error.problems[0]}"]
     shown = ", ".join(f"{split} {size:,}" for split, size in sizes.items())
-    return found, [f"  splits        lists found in {SPLITS_DIR}/: {shown}"]
+    halves = "" if TEST in found else "; test: half of the images of val, as there is no list"
+    return found, [f"  splits        lists found in {SPLITS_DIR}/: {shown}{halves}"]
 
 
 def _chosen(

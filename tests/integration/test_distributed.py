@@ -150,3 +150,34 @@ def test_processes_hash_the_images_once_and_agree(tmp_path: Path, monkeypatch: p
     assert len(list((tmp_path / "cache").glob("*.leaks.npz"))) == 1
     names = [line for name in SPLITS for line in (tmp_path / "logs" / "splits" / f"{name}.txt").read_text().split()]
     assert len(names) == len(set(names)) == 24
+
+
+def start_rank(rank: int, port: int | str, *arguments: str | Path) -> subprocess.Popen[str]:
+    """One of two processes, started by hand and not by a launcher."""
+    variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    return start(sys.executable, "train.py", *arguments, **variables, MASTER_PORT=str(port))
+
+
+def test_two_processes_with_different_settings_do_not_train(data_dir: Path, tmp_path: Path) -> None:
+    config, port = write_settings(tmp_path, data_dir), free_port()
+    jobs = [start_rank(rank, port, "-c", config, f"training.learning_rate=0.0{1 + rank}") for rank in range(2)]
+    told = "".join(text for job in jobs for text in finished(job, code=2))
+    assert told.count("The processes of this run have different settings") == 2, told  # each says so by itself
+    assert "optim_wrapper.optimizer.lr: expected the same value in all processes, got 0.01 (rank 0" in told
+    assert "Traceback" not in told and not (tmp_path / "checkpoints" / "last.pth").exists()
+
+
+@pytest.mark.parametrize("fault", ["port in use", "missing"])
+def test_a_start_that_cannot_join_says_so_in_one_line(fault: str, data_dir: Path, tmp_path: Path) -> None:
+    """Without the frames of C++ that PyTorch prints before."""
+    config = write_settings(tmp_path, data_dir)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        if fault == "missing":
+            taken.close()
+        out, told = finished(start_rank(0, port, "-c", config, "distributed.timeout_minutes=0.05"), code=2)
+    wanted = "a free port, got one in use" if fault == "port in use" else "2 processes that find each other"
+    assert told.startswith(f"error: rank 0: 127.0.0.1:{port}: expected {wanted}"), told
+    assert told.count("\n") == 1 and not out

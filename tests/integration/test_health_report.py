@@ -62,6 +62,12 @@ def test_files_and_what_is_said(faulty, tmp_path, capsys):
     assert [path.read_bytes() for path in tmp_path.glob("previous/*/health.html")] == [first]
 
 
+def test_a_folder_that_is_not_there_is_made(tmp_path):
+    data_dir = generate(tmp_path / "data", num_images=12, size_hw=(96, 96)).data_dir
+    run_command("check", "--data", data_dir, "--report", f"{tmp_path}/new/pages/")
+    assert sorted(path.name for path in (tmp_path / "new/pages").iterdir()) == ["health.html", "health.json"]
+
+
 def test_settings_count(tmp_path, capsys):
     data_dir = generate(tmp_path / "data", num_images=40, size_hw=(96, 144)).data_dir
     config = write_config(data_dir, "  image_size: [96, 160]\n  classes: {1: scratch, 2: dent, 3: stain, 4: hole}\n")

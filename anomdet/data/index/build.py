@@ -230,5 +230,5 @@ def _whole(columns: Columns, num_pairs: int, problems: list[Problem]) -> list[Pr
     largest = float(columns.bboxes_xyxy.max())
     if largest > 2:
         return []
-    hint = "these look like YOLO's relative boxes; convert them with anomdet convert --from yolo --to anomdet"
+    hint = "YOLO's relative boxes? anomdet convert FOLDER --from yolo --to anomdet --out NEW_FOLDER"
     return [Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint)]

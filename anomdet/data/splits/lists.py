@@ -14,19 +14,19 @@ from anomdet.data.index.scan import DataIndex
 from anomdet.data.splits.positions import Positions
 from anomdet.documents import VERSION
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SPLIT_RECORD, SPLITS, SPLITS_DIR
+from anomdet.layout import SPLIT_RECORD, SPLITS, SPLITS_DIR, TEST
 from anomdet.outputs import atomic_write, write_text
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 
 _MAX_HINTS = 20
 
 
-def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[str, Sequence[int]]:
-    """Positions into ``index.records`` of each split, ascending; images in no list are left out.
+def read_split_files(index: DataIndex, split_files: Mapping[str, str | None]) -> dict[str, Sequence[int]]:
+    """Positions into ``index.records`` of each split with a list, ascending; images in no list are left out.
 
     Args:
         index: the data set.
-        split_files: split name to a text file with one image name a line.
+        split_files: split name to a text file with one image name a line; only test may have none.
 
     Raises:
         UserError: everything that is wrong with the lists.
@@ -38,7 +38,8 @@ def read_split_files(index: DataIndex, split_files: Mapping[str, str]) -> dict[s
     for split in SPLITS:
         path = split_files.get(split)
         if not path:
-            problems.append(Problem(f"split_files.{split}", "a text file with one image name a line", "nothing"))
+            if split != TEST:
+                problems.append(Problem(f"split_files.{split}", "a text file with one image name a line", "nothing"))
             continue
         positions = listed_images(path, position_of, first_seen, problems)
         if positions is not None:

@@ -16,7 +16,7 @@ from anomdet.data.splits.positions import Positions
 from anomdet.data.splits.stratify import stratify_images
 from anomdet.data.splits.stratify_groups import stratify_groups
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SPLITS
+from anomdet.layout import SPLITS, TEST, VAL
 
 _NORMAL = "normal"
 
@@ -28,7 +28,8 @@ class SplitRule:
     Args:
         by: ratio, files or group.
         ratios: of train, val and test; they sum to 1.
-        split_files: split name to a text file with one image name a line; images in no list are left out.
+        split_files: split name to a text file with one image name a line; images in no list are left out. Without one
+            of test, the images of val are shared out between both.
         group_regex: on the file name: images with the same first group are in one split; lists must keep to it.
         stratify: each class by the ratios, or plain chance.
         seed: another seed, other splits.
@@ -37,7 +38,7 @@ class SplitRule:
 
     by: str = "ratio"
     ratios: tuple[float, ...] = (0.7, 0.15, 0.15)
-    split_files: Mapping[str, str] | None = None
+    split_files: Mapping[str, str | None] | None = None
     group_regex: str | None = None
     stratify: bool = True
     seed: int = 0
@@ -45,7 +46,7 @@ class SplitRule:
 
 
 def as_split_rule(
-    ratios: Sequence[float], split_files: Mapping[str, str] | None, split_rule: Mapping[str, Any] | None
+    ratios: Sequence[float], split_files: Mapping[str, str | None] | None, split_rule: Mapping[str, Any] | None
 ) -> SplitRule:
     """From the arguments of a data set; ``split_rule`` holds the other fields."""
     rule = {"by": "files" if split_files else "ratio", **(split_rule or {})}
@@ -59,14 +60,22 @@ class Splits:
     Args:
         positions: of each split, into ``index.records``, ascending.
         grouping: what must stay together; None: every image is on its own.
+        is_val_halved: there was no list of test.
     """
 
     positions: dict[str, Sequence[int]]
     grouping: Grouping | None = None
+    is_val_halved: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How groups were shared out, a sentence each."""
+        """How lists and groups were shared out, a sentence each."""
+        if self.is_val_halved:
+            val, test = (len(self.positions[name]) for name in (VAL, TEST))
+            return (
+                f"data.split_files has no list of test: the list of val is shared out by class, {val} images choose "
+                f"(val) and {test} are measured (test)",
+            )
         if self.grouping is None:
             return ()
         sizes = " / ".join(f"{len(positions)} {name}" for name, positions in self.positions.items())
@@ -86,7 +95,9 @@ def make_splits(index: DataIndex, rule: SplitRule) -> Splits:
         positions = read_split_files(index, rule.split_files or {})
         if rule.group_regex is not None:
             _refuse_torn(index, positions, rule.group_regex)
-        return Splits(positions)
+        if TEST in positions:
+            return Splits(positions)
+        return Splits({**positions, **_halves(index, positions[VAL], rule)}, is_val_halved=True)
     if _last and _last[0][0] is index and _last[0][1] == rule:
         return _last[0][2]
     grouping = None
@@ -109,6 +120,26 @@ def _refuse_torn(index: DataIndex, positions: Mapping[str, Sequence[int]], group
                 problems[group, split] = Problem("data.split_files", expected, f"{name} in {split}")
     if problems:
         raise UserError(problems.values(), title="The split files tear groups apart (data.split.group_regex):")
+
+
+def _halves(index: DataIndex, positions: Sequence[int], rule: SplitRule) -> dict[str, Sequence[int]]:
+    """Val and test from the images of one list, each class in both where it can be; groups stay together.
+
+    Raises:
+        UserError: they are one image or one group.
+    """
+    of_list: NDArray[np.int64] = np.asarray(positions)
+    group_of: NDArray[np.int64] = np.arange(len(of_list))
+    if rule.group_regex is not None:
+        names = group_names([index.records[at].file_name for at in positions], rule.group_regex)
+        group_of = np.unique(names, return_inverse=True)[1]
+    num_groups = int(group_of.max()) + 1
+    if num_groups < 2:
+        expected = "a list, or two images or groups in that of val, which is shared out then"
+        raise UserError(Problem("split_files.test", expected, f"nothing, and {num_groups}"))
+    counts = _counts(index, of_list, group_of, num_groups, rule.stratify)
+    split_of = stratify_groups(counts, (0.5, 0.5), rule.seed)[group_of]
+    return {name: Positions(of_list[split_of == at]) for at, name in enumerate((VAL, TEST))}
 
 
 def split_records(index: DataIndex, rule: SplitRule, grouping: Grouping | None = None) -> dict[str, Sequence[int]]:
@@ -146,18 +177,35 @@ def split_records(index: DataIndex, rule: SplitRule, grouping: Grouping | None =
 
 
 def split_groups(index: DataIndex, grouping: Grouping, rule: SplitRule) -> NDArray[np.integer]:
-    """Images, and where classes count, images with each class and normal ones, of each group."""
-    counts: NDArray[np.int64] = np.zeros((grouping.num_groups, 1), np.int64)
-    np.add.at(counts[:, 0], grouping.group_of, 1)
-    if rule.stratify:
-        present = index.columns.class_counts(range(len(index.records)), index.class_nums) > 0
+    """The split of each image, whole groups by the ratios."""
+    everything = np.arange(len(index.records))
+    counts = _counts(index, everything, grouping.group_of, grouping.num_groups, rule.stratify)
+    return stratify_groups(counts, rule.ratios, rule.seed)[grouping.group_of]
+
+
+def _counts(
+    index: DataIndex, positions: NDArray[np.int64], group_of: NDArray[np.int64], num_groups: int, stratify: bool
+) -> NDArray[np.int64]:
+    """``(G, 1 + C)`` images, and where classes count, images with each class and normal ones, of each group.
+
+    Args:
+        index: the data set.
+        positions: ``(N,)`` of some of its images.
+        group_of: ``(N,)`` group of each of these.
+        num_groups: G.
+        stratify: classes count.
+    """
+    counts: NDArray[np.int64] = np.zeros((num_groups, 1), np.int64)
+    np.add.at(counts[:, 0], group_of, 1)
+    if stratify:
+        present = index.columns.class_counts(positions, index.class_nums) > 0
         present = np.column_stack([present, ~present.any(axis=1)])
         present = present[:, _by_text(index.class_nums)]
         present = present[:, present.any(axis=0)]
-        of_group = np.zeros((grouping.num_groups, present.shape[1]), np.int64)
-        np.add.at(of_group, grouping.group_of, present)
+        of_group = np.zeros((num_groups, present.shape[1]), np.int64)
+        np.add.at(of_group, group_of, present)
         counts = np.column_stack([counts, of_group])
-    return stratify_groups(counts, rule.ratios, rule.seed)[grouping.group_of]
+    return counts
 
 
 def _by_text(class_nums: Sequence[int]) -> list[int]:

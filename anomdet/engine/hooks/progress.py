@@ -53,6 +53,12 @@ def _first_batch(runner: Runner) -> int:
     return loop.first_batch if isinstance(loop, EntersEpochs) else 0
 
 
+def _num_images(batch: Any) -> int:
+    """Of one process; 0: a batch of a kind that says nothing of it."""
+    inputs = batch.get("inputs") if isinstance(batch, dict) else None
+    return len(inputs) if isinstance(inputs, (list, torch.Tensor)) else 0
+
+
 def readable_time(seconds: float) -> str:
     """``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
     seconds = round(seconds)
@@ -83,6 +89,7 @@ class ProgressHook(Hook):
         self.line = "validation"
         self.loss_sum, self.batches, self.not_finite = 0.0, 0, 0
         self.resumed: dict[str, Any] | None = None
+        self.images = 0  # of all processes since the epoch began, or was entered
 
     def before_train(self, runner: Runner) -> None:
         loader = runner.train_dataloader
@@ -120,7 +127,7 @@ class ProgressHook(Hook):
         }
 
     def before_train_epoch(self, runner: Runner) -> None:
-        self.epoch_started = time.monotonic()
+        self.epoch_started, self.images = time.monotonic(), 0
         self.loss_sum, self.batches, self.not_finite = 0.0, 0, 0
         first_batch = _first_batch(runner)
         if self.resumed is not None and first_batch:
@@ -143,6 +150,7 @@ class ProgressHook(Hook):
         else:
             self.not_finite += 1
         self.batches += 1
+        self.images += _num_images(data_batch) * runner.world_size
         if runner.logger.isEnabledFor(logging.DEBUG):
             runner.logger.debug(self._batch_line(runner, batch_idx, losses))
         now = time.monotonic()
@@ -175,10 +183,11 @@ class ProgressHook(Hook):
         return readable_time((now - self.started) / done * (runner.max_iters - runner.iter - 1))
 
     def after_train_epoch(self, runner: Runner) -> None:
-        done = runner.epoch + 1
+        done, seconds = runner.epoch + 1, time.monotonic() - self.epoch_started
+        speed = f", {self.images / seconds:.1f} images/s" if self.images and seconds > 0 else ""
         self.line = (
             f"epoch {done}/{runner.max_epochs}  loss {self._mean_loss():.4f}  "
-            f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.2e}  {readable_time(time.monotonic() - self.epoch_started)}"
+            f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.2e}  {readable_time(seconds)}{speed}"
         )
         if not ends_with_validation(runner):
             runner.logger.info(self.line)

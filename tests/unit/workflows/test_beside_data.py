@@ -10,6 +10,7 @@ from anomdet.config.schema_data import DataSettings
 from anomdet.errors import UserError
 from anomdet.workflows.beside_data import refuse_raw_data, unused_files
 from anomdet.workflows.check import check
+from anomdet.workflows.init import init
 from anomdet.workflows.propose import propose_settings
 from anomdet.workflows.train import train
 from tests.unit.formats.cases import write_files
@@ -69,6 +70,30 @@ def test_init_takes_the_lists_and_names(tmp_path: Path) -> None:
     )
 
 
+def test_init_takes_lists_without_test(tmp_path: Path) -> None:
+    """As YOLO's data sets have them: no image that was kept apart is trained on."""
+    write_files(tmp_path, {**DATA, **LISTS, "splits/val.txt": "3.png\n4.png\n"})
+    (tmp_path / "splits/test.txt").unlink()
+    found = propose_settings(tmp_path)
+    files = found.settings.data.split_files
+    assert files is not None and (Path(files.val).name, files.test) == ("val.txt", None)
+    line = (
+        "  splits        lists found in splits/: train 3, val 2; test: half of the images of val, as there is no list"
+    )
+    assert line in found.notes
+
+
+@pytest.mark.parametrize("name", ["data.yaml", "instances.json"])
+def test_a_file_of_another_tool_is_recognised(name: str, tmp_path: Path) -> None:
+    files = {"yolo": {"data.yaml": "names: [a]\n"}, "coco": {"instances.json": coco("a.png")}}
+    kind = "yolo" if name == "data.yaml" else "coco"
+    path = write_files(tmp_path, files[kind]) / name
+    source = tmp_path if kind == "yolo" else path
+    out = f"{tmp_path}_anomdet" if kind == "yolo" else f"{path.with_suffix('')}_anomdet"
+    with pytest.raises(UserError, match=f"convert {source} --from {kind} --to anomdet --out {out}$"):
+        init(path, out=tmp_path / "run.yaml")
+
+
 @pytest.mark.parametrize("spoilt", [{"splits/val.txt": "9.png\n"}, {"splits/val.txt": "0.png\n"}])
 def test_init_says_why_lists_are_not_used(spoilt: dict[str, str], tmp_path: Path) -> None:
     write_files(tmp_path, {**DATA, **LISTS, **spoilt})
@@ -84,5 +109,7 @@ def test_what_training_does_not_use_is_said(tmp_path: Path) -> None:
     assert f"add 'data.split_files={{train: {tmp_path}/splits/train.txt, val: " in lines[0]
     assert "class names that the settings do not use" in lines[1]
     (tmp_path / "splits/test.txt").unlink()
-    assert "has train.txt, val.txt, which is not used" in unused_files(data)[0]
+    assert f"val: {tmp_path}/splits/val.txt}}'" in unused_files(data)[0]
+    (tmp_path / "splits/val.txt").unlink()
+    assert "has train.txt, which is not used: data.split_files needs train and val" in unused_files(data)[0]
     assert unused_files(data.model_copy(update={"data_dir": str(tmp_path / "images")})) == []

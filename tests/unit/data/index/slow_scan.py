@@ -156,5 +156,5 @@ def _check_whole(records: list[ImageRecord], pairs: list, report: _Report) -> No
         return
     largest = max((float(record.labels.bboxes_xyxy.max()) for record in records if len(record.labels)), default=None)
     if largest is not None and largest <= 2:
-        hint = "these look like YOLO's relative boxes; convert them with anomdet convert --from yolo --to anomdet"
+        hint = "YOLO's relative boxes? anomdet convert FOLDER --from yolo --to anomdet --out NEW_FOLDER"
         report.problems.append(Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint))

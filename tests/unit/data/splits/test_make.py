@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import pytest
 from anomdet.data.index import columns
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.splits.lists import SPLITS, freeze, read_split_files, split_hash
-from anomdet.data.splits.make import SplitRule, make_splits
+from anomdet.data.splits.make import SplitRule, as_split_rule, make_splits
 from anomdet.data.splits.positions import Positions
 from anomdet.data.splits.stratify import stratify, stratify_images
 from anomdet.errors import UserError
@@ -201,7 +202,38 @@ def test_empty_and_left_out_lists(make_index, tmp_path):
     files = write_lists(tmp_path, train="000000.png\n", val="")
     with pytest.raises(UserError) as caught:
         splits_of(make_index([[1]] * 3), by="files", split_files=files)
-    assert [problem.where for problem in caught.value.problems] == [files["val"], "split_files.test"]
+    assert [problem.where for problem in caught.value.problems] == [files["val"]]
+    with pytest.raises(UserError, match=r"split_files\.val: expected a text file with .*, got nothing"):
+        splits_of(make_index([[1]] * 3), by="files", split_files={"train": files["train"]})
+
+
+def test_without_a_list_of_test_that_of_val_is_shared_out(make_index, tmp_path):
+    """By class, and whole groups; train is as it was listed."""
+    index = make_index([[1], [2]] + [[1], [2], []] * 8)
+    names = [record.file_name for record in index.records]
+    files = write_lists(tmp_path, train="".join(f"{name}\n" for name in names[:2]), val="\n".join(names[2:]))
+    rule = as_split_rule((0.7, 0.15, 0.15), {"train": files["train"], "val": files["val"]}, None)
+    splits = make_splits(index, rule)
+    train, val, test = (list(splits.positions[name]) for name in SPLITS)
+    assert train == [0, 1] and sorted(val + test) == list(range(2, len(names))) and len(val) == len(test) == 12
+    assert all(sum(at % 3 == kind for at in val) == 4 for kind in range(3))
+    assert make_splits(index, rule) == splits
+    assert splits.notes[0].endswith("12 images choose (val) and 12 are measured (test)")
+    grouped = replace(rule, group_regex=r"^\d{4}(\d)")
+    with pytest.raises(UserError, match="tear groups apart"):
+        make_splits(index, grouped)
+    rest = replace(rule, split_files={**rule.split_files, "train": str(tmp_path / "few.txt")}, group_regex=r"^0000(\d)")
+    (tmp_path / "few.txt").write_text(names[0])
+    (tmp_path / "val.txt").write_text("\n".join(names[10:]))
+    found = make_splits(index, rest)
+    tens = [{names[at][4] for at in found.positions[name]} for name in ("val", "test")]
+    assert tens[0] and tens[1] and not tens[0] & tens[1]
+
+
+def test_a_single_image_is_not_shared_out(make_index, tmp_path):
+    files = write_lists(tmp_path, train="000000.png\n", val="000001.png")
+    with pytest.raises(UserError, match=r"split_files\.test: expected a list, or two images or groups in that of val"):
+        splits_of(make_index([[1]] * 3), by="files", split_files={name: files[name] for name in ("train", "val")})
 
 
 ODD_NAMES = (b" blank.png", b"back\\slash.png", b"carriage\rreturn.png", b"latin-\xe9.png", b"plain.png")
