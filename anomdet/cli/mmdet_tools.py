@@ -86,11 +86,13 @@ def _test(args: argparse.Namespace) -> list[Path]:
     from anomdet.workflows.visualize import visualize as draw
 
     common: dict[str, Any] = dict(split=args.split, checkpoint=args.checkpoint)
-    result = evaluate(args.config, overrides_of(args), out=parsers.out_folder(args), **common)
+    overrides = overrides_of(args)
+    result = evaluate(args.config, overrides, out=parsers.out_folder(args), **common)
     if result.written:  # the first process
         say(result.table)
-    pictures = draw(args.config, overrides_of(args), out=args.show_dir, **common) if args.show_dir else []
-    return [*result.written, *pictures]
+    pictures = draw(args.config, overrides, out=args.show_dir, **common) if args.show_dir else []
+    pickles = [Path(args.out)] if parsers.names_pickle(args) and result.written else []
+    return [*result.written, *pickles, *pictures]
 
 
 def _browse(args: argparse.Namespace) -> list[Path]:

@@ -60,12 +60,22 @@ def _without_workers(config: Any, plugins: list[str]) -> list[str]:
 
 
 def _scale_learning_rate(config: Any) -> list[str]:
-    """The linear rule, if it is asked for; says the batch and the rate that come of it."""
+    """The linear rule, if it is asked for; says the batch and the rate that come of it.
+
+    Raises:
+        UserError: the batch that the rate is meant for is no number of images.
+    """
     accumulated = config.optim_wrapper.get("accumulative_counts", 1)
     batch = config.train_dataloader.batch_size * num_processes() * accumulated
+    key, auto = "scale_lr", config.get("auto_scale_lr") or {}
+    if auto.get("enable"):
+        key, auto["enable"] = "auto_scale_lr", False  # else MMEngine's Runner would scale the rate again
+        config.scale_lr = dict(base_batch_size=auto.get("base_batch_size"))
     if not config.get("scale_lr"):
         return []
-    base = config.scale_lr["base_batch_size"]
+    base = config.scale_lr.get("base_batch_size")
+    if not isinstance(base, int) or base < 1:
+        raise UserError(Problem(f"{key}.base_batch_size", "a number of images, 1 or more", repr(base)))
     config.optim_wrapper.optimizer.lr *= batch / base
     rate = config.optim_wrapper.optimizer.lr
     return [f"scale_lr: a batch of {batch} images over all processes, {base} meant: learning rate {rate:g}"]

@@ -25,6 +25,7 @@ TAKEN = (
     *("model.", "optim_wrapper.", "param_scheduler.", "load_from", "train_cfg.", "work_dir", "randomness."),
     *("train_dataloader.", "val_dataloader.", "test_dataloader.", "default_hooks.checkpoint.out_dir"),
 )
+CARRIED = ("auto_scale_lr", "tta")  # as they are; the second is AnomDet's own, which a user's config may have
 _SOURCE = "source.json"  # of the converted folder: what it was made from
 _AVERAGE = "EMAHook"
 _log = logging.getLogger("anomdet")
@@ -186,6 +187,7 @@ def _translated(theirs: Any, folder: Path, classes: Mapping[int, str]) -> Any:
     config = to_mmengine(settings)
     config.model, config.optim_wrapper = theirs.model, theirs.optim_wrapper
     config.param_scheduler, config.load_from = theirs.get("param_scheduler"), theirs.get("load_from")
+    config.update({key: theirs[key] for key in CARRIED if theirs.get(key)})
     for node in walk(config.model):
         node.pop("_scope_", None)  # MMEngine notes whose config a base was
         if "num_classes" in node:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import LAST
@@ -106,18 +107,19 @@ def _problems(args: argparse.Namespace) -> Iterator[Problem]:
     if resume not in (None, "auto") and Path(resume).name != LAST:
         hint = f"to start a new run from these weights: --cfg-options model.weights={resume}"
         yield Problem("--resume", f"a {LAST}, which holds the optimizer and where the run stood", resume, hint)
-    if getattr(args, "auto_scale_lr", False) and not _base_batch_size(args):
-        key = "auto_scale_lr.base_batch_size" if args.config.endswith(".py") else "training.scale_lr"
-        hint = "--cfg-options 'training.scale_lr={base_batch_size: 16}'"
-        yield Problem("--auto-scale-lr", f"{key}: the batch that the learning rate is meant for", "none", hint)
     python = args.config.endswith(".py")
+    if getattr(args, "auto_scale_lr", False) and not (_value(args, "scale_lr") or (python and _base_batch_size(args))):
+        key, hint = "training.scale_lr", "--cfg-options 'training.scale_lr={base_batch_size: 16}'"
+        if python:
+            key, hint = "auto_scale_lr.base_batch_size", "write in CONFIG: auto_scale_lr = dict(base_batch_size=16)"
+        yield Problem("--auto-scale-lr", f"{key}: the batch that the learning rate is meant for", "none", hint)
     if getattr(args, "show", False) and not _has_display():
         yield Problem("--show", "a display", "none here", "use --show-dir FOLDER")
     if python and getattr(args, "show", False):
         hint = "give the YAML settings of the run, or run MMDetection's own: anomdet mmdet test.py"
         yield Problem("--show", "YAML settings", args.config, hint)
-    out = getattr(args, "out", None)
-    if out and Path(out).suffix in _PICKLES:
+    if names_pickle(args):
+        out = str(args.out)
         if python:
             hint = "run MMDetection's own: anomdet mmdet test.py CONFIG CHECKPOINT --out FILE.pkl"
             yield Problem("--out", "a folder, for a Python config", out, hint)
@@ -129,24 +131,26 @@ def _has_display() -> bool:
     return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _base_batch_size(args: argparse.Namespace) -> int | None:
-    from anomdet.workflows.run_config import load_run
+def _value(args: argparse.Namespace, key: str) -> Any:
+    """A section of the MMEngine config of CONFIG with ``--cfg-options``."""
+    from anomdet.workflows.run_config import value_of
 
-    config = load_run(args.config, [_with_list(text) for text in args.cfg_options]).config
-    found = config.get("scale_lr") or config.get("auto_scale_lr") or {}
-    return int(found["base_batch_size"]) if found.get("base_batch_size") else None
+    return value_of(args.config, key, [_with_list(text) for text in args.cfg_options])
 
 
-def _has_tta(args: argparse.Namespace) -> bool:
-    """Whether the settings or the config say which views."""
-    from anomdet.workflows.run_config import load_run
-
-    return bool(load_run(args.config, [_with_list(text) for text in args.cfg_options]).config.get("tta"))
+def _base_batch_size(args: argparse.Namespace) -> Any:
+    return (_value(args, "auto_scale_lr") or {}).get("base_batch_size")
 
 
 def out_folder(args: argparse.Namespace) -> str | None:
     """Where metrics.json goes; None: where it goes without ``--out``."""
-    return None if args.out and Path(args.out).suffix in _PICKLES else args.out
+    return None if names_pickle(args) else args.out
+
+
+def names_pickle(args: argparse.Namespace) -> bool:
+    """Whether ``--out`` names a file of MMDetection's instead of a folder."""
+    out = getattr(args, "out", None)
+    return out is not None and Path(out).suffix in _PICKLES
 
 
 def one_each(arguments: list[str]) -> list[str]:
@@ -183,19 +187,33 @@ def overrides_of(args: argparse.Namespace) -> list[str]:
     if resume not in (None, "auto"):
         key = "default_hooks.checkpoint.out_dir" if python else "logging.checkpoint_dir"
         overrides.append(f"{key}={_quoted(str(Path(resume).parent))}")
-    if getattr(args, "auto_scale_lr", False) and python and "scale_lr" in Path(args.config).read_text("utf-8"):
-        overrides.append(f"scale_lr={{base_batch_size: {_base_batch_size(args)}}}")
-    if getattr(args, "tta", False) and not _has_tta(args):
+    if getattr(args, "auto_scale_lr", False) and python and not _value(args, "scale_lr"):
+        overrides.append(f"auto_scale_lr={{enable: true, base_batch_size: {_base_batch_size(args)}}}")
+    if getattr(args, "tta", False) and not _value(args, "tta"):
         overrides.append("tta={flips: [horizontal]}" if python else "evaluation.tta=true")
     if getattr(args, "show", False):
-        overrides.append(
-            f"training.hooks=[{{type: DetVisualizationHook, draw: true, show: true, wait_time: {args.wait_time}}}]"
-        )
-    if getattr(args, "out", None) and Path(args.out).suffix in _PICKLES:
-        overrides.append(f"metrics.extra=[{{type: DumpDetResults, out_file_path: {_quoted(args.out)}}}]")
+        shown = {"type": "DetVisualizationHook", "draw": True, "show": True, "wait_time": args.wait_time}
+        overrides.append(_appended(args, "training.hooks", shown))
+    if names_pickle(args):
+        overrides.append(_appended(args, "metrics.extra", {"type": "DumpDetResults", "out_file_path": args.out}))
     if getattr(args, "amp", False):
         overrides.append("optim_wrapper.type=AmpOptimWrapper" if python else "training.use_amp=true")
     return overrides
+
+
+def _appended(args: argparse.Namespace, key: str, added: dict[str, Any]) -> str:
+    """The override of a list in the settings: the user's entries stay; a hook is not there twice."""
+    from anomdet.config.load import load_settings
+
+    settings: Any = load_settings(args.config, [_with_list(text) for text in args.cfg_options])
+    section, name = key.split(".")
+    entries = list(getattr(getattr(settings, section), name))
+    same = [at for at, one in enumerate(entries) if one.get("type") in (added["type"], f"mmdet.{added['type']}")]
+    if same and section == "training":
+        entries[same[0]] = {**entries[same[0]], **added}
+    else:
+        entries.append(added)
+    return f"{key}={json.dumps(entries, ensure_ascii=False, default=str)}"
 
 
 def _quoted(text: str) -> str:

@@ -18,7 +18,7 @@ from anomdet.config.schema import NO_BOXES, Settings, effective_model_name
 from anomdet.engine.distributed.last_words import lost_another
 from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.workflows.config_errors import blame, blame_user_file
-from anomdet.workflows.mmdet_config import TAKEN, adopt, fill_work_dir, is_mmdets
+from anomdet.workflows.mmdet_config import CARRIED, TAKEN, adopt, fill_work_dir, is_mmdets
 from anomdet.workflows.plugins import importing_from
 
 _YAML = (".yaml", ".yml")
@@ -141,31 +141,54 @@ def _no_such_file(path: Path) -> Problem:
     return Problem("--config", "a YAML or Python file", f"{path}, which does not exist", hint)
 
 
-def _python_config(path: Path, overrides: Sequence[str]) -> Any:
+def value_of(path: str | Path, key: str, overrides: Sequence[str] = ()) -> Any:
+    """One section of a run's config, or None; no COCO files of a config of MMDetection's are converted for it.
+
+    Args:
+        path: a YAML file or a Python config.
+        key: of the MMEngine config, at its top.
+        overrides: ``key=value`` each.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    path = Path(path)
+    if path.suffix != ".py" or not path.is_file():
+        return load_run(path, overrides).config.get(key)
+    config = _read_python(path)
+    config.setdefault(key, None)
+    for text in overrides:
+        if text.partition("=")[0].partition(".")[0] == key:
+            _override(config, text)  # a problem of it is reported when the run is loaded
+    return config[key]
+
+
+def _read_python(path: Path) -> Any:
     from mmengine.config import Config
 
     try:
         with importing_from(Path.cwd()):
-            config = Config.fromfile(path, import_custom_modules=False)  # imported by workflows.build.complete
+            return Config.fromfile(path, import_custom_modules=False)  # imported by workflows.build.complete
     except SyntaxError as error:
         raise UserError(Problem(f"{path}:{error.lineno}", "Python", error.msg)) from error
     except Exception as error:  # a config is the user's code: anything may come out of it
         got = f"{type(error).__name__}: {error}"
         raise UserError(Problem(_failing_line(path, error), "a config that MMEngine can read", got)) from error
+
+
+def _python_config(path: Path, overrides: Sequence[str]) -> Any:
+    config = _read_python(path)
     if is_mmdets(config):
         fill_work_dir(config, path)
         ours = [text for text in overrides if not text.startswith(TAKEN) or _override(config, text)]
         config = adopt(config, path)
-        if problems := [problem for text in ours if (problem := _override(config, text))]:
-            raise UserError(problems)
+        _put_all(config, ours)
         return config
     missing = [key for key in _NEEDED if not _holds(config, key)]
     if missing:
         hint = "anomdet config -c run.yaml --to py writes a complete one"
         raise UserError(Problem(str(path), "the keys of a run of AnomDet", f"no {', '.join(missing)}", hint))
-    problems = [problem for text in overrides if (problem := _override(config, text))]
-    if problems:
-        raise UserError(problems)
+    _put_all(config, overrides)
     return config
 
 
@@ -187,6 +210,19 @@ def _holds(config: Any, dotted: str) -> bool:
             return False
         node = node.get(name)
     return True
+
+
+def _put_all(config: Any, overrides: Sequence[str]) -> None:
+    """Each override, in place.
+
+    Raises:
+        UserError: all that cannot be set.
+    """
+    for key in (text.partition("=")[0] for text in overrides):
+        if key in CARRIED:  # written only where it is used
+            config.setdefault(key, None)
+    if problems := [problem for text in overrides if (problem := _override(config, text))]:
+        raise UserError(problems)
 
 
 def _override(config: Any, text: str) -> Problem | None:

@@ -86,6 +86,8 @@ def _predict(loaded: Any, limit: int | None) -> Any:
     set_operating_point(loaded)
     if limit is not None:
         _thin_out(loaded.config.test_dataloader.dataset, limit)
+    if isinstance(loaded.config.test_evaluator, list):  # metrics.extra: evaluate's files of all images must stay
+        loaded.config.test_evaluator = loaded.config.test_evaluator[0]
     runner = build_tester(loaded.config, loaded.file)
     warn_of_other_splits(runner, loaded)
     runner.test()

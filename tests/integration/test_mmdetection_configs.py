@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import anomdet
+from anomdet.cli import mmdet_tools
+from anomdet.views import Views
+from anomdet.workflows import mmdet_options as parsers
+from anomdet.workflows.build import complete
+from anomdet.workflows.fit_machine import for_machine
+from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.mmdet_options import overrides_of
+from anomdet.workflows.run_config import load_run
+from anomdet.workflows.views import views_of
 from tests.integration.conftest import run_command
 
 pytestmark = pytest.mark.slow
@@ -105,3 +116,61 @@ def test_what_is_missing_is_asked_for(coco: Path, tmp_path: Path, capsys: pytest
     assert "train_dataloader.dataset: expected a COCO file and its folder of images, got " in error
     assert "none.json" in error
     assert not (tmp_path / "work_data").exists()
+
+
+def run_train(*arguments: str | Path, code: int = 0) -> None:
+    with pytest.raises(SystemExit) as ended:
+        mmdet_tools.train([str(argument) for argument in arguments])
+    assert (ended.value.code or 0) == code
+
+
+def fitted(config: Path, *overrides: str) -> Any:
+    """The config that a Runner would be built from."""
+    load_libraries()
+    return for_machine(complete(load_run(config, overrides).config))[0]
+
+
+def learning_rate(log_dir: Path) -> float:
+    """The highest of the steps."""
+    lines = map(json.loads, (log_dir / "scalars.json").read_text().splitlines())
+    return float(max(line["lr"] for line in lines if "lr" in line))
+
+
+def test_auto_scale_lr_uses_the_batch_of_the_config_and_of_its_base(coco: Path, tmp_path: Path) -> None:
+    """MMDetection's Faster R-CNN means its rate of 0.02 for 16 images; the tiny runs have 4 and a constant rate."""
+    config = write_config(tmp_path, coco, "faster_rcnn")
+    with config.open("a", encoding="utf-8") as file:
+        file.write("param_scheduler = []\n")
+    run_train(config, "--work-dir", tmp_path / "scaled", "--auto-scale-lr")
+    assert learning_rate(tmp_path / "scaled") == pytest.approx(0.02 * 4 / 16)
+    again = tmp_path / "scaled" / "config.py"  # of the run: it repeats it
+    assert fitted(again).optim_wrapper.optimizer.lr == pytest.approx(0.02 * 4 / 16)
+    own = tmp_path / "own.py"
+    own.write_text(f"{config.read_text()}auto_scale_lr = dict(enable=True, base_batch_size=2)\n", encoding="utf-8")
+    scaled = fitted(own, "auto_scale_lr.base_batch_size=8")
+    assert scaled.optim_wrapper.optimizer.lr == pytest.approx(0.02 * 4 / 8)
+    assert not scaled.auto_scale_lr.enable  # else MMEngine's Runner would scale it again
+
+
+def test_auto_scale_lr_without_a_batch_leaves_nothing_and_its_hint_works(
+    coco: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path, coco, "faster_rcnn")
+    with config.open("a", encoding="utf-8") as file:
+        file.write("auto_scale_lr = None\n")
+    run_train(config, "--auto-scale-lr", code=2)
+    error = capsys.readouterr().err
+    assert "expected auto_scale_lr.base_batch_size: the batch that the learning rate is meant for, got none" in error
+    assert [path.name for path in tmp_path.iterdir()] == [config.name]
+    (hint,) = re.findall(r"write in CONFIG: (auto_scale_lr = .*)", error)
+    config.write_text(config.read_text().replace("auto_scale_lr = None", hint), encoding="utf-8")
+    config_with = overrides_of(parsers.train().parse_args([str(config), "--auto-scale-lr"]))
+    assert fitted(config, *config_with).optim_wrapper.optimizer.lr == pytest.approx(0.02 * 4 / 16)
+
+
+def test_tta_of_a_config_of_mmdetections(coco: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, coco, "rtmdet")
+    options = parsers.test().parse_args([str(config), "best_model.pth", "--tta"])
+    assert views_of(fitted(config, *overrides_of(options))) == Views(("horizontal",), ())
+    config.write_text(f"{config.read_text()}tta = dict(flips=['vertical'])\n", encoding="utf-8")
+    assert views_of(fitted(config, *overrides_of(options))) == Views(("vertical",), ())

@@ -39,7 +39,7 @@ REFUSED = {
     "MeanTeacherHook": "semi-supervised",
     "NaiveVisualizationHook": "use DetVisualizationHook",
     "ParamSchedulerHook": "each run has it already",
-    "PrepareTTAHook": "no test-time augmentation",
+    "PrepareTTAHook": "use evaluation.tta",
     "RFSearchHook": "changes the network",
     "SetEpochInfoHook": "no method set_epoch",
     "RuntimeInfoHook": "each run has it already",
@@ -152,6 +152,22 @@ def test_det_visualization_hook_draws_in_a_test(trained: Trained, tmp_path: Path
     hook = "training.hooks=[{type: DetVisualizationHook, draw: true, test_out_dir: drawn}]"
     options = ("evaluation.resamples=0", "evaluation.report=false", f"logging.log_dir={log_dir}", hook)
     run_command("evaluate", "-c", trained.config, "--checkpoint", trained.checkpoint_dir / "best_model.pth", *options)
+    truth = json.loads((log_dir / "evaluation" / "ground_truth.json").read_text())
+    drawn = {path.stem for path in log_dir.glob("*/drawn/*.jpg")}
+    assert drawn == {Path(image["file_name"]).stem for image in truth["images"]}
+
+
+def test_det_visualization_hook_of_a_python_config_draws_in_a_test(trained: Trained, tmp_path: Path) -> None:
+    log_dir = tmp_path / "logs"
+    config = tmp_path / "with_hook.py"
+    hook = "dict(type='DetVisualizationHook', draw=True, test_out_dir='drawn')"
+    config.write_text(
+        f"_base_ = [{str(trained.log_dir / 'config.py')!r}]\ncustom_hooks = _base_.custom_hooks + [{hook}]\n"
+        f"work_dir = {str(log_dir)!r}\n",
+        encoding="utf-8",
+    )
+    options = ("evaluation.resamples=0", "evaluation.report=false")
+    run_command("evaluate", "-c", config, "--checkpoint", trained.checkpoint_dir / "best_model.pth", *options)
     truth = json.loads((log_dir / "evaluation" / "ground_truth.json").read_text())
     drawn = {path.stem for path in log_dir.glob("*/drawn/*.jpg")}
     assert drawn == {Path(image["file_name"]).stem for image in truth["images"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import mmdet
@@ -165,3 +167,58 @@ def test_init_detector_and_det_inferencer_find_what_our_detector_finds(trained: 
 def test_an_unknown_tool_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     run_command("mmdet", "tools/tets.py", code=2)
     assert "did you mean test.py?" in capsys.readouterr().err
+
+
+def test_their_demo_is_not_installed() -> None:
+    """What the page says of image_demo."""
+    assert TOOLS.is_dir()
+    assert not list(Path(mmdet.__file__).parent.rglob("image_demo.py"))
+
+
+RUN_BY: dict[str, Callable[..., None]] = {
+    "train": test_mmdetections_train_gives_the_same_weights_and_no_warning_of_ours,
+    "test": test_test_py_predicts_what_evaluate_does,
+    "browse_dataset": test_browse_dataset,
+    "image_demo": test_their_demo_is_not_installed,
+    "init_detector, inference_detector": test_init_detector_and_det_inferencer_find_what_our_detector_finds,
+    "DetInferencer": test_init_detector_and_det_inferencer_find_what_our_detector_finds,
+    "get_flops": test_get_flops,
+    "benchmark": test_benchmark,
+    "analyze_logs": test_analyze_logs,
+    "analyze_results": test_analyze_results,
+    "confusion_matrix": test_confusion_matrix,
+    "coco_error_analysis": test_coco_error_analysis,
+    "coco_occluded_metric": test_coco_occluded_metric_needs_masks,
+    "publish_model": test_publish_model,
+    "print_config": test_print_config,
+}
+
+
+def test_each_row_of_the_page_has_a_test_that_runs_its_command() -> None:
+    page = (ROOT / "docs" / "mmdetection.md").read_text(encoding="utf-8")
+    table = page.split("| tool | works | command |\n|---|---|---|\n", 1)[1].split("\n\n", 1)[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+    assert [name.replace("`", "") for name, *_ in rows] == list(RUN_BY)
+    for name, works, command in rows:
+        source = source_of(RUN_BY[name.replace("`", "")])
+        if works == "no":
+            assert not re.search(r"anomdet mmdet|\.py", command), name
+        elif tool := re.search(r"anomdet mmdet (\w+\.py) (.*?)`", command):
+            assert re.search(rf"""(run_tool\(|"mmdet", )"([\w/]+/)?{tool[1]}\"""", source), (
+                f"{name}: no test runs {tool[1]}"
+            )
+            options = [word for word in tool[2].split() if word.startswith("--")]
+            assert all(f'"{option}"' in source for option in options), f"{name}: other options than {options}"
+        elif tool := re.search(r"\.mim/tools/(\w+\.py) (.*?)`", command):
+            assert f'TOOLS / "{tool[1]}"' in source, name
+        else:
+            assert all(word in source for word in name.replace("`", "").split(", ")), name
+            assert "import anomdet" in source
+
+
+def source_of(test: Callable[..., None]) -> str:
+    """Of a test and of the fixture with the results, if it takes it."""
+    texts = [inspect.getsource(test)]
+    if "results" in inspect.signature(test).parameters:
+        texts.append(inspect.getsource(sys.modules[__name__]).split("def results(", 1)[1].split("\n\n\n", 1)[0])
+    return "\n".join(texts)

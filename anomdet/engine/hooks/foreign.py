@@ -20,7 +20,7 @@ _REASONS = {
     "GroundingVisualizationHook": f"it draws the phrases of a grounding model; {_DRAWS}",
     "MeanTeacherHook": "it needs a model with a teacher and a student (semi-supervised), which AnomDet does not train",
     "NaiveVisualizationHook": f"it does not work with MMEngine's own data samples, as its source says; {_DRAWS}",
-    "PrepareTTAHook": "AnomDet has no test-time augmentation",
+    "PrepareTTAHook": "use evaluation.tta",
     "RFSearchHook": "it changes the network during the run: no checkpoint of it could be loaded",
     "TrackVisualizationHook": f"it draws tracks of videos; {_DRAWS}",
 }

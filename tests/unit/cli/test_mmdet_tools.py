@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from anomdet.cli import mmdet_tools as mmdet_manners
+from anomdet.config.load import load_settings
 from anomdet.ranks import without_local_rank
 from anomdet.workflows import browse, evaluate, mmdet_options, train, visualize
 
@@ -85,17 +87,60 @@ def test_test_draws_only_when_asked(calls: list[tuple[Any, ...]]) -> None:
     assert calls[1:] == [("run.yaml", [], {**common, "out": "o"}), ("run.yaml", [], {**common, "out": "s"})]
 
 
-def test_the_options_of_mmdetections_tools(calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DISPLAY", ":0")
+def test_the_options_of_mmdetections_tools(calls: list[tuple[Any, ...]]) -> None:
     run(mmdet_manners.train, "run.yaml", "--resume", "there/last.pth")
     assert calls[-1][1] == ["logging.checkpoint_dir='there'"]
     assert calls[-1][2]["resume"] is True
-    run(mmdet_manners.test, "run.yaml", CHECKPOINT, "--out", "found.pkl", "--show", "--wait-time", "0.5")
-    shown = "training.hooks=[{type: DetVisualizationHook, draw: true, show: true, wait_time: 0.5}]"
-    assert calls[-1][1] == [shown, "metrics.extra=[{type: DumpDetResults, out_file_path: 'found.pkl'}]"]
-    assert calls[-1][2]["out"] is None
     run(mmdet_manners.browse_dataset, "run.yaml", "--not-show", "--show-interval", "1")
     assert calls[-1] == ("run.yaml", [], {"out": None, "limit": 16})
+
+
+HEARTBEAT = {"type": "Heartbeat", "every": 5}
+SHOWN = {"type": "DetVisualizationHook", "draw": True, "show": True, "wait_time": 0.5}
+DUMP = {"type": "DumpDetResults", "out_file_path": "größe: 1.pkl"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "hooks", "extra"),
+    [
+        ({}, [SHOWN], [DUMP]),
+        (
+            {"training": {"hooks": [HEARTBEAT]}, "metrics": {"extra": [{"type": "Mine", "step": 1e-5}]}},
+            [HEARTBEAT, SHOWN],
+            [{"type": "Mine", "step": 1e-5}, DUMP],
+        ),
+        (
+            {"training": {"hooks": [{"type": "mmdet.DetVisualizationHook", "test_out_dir": "d"}, HEARTBEAT]}},
+            [{"test_out_dir": "d", **SHOWN}, HEARTBEAT],
+            [DUMP],
+        ),
+    ],
+)
+def test_show_and_a_pickle_are_added_to_the_hooks_and_metrics_of_the_settings(
+    settings: dict[str, Any],
+    hooks: list[dict[str, Any]],
+    extra: list[dict[str, Any]],
+    calls: list[tuple[Any, ...]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":0")
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    run(mmdet_manners.test, str(config), CHECKPOINT, "--out", DUMP["out_file_path"], "--show", "--wait-time", "0.5")
+    assert calls[-1][2]["out"] is None
+    became = load_settings(config, calls[-1][1])
+    assert (became.training.hooks, became.metrics.extra) == (hooks, extra)
+    assert f"wrote:\n  metrics.json\n  {DUMP['out_file_path']}\n" in capsys.readouterr().out
+
+
+def test_the_override_of_cfg_options_is_kept_too(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("training: {epochs: 1}", encoding="utf-8")
+    run(mmdet_manners.test, str(config), CHECKPOINT, "--out", "a.pkl", "--cfg-options", "metrics.extra=[{type: Mine}]")
+    kept = load_settings(config, calls[-1][1]).metrics.extra
+    assert kept == [{"type": "Mine"}, {"type": "DumpDetResults", "out_file_path": "a.pkl"}]
 
 
 def test_tta_is_the_settings_own_or_mirrored(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
