@@ -61,7 +61,7 @@ PREVIOUS = "previous"
 # review's output folder; CHANGES is in a corrected copy
 REVIEW, SUSPECTS_CSV, REVIEW_PAGE, DECISIONS = "review.json", "suspects.csv", "review.html", "decisions.json"
 FOLDS_DIR, CHANGES = "folds", "changes.csv"
-TO_LABEL_CSV, LABEL_STUDIO = "to_label.csv", "label_studio.json"
+TO_LABEL_CSV, TO_LABEL_PAGE, LABEL_STUDIO = "to_label.csv", "to_label.html", "label_studio.json"
 
 # An exported detector.
 EXPORT_MANIFEST, PARITY = "manifest.json", "parity.json"

@@ -1,3 +1,12 @@
 """Result files to pages that need no network; write_report is the entrance."""
 
-__all__ = ["browse", "browse_folder", "comparison", "export_page", "health_page", "review_page", "write"]
+__all__ = [
+    "browse",
+    "browse_folder",
+    "comparison",
+    "export_page",
+    "health_page",
+    "review_page",
+    "to_label_page",
+    "write",
+]

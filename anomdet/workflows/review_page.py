@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ def write_review_page(document: Mapping[str, Any], index: DataIndex, out_dir: Pa
     from anomdet.report.review_page import write_page
     from anomdet.workflows.browse_page import class_inks
 
+    folder = index.data_dir / IMAGES_DIR
     names = sorted({one["image"] for one in document["suspects"]})
     colors = class_inks(list(document["classes"].values()))
     classes = [
@@ -33,32 +34,40 @@ def write_review_page(document: Mapping[str, Any], index: DataIndex, out_dir: Pa
         for (num, name), (color, ink) in zip(document["classes"].items(), colors, strict=True)
     ]
     content = {**document, "classes": classes, "title": f"Review of {index.data_dir.resolve().name or 'data'}"}
-    return write_page(content, _addresses(names, index, out_dir), out_dir / REVIEW_PAGE)
+    return write_page(
+        content, addresses(names, folder, out_dir, lambda: _bit_depth(index, folder)), out_dir / REVIEW_PAGE
+    )
 
 
-def _addresses(names: list[str], index: DataIndex, out_dir: Path) -> dict[str, str]:
-    """Of each image, from the page; empty: it cannot be shown."""
+def addresses(names: Sequence[str], folder: Path, out_dir: Path, bits: Callable[[], int]) -> dict[str, str]:
+    """Of each image, from the page; empty: it cannot be shown. One that no browser shows gets a JPEG in pictures/.
+
+    Args:
+        names: of the images, relative to ``folder``.
+        folder: of the images.
+        out_dir: of the page.
+        bits: that images of 16 bit use; asked once, if there is such an image.
+    """
     from anomdet.images.headers import BadImageError
     from anomdet.images.read_header import header_of
     from anomdet.quality.browse.thumbnails import PREVIEW_PX, is_shown, read_small, write_picture
     from anomdet.workflows.browse_page import images_url
 
-    folder = index.data_dir / IMAGES_DIR
     base = images_url(folder, out_dir)
-    addresses, bit_depth = {}, 0
+    found, bit_depth = {}, 0
     for number, name in enumerate(names):
         try:
             header = header_of(os.fspath(folder / name))
             if is_shown(header):
-                addresses[name] = base + quote(os.fsencode(name))
+                found[name] = base + quote(os.fsencode(name))
                 continue
-            bit_depth = bit_depth or _bit_depth(index, folder)
+            bit_depth = bit_depth or bits()
             picture = f"{PICTURES_DIR}/{number:05d}.jpg"
             write_picture(out_dir / picture, read_small(folder / name, header, PREVIEW_PX, bit_depth), PREVIEW_PX)
-            addresses[name] = picture
+            found[name] = picture
         except (UserError, BadImageError, OSError):  # the page says so in its place
-            addresses[name] = ""
-    return addresses
+            found[name] = ""
+    return found
 
 
 def _bit_depth(index: DataIndex, folder: Path) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
-from anomdet.layout import BEST, IMAGES_DIR, LABEL_STUDIO, TO_LABEL_CSV
+from anomdet.layout import BEST, IMAGES_DIR, LABEL_STUDIO, TO_LABEL_CSV, TO_LABEL_PAGE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,9 +160,47 @@ def _written(
         write_text(out_dir / TO_LABEL_CSV, table),
         write_text(out_dir / LABEL_STUDIO, json.dumps(tasks, indent=1, allow_nan=False) + "\n"),
     ]
-    text = "\n".join(f"{row['rank']:>4}  {row['score']:.2f}  {row['image']}  {row['reason']}" for row in rows[:20])
     left = f"{len(rows):,} of {len(results):,} images chosen; near-duplicates of these and of the labelled are left out"
+    written.append(_write_page(folder, rows, [results[choice.at] for choice in choices], detector, left, out_dir))
+    text = "\n".join(f"{row['rank']:>4}  {row['score']:.2f}  {row['image']}  {row['reason']}" for row in rows[:20])
     return ToLabel(rows, written, f"{text}\n{left}")
+
+
+def _write_page(
+    folder: Path,
+    rows: Sequence[Mapping[str, Any]],
+    shown: Sequence[Result],
+    detector: Detector,
+    left: str,
+    out_dir: Path,
+) -> Path:
+    """to_label.html: the chosen images with their reasons and the detector's boxes."""
+    from anomdet.boxes import xyxy_to_xywh
+    from anomdet.report.to_label_page import write_to_label_page
+    from anomdet.workflows.review_page import addresses
+
+    names = [str(row["image"]) for row in rows]
+    bits = detector.artifact.preprocessing.bit_depth
+    address_of = addresses(names, folder, out_dir, lambda: bits)
+    cells = []
+    for row, result in zip(rows, shown, strict=True):
+        counted = _counted(result, detector)
+        places = xyxy_to_xywh(result.bboxes_xyxy[counted]).round(1).tolist()
+        nums, scores = result.class_nums[counted].tolist(), result.scores[counted].tolist()
+        boxes = [
+            {"name": detector.classes[num], "score": score, "bbox_xywh": place}
+            for num, score, place in zip(nums, scores, places, strict=True)
+        ]
+        cells.append({**row, "address": address_of[row["image"]], "size_wh": result.size_hw[::-1], "boxes": boxes})
+    return write_to_label_page(f"To label next: {folder.resolve().name}", cells, left, out_dir / TO_LABEL_PAGE)
+
+
+def _counted(result: Result, detector: Detector) -> NDArray[np.bool_]:
+    """``(N,)`` the boxes from the threshold of their class on."""
+    from anomdet.quality.review.label_next import thresholds_of
+
+    counted: NDArray[np.bool_] = result.scores >= thresholds_of(result.class_nums.tolist(), detector.thresholds)
+    return counted
 
 
 def _task(row: Mapping[str, Any], result: Result, detector: Detector) -> dict[str, Any]:
@@ -170,9 +208,8 @@ def _task(row: Mapping[str, Any], result: Result, detector: Detector) -> dict[st
     from anomdet.boxes import xyxy_to_xywh
     from anomdet.formats.dataset import Box, Picture
     from anomdet.formats.labelstudio import prediction_task
-    from anomdet.quality.review.label_next import thresholds_of
 
-    counted = result.scores >= thresholds_of(result.class_nums.tolist(), detector.thresholds)
+    counted = _counted(result, detector)
     height, width = result.size_hw
     places = xyxy_to_xywh(result.bboxes_xyxy[counted]).tolist()
     boxes = [Box(num, *place) for num, place in zip(result.class_nums[counted].tolist(), places, strict=True)]

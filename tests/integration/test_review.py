@@ -334,6 +334,8 @@ def test_what_to_label_next(trained: Trained, tmp_path: Path) -> None:
     assert not {"labelled.jpg", "broken.jpg"} & set(names)
     assert len({some[0].name, "twin.jpg"} & set(names)) == 1
     assert all(row["reason"] for row in done.rows)
+    page = (tmp_path / "next/to_label.html").read_text()
+    assert page.count('<li id="rank-') == len(names) and all(f'href="../new/{name}"' in page for name in names)
     tasks = json.loads((tmp_path / "next/label_studio.json").read_text())
     assert len(tasks) == len(names)
     for task in tasks:

@@ -24,7 +24,8 @@ _LEAST_RAW = 0.02  # whatever is below is no suspicion
 _LEAST_CLASS_IOU, _LEAST_BOX_IOU, _LEAST_DOUBLE_IOU = 0.3, 0.1, 0.4
 _SAME_OBJECT_IOU = 0.5
 _INSIDE, _PART_OF_LABEL, _APART_IOU, _MOST_PARTS = 0.8, 0.7, 0.2, 10
-_TYPICAL = 2.0  # a deviation of so many medians of its class is half a suspicion
+_TYPICAL = 3.0  # an offset of so many standard deviations of its class is half a suspicion
+_FEW, _LEAST_SPREAD = 10, 0.02  # labels for a spread of their own; share of the side
 
 
 @dataclass(frozen=True)
@@ -125,21 +126,35 @@ def _wrong_class(support: Support) -> _Part:
 
 
 def _misplaced(support: Support) -> _Part:
-    """A trusted prediction of the label's class about this label that lies elsewhere than usual for the class."""
+    """The most trusted prediction about a label lies elsewhere than usual for the class, and no other one agrees."""
     gt, pairs = support.results.gt, support.pairs
-    about = pairs.same_class & support.is_nearest & (pairs.iou >= _LEAST_BOX_IOU)
-    trust, pred = support.best(about, support.trust[pairs.pred])
-    deviation: Floats = np.zeros(len(gt))
-    chosen = about & (pred[pairs.gt] == pairs.pred)
-    deviation[pairs.gt[chosen]] = 1 - pairs.iou[chosen]
-    usual = np.full(support.results.num_classes, np.median(deviation[pred >= 0]) if (pred >= 0).any() else 1.0)
-    for label in range(support.results.num_classes):
-        mine = deviation[(gt.label == label) & (pred >= 0)]
-        if len(mine):
-            usual[label] = max(float(np.median(mine)), 0.02)
-    raw = trust * deviation / np.maximum(deviation + _TYPICAL * usual[gt.label], 1e-9)
-    rows = np.flatnonzero((pred >= 0) & (raw > 0))
-    return _part(MISPLACED, gt.image[rows], raw[rows], label=rows, pred=pred[rows], other=None)
+    of_class = pairs.same_class & (pairs.iou >= _LEAST_BOX_IOU)
+    trust, pred = support.best(of_class & support.is_nearest, support.trust[pairs.pred])
+    agreeing, _ = support.best(of_class & (pairs.iou >= _SAME_OBJECT_IOU), support.trust[pairs.pred])
+    rows = np.flatnonzero(pred >= 0)
+    unusual = _unusual(_offsets(support.results, rows, pred[rows]), gt.label[rows])
+    raw = np.maximum(trust - agreeing, 0)[rows] * unusual / (unusual + _TYPICAL)
+    return _part(MISPLACED, gt.image[rows], raw, label=rows, pred=pred[rows], other=None)
+
+
+def _offsets(results: Results, rows: Ints, preds: Ints) -> Floats:
+    """``(N, 4)`` from label to prediction: of the centre in mean sides, and the logarithm of the ratio of the sides."""
+    label, pred = results.gt.bboxes_xywh[rows], results.pred.bboxes_xywh[preds]
+    label_wh, pred_wh = np.maximum(label[:, 2:], 1e-3), np.maximum(pred[:, 2:], 1e-3)
+    moved = pred[:, :2] + pred_wh / 2 - label[:, :2] - label_wh / 2
+    return np.concatenate([2 * moved / (label_wh + pred_wh), np.log(pred_wh / label_wh)], axis=1)
+
+
+def _unusual(offsets: Floats, labels: Ints) -> Floats:
+    """``(N,)`` the largest of the four offsets, in robust standard deviations of the class."""
+    unusual: Floats = np.zeros(len(offsets))
+    for label in np.unique(labels).tolist():
+        mine = labels == label
+        own = offsets[mine] if mine.sum() >= _FEW else offsets
+        centre = np.median(own, axis=0)
+        spread = np.maximum(1.4826 * np.median(np.abs(own - centre), axis=0), _LEAST_SPREAD)
+        unusual[mine] = (np.abs(offsets[mine] - centre) / spread).max(axis=1)
+    return unusual
 
 
 def _unsupported(support: Support) -> _Part:

@@ -72,6 +72,32 @@ def test_a_misplaced_label_says_how(name: str) -> None:
     assert errors.manner(at) == name
 
 
+def strongest_misplaced(gt: list, pred: list) -> float:
+    suspects = find_suspects(find_support(faulty(1, gt, pred)))
+    mine = suspects.where((suspects.image == 0) & (suspects.kind == MISPLACED))
+    return float(mine.raw.max(initial=0))
+
+
+def test_a_label_that_some_prediction_agrees_with_is_not_misplaced() -> None:
+    label, elsewhere = (125, 100, 50, 40), (0, BOX, 0.95)
+    alone = strongest_misplaced([(0, label)], [elsewhere])
+    assert strongest_misplaced([(0, label)], [elsewhere, (0, np.add(label, (1, 0, 0, 1)), 0.9)]) < 0.1 * alone
+    assert strongest_misplaced([(0, label)], [elsewhere, (1, label, 0.9)]) == alone, "of its own class, that is"
+
+
+def test_a_shift_counts_by_what_is_usual_along_its_side() -> None:
+    """Sides that differ much from label to label say little; the centre that never does says much."""
+    rng = np.random.default_rng(0)
+    rows_gt = [(image, 0, BOX) for image in range(80)]
+    rows_pred = [
+        (image, 0, (100 - extra / 2, 100, 50 + extra, 40), 0.9) for image, extra in enumerate(rng.uniform(-20, 60, 80))
+    ]
+    rows_pred[0], rows_pred[1] = (0, 0, (120, 100, 50, 40), 0.9), (1, 0, (70, 100, 110, 40), 0.9)
+    suspects = find_suspects(find_support(table(80, rows_gt, rows_pred)))
+    raw = [suspects.raw[(suspects.image == image) & (suspects.kind == MISPLACED)].max() for image in (0, 1)]
+    assert raw[0] > 2 * raw[1]
+
+
 def test_right_labels_raise_little_suspicion() -> None:
     support = find_support(faulty(1, [(0, BOX)], [(0, BOX, 0.9)]))
     suspects = find_suspects(support)
