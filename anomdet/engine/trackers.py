@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.registry import VISBACKENDS
 
 _MLFLOW_SERVER = "MLFLOW_TRACKING_URI"
+_log = logging.getLogger("anomdet")
 
 
 @VISBACKENDS.register_module()
@@ -68,6 +70,15 @@ class MLflowTracker(MLflowVisBackend):
             mlflow.set_experiment(self._exp_name)
             mlflow.start_run()
         self._mlflow = mlflow
+
+    @force_init_env
+    def add_image(self, name: str, image: NDArray[np.uint8], step: int = 0, **_: Any) -> None:
+        """An RGB image at an iteration; MMEngine's would name a file without an ending, which MLflow cannot write."""
+        key = re.sub(r"[^\w\-./ ]", "_", name, flags=re.ASCII)  # what MLflow allows
+        try:
+            self._mlflow.log_image(image, key=key, step=step, synchronous=True)
+        except self._mlflow.MlflowException as error:
+            _log.warning(f"mlflow: image {name} of iteration {step} was not logged: {error}")
 
 
 @VISBACKENDS.register_module()

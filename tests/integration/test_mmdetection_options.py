@@ -63,3 +63,16 @@ def test_out_and_show_dir_leave_the_pickle_and_the_images_of_the_split(
     extra = f"metrics.extra=[{{type: DumpDetResults, out_file_path: '{out}'}}]"
     run_command("visualize", "-c", trained.config, f"logging.log_dir={log_dir}", "--limit", "1", extra)
     assert len(out.read_bytes()) == size  # drawing some images leaves the results of all
+
+
+def test_tta_of_the_python_config_of_a_run_is_mirrored(trained: Trained, tmp_path: Path) -> None:
+    files = (
+        trained.log_dir / "config.py",
+        trained.checkpoint_dir / "best_model.pth",
+        "--tta",
+        "--out",
+        tmp_path / "out",
+    )
+    run_tool(mmdet_tools.test, *files, "--cfg-options", f"work_dir={tmp_path / 'logs'}", "evaluation.resamples=0")
+    about = json.loads((tmp_path / "out" / "metrics.json").read_text())["about"]
+    assert "horizontal" in about["tta"]
