@@ -26,11 +26,12 @@ def with_other_views(run: Run, path: Path) -> dict[str, Any]:
 
     from anomdet.layout import VAL
 
+    if run.config.get("tta") is None and views_of(run.config) is None:
+        raise _up_to_date(path)  # before the data is looked for: nothing of it is needed
     with run.blamed():
         loaded = with_checkpoint(run, VAL, path)
         if loaded.as_trained:
-            hint = "evaluation.tta=true gives it test-time augmentation"
-            raise UserError(Problem(str(path), "a checkpoint of an earlier version", "one that is up to date", hint))
+            raise _up_to_date(path)
         runner = build_tester(loaded.config, loaded.file)
     logging.getLogger("anomdet").info(f"choosing the operating point on the {VAL} split")
     with run.blamed():
@@ -45,6 +46,11 @@ def with_other_views(run: Run, path: Path) -> dict[str, Any]:
     else:
         document["operating_point"] = _fixed(own_metric(loaded.config).score_threshold)
     return {**content, "meta": meta}
+
+
+def _up_to_date(path: Path) -> UserError:
+    hint = "evaluation.tta=true gives it test-time augmentation"
+    return UserError(Problem(str(path), "a checkpoint of an earlier version", "one that is up to date", hint))
 
 
 def _fixed(score_threshold: Any) -> dict[str, Any]:

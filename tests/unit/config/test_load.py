@@ -168,7 +168,7 @@ VALUES = [
         "data: {augmentations: [[3]]}",
         "data.augmentations[0]: expected an Albumentations transform, as {type: HorizontalFlip, p: 0.5}, got [3]",
     ),
-    ("data: {split_files: {train: a.txt, val: b.txt}}", "data.split_files.test: expected text, got nothing"),
+    ("data: {split_files: {train: a.txt}}", "data.split_files.val: expected text, got nothing"),
     (
         "model: {backbone: resnet19}",
         "model.backbone: expected one of resnet18, resnet34, resnet50, resnet101, vgg16, efficientnet_lite0, "
