@@ -14,7 +14,7 @@ from anomdet.data.index.spelling import plain_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
 from anomdet.formats.pictures import is_text
-from anomdet.layout import CLASSES_FILE, SPLITS, SPLITS_DIR
+from anomdet.layout import CLASSES_FILE, SPLITS, SPLITS_DIR, TRAIN, VAL
 from anomdet.strict_files import MAX_LIST_BYTES, MAX_YAML_BYTES, parse_yaml, read_regular
 
 _MAX_NUMBER = 10**18
@@ -95,7 +95,7 @@ def settings_hint(dataset: Dataset, data_dir: str | None) -> str:
     used = [split for split in SPLITS if any(picture.split == split for picture in dataset.pictures)]
     lists = ", ".join(f"{split}: {_quoted(f'{data_dir}/{SPLITS_DIR}/{split}.txt')}" for split in used)
     text = text.replace("data:\n", f"data:\n  data_dir: {_quoted(data_dir)}\n", 1)
-    return text + (f"  split_files: {{{lists}}}\n" if used == list(SPLITS) else "")
+    return text + (f"  split_files: {{{lists}}}\n" if {TRAIN, VAL} <= set(used) else "")
 
 
 def _quoted(name: str) -> str:

@@ -244,7 +244,7 @@ def test_what_is_not_carried_over_is_told_and_kept(tmp_path: Path) -> None:
 def test_the_settings_fit_the_output(source: Path, tmp_path: Path) -> None:
     write_files(source, {"splits/train.txt": "a.png\n", "splits/test.txt": "sub/b c.png\n"})
     done = run(source, "anomdet", "anomdet", tmp_path / "two")
-    assert "split_files" not in done.settings  # the settings ask for three
+    assert "split_files" not in done.settings  # they need train and val
     assert (tmp_path / "two/splits/test.txt").read_text() == "sub/b c.png\n"
     write_image(source / "images/v.png")
     write_files(source, {"labels/v.txt": "", "splits/val.txt": "v.png\n"})
@@ -252,6 +252,9 @@ def test_the_settings_fit_the_output(source: Path, tmp_path: Path) -> None:
     settings = yaml.safe_load(done.settings)["data"]
     assert settings["data_dir"] == str(tmp_path / "all three")
     assert all(Path(path).exists() for path in settings["split_files"].values())
+    (source / "splits/test.txt").unlink()
+    done = run(source, "anomdet", "anomdet", tmp_path / "no test")
+    assert list(yaml.safe_load(done.settings)["data"]["split_files"]) == ["train", "val"]
     write_files(source, {"splits/val.txt": "gone.png\n"})
     told = refused(source, "anomdet", "coco", tmp_path / "out")
     assert "splits/val.txt:1: expected the name of an image, got 'gone.png'" in told
