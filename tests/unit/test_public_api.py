@@ -89,3 +89,9 @@ def test_the_examples_in_docstrings_run(module: str, tmp_path: Path, monkeypatch
     imported = import_module(module)
     assert any(test.examples for test in doctest.DocTestFinder().find(imported))
     assert doctest.testmod(imported, extraglobs={"anomdet": anomdet}).failed == 0
+
+
+@pytest.mark.parametrize("path", ["anomdet.data.dataset.TextLabelDataset", "anomdet.data.decode.read_image"])
+def test_paths_that_scripts_import_stay(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    assert callable(getattr(import_module(module), name))
