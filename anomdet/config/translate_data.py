@@ -46,10 +46,12 @@ def split_arguments(data: DataSettings) -> dict[str, Any]:
     split = data.split
     by = split.by or ("files" if data.split_files else "group" if split.group_regex else "ratio")
     group_regex = split.group_regex or (data.group_by if by == "group" else None)
+    shares_out_val = data.split_files is not None and data.split_files.test is None
+    parts = {"part_regex": data.group_by} if shares_out_val and data.group_by else {}
     return dict(
         ratios=(data.train_split, data.val_split, data.test_split),
         split_files=data.split_files.model_dump() if data.split_files else None,
-        split_rule={**split.model_dump(), "by": by, "group_regex": group_regex},
+        split_rule={**split.model_dump(), "by": by, "group_regex": group_regex, **parts},
     )
 
 

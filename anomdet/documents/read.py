@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -59,7 +60,7 @@ def read_decisions(path: Path) -> Decisions:
     Raises:
         UserError: as :func:`read_metrics`.
     """
-    return cast("Decisions", _read(path, "Decisions", "the page of anomdet review exports it"))
+    return cast("Decisions", _read(path, "Decisions", "the page of anomdet review exports it", "review_kinds"))
 
 
 def read_review(path: Path) -> ReviewDocument:
@@ -68,7 +69,7 @@ def read_review(path: Path) -> ReviewDocument:
     Raises:
         UserError: as :func:`read_metrics`.
     """
-    return cast("ReviewDocument", _read(path, "ReviewDocument", "anomdet review writes it"))
+    return cast("ReviewDocument", _read(path, "ReviewDocument", "anomdet review writes it", "review_kinds"))
 
 
 def read_json(path: Path, hint: str = "") -> Any:
@@ -88,10 +89,8 @@ def read_json(path: Path, hint: str = "") -> Any:
     raise UserError(problem)
 
 
-def _read(path: Path, kind: str, hint: str) -> dict[str, Any]:
+def _read(path: Path, kind: str, hint: str, module: str = "kinds") -> dict[str, Any]:
     from pydantic import TypeAdapter, ValidationError
-
-    from anomdet.documents import kinds, review_kinds
 
     content = read_json(path, hint)
     version = content.get("version", VERSION) if isinstance(content, dict) else VERSION
@@ -100,9 +99,7 @@ def _read(path: Path, kind: str, hint: str) -> dict[str, Any]:
         hint = "update AnomDet, or evaluate again" if newer else ""
         raise UserError(Problem(f"{path}: version", f"an integer from 1 to {VERSION}", repr(version), hint))
     try:
-        TypeAdapter(getattr(review_kinds if hasattr(review_kinds, kind) else kinds, kind)).validate_python(
-            content, strict=True
-        )
+        TypeAdapter(getattr(import_module(f"anomdet.documents.{module}"), kind)).validate_python(content, strict=True)
     except ValidationError as error:
         found = [
             Problem(f"{path}: {_place(one['loc'])}" if one["loc"] else str(path), *_words(dict(one)))

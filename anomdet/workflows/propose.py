@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SPLITS_DIR, TEST
+from anomdet.layout import SPLITS_DIR, TRAIN, VAL
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 from anomdet.words import counted
 from anomdet.workflows.beside_data import refuse_raw_data, split_lists
@@ -18,6 +18,7 @@ from anomdet.workflows.data_index import index_of
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
+    from anomdet.config.schema_data import DataSettings
     from anomdet.data.index.scan import DataIndex
     from anomdet.quality.propose.choices import Choice, Given, Machine
     from anomdet.quality.propose.class_names import FoundNames
@@ -95,7 +96,7 @@ def propose_settings(data_dir: str | Path, overrides: Sequence[str] = (), *, dev
         settings = load_settings(base, [*overrides, _NO_NETWORK[0]])
     facts = facts_of(index)
     names = _names(data_dir, facts, settings)
-    lists, list_notes = _lists(data_dir, index, given)
+    lists, list_notes = _lists(settings.data, index, given)
     taken = given | ({"data.split_files"} if lists else set())
     alone = settings.model.name is None
     chosen = (
@@ -214,19 +215,25 @@ def _without(choices: dict[str, Choice], given: set[str]) -> dict[str, Choice]:
     return {key: choice for key, choice in choices.items() if not _is_given(key, taken)}
 
 
-def _lists(data_dir: Path, index: DataIndex, given: set[str]) -> tuple[dict[str, str], list[str]]:
+def _lists(data: DataSettings, index: DataIndex, given: set[str]) -> tuple[dict[str, str], list[str]]:
     """The lists of the splits beside the data, if they are whole and sound; and a line about them."""
-    found = split_lists(data_dir)
+    found = split_lists(index.data_dir)
     if not found or any(_is_given(key, given) for key in (*_SPLITS, "data.split_files", "data.split")):
         return {}, []
-    from anomdet.data.splits.lists import read_split_files
+    from anomdet.config.schema_data import SplitFiles
+    from anomdet.config.translate_data import split_arguments
+    from anomdet.data.splits.make import as_split_rule, make_splits
 
     try:
-        sizes = {split: len(positions) for split, positions in read_split_files(index, found).items()}
+        if not {TRAIN, VAL} <= found.keys():
+            raise UserError(Problem(SPLITS_DIR, f"{TRAIN}.txt and {VAL}.txt", ", ".join(f"{one}.txt" for one in found)))
+        listed = data.model_copy(update={"split_files": SplitFiles.model_validate(found)})
+        splits = make_splits(index, as_split_rule(**split_arguments(listed)))
+        sizes = {split: len(positions) for split, positions in splits.positions.items()}
     except UserError as error:
         return {}, [f"! splits        {SPLITS_DIR}/ is not used: {error.problems[0]}"]
     shown = ", ".join(f"{split} {size:,}" for split, size in sizes.items())
-    halves = "" if TEST in found else "; test: half of the images of val, as there is no list"
+    halves = "; none of test: that of val is shared out" if splits.is_val_halved else ""
     return found, [f"  splits        lists found in {SPLITS_DIR}/: {shown}{halves}"]
 
 

@@ -129,3 +129,17 @@ def test_tiles_in_views_are_merged_within_each_tile_first(data_dir: Path, tmp_pa
     assert known["tta"] == {"flips": ("horizontal",), "scales": ()}
     assert known["tiles"]["size_hw"] == (64, 64)
     assert found.predictions
+
+
+def test_an_exported_detector_looks_as_often_and_finds_the_same(trained: Trained, tmp_path: Path) -> None:
+    """Two epochs give scores near 0; all raised alike, there is something to compare."""
+    content = torch.load(trained.checkpoint_dir / "best_model.pth", weights_only=True)
+    for name, value in content["state_dict"].items():
+        if "rtm_cls" in name and name.endswith("bias"):
+            value += 3
+    content["meta"]["inference"]["tta"] = {"flips": ["horizontal"], "scales": [1.25]}
+    torch.save(content, tmp_path / "often.pth")
+    run_command("export", tmp_path / "often.pth", "--out", tmp_path / "exported", "--config", trained.config)
+    parity = json.loads((tmp_path / "exported/parity.json").read_text(encoding="utf-8"))
+    assert parity["passed"] and parity["num_rows"] > 0
+    assert anomdet.load(tmp_path / "exported").info["tta"] == anomdet.load(tmp_path / "often.pth").info["tta"]

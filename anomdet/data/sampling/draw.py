@@ -59,9 +59,8 @@ def draw_of(results: dict[str, Any]) -> Draw:
     return draw if isinstance(draw, Draw) else Draw(0, seed=int(np.random.randint(2**31)))
 
 
-_GLOBAL_STREAM = (
-    0  # of the streams of a draw; 1 augment.py, 2 sampler.py, 3 tiles/index.py, 4 copy_paste.py, 5 and 6 mosaic.py
-)
+# Of the streams of a draw; augment.py has 1, sampler.py 2, tiles/index.py 3, copy_paste.py 4, mosaic.py 5 and 6.
+_GLOBAL_STREAM = 0
 _SPARE_GENERATOR = np.random.MT19937(0)
 
 

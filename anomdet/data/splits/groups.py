@@ -36,13 +36,21 @@ class Grouping:
         return int(self.group_of.max()) + 1 if len(self.group_of) else 0
 
 
-def group_images(index: DataIndex, *, group_regex: str | None, join_near_duplicates: bool) -> Grouping:
+def group_images(
+    index: DataIndex, *, group_regex: str | None, join_near_duplicates: bool, names: Sequence[str] | None = None
+) -> Grouping:
     """Groups by names, by near-duplicates, or by both: what is joined by either is together.
+
+    Args:
+        index: the data set.
+        group_regex: as in :func:`group_names`; None: names say nothing.
+        join_near_duplicates: these too.
+        names: of the images to group; None: all of the data set.
 
     Raises:
         UserError: a name that the pattern does not match; or so many images are alike that joining them says nothing.
     """
-    names = index.columns.file_names()
+    names = index.columns.file_names() if names is None else names
     group_of: NDArray[np.int64] = np.arange(len(names), dtype=np.int64)
     notes: list[str] = []
     num_pairs = None

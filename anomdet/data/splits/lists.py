@@ -120,11 +120,11 @@ def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int
     check_listable(index)
     folder = log_dir / SPLITS_DIR
     folder.mkdir(exist_ok=True)
-    told = {}
+    listed = {}
     for name, ats in positions.items():
         write_names(folder / f"{name}.txt", index, ats)
-        told[name] = {"file": f"{name}.txt", "num_images": len(ats), "hash": split_hash(index, ats)}
-    about = {"version": VERSION, "data_dir": str(index.data_dir), "splits": told, "made_by": dict(made_by)}
+        listed[name] = {"file": f"{name}.txt", "num_images": len(ats), "hash": split_hash(index, ats)}
+    about = {"version": VERSION, "data_dir": str(index.data_dir), "splits": listed, "made_by": dict(made_by)}
     write_text(folder / SPLIT_RECORD, json.dumps(about, indent=2) + "\n")
     return folder
 

@@ -33,7 +33,9 @@ class SplitRule:
         group_regex: on the file name: images with the same first group are in one split; lists must keep to it.
         stratify: each class by the ratios, or plain chance.
         seed: another seed, other splits.
-        on_leak: ``group`` puts near-duplicates in one split; what else it may be does not change the splits.
+        on_leak: ``group`` puts near-duplicates in one split; what else it may be does not change the splits, but where
+            the list of val is shared out: that must not make a leak which ``error`` would then refuse.
+        part_regex: on the file name: images of one part, which stay together where the list of val is shared out.
     """
 
     by: str = "ratio"
@@ -43,6 +45,7 @@ class SplitRule:
     stratify: bool = True
     seed: int = 0
     on_leak: str = "warn"
+    part_regex: str | None = None
 
 
 def as_split_rule(
@@ -123,22 +126,23 @@ def _refuse_torn(index: DataIndex, positions: Mapping[str, Sequence[int]], group
 
 
 def _halves(index: DataIndex, positions: Sequence[int], rule: SplitRule) -> dict[str, Sequence[int]]:
-    """Val and test from the images of one list, each class in both where it can be; groups stay together.
+    """Val and test from the images of one list, each class in both where it can be; what belongs together stays so.
 
     Raises:
         UserError: they are one image or one group.
     """
     of_list: NDArray[np.int64] = np.asarray(positions)
-    group_of: NDArray[np.int64] = np.arange(len(of_list))
-    if rule.group_regex is not None:
-        names = group_names([index.records[at].file_name for at in positions], rule.group_regex)
-        group_of = np.unique(names, return_inverse=True)[1]
-    num_groups = int(group_of.max()) + 1
-    if num_groups < 2:
+    grouping = group_images(
+        index,
+        group_regex=rule.group_regex or rule.part_regex,
+        join_near_duplicates=rule.on_leak in ("group", "error"),
+        names=[index.records[at].file_name for at in positions],
+    )
+    if grouping.num_groups < 2:
         expected = "a list, or two images or groups in that of val, which is shared out then"
-        raise UserError(Problem("split_files.test", expected, f"nothing, and {num_groups}"))
-    counts = _counts(index, of_list, group_of, num_groups, rule.stratify)
-    split_of = stratify_groups(counts, (0.5, 0.5), rule.seed)[group_of]
+        raise UserError(Problem("split_files.test", expected, f"nothing, and {grouping.num_groups}"))
+    counts = _counts(index, of_list, grouping.group_of, grouping.num_groups, rule.stratify)
+    split_of = stratify_groups(counts, (0.5, 0.5), rule.seed)[grouping.group_of]
     return {name: Positions(of_list[split_of == at]) for at, name in enumerate((VAL, TEST))}
 
 

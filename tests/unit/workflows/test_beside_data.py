@@ -77,9 +77,7 @@ def test_init_takes_lists_without_test(tmp_path: Path) -> None:
     found = propose_settings(tmp_path)
     files = found.settings.data.split_files
     assert files is not None and (Path(files.val).name, files.test) == ("val.txt", None)
-    line = (
-        "  splits        lists found in splits/: train 3, val 2; test: half of the images of val, as there is no list"
-    )
+    line = "  splits        lists found in splits/: train 3, val 1, test 1; none of test: that of val is shared out"
     assert line in found.notes
 
 

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from anomdet.config.schema_data import DataSettings
+from anomdet.config.translate_data import split_arguments
 from anomdet.data.index import columns
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.splits.lists import SPLITS, freeze, read_split_files, split_hash
@@ -228,6 +230,37 @@ def test_without_a_list_of_test_that_of_val_is_shared_out(make_index, tmp_path):
     found = make_splits(index, rest)
     tens = [{names[at][4] for at in found.positions[name]} for name in ("val", "test")]
     assert tens[0] and tens[1] and not tens[0] & tens[1]
+
+
+def test_images_of_one_part_stay_together_where_val_is_shared_out(make_index, tmp_path):
+    """By ``data.group_by``, by which the evaluation counts parts: two views of one part in val and test are a leak."""
+    index = make_index([[1]] * 4 + [[1], [1], [], []] * 6)
+    names = [record.file_name for record in index.records]
+    files = write_lists(tmp_path, train="\n".join(names[:4]), val="\n".join(names[4:]))
+    data = DataSettings(split_files={"train": files["train"], "val": files["val"]}, group_by=r"^(\d{5})")
+    splits = make_splits(index, as_split_rule(**split_arguments(data)))
+    tens = [{names[at][:5] for at in splits.positions[name]} for name in ("val", "test")]
+    assert tens[0] and tens[1] and not tens[0] & tens[1]
+    whole = DataSettings(split_files=files | {"test": files["val"]}, group_by=r"^(\d{5})")
+    assert "part_regex" not in split_arguments(whole)["split_rule"]
+
+
+def test_near_duplicates_are_not_torn_where_a_leak_would_be_refused(tmp_path):
+    """A pair of val in both halves would be our leak, of which the user could not be rid by another list."""
+    for kind in ("images", "labels"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+    for number in range(12):
+        image = np.random.default_rng(number // 2).integers(0, 256, (64, 64), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"data/images/{number:02d}.png"), image)
+        (tmp_path / f"data/labels/{number:02d}.txt").write_text("1 1 1 5 5\n")
+    index = scan(tmp_path / "data")
+    names = [record.file_name for record in index.records]
+    files = write_lists(tmp_path, train="\n".join(names[:2]), val="\n".join(names[2:]))
+    lists = {name: files[name] for name in ("train", "val")}
+    for on_leak in ("error", "group"):
+        splits = make_splits(index, as_split_rule((0.7, 0.15, 0.15), lists, {"on_leak": on_leak}))
+        pairs = [{at // 2 for at in splits.positions[name]} for name in ("val", "test")]
+        assert pairs[0] and pairs[1] and not pairs[0] & pairs[1]
 
 
 def test_a_single_image_is_not_shared_out(make_index, tmp_path):
