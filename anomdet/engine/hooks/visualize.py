@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from anomdet.boxes import xywh_to_xyxy
 from anomdet.engine.equal_sizes import predict_equal_sizes
+from anomdet.engine.loops import InspectionValLoop
 from anomdet.engine.trackers import RunImages
 from anomdet.errors import UserError
 from anomdet.images.decode import read_image
@@ -203,10 +204,12 @@ def _of_training(runner: Runner, number: int, measured: Any) -> list[Drawn]:
     names, score_thrs, drawn = measured.results.unique_names, measured.score_thrs, []
     cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     loop = runner.val_loop
+    ours = isinstance(loop, InspectionValLoop)  # a Python config may validate by MMEngine's, which has neither
+    tiles, merge_views = (loop.tiles, loop.merge_views) if ours else (None, None)
     for place in choose_images(image, label, len(dataset), counts.shape[1], number + 1):
         info, batch = dataset.get_data_info(place), runner.val_dataloader.collate_fn([dataset[place]])
         with torch.random.fork_rng(devices=cuda):
-            samples = predict_equal_sizes(model, batch, model.test_step, loop.tiles, loop.merge_views)
+            samples = predict_equal_sizes(model, batch, model.test_step, tiles, merge_views)
             found = samples[0].pred_instances.cpu().numpy()
         rows = found.scores >= score_thrs[found.labels]
         predictions = Objects(found.bboxes[rows], [names[k] for k in found.labels[rows]], found.scores[rows].tolist())
