@@ -110,9 +110,9 @@ def test_no_link_leads_the_lock_to_a_file_elsewhere(tmp_path: Path) -> None:
     with one_run_in({"--out": tmp_path / "out"}):
         assert not (tmp_path / "out" / ".anomdet.running").is_symlink()
     (tmp_path / "out" / ".anomdet.lock").symlink_to(tmp_path / "mine")
-    with pytest.raises(UserError, match=r"--out: expected .*, got .*\.anomdet\.lock, which is a link"):
-        with one_run_in({"--out": tmp_path / "out"}):
-            pass
+    message = r"--out: expected .*, got .*\.anomdet\.lock, which is a link"
+    with pytest.raises(UserError, match=message), one_run_in({"--out": tmp_path / "out"}):
+        pass
     assert (tmp_path / "mine").read_text() == "precious"
 
 
