@@ -92,7 +92,9 @@ def describe(config: Any, settings: Settings | None, split_hashes: Mapping[str, 
 
 def network(model: Any) -> dict[str, Any]:
     """A model's config as plain containers, without any address or file of pretrained weights."""
-    plain: dict[str, Any] = model.to_dict() if hasattr(model, "to_dict") else dict(model)
+    from mmengine.config import ConfigDict
+
+    plain: dict[str, Any] = model.to_dict() if isinstance(model, ConfigDict) else dict(model)
     forget_weights(plain)
     return plain
 

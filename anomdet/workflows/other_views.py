@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,6 @@ def _up_to_date(path: Path) -> UserError:
 
 def _fixed(score_threshold: Any) -> dict[str, Any]:
     """As the settings have it, which no views change."""
-    per_class = score_threshold if hasattr(score_threshold, "items") else None
+    per_class = score_threshold if isinstance(score_threshold, Mapping) else None
     point = {"by": "fixed", "chosen_on": "settings", "score_threshold": None if per_class else score_threshold}
     return {**point, "per_class": None if per_class is None else {int(num): x for num, x in per_class.items()}}
