@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
+from anomdet.defaults import MATCHING_IOU_THR
 from anomdet.errors import Problem, UserError
 from anomdet.fields import from_mapping
 from anomdet.inference.artifact import Artifact, OperatingPoint
@@ -28,6 +29,7 @@ from anomdet.workflows.views import take_views, views_fact
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
+    from anomdet.evaluation.operating_point import Criterion
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,8 @@ def set_operating_point(loaded: Loaded) -> None:
     One that was chosen in the training by the same criterion is taken as it is; else the validation split is predicted
     first. The split that is tested never chooses, unless it is the validation split.
     """
-    from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
-    from anomdet.evaluation.operating_point import Criterion, fixed, given
+    from anomdet.defaults import FALLBACK_SCORE
+    from anomdet.evaluation.operating_point import fixed, given
 
     metric = own_metric(loaded.config)
     if has_no_network(loaded.config):
@@ -224,9 +226,8 @@ def set_operating_point(loaded: Loaded) -> None:
     if (score_threshold := metric.get("score_threshold")) is not None:
         given(score_threshold, loaded.file.meta.dataset_meta.class_nums)  # every class has one
         return
-    iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
-    criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
-    if loaded.as_trained and (point := _kept_point(loaded.file, criterion.as_dict())) is not None:
+    criterion = wanted_criterion(metric).as_dict()
+    if loaded.as_trained and (point := _kept_point(loaded.file, criterion)) is not None:
         metric.point = point
         return
     if loaded.split == "val":
@@ -252,6 +253,14 @@ def _kept_point(file: CheckpointFile, criterion: dict[str, Any]) -> dict[str, An
     point = asdict(from_mapping(OperatingPoint, kept["point"], f"{file.path}: meta.operating_point.point"))
     del point["criterion"]
     return point
+
+
+def wanted_criterion(metric: Any) -> Criterion:
+    """How the config of our metric chooses the operating point."""
+    from anomdet.evaluation.operating_point import Criterion
+
+    iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
+    return Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
 
 
 def own_metric(config: Any) -> Any:
