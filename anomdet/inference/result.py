@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from anomdet.anomalies import UNKNOWN, Anomaly
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem, UserError
-from anomdet.inference.result_document import arguments, check_version, plain, rows_of, to_document
+from anomdet.inference.result_document import COLUMNS, VERSION, arguments, check_version, plain, rows_of, shortest
 from anomdet.inference.thresholds import Threshold as Threshold
 from anomdet.inference.thresholds import checked_threshold
 
@@ -126,7 +126,26 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold; boxes as two corners and as corner and size, in pixels."""
-        return to_document(self)
+        xyxy, xywh = rows_of(self.bboxes_xyxy), rows_of(xyxy_to_xywh(self.bboxes_xyxy))
+        counted = self.counted.tolist()
+        columns = (self.class_nums.tolist(), self.class_names, plain(self.scores), counted, xyxy, xywh)
+        per_class = isinstance(self.threshold, Mapping)
+        return {
+            "version": VERSION,
+            "image": self.image,
+            "frame": self.frame,
+            "time_s": self.time_s,
+            "size_hw": list(self.size_hw),
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "part_score": shortest(self.part_score),
+            "threshold": {str(k): v for k, v in self.threshold.items()} if per_class else self.threshold,  # type: ignore[union-attr]
+            "detections": [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)],
+            "anomaly": None if self.anomaly is None else self.anomaly.to_dict(),
+            "times": {key: round(value, 6) for key, value in self.times.items()},
+            "model_sha256": self.model_sha256,
+            "warnings": list(self.warnings),
+        }
 
     def to_json(self) -> str:
         """:meth:`to_dict` on one line, ASCII only."""

@@ -1,46 +1,17 @@
-"""A result as JSON holds it, and back."""
+"""What JSON holds of a result: its columns, its version, and the way back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.anomalies import Anomaly
-from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem, UserError
 
-if TYPE_CHECKING:
-    from anomdet.inference.result import Result
-
 VERSION = 1
-_COLUMNS = ("class_num", "class_name", "score", "counted", "bbox_xyxy", "bbox_xywh")
-
-
-def to_document(result: Result) -> dict[str, Any]:
-    """See :meth:`anomdet.Result.to_dict`."""
-    xyxy, xywh = rows_of(result.bboxes_xyxy), rows_of(xyxy_to_xywh(result.bboxes_xyxy))
-    counted = result.counted.tolist()
-    columns = (result.class_nums.tolist(), result.class_names, plain(result.scores), counted, xyxy, xywh)
-    per_class = isinstance(result.threshold, Mapping)
-    return {
-        "version": VERSION,
-        "image": result.image,
-        "frame": result.frame,
-        "time_s": result.time_s,
-        "size_hw": list(result.size_hw),
-        "verdict": result.verdict,
-        "reasons": list(result.reasons),
-        "part_score": _shortest(result.part_score),
-        "threshold": {str(k): v for k, v in result.threshold.items()} if per_class else result.threshold,  # type: ignore[union-attr]
-        "detections": [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)],
-        "anomaly": None if result.anomaly is None else result.anomaly.to_dict(),
-        "times": {key: round(value, 6) for key, value in result.times.items()},
-        "model_sha256": result.model_sha256,
-        "warnings": list(result.warnings),
-    }
+COLUMNS = ("class_num", "class_name", "score", "counted", "bbox_xyxy", "bbox_xywh")
 
 
 def check_version(document: Any, where: str) -> None:
@@ -56,7 +27,7 @@ def check_version(document: Any, where: str) -> None:
 
 
 def arguments(document: dict[str, Any]) -> dict[str, Any]:
-    """Those of :class:`Result`, from what :func:`to_document` returned."""
+    """Those of :class:`Result`, from what its ``to_dict`` returned."""
     rows, threshold = document["detections"], document["threshold"]
     boxes = np.array([row["bbox_xyxy"] for row in rows], dtype=np.float32).reshape(len(rows), 4)
     optional = {key: document.get(key) for key in ("image", "frame", "time_s")}
@@ -80,7 +51,7 @@ def arguments(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shortest(value: float) -> float:
+def shortest(value: float) -> float:
     """The fewest digits that give the same float32 back, where it is one."""
     single = np.float32(value)
     return float(str(single)) if float(single) == value else float(value)

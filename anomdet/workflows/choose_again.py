@@ -11,7 +11,8 @@ from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import Artifact
 from anomdet.layout import VAL
 from anomdet.workflows.describe import fixed_point
-from anomdet.workflows.evaluate import Loaded, build_tester, own_metric, wanted_criterion, with_checkpoint
+from anomdet.workflows.evaluate import Loaded, build_tester, with_checkpoint
+from anomdet.workflows.own_metric import own_metric, wanted_criterion
 from anomdet.workflows.run_config import Run, has_no_network
 from anomdet.workflows.views import views_of
 
