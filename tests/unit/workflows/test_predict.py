@@ -78,7 +78,7 @@ def test_a_name_that_a_spreadsheet_would_run_is_quoted(tmp_path: Path) -> None:
     (tmp_path / "=cmd.png").write_bytes(image_bytes(0.5))
     predict(PredictJob(FakeDetector(), (tmp_path / "=cmd.png",), out=tmp_path / "out", group_by="^(.*)$"))
     for name in ("results.csv", "parts.csv"):
-        cells = [cell for row in csv.reader((tmp_path / "out" / name).open()) for cell in row]
+        cells = [cell for row in csv.reader((tmp_path / "out" / name).read_text().splitlines()) for cell in row]
         assert not [cell for cell in cells if cell.startswith("=")]
 
 
@@ -123,7 +123,7 @@ def test_crops_and_pictures(job: PredictJob) -> None:
 def test_one_verdict_a_part(job: PredictJob) -> None:
     done = predict(replace(job, group_by=r"p(\d)"))
     assert dict(done.part_verdicts) == {"accept": 1, "undecided": 1, "reject": 3}
-    rows = list(csv.DictReader((out(job) / "parts.csv").open()))
+    rows = list(csv.DictReader((out(job) / "parts.csv").read_text().splitlines()))
     assert {row["part"]: row["verdict"] for row in rows} == {
         "0": "accept",
         "1": "undecided",
