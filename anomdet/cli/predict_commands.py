@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -49,6 +50,9 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     Ends with 0 when done, 1 if a part was rejected and --fail-on reject is given, 2 if it could not run, 3 if some
     images could not be read (the others are done).
     """
+    if not debug:  # what is wrong is said once, by us
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     from anomdet.inference.lists import lines_of
     from anomdet.workflows.predict import predict as run
     from anomdet.workflows.predict_job import PredictJob
