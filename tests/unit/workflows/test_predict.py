@@ -273,6 +273,19 @@ def test_another_job_is_not_continued(job: PredictJob) -> None:
     assert contents(out(job)) == before
 
 
+def test_a_job_with_other_parts_or_files_is_not_continued(job: PredictJob) -> None:
+    """A part would be accepted without its image that was rejected before, and an image would lack its label file."""
+    predict(job)
+    before = contents(out(job))
+    with pytest.raises(UserError, match=r"group_by p\(\\d\), as now, got None"):
+        predict(replace(job, group_by=r"p(\d)", skip_done=True))
+    with pytest.raises(UserError, match=r"save labels, as now, got without files of images"):
+        predict(replace(job, save=("json", "labels"), skip_done=True))
+    assert contents(out(job)) == before
+    predict(replace(job, save=("json", "coco"), skip_done=True))  # made of the lines, at the end
+    assert (out(job) / "coco.json").is_file()
+
+
 def test_watched_files_are_judged_once_over_restarts(job: PredictJob) -> None:
     watching = replace(job, watch=True, patience=Patience(0.02, 0.05, 0.3, idle_s=0.3))
     assert dict(predict(watching).verdicts) == {"accept": 5, "reject": 5, "failed": 1}
