@@ -33,6 +33,14 @@ def check_size(network: Network, batch: Batch, where: str) -> None:
         raise UserError(Problem(where, f"images that fill {width} x {height} px after resizing", got, hint))
 
 
+def runs(network: Network, batch: Batch) -> list[Batch]:
+    """What the network takes of a batch at a time: all of it, or one image after the other."""
+    if not network.one_image or len(batch.images) == 1:
+        return [batch]
+    columns = (batch.images, batch.sizes_hw, batch.original_hw)
+    return [Batch(*(column[at : at + 1] for column in columns)) for at in range(len(batch.images))]
+
+
 def detections(network: Network, batch: Batch, outputs: Sequence[NDArray], min_score: float) -> list[Detections]:
     """Of each image of a batch, in its own pixels, best first.
 
