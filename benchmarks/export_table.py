@@ -3,8 +3,8 @@
     python benchmarks/export_table.py [--presets rtmdet_tiny,fcos] [--formats onnx,openvino]
 
 Networks with random weights whose scores are spread out (tests/unit/exporting/networks.py), against MMDetection's own
-prediction, at three sizes of batches and images, square and not; rows from score 0.06 on. DINO at the traced size alone,
-another one must be refused. `own` is examples/custom_model_torchvision.py. `unmatched`: rows without one of their class
+prediction, at three sizes of batches and images, square and not; rows from score 0.06 on. DINO at the traced size only,
+another must be refused. `own` is examples/custom_model_torchvision.py. `unmatched`: rows without one of their class
 within 0.05 px and 1e-4. Seconds are processor time of the export alone.
 """
 
@@ -77,7 +77,8 @@ def row(preset: str, kind: str) -> str:
         seconds = time.process_time() - start
         hashes, ends = dict.fromkeys(files, ""), (finder.iou_threshold, finder.max_kept, finder.floor)
         one_size = traced[0] if graph.is_fixed else None
-        network = Network(kind, "fp32", files[0], hashes, True, *ends, one_size, finder.takes_one_image)  # type: ignore[arg-type]
+        more = (one_size, finder.takes_one_image)
+        network = Network(kind, "fp32", files[0], hashes, True, *ends, *more)  # type: ignore[arg-type]
         backend, reference = open_network(Path(name), network, "cpu", 1), TorchBackend(model)
         shapes = [(traced[0], 1), (traced[0], 3)] if graph.is_fixed else SHAPES
         found = [compare(backend, reference, *shape) for shape in shapes]

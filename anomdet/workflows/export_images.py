@@ -12,8 +12,8 @@ import numpy as np
 
 from anomdet.config.load import SettingsSource, load_settings
 from anomdet.errors import Problem, UserError
-from anomdet.layout import IMAGES_DIR, TRAIN, VAL
 from anomdet.inference.preprocess import padded_size
+from anomdet.layout import IMAGES_DIR, TRAIN, VAL
 from anomdet.workflows.data_index import index_of
 
 if TYPE_CHECKING:
