@@ -49,7 +49,7 @@ def quantise(
         network: of the source.
         prepared: calibration images.
         multiple: that sides are padded to.
-        kept: names of layers that stay in float, of :func:`kept_in_float`.
+        kept: names of layers that stay in float, of :func:`ladder`.
     """
     os.environ.setdefault("NNCF_CI", "1")  # no telemetry: nothing is sent
     import nncf
@@ -71,14 +71,20 @@ def quantise(
     openvino.save_model(quantised, str(target), compress_to_fp16=False)
 
 
-def kept_in_float(source: Path, rung: Rung) -> list[str]:
-    """Names of the convolutions of an ``.xml`` file that are not quantised."""
+def ladder(source: Path) -> dict[str, list[str]]:
+    """What each rung is called, and the names of the layers of an ``.xml`` file that it keeps; no two keep the same."""
     import openvino
 
     left = layers_left(openvino.Core().read_model(str(source)))
-    kept = [name for name, count in left.items() if count < rung.num_last]
-    first = next(iter(left), None)
-    return [first, *kept] if rung.with_first and first is not None and first not in kept else kept
+    rungs: dict[str, list[str]] = {}
+    for rung in LADDER:
+        kept = [name for name, count in left.items() if count < rung.num_last]
+        first = next(iter(left), None)
+        if rung.with_first and first is not None and first not in kept:
+            kept.insert(0, first)
+        if kept not in rungs.values():
+            rungs[str(rung)] = kept
+    return rungs
 
 
 def layers_left(model: Any) -> dict[str, int]:

@@ -46,6 +46,6 @@ def is_set_of_queries(model: Any) -> bool:
     from mmdet.models.dense_heads import DeformableDETRHead, DINOHead
     from mmdet.models.detectors import DINO, DeformableDETR
 
-    head = getattr(model, "bbox_head", None)
+    head: Any = getattr(model, "bbox_head", None)
     known = (type(model), type(head)) in ((DINO, DINOHead), (DeformableDETR, DeformableDETRHead))
     return known and bool(head.loss_cls.use_sigmoid)

@@ -55,12 +55,7 @@ def quantise(source: Source, manifest: Manifest, images: ParityImages, folder: P
     assert images.truth is not None, "checked with the options"
     before = quality(source, images.truth, results(source.detector, images.prepared), manifest)
     failures = []
-    tried: set[tuple[str, ...]] = set()
-    for rung in int8.LADDER:
-        kept = int8.kept_in_float(folder / manifest.network.file, rung)
-        if tuple(kept) in tried:
-            continue
-        tried.add(tuple(kept))
+    for rung, kept in int8.ladder(folder / manifest.network.file).items():
         made, after = _rung(source, manifest, images, folder, kept)
         figures = f"mAP {before.mean_ap:.4f} to {after.mean_ap:.4f}, escapes {before.escapes} to {after.escapes}"
         _log.info(f"int8, {rung}: {figures}, overkill {before.overkill} to {after.overkill}")

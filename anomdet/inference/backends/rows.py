@@ -37,8 +37,8 @@ def runs(network: Network, batch: Batch) -> list[Batch]:
     """What the network takes of a batch at a time: all of it, or one image after the other."""
     if not network.one_image or len(batch.images) == 1:
         return [batch]
-    columns = (batch.images, batch.sizes_hw, batch.original_hw)
-    return [Batch(*(column[at : at + 1] for column in columns)) for at in range(len(batch.images))]
+    rows = [slice(at, at + 1) for at in range(len(batch.images))]
+    return [Batch(batch.images[row], batch.sizes_hw[row], batch.original_hw[row]) for row in rows]
 
 
 def detections(network: Network, batch: Batch, outputs: Sequence[NDArray], min_score: float) -> list[Detections]:
