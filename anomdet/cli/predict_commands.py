@@ -50,9 +50,7 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     Ends with 0 when done, 1 if a part was rejected and --fail-on reject is given, 2 if it could not run, 3 if some
     images could not be read (the others are done).
     """
-    if not debug:  # what is wrong is said once, by us
-        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    _silence_opencv(not debug)
     from anomdet.inference.lists import lines_of
     from anomdet.workflows.predict import predict as run
     from anomdet.workflows.predict_job import PredictJob
@@ -67,6 +65,13 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     say(done.table, err=job.out is None)
     name_files(list(done.written))
     raise typer.Exit(done.exit_code)
+
+
+def _silence_opencv(is_wanted: bool) -> None:
+    """Before it is imported: what is wrong with a video or camera is said once, by us."""
+    for name, value in (("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8")):
+        if is_wanted:
+            os.environ.setdefault(name, value)
 
 
 class _Bar:
