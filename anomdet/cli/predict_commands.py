@@ -15,7 +15,7 @@ from anomdet.cli.app import Debug, app, log_to_stderr, name_files
 from anomdet.terminal import give, say
 
 if TYPE_CHECKING:
-    from anomdet.workflows.predict_result import Progress
+    from anomdet.workflows.predict_result import Predicted, Progress
 
 
 @app.command(epilog="Example: anomdet predict checkpoints/best_model.pth data/images --save json,csv,pictures")
@@ -62,7 +62,11 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
         done = run(job, stdin=lines_of(0), emit=give, on_progress=bar, same_command="the same command")
     finally:
         bar.close()
-    say(done.table, err=job.out is None)
+    _end(done, err=job.out is None)
+
+
+def _end(done: Predicted, *, err: bool) -> None:
+    say(done.table, err=err)
     name_files(list(done.written))
     raise typer.Exit(done.exit_code)
 
