@@ -206,6 +206,24 @@ def test_images_that_would_share_a_label_file_are_refused(job: PredictJob) -> No
     predict(replace(job, save=("json",)))
 
 
+def test_of_names_that_come_one_by_one_no_label_file_is_overwritten(
+    job: PredictJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody can look through them beforehand; the second keeps its suffix, also when the job is continued."""
+    folder = job.sources[0]
+    (folder / "p0_0.jpg").write_bytes(image_bytes(0.9, ".jpg"))
+    (folder / "p4_8.jpg").write_bytes(image_bytes(0.9, ".jpg"))
+    names = [str(folder / name) for name in ("p0_0.png", "p0_0.jpg", "p4_8.png", "p0_0.png")]
+    listed = replace(job, sources=("-",), save=("labels",))
+    with caplog.at_level("WARNING", "anomdet"):
+        predict(listed, stdin=names)
+        predict(replace(listed, skip_done=True), stdin=[str(folder / "p4_8.jpg")])
+    labels = {path.name: path.read_text() != "" for path in (out(job) / "labels").rglob("*.txt")}
+    assert labels == {"p0_0.txt": False, "p0_0.jpg.txt": True, "p4_8.txt": True, "p4_8.jpg.txt": True}
+    said = [record.message.partition(" are called")[0] for record in caplog.records]
+    assert [Path(message).name for message in said] == ["p0_0.jpg", "p4_8.jpg"]
+
+
 def test_names_without_a_part_are_refused_before_anything_is_judged(job: PredictJob) -> None:
     with pytest.raises(UserError, match=r"10 of 11 names that 'cut' does not match"):
         predict(replace(job, group_by="cut"))
