@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,8 @@ def test_what_we_write(format_name: str, tmp_path: Path) -> None:
             {f"{part}/a.{end}": LABELME.get(end) for part in ("test", "ground_truth") for end in ("png", "json")},
             "labelme",
         ),
+        ({"a.xml": '<?xml version="1.0" encoding="utf-16"?><annotation/>'.encode("utf-16")}, "voc"),
+        ({"c.json": json.dumps(coco("a.png")).encode("utf-16")}, "coco"),
         ({"Data/Images/Anomaly/a.JPG": None, "Data/Masks/Anomaly/a.png": None}, "masks"),
     ],
 )
