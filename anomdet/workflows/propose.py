@@ -157,6 +157,14 @@ def _check_convention(data_dir: Path, settings: Settings) -> None:
         raise UserError([Problem(found.where, found.expected, found.got, found.hint) for found in errors])
 
 
+def is_this_machine(device: str) -> bool:
+    """Whether ``--device`` names what is here: then some steps can be timed."""
+    from anomdet.quality.propose.machine import look
+
+    machine = look()
+    return _for_device(machine, device) == machine
+
+
 def _for_device(machine: Machine, device: str) -> Machine:
     if device == "cpu":
         return replace(machine, gpu=None, gpu_memory_gb=None)
