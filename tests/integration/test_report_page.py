@@ -294,9 +294,7 @@ def test_paper_has_no_buttons_all_cases_and_the_charts(load):
         assert len(plots) == 8 and all(plot.is_displayed() and plot.rect["width"] > 100 for plot in plots)
         for plot in plots:
             figure = plot.find_element(By.XPATH, "ancestor::figure").rect
-            assert plot.rect["x"] + plot.rect["width"] <= figure["x"] + figure["width"] + 1, (
-                "cut, or over its neighbour"
-            )
+            assert plot.rect["x"] + plot.rect["width"] <= figure["x"] + figure["width"] + 1, "over its neighbour"
             assert plot.rect["y"] + plot.rect["height"] <= figure["y"] + figure["height"] + 1, "over what follows"
         browser.execute_script("dispatchEvent(new Event('afterprint'))")
         assert len(shown_cases(browser)) == 24
