@@ -119,6 +119,7 @@ def evaluate_command(
 
 
 def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evaluation:
+    from anomdet.evaluation.box_units import check_box_units
     from anomdet.evaluation.coco_json import to_coco
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
@@ -128,6 +129,7 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
 
     assert files.ground_truth is not None and files.predictions is not None
     results = _grouped(files.results(files.ground_truth, files.predictions), settings.data.group_by)
+    doubts = check_box_units(results, str(files.ground_truth), str(files.predictions))
     folder = Path(out or files.predictions.parent / EVALUATION_DIR)
     check_apart(folder, [files.images] if files.images else [], "--out")
     check_names(folder, ALL_FILES, "--out")
@@ -140,12 +142,13 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
         matching_iou_threshold=metrics.matching_iou_threshold,
         include_metrics=metrics.include_metrics,
     )
-    for note in results.notes:
-        _log.warning(f"{files.predictions}: {note}")
+    notes = [*(f"{files.predictions}: {note}" for note in results.notes), *doubts]
+    for note in notes:
+        _log.warning(note)
     if not len(results.pred):
         _log.warning(f"{files.predictions} holds no predictions at all")
     measured = measured.with_criterion(_criterion(settings))
-    about = {**_about(files, settings), "notes": list(results.notes)}
+    about = {**_about(files, settings), "notes": [*results.notes, *doubts]}
     read_picture = None
     if files.images:
         most = settings.data.max_image_megapixels
