@@ -27,10 +27,10 @@ def test_pixels_are_left_alone() -> None:
 
 def test_fractions_are_refused_and_the_file_is_named() -> None:
     with pytest.raises(
-        UserError, match="p.json: expected boxes in pixels, got boxes that all lie within the first pixel"
+        UserError, match=r"p\.json: expected boxes in pixels, got boxes that all lie within the first pixel"
     ):
         check_box_units(results((0.1, 0.1, 0.2, 0.2), (0.5, 0.5, 0.5, 0.5)), "g.json", "p.json")
-    with pytest.raises(UserError, match="g.json: expected boxes in pixels"):
+    with pytest.raises(UserError, match=r"g\.json: expected boxes in pixels"):
         check_box_units(results((10, 10, 20, 20), truth=(0.1, 0.1, 0.2, 0.2)), "g.json", "p.json")
 
 
