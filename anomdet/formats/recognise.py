@@ -51,9 +51,14 @@ def recognise_one(source: Path) -> tuple[str, str]:
     if len(found) == 1:
         return next(iter(found.items()))
     if not found:
-        raise UserError(Problem("--from", "the format of SRC", "none, and SRC shows none", "name it with --from"))
+        raise UserError(Problem("--from", "the format of SRC", "none, and SRC shows none", _hint(source)))
     shown = " or ".join(f"{name} ({path})" for name, path in found.items())
     raise UserError(Problem("--from", f"one of {', '.join(found)}", f"none; SRC can be {shown}", "name it with --from"))
+
+
+def _hint(source: Path) -> str:
+    archives = sorted(source.glob("*.zip")) if source.is_dir() else []
+    return f"name the archive itself: {archives[0]}" if archives else "name it with --from"
 
 
 def _of_folders(source: Path, names: list[str]) -> dict[str, str]:

@@ -88,6 +88,7 @@ def test_images_in_folders_called_images_and_labels(tmp_path: Path) -> None:
         ({"c.json": coco("a.png"), "labels/a.txt": LINE, "images/a.png": None}, "yolo (labels/a.txt) or coco (c.json)"),
         ({"a.xml": "<annotation/>", "b.xml": "<annotations/>"}, "voc (a.xml) or cvat (b.xml)"),
         ({"images/a.png": None}, "shows none; name it with --from"),
+        ({"export.zip": b"PK"}, "shows none; name the archive itself: "),
     ],
 )
 def test_several_or_none_is_an_error_that_lists_them(files: dict, told: str, tmp_path: Path) -> None:
