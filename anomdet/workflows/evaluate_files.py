@@ -200,10 +200,9 @@ def _point(files: Files, settings: Any, test: Results) -> Any:
     results = _grouped(files.results(files.val_ground_truth, files.val_predictions), settings.data.group_by)
     check_same_classes(results, test, (str(files.val_ground_truth), str(files.ground_truth)))
     if shared := num_shared(results, test):
-        _log.warning(
-            f"{files.val_ground_truth}: {shared} of its {results.num_images} images are in {files.ground_truth} too, by "
-            "their names: a threshold that is chosen on the images that are measured makes escapes and overkill too good"
-        )
+        found = f"{shared} of its {results.num_images} images are in {files.ground_truth} too, by their names"
+        told = "a threshold chosen on what is measured makes escapes and overkill too good"
+        _log.warning(f"{files.val_ground_truth}: {found}: {told}")
     if not len(results.pred):
         _log.warning(f"{files.val_predictions} holds no predictions: no threshold can be chosen on them")
     return measure(results, criterion, matching_iou_threshold=criterion.iou_thr, complete=False).point
