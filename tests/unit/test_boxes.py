@@ -73,7 +73,7 @@ def test_iou_is_symmetric_and_within_bounds():
 @pytest.mark.parametrize("num_boxes", [2, 3, 40])
 def test_two_corners_are_told_from_a_corner_and_a_size(num_boxes):
     rng = np.random.default_rng(num_boxes)
-    first, size = rng.uniform(40, 60, (num_boxes, 2)), rng.uniform(5, 20, (num_boxes, 2))
+    first, size = rng.uniform(50, 60, (num_boxes, 2)), rng.uniform(5, 20, (num_boxes, 2))
     sizes_wh = np.full((num_boxes, 2), 100.0)
     assert looks_like_two_corners(np.hstack([first, size]), sizes_wh) is None
     leaves = looks_like_two_corners(np.hstack([first, first + size]), sizes_wh)
