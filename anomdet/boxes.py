@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ def pairwise_iou(a_xyxy: Array, b_xyxy: Array) -> Array:
     return result
 
 
-def looks_like_two_corners(bboxes_xywh: Array, sizes_wh: Array) -> NDArray[np.bool_] | None:
+def looks_like_two_corners(bboxes_xywh: Array, sizes_wh: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Which boxes ``(N,)`` leave their image, where that shows that all are two corners; else None.
 
     At least three, and a fifth of all, or all of two leave it when read as a corner and a size; hardly one does when
@@ -64,7 +64,7 @@ def looks_like_two_corners(bboxes_xywh: Array, sizes_wh: Array) -> NDArray[np.bo
     (3, None)
     """
     first, second = bboxes_xywh[:, :2], bboxes_xywh[:, 2:]
-    leaves: NDArray[np.bool_] = (first + second > sizes_wh + 1).any(axis=1)
+    leaves: NDArray[np.bool_] = np.any(first + second > sizes_wh + 1, axis=1)
     fits = (second > first).all(axis=1) & (second <= sizes_wh + 1).all(axis=1)
     many = (leaves.sum() >= 3 and leaves.mean() >= 0.2) or (len(leaves) == 2 and leaves.all())
     return leaves if many and fits.mean() >= 0.99 else None
