@@ -30,6 +30,7 @@ from anomdet.data.index.scan_once import known
 from anomdet.data.index.spelling import hint_of_folder
 from anomdet.errors import Problem, UserError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
+from anomdet.layout import IMAGES_DIR, LABELS_DIR
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def _remember(key: _Key, state: Any, index: DataIndex) -> DataIndex:
 
 
 def _list(data_dir: Path) -> tuple[Listing, Listing]:
-    one, two = list_folders([os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")])
+    one, two = list_folders([os.fspath(data_dir / IMAGES_DIR), os.fspath(data_dir / LABELS_DIR)])
     return one, two
 
 

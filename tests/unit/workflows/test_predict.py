@@ -78,7 +78,7 @@ def test_a_name_that_a_spreadsheet_would_run_is_quoted(tmp_path: Path) -> None:
     (tmp_path / "=cmd.png").write_bytes(image_bytes(0.5))
     predict(PredictJob(FakeDetector(), (tmp_path / "=cmd.png",), out=tmp_path / "out", group_by="^(.*)$"))
     for name in ("results.csv", "parts.csv"):
-        cells = [cell for row in csv.reader((tmp_path / "out" / name).open()) for cell in row]
+        cells = [cell for row in csv.reader((tmp_path / "out" / name).read_text().splitlines()) for cell in row]
         assert not [cell for cell in cells if cell.startswith("=")]
 
 
@@ -123,7 +123,7 @@ def test_crops_and_pictures(job: PredictJob) -> None:
 def test_one_verdict_a_part(job: PredictJob) -> None:
     done = predict(replace(job, group_by=r"p(\d)"))
     assert dict(done.part_verdicts) == {"accept": 1, "undecided": 1, "reject": 3}
-    rows = list(csv.DictReader((out(job) / "parts.csv").open()))
+    rows = list(csv.DictReader((out(job) / "parts.csv").read_text().splitlines()))
     assert {row["part"]: row["verdict"] for row in rows} == {
         "0": "accept",
         "1": "undecided",
@@ -271,6 +271,19 @@ def test_another_job_is_not_continued(job: PredictJob) -> None:
     with pytest.raises(UserError, match="model_sha256"):
         predict(replace(job, model=FakeDetector(sha256="other"), skip_done=True))
     assert contents(out(job)) == before
+
+
+def test_a_job_with_other_parts_or_files_is_not_continued(job: PredictJob) -> None:
+    """A part would be accepted without its image that was rejected before, and an image would lack its label file."""
+    predict(job)
+    before = contents(out(job))
+    with pytest.raises(UserError, match=r"group_by p\(\\d\), as now, got None"):
+        predict(replace(job, group_by=r"p(\d)", skip_done=True))
+    with pytest.raises(UserError, match=r"save labels, as now, got without files of images"):
+        predict(replace(job, save=("json", "labels"), skip_done=True))
+    assert contents(out(job)) == before
+    predict(replace(job, save=("json", "coco"), skip_done=True))  # made of the lines, at the end
+    assert (out(job) / "coco.json").is_file()
 
 
 def test_watched_files_are_judged_once_over_restarts(job: PredictJob) -> None:
