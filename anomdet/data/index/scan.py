@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anomdet.data.index.build import LABELS_HINT, Built, build, first_line
+from anomdet.data.index.build import EMPTY_FILE, LABELS_HINT, Built, build, first_line
 from anomdet.data.index.cache import (
     Stored,
     cache_path,
@@ -259,7 +259,8 @@ def _index(data_dir: Path, built: Built, classes: Mapping[int, str] | None) -> D
         unused = sorted(classes.keys() - set(built.class_nums))
         if unused:
             notes.append("no objects of class " + ", ".join(f"{num} ({classes[num]})" for num in unused))
-    problems += built.late_problems
+    if built.late_problems:  # a file that is missing may mean something else in another format
+        problems = [*built.late_problems, *(problem for problem in problems if problem.hint != EMPTY_FILE)]
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise UserError(problems, title=f"The data in {data_dir} has {count}:")
