@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 import anomdet
+from anomdet.addresses import without_secrets
 from anomdet.layout import REPORT
 from anomdet.ranks import is_main_process, num_processes
 from anomdet.terminal import give, one_line, prepare, say
@@ -78,7 +79,8 @@ def name_run(result: TrainResult, config: Path | str, overrides: Sequence[str]) 
         say(result.nothing_to_do)
     name_files(result.written)
     if is_main_process():
-        say(f"next: {shlex.join(['anomdet', 'evaluate', '--config', str(config), *result.to_evaluate, *overrides])}")
+        command = ["anomdet", "evaluate", "--config", str(config), *result.to_evaluate, *overrides]
+        say(f"next: {without_secrets(shlex.join(command))}")
 
 
 def end_evaluation(result: Evaluation) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from anomdet.data.synth.generate import generate
 from tests.integration.conftest import Trained, run_command
+from tests.unit.test_run_lock import HOLD, first_line, start
 
 Capture = pytest.CaptureFixture[str]
 
@@ -108,3 +109,21 @@ def test_a_comparison_replaces_a_comparison_only(here: Path, trained: Trained, c
     (here / "out" / ".anomdet.json").unlink()
     run_command(*words, code=2)
     assert "comparison.json, which is neither" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "visualize"])
+def test_a_folder_that_another_run_writes_into(command: str, here: Path, trained: Trained, capsys: Capture) -> None:
+    (here / "busy").mkdir()
+    outputs = ["--out", here / "busy"]
+    if command == "train":
+        outputs = [f"logging.log_dir={here / 'logs'}", f"logging.checkpoint_dir={here / 'busy'}"]
+    holder = start(HOLD, here / "busy", "alone")
+    try:
+        assert first_line(holder) == "held"
+        before = contents(here)
+        run_command(command, "-c", trained.config, *outputs, code=2)
+        assert f"expected a folder that no other run writes into, got {here / 'busy'}" in capsys.readouterr().err
+        assert contents(here) == before
+    finally:
+        holder.kill()
+        holder.wait()

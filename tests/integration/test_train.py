@@ -330,6 +330,23 @@ def test_a_plug_in_is_imported_and_named(data_dir: Path, tmp_path: Path, monkeyp
     run_command("visualize", "-c", tmp_path / "logs" / "config.py", "--limit", "1")
 
 
+def test_no_written_file_has_the_secret_of_an_address(
+    data_dir: Path, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Neither the settings and config beside the outputs, nor logs, nor checkpoints; and not the screen."""
+    weights_file = trained.checkpoint_dir / "best_model.pth"
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda url, dst, **_: shutil.copy(weights_file, dst))
+    address = "https://example.org/x.pth?token=SECRET1&signature=SECRET2"
+    changes = "{neck: {init_cfg: {type: Pretrained, prefix: neck., checkpoint: '" + address + "'}}}"
+    config = write_settings(tmp_path, data_dir)
+    run_command("train", "-c", config, f"model.overrides={changes}", f"model.weights={address}")
+    assert "SECRET" not in "".join(capsys.readouterr())
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) > 10 and any(path.name == "x.pth" for path in written)
+    assert not [path for path in written if b"SECRET" in path.read_bytes() or "SECRET" in str(path)]
+
+
 def test_debug_tells_every_batch(data_dir: Path, tmp_path: Path) -> None:
     config = write_settings(tmp_path, data_dir)
     run_command("train", "-c", config, "logging.log_level=DEBUG")

@@ -21,9 +21,9 @@ from anomdet.run_lock import one_run_in
 with one_run_in({"logging.log_dir": Path(sys.argv[1])}):
     if sys.argv[2] == "with a loader" and os.fork() == 0:
         print(os.getpid(), flush=True)
-        time.sleep(60)
+        time.sleep(1200)
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(1200)
 """
 # Waits until two have started, then takes the lock until two have tried: the one that may not says so with code 2.
 RACE = """
