@@ -132,6 +132,7 @@ optim_wrapper = dict(
     constructor='anomdet.TwoGroups',
     dtype='auto',
     optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.25))),
     type='anomdet.MixedPrecision')
 param_scheduler = [
     dict(

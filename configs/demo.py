@@ -125,6 +125,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
     optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.25))),
     type='OptimWrapper')
 param_scheduler = [
     dict(
