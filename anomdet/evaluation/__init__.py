@@ -2,6 +2,7 @@
 
 __all__ = [
     "alone",
+    "box_units",
     "coco_json",
     "comparison",
     "counts",
@@ -12,5 +13,6 @@ __all__ = [
     "results",
     "summary",
     "tables",
+    "two_splits",
     "unseen",
 ]
