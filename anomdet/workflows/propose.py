@@ -102,12 +102,10 @@ def propose_settings(
     names = _names(data_dir, facts, settings)
     lists, list_notes = _lists(settings.data, index, given)
     taken = given | ({"data.split_files"} if lists else set())
-    alone = settings.model.name is None
-    chosen = (
-        choose_alone(facts, machine)
-        if alone
-        else choose(facts, machine, _given(settings, given, facts.num_images), megapixels)
-    )
+    if settings.model.name is None:
+        chosen = choose_alone(facts, machine)
+    else:
+        chosen = choose(facts, machine, _given(settings, given, facts.num_images), megapixels)
     choices = _without(chosen, taken)
     reasons = {
         "data.classes": f"names from {names.source}" if names.source else "no names found beside the data",
