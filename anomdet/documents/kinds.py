@@ -229,6 +229,16 @@ class Training(TypedDict):
     columns: dict[str, list[Number]]
 
 
+class NormalOnly(TypedDict):
+    """The normal-only score of each image of ground_truth.json, in its order, as a multiple of the threshold.
+
+    ``spread``: standard deviation of the logarithm of normal images' scores.
+    """
+
+    spread: Annotated[float, Field(ge=0, le=1e100)]
+    image_ratio: list[Annotated[float, Field(ge=0, le=1e100)]]
+
+
 class Details(TypedDict):
     """details.json: what the report shows beside the numbers."""
 
@@ -237,6 +247,7 @@ class Details(TypedDict):
     froc: Froc
     roc: Roc
     anomaly_scores: Scores
+    normal_only: NotRequired[NormalOnly]
     cases: list[Case]
     rethreshold: NotRequired[Rethreshold]
     training: NotRequired[Training]

@@ -34,6 +34,11 @@ def details(measured: Measured) -> dict[str, Any]:
             "good": parts.score[parts.good].tolist(),
             "defective": parts.score[parts.defective].tolist(),
         },
+        **(
+            {"normal_only": {"spread": seen.spread, "image_ratio": seen.image_ratio.tolist()}}
+            if (seen := measured.verdicts)
+            else {}
+        ),
         # Of a model without boxes no object is missed by one.
         **(
             {"cases": []}

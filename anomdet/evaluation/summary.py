@@ -32,12 +32,14 @@ class Verdicts:
         image_ratio: ``(I,)`` the normal-only score of each image, as a multiple of its threshold.
         rejected: ``(U,)`` of the parts.
         unlike_normal: ``(U,)`` parts that the normal-only score rejects.
+        spread: standard deviation of the logarithm of normal images' scores.
         alone: there are no boxes.
     """
 
     image_ratio: Floats
     rejected: Bools
     unlike_normal: Bools
+    spread: float
     alone: bool
 
 
