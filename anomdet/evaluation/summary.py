@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anomdet.defaults import MATCHING_IOU_THR
 from anomdet.documents import VERSION
@@ -34,6 +35,7 @@ class Verdicts:
         unlike_normal: ``(U,)`` parts that the normal-only score rejects.
         spread: standard deviation of the logarithm of normal images' scores.
         alone: there are no boxes.
+        cell_ratios: of some images ``(h, w)`` the distance of each cell, as a multiple of its threshold.
     """
 
     image_ratio: Floats
@@ -41,6 +43,7 @@ class Verdicts:
     unlike_normal: Bools
     spread: float
     alone: bool
+    cell_ratios: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -246,13 +246,20 @@ def open_score(artifact: Artifact, content: Mapping[str, Any], where: str, devic
         raise UserError(wanted) from error
 
 
-def with_unseen(measured: Any, file: CheckpointFile, images_dir: Path, bit_depth: int) -> Any:
+def with_unseen(
+    measured: Any,
+    file: CheckpointFile,
+    images_dir: Path,
+    bit_depth: int,
+    images: Callable[[Any], Sequence[int]] | None = None,
+) -> Any:
     """An evaluation with what the checkpoint's normal-only score adds to it, on the same images; as it is without one.
 
     Args:
         measured: an ``anomdet.evaluation.summary.Measured``.
         file: the checkpoint.
         images_dir, bit_depth: of the images.
+        images: from the evaluation those whose map is wanted; None: those that the report shows.
 
     Raises:
         UserError: an image cannot be read, or the score is damaged.
@@ -266,6 +273,7 @@ def with_unseen(measured: Any, file: CheckpointFile, images_dir: Path, bit_depth
     import numpy as np
 
     from anomdet.anomaly.calibration import CONFIDENCE
+    from anomdet.evaluation.heat_maps import worth_a_look
     from anomdet.evaluation.unseen import fused
 
     names = measured.results.file_names
@@ -275,5 +283,11 @@ def with_unseen(measured: Any, file: CheckpointFile, images_dir: Path, bit_depth
     if not artifact.class_nums:
         from anomdet.evaluation.alone import score_alone
 
-        return score_alone(measured, scores, scorer.info.threshold, spread, CONFIDENCE)
-    return fused(measured, scores, scorer.info.threshold, spread)
+        measured = score_alone(measured, scores, scorer.info.threshold, spread, CONFIDENCE)
+    else:
+        measured = fused(measured, scores, scorer.info.threshold, spread)
+    chosen = worth_a_look(measured) if images is None else list(images(measured))
+    paths = [images_dir / names[at] for at in chosen]
+    again = (scorer.cell_ratios(square[None])[0] for square in _squares(paths, bit_depth, scorer.info.image_size))
+    cells = dict(zip(chosen, again, strict=True))
+    return replace(measured, verdicts=replace(measured.verdicts, cell_ratios=cells))
