@@ -24,7 +24,7 @@ from anomdet.documents import read_json
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.results import part_names
 from anomdet.layout import LEFT_OUT_CLASS, LEFT_OUT_ROW, LEFT_OUT_RUN, SPLITS, SPLITS_DIR, TEST, TRAIN, VAL
-from anomdet.workflows.anomaly import MIN_NORMALS
+from anomdet.workflows.learn_score import MIN_NORMALS
 
 ALL = "all"
 TRAINING_SHARE = 0.9  # of the minutes; the rest is for the score and the evaluation
