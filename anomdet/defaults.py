@@ -16,3 +16,5 @@ BIT_DEPTHS = (8, 10, 12, 14, 16)
 """Bits of 16 that cameras use; the last: all of them."""
 MAX_IMAGE_MEGAPIXELS = 100.0
 """Images of more are refused by their header."""
+NOTHING_PASSES = 1.01
+"""A score threshold over every score."""

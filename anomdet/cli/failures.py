@@ -18,12 +18,15 @@ from anomdet.engine.distributed.last_words import leave, own_words
 from anomdet.errors import Terminated, UserError, bad_file, interruption, machine_limit, missing_library
 from anomdet.terminal import give_up, say
 
+_THEIR_1_IS_A_FINDING = ("check", "predict")
+
 
 def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: bool) -> int:
     """Do the work of a command and turn what it raises into a message on stderr.
 
     Returns:
-        The exit code: 0 done, 2 bad input, 130 interrupted, 143 terminated, 1 the machine's limits or the unforeseen.
+        The exit code: 0 done, 2 bad input, 130 interrupted, 143 terminated, 1 the machine's limits or the unforeseen;
+        2 for these too where 1 is what a command finds out.
     """
     from anomdet.data.index.scan_once import one_look
 
@@ -36,7 +39,7 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
         return leave(error.code if isinstance(error.code, int) else 1)
     except BrokenPipeError as error:
         give_up(sys.stdout, error)
-        return 1
+        return _broken(arguments)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where every error ends
         if debug:
             traceback.print_exc()
@@ -64,13 +67,18 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, i
         return f"error: {usage_problem(error, arguments)}", 2
     limit = machine_limit(error)
     if limit:
-        return f"error: {limit}", 1
+        return f"error: {limit}", _broken(arguments)
     if isinstance(error, ImportError):
         return f"error: {missing_library(error)}", 2
     if isinstance(error, OSError) and error.strerror:
         return f"error: {bad_file(error)}", 2
     first_line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-    return f"unforeseen error: {first_line}\nrun again with --debug for the traceback", 1
+    return f"unforeseen error: {first_line}\nrun again with --debug for the traceback", _broken(arguments)
+
+
+def _broken(arguments: Sequence[str]) -> int:
+    """The exit code of a command that could not do its work, though nothing was wrong with its input."""
+    return 2 if arguments and arguments[0] in _THEIR_1_IS_A_FINDING else 1
 
 
 def _own_words(text: str) -> str:

@@ -87,7 +87,8 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
 def upgrade(checkpoint: Path, config: Config, out: NewFile, overrides: Overrides = None, debug: Debug = False) -> None:
     """Write an older checkpoint again, so that it stands alone.
 
-    Or one with another evaluation.tta. The settings are those of its training.
+    Or any one with another evaluation.tta, or thresholds by another evaluation.operating_point. The settings are those
+    of its training.
     """
     from anomdet.workflows.upgrade import upgrade as run
 
@@ -183,7 +184,8 @@ def demo(
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit.
 
-    0 done, 2 bad input, 130 interrupted, 143 terminated, 1 findings of `check` or anything unforeseen.
+    0 done, 2 bad input, 130 interrupted, 143 terminated, 1 findings of `check` or `predict`, or of the other commands
+    anything unforeseen.
     """
     given = without_local_rank(sys.argv[1:] if arguments is None else arguments)
     if given[:1] in (["val"], ["test"]):  # other tools' words for it

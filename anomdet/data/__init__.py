@@ -2,6 +2,7 @@
 
 __all__ = [
     "bit_depth",
+    "contracts",
     "dataset",
     "index",
     "labels",

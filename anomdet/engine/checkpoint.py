@@ -97,7 +97,7 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 def _bytes_of(path: Path) -> bytes:
     if not path.is_file():
         got = "a folder" if path.is_dir() else "nothing there" if not path.exists() else "no regular file"
-        hint = "train first, or give --checkpoint"
+        hint = "train first, or name another file"
         last = path.with_name(LAST)
         if path.name == BEST and last.is_file():
             hint = f"no validation gave a value of training.monitor; give --checkpoint {last} for the last epoch"

@@ -6,8 +6,11 @@ Rooms do not import each other: these protocols are the agreement between the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @runtime_checkable
@@ -18,6 +21,14 @@ class SkipsDraws(Protocol):
 
     def skip(self, num_draws: int) -> None:
         """Leave out the first draws of the next epoch, of all processes together."""
+
+
+@runtime_checkable
+class KnowsDraws(Protocol):
+    """A sampler that draws some items more often than others."""
+
+    def expected_draws(self) -> NDArray[np.float64]:
+        """``(items,)`` how often each comes in an epoch, on average."""
 
 
 @runtime_checkable
@@ -35,6 +46,21 @@ class HasSplitHashes(Protocol):
     split_hashes: Mapping[str, str]
 
 
+class Stamps(Protocol):
+    """Files as they were at one moment."""
+
+    def changed(self, budget_s: float) -> Sequence[str]:
+        """Those that are others now, of as many as can be looked at in this time."""
+
+
+@runtime_checkable
+class HasFileStamps(Protocol):
+    """A data set that can say later which of its files have changed."""
+
+    def file_stamps(self) -> Stamps:
+        """Of the files as they are now."""
+
+
 @runtime_checkable
 class HasBitDepth(Protocol):
     """A step of a pipeline that reads images of more than 8 bits."""
@@ -48,6 +74,21 @@ class ChoosesPoint(Protocol):
 
     def chosen_point(self) -> dict[str, Any] | None:
         """The operating point with its criterion; None: the last validation gave none."""
+
+
+@runtime_checkable
+class KeepsBoxes(ChoosesPoint, Protocol):
+    """A metric that keeps the truth and the predictions which it measured last, and which of them count."""
+
+    last: Any  # evaluation.summary.Measured; None: none yet, or another process has it
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A hook that gives something back, however the run ended."""
+
+    def close(self) -> None:
+        """Give it back."""
 
 
 @runtime_checkable

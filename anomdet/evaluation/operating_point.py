@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
+from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR, NOTHING_PASSES
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.auto_point import best_f1, least_cost
 from anomdet.evaluation.counts import Matches
@@ -18,7 +18,6 @@ from anomdet.evaluation.image_level import Parts, parts_of
 from anomdet.evaluation.results import Bools, Floats, Results
 
 By = Literal["auto", "max_f1", "min_recall", "max_false_alarms", "costs"]
-NOTHING_PASSES = 1.01  # over every score
 _NO_BOX = f"with the threshold {NOTHING_PASSES} no box counts"
 
 

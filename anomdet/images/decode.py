@@ -67,8 +67,9 @@ def read_noted(
     """As :func:`read_image`; what the user should know of it is returned, and not logged."""
     try:
         data = bytes_of(os.fspath(path))
-    except OSError as error:
-        raise UserError(Problem(str(path), "a readable image", error.strerror or str(error))) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        got = getattr(error, "strerror", None) or str(error)
+        raise UserError(Problem(str(path) or "''", "a readable image", got)) from None
     try:
         return decode_noted(data, max_megapixels=max_megapixels, bit_depth=bit_depth)
     except BadImageError as error:

@@ -163,6 +163,14 @@ class OperatingPoint:
             expected = "a threshold for all classes, or one for each in per_class"
             raise WrongValueError(expected, self.score_threshold, ".score_threshold")
 
+    @property
+    def thresholds(self) -> float | dict[int, float]:
+        """Of all classes, or of each."""
+        if self.per_class is not None:
+            return dict(self.per_class)
+        assert self.score_threshold is not None, "one of the two is there"
+        return self.score_threshold
+
 
 @dataclass(frozen=True)
 class Artifact:

@@ -19,11 +19,11 @@ from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
 from anomdet.inference.item import Reading
 from anomdet.inference.outcome import Outcome
-from anomdet.inference.pixels import to_bgr8
+from anomdet.inference.pixels import check_channels, is_one_image, to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
 from anomdet.inference.preprocess import Prepared, PreparedTiles, cut_tiles, fitted, parts
-from anomdet.inference.result import ACCEPT, REJECT, Result, Threshold
-from anomdet.inference.thresholds import chosen_threshold
+from anomdet.inference.result import ACCEPT, REJECT, Result
+from anomdet.inference.thresholds import Threshold, check_min_score, chosen_threshold
 from anomdet.inference.tiles_in_strips import TilesInStrips
 from anomdet.inference.tiling import COMPARABLE, merge
 from anomdet.inference.unknown import Normality, judged
@@ -61,8 +61,8 @@ class Detector:
         normality: Normality | None = None,
     ) -> None:
         if not artifact.class_nums and normality is None:
-            about = file or "the detector"
-            raise UserError(Problem(about, "a class, or a normal-only score", "neither", "train again"))
+            where = file or "the detector"
+            raise UserError(Problem(where, "a class, or a normal-only score", "neither", "train again"))
         self.artifact = artifact
         self.normality = normality
         self.backend = backend
@@ -91,7 +91,7 @@ class Detector:
             "tiles": asdict(self.artifact.tiles) if self.artifact.tiles else None,
             "tta": asdict(self.artifact.tta) if self.artifact.tta else None,
             "thresholds": self.thresholds,
-            "criterion": point.by if point else None,
+            "criterion": point.by if point is not None and self.thresholds == point.thresholds else None,
             "anomaly": asdict(self.artifact.anomaly) if self.artifact.anomaly and self.normality else None,
             "versions": dict(self.artifact.versions),
         }
@@ -130,8 +130,11 @@ class Detector:
         """The results of a few images, in their order, computed together; arguments as for a single one.
 
         Raises:
-            UserError: one cannot be read.
+            UserError: one cannot be read; or a single image, which is no list.
         """
+        check_min_score(min_score)
+        if is_one_image(images):
+            raise UserError(Problem("images", "a list of images", f"one {type(images).__name__}", "put it into a list"))
         return self.run([self._ready(image, channels) for image in images], min_score=min_score)
 
     def _ready(self, image: Image, channels: str) -> Seen:
@@ -167,16 +170,13 @@ class Detector:
             UserError: all that is wrong with the sources; raised here, not at the first result.
         """
         from anomdet.inference.sources import open_sources
-        from anomdet.inference.stream import judge_all
+        from anomdet.inference.stream import check_batch_size, judge_all
 
+        check_min_score(min_score)
+        check_batch_size(batch_size)
         sources = open_sources(source, every=every, channels=channels)
         batches = judge_all(
-            self,
-            sources,
-            batch_size=batch_size,
-            live=sources.live,
-            min_score=min_score,
-            reading=self.reading,
+            self, sources, batch_size=batch_size, live=sources.live, min_score=min_score, reading=self.reading
         )
         return (judged.outcome for batch in batches for judged in batch)
 
@@ -198,6 +198,7 @@ class Detector:
         Raises:
             UserError: it cannot be read.
         """
+        check_channels(channels)
         start = time.perf_counter()
         warnings: tuple[str, ...] = ()
         preprocessing, tiling, views = self.artifact.preprocessing, self.artifact.tiles, self.artifact.tta
@@ -283,7 +284,6 @@ class Detector:
         if num_dropped:
             left_out = f"{num_dropped} detections left out: a coordinate or score is no valid number; rejected for that"
             warnings = (*warnings, left_out)
-        times = {**image.times, "network": network, "finish": time.perf_counter() - start}
         return Result(
             image=image.name,
             size_hw=image.original_hw,
@@ -294,7 +294,7 @@ class Detector:
             part_score=float(detections.scores[0]) if len(detections) else 0.0,
             verdict=REJECT if counted.any() or num_dropped else ACCEPT,
             threshold=self.thresholds,
-            times=times,
+            times={**image.times, "network": network, "finish": time.perf_counter() - start},
             model_sha256=self.sha256,
             warnings=warnings,
         )

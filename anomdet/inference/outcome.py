@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from anomdet.inference.result import VERSION, Result, check_version
+from anomdet.inference.result import Result
+from anomdet.inference.result_document import VERSION, check_version
 
 FAILED = "failed"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import cv2
@@ -23,6 +24,12 @@ def is_pil(image: Any) -> bool:
     return any(f"{kind.__module__}.{kind.__name__}" == "PIL.Image.Image" for kind in type(image).__mro__)
 
 
+def is_one_image(given: Any) -> bool:
+    """Whether it is a path, a PIL image or an array of one image, and not several of them."""
+    one_array = isinstance(given, np.ndarray) and given.ndim < 4
+    return one_array or isinstance(given, (str, os.PathLike)) or is_pil(given)
+
+
 def to_bgr8(image: Any, channels: str = "rgb", bit_depth: int = 16) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Pixels ``(H, W, 3)`` uint8 BGR, C-contiguous, and what the user should know of them.
 
@@ -41,11 +48,10 @@ def to_bgr8(image: Any, channels: str = "rgb", bit_depth: int = 16) -> tuple[NDA
     >>> pixels[0, 0].tolist()
     [0, 0, 255]
     """
-    if channels not in CHANNEL_ORDERS:
-        raise UserError(Problem("channels", " or ".join(CHANNEL_ORDERS), repr(channels)))
+    check_channels(channels)
     warnings: tuple[str, ...] = ()
     if is_pil(image):
-        image, warnings = _from_pil(image)
+        image, warnings = pil_pixels(image)
         channels = "rgb"
     if not isinstance(image, np.ndarray):
         raise UserError(Problem("image", f"a path, {_EXPECTED} or a PIL image", type(image).__name__))
@@ -77,8 +83,22 @@ def _how_to_convert(image: NDArray[Any]) -> str:
     return "bring the values to 0 to 255 and call .astype(np.uint8)"
 
 
-def _from_pil(image: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Turned upright, as the decoder of files does."""
+def check_channels(channels: str) -> None:
+    """Refuse another order.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if channels not in CHANNEL_ORDERS:
+        raise UserError(Problem("channels", " or ".join(CHANNEL_ORDERS), repr(channels)))
+
+
+def pil_pixels(image: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Grey or RGB, turned upright, as the decoder of files does; and what the user should know of it.
+
+    Raises:
+        UserError: of a mode whose white is not known.
+    """
     if image.mode in _WIDE_PIL_MODES:
         hint = "convert it to mode L, RGB or I;16 first"
         raise UserError(Problem("image", "a PIL image of 8 or 16 bit integers", f"mode {image.mode}", hint))

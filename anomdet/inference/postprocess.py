@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.boxes import area_xyxy, clip_xyxy
-from anomdet.inference.result import Threshold
+from anomdet.inference.thresholds import Threshold
 
 Floats = NDArray[np.float32]
 

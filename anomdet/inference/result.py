@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from anomdet.anomalies import UNKNOWN, Anomaly
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem, UserError
+from anomdet.inference.result_document import COLUMNS, VERSION, arguments, check_version, plain, rows_of, shortest
+from anomdet.inference.thresholds import Threshold as Threshold
+from anomdet.inference.thresholds import checked_threshold
 
-VERSION = 1
 ACCEPT, REJECT = "accept", "reject"
 TIMES = ("read", "prepare", "network", "finish")  # seconds
 
-Threshold: TypeAlias = "float | Mapping[int, float]"
 Image: TypeAlias = NDArray[np.uint8]
 
 
@@ -111,15 +112,23 @@ class Result:
         return replace(self, bboxes_xyxy=boxes, scores=scores, class_nums=numbers, class_names=names)
 
     def with_threshold(self, threshold: Threshold) -> Result:
-        """The verdict from another threshold on."""
+        """The verdict from another threshold on: one for all classes, or one for each class number.
+
+        Raises:
+            UserError: not a score from 0 to 1, or none for a class of a detection.
+        """
+        threshold = checked_threshold(threshold)
+        if isinstance(threshold, dict) and (lacking := set(self.class_nums.tolist()) - set(threshold)):
+            expected = f"a score for class {', '.join(map(str, sorted(lacking)))} too"
+            raise UserError(Problem("threshold", expected, repr(threshold)))
         accepted = replace(self, threshold=threshold, verdict=REJECT)
         return accepted if accepted.reasons else replace(accepted, verdict=ACCEPT)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold; boxes as two corners and as corner and size, in pixels."""
-        xyxy, xywh = _rows(self.bboxes_xyxy), _rows(xyxy_to_xywh(self.bboxes_xyxy))
+        xyxy, xywh = rows_of(self.bboxes_xyxy), rows_of(xyxy_to_xywh(self.bboxes_xyxy))
         counted = self.counted.tolist()
-        columns = (self.class_nums.tolist(), self.class_names, _plain(self.scores), counted, xyxy, xywh)
+        columns = (self.class_nums.tolist(), self.class_names, plain(self.scores), counted, xyxy, xywh)
         per_class = isinstance(self.threshold, Mapping)
         return {
             "version": VERSION,
@@ -129,9 +138,9 @@ class Result:
             "size_hw": list(self.size_hw),
             "verdict": self.verdict,
             "reasons": list(self.reasons),
-            "part_score": _shortest(self.part_score),
+            "part_score": shortest(self.part_score),
             "threshold": {str(k): v for k, v in self.threshold.items()} if per_class else self.threshold,  # type: ignore[union-attr]
-            "detections": [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)],
+            "detections": [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)],
             "anomaly": None if self.anomaly is None else self.anomaly.to_dict(),
             "times": {key: round(value, 6) for key, value in self.times.items()},
             "model_sha256": self.model_sha256,
@@ -155,14 +164,14 @@ class Result:
         """
         check_version(document, where)
         try:
-            return cls(**_arguments(document))
+            return cls(**arguments(document))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
             raise UserError(Problem(where, "a result that AnomDet wrote", f"something else ({reason})")) from None
 
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
         """Entries of a COCO results list; ``bbox`` is corner and size. Source: https://cocodataset.org/#format-results."""
-        rows = zip(self.class_nums.tolist(), _rows(xyxy_to_xywh(self.bboxes_xyxy)), _plain(self.scores), strict=True)
+        rows = zip(self.class_nums.tolist(), rows_of(xyxy_to_xywh(self.bboxes_xyxy)), plain(self.scores), strict=True)
         keys = ("image_id", "category_id", "bbox", "score")
         return [dict(zip(keys, (image_id, *row), strict=True)) for row in rows]
 
@@ -184,10 +193,13 @@ class Result:
         """Copies of the pixels of each detection, whole pixels that it touches, at least one.
 
         Args:
-            image: ``(H, W)`` or ``(H, W, 3)``, of ``size_hw``, any order of channels.
+            image: ``(H, W)`` or ``(H, W, 3)``, of ``size_hw``, any order of channels; or a PIL image.
             margin_px: more on each side, as far as the image goes.
+
+        Raises:
+            UserError: no such image.
         """
-        self._check_size(image)
+        image = self._own_pixels(image)
         limit = np.array([self.size_hw[1], self.size_hw[0]])
         first = np.clip(np.floor(self.bboxes_xyxy[:, :2]) - margin_px, 0, limit - 1).astype(int)
         last = np.clip(np.ceil(self.bboxes_xyxy[:, 2:]) + margin_px, first + 1, limit).astype(int)
@@ -198,31 +210,38 @@ class Result:
         """A copy of the image with detections and unknown regions; a small image comes back enlarged by a whole factor.
 
         Args:
-            image: ``(H, W, 3)`` uint8, of ``size_hw``.
-            channels: ``rgb`` or ``bgr``, of the image and of what is returned.
+            image: whatever the detector takes but a path: an array or a PIL image, of ``size_hw``.
+            channels: ``rgb`` or ``bgr``, of an array, and of what is returned: ``(H, W, 3)``, uint8.
             classes: all class names, in the detector's order, so that all images agree on the colours.
+
+        Raises:
+            UserError: no such image.
         """
+        from anomdet.inference.pixels import to_bgr8
         from anomdet.visualization.color import class_colors
         from anomdet.visualization.draw import draw
 
-        self._check_size(image)
-        order = slice(None) if channels == "bgr" else slice(None, None, -1)
+        bgr, _ = to_bgr8(self._own_pixels(image), channels)
         colors = None if classes is None else class_colors([*classes, UNKNOWN])
-        bgr = np.ascontiguousarray(image[..., order])
         regions = self.anomaly.regions if self.anomaly is not None else ()
         boxes = np.concatenate([self.bboxes_xyxy, np.array([r.bbox_xyxy for r in regions]).reshape(-1, 4)])
         scores = [*self.scores.tolist(), *(region.ratio for region in regions)]
         drawn = draw(bgr, boxes, [*self.class_names, *(UNKNOWN for _ in regions)], scores, colors=colors)
-        return np.ascontiguousarray(drawn[..., order])
+        return drawn if channels == "bgr" else np.ascontiguousarray(drawn[..., ::-1])
 
-    def _check_size(self, image: Image) -> None:
-        if image.shape[:2] != tuple(self.size_hw):
-            got = f"{image.shape[1]} x {image.shape[0]}"
-            expected = f"the image of this result, {self.size_hw[1]} x {self.size_hw[0]} pixels"
+    def _own_pixels(self, image: Any) -> Image:
+        """The array itself, or a PIL image's, upright and RGB."""
+        from anomdet.inference.pixels import is_pil, pil_pixels
+
+        array, _ = pil_pixels(image) if is_pil(image) else (image, ())
+        expected = f"the image of this result, {self.size_hw[1]} x {self.size_hw[0]} pixels"
+        if not isinstance(array, np.ndarray):
+            hint = "read it first: PIL.Image.open(path)"
+            raise UserError(Problem("image", f"{expected}, as an array or a PIL image", type(image).__name__, hint))
+        if array.shape[:2] != tuple(self.size_hw):
+            got = f"{array.shape[1]} x {array.shape[0]}" if array.ndim > 1 else f"an array of shape {array.shape}"
             raise UserError(Problem("image", expected, got))
-
-
-_COLUMNS = ("class_num", "class_name", "score", "counted", "bbox_xyxy", "bbox_xywh")
+        return array
 
 
 def _checks(result: Result) -> list[tuple[str, bool]]:
@@ -237,60 +256,15 @@ def _checks(result: Result) -> list[tuple[str, bool]]:
         ("a class name each", len(result.class_names) == count),
         ("a part score that is a number", math.isfinite(result.part_score)),
         ("a verdict of accept or reject", result.verdict in (ACCEPT, REJECT)),
+        ("a threshold that is a score", all(value >= 0 for value in _values(result.threshold))),
         ("a threshold for each class", not isinstance(result.threshold, Mapping) or _covers(result)),
     ]
+
+
+def _values(threshold: Threshold) -> Iterable[float]:
+    return threshold.values() if isinstance(threshold, Mapping) else (threshold,)
 
 
 def _covers(result: Result) -> bool:
     assert isinstance(result.threshold, Mapping)
     return set(result.class_nums.tolist()) <= set(result.threshold)
-
-
-def check_version(document: Any, where: str) -> None:
-    """Refuse what is no result, or one of another version.
-
-    Raises:
-        UserError: it is.
-    """
-    version = document.get("version") if isinstance(document, dict) else None
-    if version != VERSION:
-        got = type(document).__name__ if not isinstance(document, dict) else f"version {version!r}"
-        raise UserError(Problem(where, f"a result of version {VERSION}", got, "predict again with this AnomDet"))
-
-
-def _arguments(document: dict[str, Any]) -> dict[str, Any]:
-    rows, threshold = document["detections"], document["threshold"]
-    boxes = np.array([row["bbox_xyxy"] for row in rows], dtype=np.float32).reshape(len(rows), 4)
-    optional = {key: document.get(key) for key in ("image", "frame", "time_s")}
-    anomaly = document.get("anomaly")
-    return {
-        **optional,
-        "anomaly": None if anomaly is None else Anomaly.from_dict(anomaly),
-        "size_hw": (int(document["size_hw"][0]), int(document["size_hw"][1])),
-        "bboxes_xyxy": boxes,
-        "scores": np.array([row["score"] for row in rows], dtype=np.float32),
-        "class_nums": np.array([row["class_num"] for row in rows], dtype=np.int64),
-        "class_names": tuple(str(row["class_name"]) for row in rows),
-        "part_score": float(document["part_score"]),
-        "verdict": document["verdict"],
-        "threshold": {int(k): float(v) for k, v in threshold.items()}
-        if isinstance(threshold, dict)
-        else float(threshold),
-        "times": dict(document["times"]),
-        "model_sha256": str(document["model_sha256"]),
-        "warnings": tuple(map(str, document["warnings"])),
-    }
-
-
-def _shortest(value: float) -> float:
-    """The fewest digits that give the same float32 back, where it is one."""
-    single = np.float32(value)
-    return float(str(single)) if float(single) == value else float(value)
-
-
-def _plain(values: NDArray[np.float32]) -> list[float]:
-    return [float(str(value)) for value in values]
-
-
-def _rows(boxes: NDArray[np.float32]) -> list[list[float]]:
-    return [_plain(row) for row in boxes]

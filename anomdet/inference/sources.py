@@ -20,11 +20,12 @@ from anomdet.images.read_header import IMAGE_SUFFIXES
 from anomdet.inference.folders import LeftOut, folder_items, is_image, output_key
 from anomdet.inference.item import Item, file_item, special_kind
 from anomdet.inference.lists import LIST_SUFFIXES, check_list, list_items, named_item
-from anomdet.inference.pixels import is_pil
+from anomdet.inference.pixels import check_channels, is_pil
 from anomdet.inference.video import VIDEO_SUFFIXES, camera_items, check_every, check_video, is_address, video_items
 from anomdet.inference.video import without_password as without_password
 
 STDIN = "-"
+_EXPECTED = "a path, an address, a numpy array or a PIL image"
 Source: TypeAlias = Any
 """A path, glob, address or ``-`` as text or Path; a numpy array or PIL image; or an iterable of these."""
 
@@ -81,6 +82,9 @@ def open_sources(
     Raises:
         UserError: all problems at once.
     """
+    check_channels(channels)
+    if isinstance(sources, (bytes, bytearray)) or not (_is_one(sources) or isinstance(sources, Iterable)):
+        raise UserError(Problem("SOURCE", f"{_EXPECTED}, or several of them", type(sources).__name__))
     given = [sources] if _is_one(sources) else sources
     if isinstance(given, Iterator):  # arrays or paths that come from a generator
         return Sources((lambda: _generated(given, channels),), live=False, places=(), countable=False)
@@ -132,11 +136,13 @@ def _open(source: Source, stdin: Iterable[str] | None, channels: str, number: in
     if not isinstance(source, (str, os.PathLike)):
         if isinstance(source, np.ndarray) or is_pil(source):
             return _Opened("array", _array_item(source, number, channels))
-        return Problem("SOURCE", "a path, an address, a numpy array or a PIL image", type(source).__name__)
+        return Problem("SOURCE", _EXPECTED, type(source).__name__)
     path = os.fspath(source)
     if path == STDIN:
         if stdin is None:
-            return Problem("SOURCE", "names of images on a stream for the source '-'", "none", "give it as stdin=")
+            return Problem(
+                "SOURCE", "names of images on a stream for the source '-'", "none", "give a list of the names"
+            )
         return _Opened("stdin", stdin)
     if is_address(path):
         return check_video(path, without_password(path)) or _Opened("camera", path)

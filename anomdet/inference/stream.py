@@ -11,9 +11,10 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from typing import Any, Protocol
 
-from anomdet.errors import UserError, machine_limit
+from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.images.strips import Strips
 from anomdet.inference.item import Item, NotYetError, Reading, UnreadableImageError, reason
 from anomdet.inference.outcome import FailedImage, Outcome
@@ -112,6 +113,16 @@ def judge_all(
             yield [_judged(one, found_of.get(id(one), one.error)) for one in batch]
     finally:
         loaded.close()
+
+
+def check_batch_size(batch_size: Any) -> None:
+    """Refuse what is no number of images.
+
+    Raises:
+        UserError: it is not: below 1 no image would be judged.
+    """
+    if batch_size is not None and not (isinstance(batch_size, Integral) and int(batch_size) >= 1):
+        raise UserError(Problem("batch_size", "an integer >= 1, or None", repr(batch_size)))
 
 
 def auto_batch_size(device: str) -> int:

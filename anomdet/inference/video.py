@@ -19,6 +19,7 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpe
 _CAMERA = re.compile(r"camera:(\d{1,3})")
 _SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")
 _LONGEST_PAUSE_S = 10.0
+_ANSWER_S = 10  # OpenCV waits half a minute for an address that is silent
 log = logging.getLogger("anomdet")
 
 
@@ -31,8 +32,10 @@ def open_capture(address: str) -> Any:
     """OpenCV's capture of a file, an address or a camera of this machine."""
     import cv2
 
-    camera = _CAMERA.fullmatch(address)
-    return cv2.VideoCapture(int(camera[1])) if camera else cv2.VideoCapture(address, cv2.CAP_FFMPEG)
+    if camera := _CAMERA.fullmatch(address):
+        return cv2.VideoCapture(int(camera[1]))
+    limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC) if is_address(address) else ()
+    return cv2.VideoCapture(address, cv2.CAP_FFMPEG, [x for limit in limits for x in (limit, _ANSWER_S * 1000)])
 
 
 def check_video(path: str, shown: str) -> Problem | None:
@@ -47,7 +50,7 @@ def check_video(path: str, shown: str) -> Problem | None:
     capture.release()
     if opened:
         return None
-    what = "a camera that answers" if is_address(path) else "a video that OpenCV can decode"
+    what = f"a camera that answers within {_ANSWER_S} s" if is_address(path) else "a video that OpenCV can decode"
     return Problem("SOURCE", what, repr(shown), "check the address and the network" if is_address(path) else "")
 
 

@@ -82,7 +82,7 @@ def describe(config: Any, settings: Settings | None, split_hashes: Mapping[str, 
         preprocessing=_preprocessing(config),
         class_nums=tuple(int(number) for number, _ in classes or ()),
         class_names=tuple(str(name) for _, name in classes or ()),
-        operating_point=_fixed_point(config.test_evaluator) if classes else _NO_POINT,
+        operating_point=fixed_point(config.test_evaluator) if classes else _NO_POINT,
         versions=versions(_PACKAGES),
         split_hashes=dict(split_hashes),
         tiles=tiling_of(config),
@@ -92,7 +92,9 @@ def describe(config: Any, settings: Settings | None, split_hashes: Mapping[str, 
 
 def network(model: Any) -> dict[str, Any]:
     """A model's config as plain containers, without any address or file of pretrained weights."""
-    plain: dict[str, Any] = model.to_dict() if hasattr(model, "to_dict") else dict(model)
+    from mmengine.config import ConfigDict
+
+    plain: dict[str, Any] = model.to_dict() if isinstance(model, ConfigDict) else dict(model)
     forget_weights(plain)
     return plain
 
@@ -177,7 +179,7 @@ def _preprocessor(model: Any) -> Mapping[str, Any]:
     return given
 
 
-def _fixed_point(evaluator: Any) -> OperatingPoint | None:
+def fixed_point(evaluator: Any) -> OperatingPoint | None:
     """A threshold that the settings give; one that is chosen comes with the first validation."""
     metric = evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
     score_threshold = metric.get("score_threshold")

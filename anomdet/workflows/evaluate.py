@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
-from anomdet.fields import from_mapping
-from anomdet.inference.artifact import Artifact, OperatingPoint
+from anomdet.inference.artifact import Artifact
 from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SCALARS, SPLITS
 from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
@@ -22,6 +21,7 @@ from anomdet.workflows.anomaly import with_unseen
 from anomdet.workflows.as_trained import in_checkpoint, normalize_as_trained, take_from_checkpoint
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
+from anomdet.workflows.own_metric import kept_point, own_metric, wanted_criterion
 from anomdet.workflows.run_config import Run, has_no_network, load_run
 from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
 from anomdet.workflows.views import take_views, views_fact
@@ -212,8 +212,8 @@ def set_operating_point(loaded: Loaded) -> None:
     One that was chosen in the training by the same criterion is taken as it is; else the validation split is predicted
     first. The split that is tested never chooses, unless it is the validation split.
     """
-    from anomdet.defaults import FALLBACK_SCORE, MATCHING_IOU_THR
-    from anomdet.evaluation.operating_point import Criterion, fixed, given
+    from anomdet.defaults import FALLBACK_SCORE
+    from anomdet.evaluation.operating_point import fixed, given
 
     metric = own_metric(loaded.config)
     if has_no_network(loaded.config):
@@ -224,9 +224,8 @@ def set_operating_point(loaded: Loaded) -> None:
     if (score_threshold := metric.get("score_threshold")) is not None:
         given(score_threshold, loaded.file.meta.dataset_meta.class_nums)  # every class has one
         return
-    iou_thr = metric.get("matching_iou_threshold", MATCHING_IOU_THR)
-    criterion = Criterion(**{**metric.get("operating_point", {}), "iou_thr": iou_thr})
-    if loaded.as_trained and (point := _kept_point(loaded.file, criterion.as_dict())) is not None:
+    criterion = wanted_criterion(metric).as_dict()
+    if loaded.as_trained and (point := kept_point(loaded.file, criterion)) is not None:
         metric.point = point
         return
     if loaded.split == "val":
@@ -242,22 +241,6 @@ def set_operating_point(loaded: Loaded) -> None:
     runner.logger.info("choosing the operating point on the validation split: the checkpoint has none of this kind")
     runner.test()
     metric.point = runner.test_evaluator.metrics[0].share_point()
-
-
-def _kept_point(file: CheckpointFile, criterion: dict[str, Any]) -> dict[str, Any] | None:
-    """The operating point that the training chose, if it was by the same criterion."""
-    kept = file.meta.operating_point or {}
-    if kept.get("criterion") != criterion or not isinstance(kept.get("point"), dict):
-        return None
-    point = asdict(from_mapping(OperatingPoint, kept["point"], f"{file.path}: meta.operating_point.point"))
-    del point["criterion"]
-    return point
-
-
-def own_metric(config: Any) -> Any:
-    """The config of our metric, which is the first where there are several."""
-    evaluator = config.test_evaluator
-    return evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
 
 
 def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:

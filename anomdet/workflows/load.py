@@ -59,6 +59,8 @@ def load(
     """
     if backend not in BACKENDS:
         raise UserError(Problem("backend", " or ".join(BACKENDS), repr(backend)))
+    if "://" in os.fspath(model):
+        raise UserError(Problem("model", "a file or folder on this machine", repr(str(model)), "download it first"))
     path = Path(model).expanduser()
     if path.is_dir():
         return _open_folder(path, device, backend, _plain(threshold), threads)
@@ -220,7 +222,7 @@ def _device(wanted: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(wanted)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise UserError(Problem("device", "auto, cpu, cuda or cuda:<number>", repr(wanted))) from None
     if device.type not in ("cpu", "cuda"):
         raise UserError(Problem("device", "auto, cpu, cuda or cuda:<number>", repr(wanted)))

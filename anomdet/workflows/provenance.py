@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import anomdet
 from anomdet.addresses import without_secrets
+from anomdet.data.contracts import HasSplits
+from anomdet.engine.contracts import split_hashes
 from anomdet.layout import IMAGES_DIR, STRIP, VISUALIZATION_DIR
 from anomdet.workflows.run_config import Run
 
@@ -31,7 +34,7 @@ def about(run: Run, checkpoint: CheckpointFile, split: str, dataset: Any) -> dic
         "settings": _settings_text(run),
         "images": str(Path(dataset.data_root, IMAGES_DIR).absolute()) if dataset.data_root else None,
         "strip": _strip(run, checkpoint.path),
-        "splits": _splits(dataset),
+        "splits": _splits(dataset, dataset.metainfo["classes"]),
     }
 
 
@@ -82,17 +85,17 @@ def _settings_text(run: Run) -> str:
     return dump_yaml(run.settings)
 
 
-def _splits(dataset: Any) -> dict[str, Any]:
+def _splits(dataset: object, names: Sequence[str]) -> dict[str, Any]:
     """Images, normal images and objects of each class, of each split; empty for a data set that is not ours."""
-    if not hasattr(dataset, "split_class_counts"):
+    if not isinstance(dataset, HasSplits):
         return {}
-    hashes = dataset.split_hashes
+    hashes = split_hashes(dataset)
     return {
         name: {
             "num_images": len(counts),
             "num_normal": int((counts.sum(axis=1) == 0).sum()),
             "hash": hashes[name],
-            "num_gt": dict(zip(dataset.metainfo["classes"], counts.sum(axis=0).tolist(), strict=True)),
+            "num_gt": dict(zip(names, counts.sum(axis=0).tolist(), strict=True)),
         }
         for name, counts in dataset.split_class_counts().items()
     }

@@ -88,9 +88,11 @@ def choose_to_label(
 
 def _predicted(detector: Detector, paths: Sequence[Path]) -> dict[Path, Result]:
     """The result of each image that can be read; the others are named."""
+    from anomdet.inference.outcome import FailedImage
+
     results = {}
     for path, outcome in zip(paths, detector.predict(list(paths), min_score=_MIN_SCORE), strict=True):
-        if hasattr(outcome, "error"):
+        if isinstance(outcome, FailedImage):
             _log.warning(f"{path} is left out: {outcome.error}")
         else:
             results[path] = outcome

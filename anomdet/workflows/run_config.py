@@ -203,10 +203,12 @@ def _failing_line(path: Path, error: Exception) -> str:
 
 
 def _holds(config: Any, dotted: str) -> bool:
+    from mmengine.config import Config
+
     node = config
     for name in dotted.split("."):
         node = node[0] if isinstance(node, (list, tuple)) and node else node
-        if not hasattr(node, "get") or node.get(name) is None:
+        if not isinstance(node, (Config, dict)) or node.get(name) is None:
             return False
         node = node.get(name)
     return True

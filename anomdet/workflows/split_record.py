@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anomdet.data.contracts import HasSplits
+from anomdet.engine.contracts import split_hashes
 from anomdet.errors import Problem, UserError
 from anomdet.layout import HARD_NORMALS
 from anomdet.ranks import is_main_process, num_processes
@@ -24,23 +26,23 @@ def look_at_splits(runner: Any) -> Looked:
     from anomdet.data.splits.lists import check_listable
 
     dataset = runner.train_dataloader.dataset
-    if not hasattr(dataset, "split_rule"):
+    if not isinstance(dataset, HasSplits):
         return Looked()
     check_listable(dataset.index)
-    _check_same(dataset.split_hashes)
+    _check_same(split_hashes(dataset))
     on_leak = dataset.split_rule.on_leak
     if not is_main_process() and on_leak not in ("error", "group"):
         return Looked()
     return look_at_start(dataset.index, dataset.splits.positions, on_leak, dataset.split_rule.by)
 
 
-def _check_same(split_hashes: dict[str, str]) -> None:
+def _check_same(hashes: dict[str, str]) -> None:
     """Each process made its splits from the files that it sees."""
     if num_processes() <= 1:
         return
     from mmengine.dist import all_gather_object
 
-    if any(other != split_hashes for other in all_gather_object(split_hashes)):
+    if any(other != hashes for other in all_gather_object(hashes)):
         hint = "give each the same files, or the lists of one in data.split_files"
         raise UserError(Problem("splits", "the same images in every process", "others in some", hint))
 
@@ -48,7 +50,7 @@ def _check_same(split_hashes: dict[str, str]) -> None:
 def log_splits(runner: Any, looked: Looked) -> None:
     """How groups were shared out, and what was found."""
     dataset = runner.train_dataloader.dataset
-    for note in dataset.splits.notes if hasattr(dataset, "splits") else ():
+    for note in dataset.splits.notes if isinstance(dataset, HasSplits) else ():
         runner.logger.info(f"splits: {note}")
     if looked.note:
         runner.logger.info(f"splits: {looked.note}")
@@ -59,7 +61,7 @@ def log_splits(runner: Any, looked: Looked) -> None:
 def write_splits(runner: Any, looked: Looked, log_dir: Path) -> None:
     """Leave the lists of images beside the outputs; nothing for a data set that is not ours."""
     dataset = runner.train_dataloader.dataset
-    if not hasattr(dataset, "split_rule"):
+    if not isinstance(dataset, HasSplits):
         return
     from anomdet.data.splits.lists import freeze, write_names
 
@@ -71,5 +73,5 @@ def write_splits(runner: Any, looked: Looked, log_dir: Path) -> None:
         **looked.facts,
     }
     folder = freeze(log_dir, dataset.index, dataset.splits.positions, facts)
-    if getattr(dataset, "hard_normals", None) is not None:
+    if dataset.hard_normals is not None:
         write_names(folder / HARD_NORMALS, dataset.index, dataset.hard_normals.tolist())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
+from anomdet.engine.contracts import Closes
 from anomdet.engine.distributed.agreement import raise_for_all
 from anomdet.engine.resume import agree_on_resume, must_exist
 from anomdet.errors import UserError, interruption
@@ -28,7 +29,7 @@ from anomdet.workflows.score_alone import learn_alone, or_score_alone
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.starting_weights import check_init_files, check_start, read_start
 from anomdet.workflows.time_budget import with_plan
-from anomdet.workflows.training_log import hook_with, log_best, log_data
+from anomdet.workflows.training_log import checkpoint_hook, log_best, log_data
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -194,7 +195,7 @@ def _looked_beside(run: Run) -> Run:
 
 def _with_best(result: TrainResult, runner: Any) -> TrainResult:
     log_best(runner)
-    best = hook_with(runner, "best_epoch")
+    best = checkpoint_hook(runner)
     score = float(best.best_score) if math.isfinite(best.best_score) else None
     return replace(result, best_epoch=best.best_epoch or None, best_score=score, monitor=best.monitor)
 
@@ -215,12 +216,12 @@ def _run(runner: Any, again: str) -> None:
         raise type(interrupted)(_interrupted(runner, again)) from None
     finally:
         for hook in runner.hooks:
-            if hasattr(hook, "close"):
+            if isinstance(hook, Closes):
                 hook.close()
 
 
 def _interrupted(runner: Any, again: str) -> str:
-    hook = hook_with(runner, "last")
+    hook = checkpoint_hook(runner)
     if hook.last is None:
         return "interrupted before the first step: no checkpoint was written"
     path = hook.out_dir / LAST

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anomdet.data.sampling.sampler import class_exposure
+from anomdet.data.contracts import CountsImages, HasClassCounts, HasSplits
+from anomdet.data.sampling.sampler import BalancedSampler, class_exposure
+from anomdet.engine.contracts import KnowsDraws
+from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.layout import BEST, LAST
 from anomdet.metric_catalogue import MONITORS, VAL_LOSS
 from anomdet.workflows.bit_depth import note_on_bits
@@ -14,8 +17,8 @@ from anomdet.workflows.views import note_on_views
 _NEED_OBJECTS = frozenset(MONITORS) - {VAL_LOSS}
 
 
-def hook_with(runner: Any, attribute: str) -> Any:
-    return next(hook for hook in runner.hooks if hasattr(hook, attribute))
+def checkpoint_hook(runner: Any) -> BestAndLastHook:
+    return next(hook for hook in runner.hooks if isinstance(hook, BestAndLastHook))
 
 
 def log_data(runner: Any, notes: Sequence[str]) -> None:
@@ -23,7 +26,7 @@ def log_data(runner: Any, notes: Sequence[str]) -> None:
         runner.logger.info(note)
     dataset = runner.train_dataloader.dataset
     names = ", ".join(f"{number}: {name}" for number, name in zip(*_classes(dataset.metainfo), strict=True))
-    num_images = getattr(dataset, "num_images", len(dataset))
+    num_images = _num_images(dataset)
     tiles = f" in {len(dataset)} tiles" if num_images != len(dataset) else ""
     runner.logger.info(f"data: {num_images} training images{tiles}; classes {names}")
     if note := runner.cfg.get("tiles_note"):
@@ -41,12 +44,12 @@ def log_data(runner: Any, notes: Sequence[str]) -> None:
         )
     for note in undefined_metrics(runner):
         runner.logger.warning(note)
-    for note in dataset.index.notes if hasattr(dataset, "index") else ():
+    for note in dataset.index.notes if isinstance(dataset, HasSplits) else ():
         runner.logger.info(f"data: {note}")
 
 
 def log_best(runner: Any) -> None:
-    best = hook_with(runner, "best_epoch")
+    best = checkpoint_hook(runner)
     if best.best_epoch:
         runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
     else:
@@ -59,9 +62,9 @@ def log_best(runner: Any) -> None:
 def undefined_metrics(runner: Any) -> list[str]:
     """What the validation split cannot measure, and what to do; looked up in its labels, before training."""
     loader = runner.val_dataloader
-    if loader is None or not hasattr(loader.dataset, "image_class_counts"):
+    if loader is None or not isinstance(loader.dataset, HasClassCounts):
         return []
-    monitor = hook_with(runner, "best_epoch").monitor
+    monitor = checkpoint_hook(runner).monitor
     has_objects = loader.dataset.image_class_counts.any(axis=1)
     notes = []
     if not has_objects.any() and monitor in _NEED_OBJECTS:
@@ -81,16 +84,20 @@ def undefined_metrics(runner: Any) -> list[str]:
 def _log_exposure(runner: Any) -> None:
     """What the sampler makes of the classes' shares."""
     dataset, sampler = runner.train_dataloader.dataset, runner.train_dataloader.sampler
-    if not hasattr(sampler, "expected_draws") or not hasattr(dataset, "image_class_counts"):
+    items = "images" if _num_images(dataset) == len(dataset) else "tiles"
+    names = [*dataset.metainfo["classes"], "no defect"]
+    if not isinstance(sampler, KnowsDraws) or not isinstance(dataset, HasClassCounts):
         return
     exposure = class_exposure(dataset.image_class_counts, sampler.expected_draws())
-    names = [*dataset.metainfo["classes"], "no defect"]
     parts = [f"{name} {images} -> {draws:.0f}" for name, (images, draws) in zip(names, exposure, strict=True)]
-    if getattr(sampler, "is_hard", None) is not None:
-        hard = sampler.is_hard
+    hard = sampler.is_hard if isinstance(sampler, BalancedSampler) else None
+    if hard is not None:
         parts.append(f"of these hard normals {int(hard.sum())} -> {sampler.expected_draws()[hard].sum():.0f}")
-    items = "images" if getattr(dataset, "num_images", len(dataset)) == len(dataset) else "tiles"
     runner.logger.info(f"{items} with each class, in the data -> drawn in an epoch: {', '.join(parts)}")
+
+
+def _num_images(dataset: Any) -> int:
+    return dataset.num_images if isinstance(dataset, CountsImages) else len(dataset)
 
 
 def _classes(metainfo: dict[str, Any]) -> tuple[Sequence[int], Sequence[str]]:

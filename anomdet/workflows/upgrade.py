@@ -1,4 +1,4 @@
-"""``anomdet upgrade``: an older checkpoint to one that stands alone; or any to another ``evaluation.tta``."""
+"""``anomdet upgrade``: an older checkpoint to one that stands alone; or any to other thresholds or views."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ def upgrade(
     """Write a checkpoint again, with the document of its detector in it.
 
     The network is built from the settings and must take all the weights. Its normalisation and image size are those of
-    the config inside the checkpoint, where it has one. Of one that is up to date, only the test-time augmentation can
-    be changed; its thresholds are then chosen again on the validation split.
+    the config inside the checkpoint, where it has one. Of one that is up to date, the test-time augmentation
+    (``evaluation.tta``) and the criterion of the thresholds (``evaluation.operating_point``) can be changed: the
+    thresholds are then chosen again on the validation split. ``metrics.score_threshold`` fixes them.
 
     Args:
-        checkpoint: of version 0.1 or before, or with another ``evaluation.tta`` than the settings; it stays as it is.
+        checkpoint: of an earlier version, or with other thresholds or views than the settings; it stays as it is.
         settings: of its training: a YAML file, a Python config, a dict or :class:`anomdet.Settings`.
         overrides: ``key=value`` each.
         out: the new file; nothing may be there.
@@ -64,9 +65,9 @@ def upgrade(
     if file.meta.inference is None:
         content = _standing_alone(run, file)
     else:
-        from anomdet.workflows.other_views import with_other_views
+        from anomdet.workflows.choose_again import chosen_again
 
-        content = with_other_views(run, path)
+        content = chosen_again(run, file)
     save_atomically(to_plain(content, "", []), target)
     return target
 

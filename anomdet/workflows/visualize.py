@@ -175,8 +175,9 @@ def _draw_all(measured: Any, wanted: list[int], config: Any, folder: Path) -> li
     verdicts = _verdicts(measured)
     pictures, paths = [], []
     for i, file_name in zip(wanted, names, strict=True):
+        rows = (results.pred.image == i) & shown
         left = _objects(results.gt, results.gt.image == i, results.unique_names)
-        right = _objects(results.pred, (results.pred.image == i) & shown, results.unique_names)
+        right = _objects(results.pred, rows, results.unique_names, results.pred.score[rows].tolist())
         path = images_dir / file_name
         image = read_image(path, max_megapixels=None, bit_depth=bit_depth)  # the data set has checked its size
         picture = _beside_heat(comparison(image, left, right, title=file_name, colors=colors), image, measured, i)
@@ -207,10 +208,9 @@ def _jpg_name(file_name: str) -> str:
     return f"{Path(file_name).with_suffix('').as_posix().replace('/', '__')}.jpg"
 
 
-def _objects(boxes: Any, rows: Any, names: list[str]) -> Any:
+def _objects(boxes: Any, rows: Any, names: list[str], scores: list[float] | None = None) -> Any:
     from anomdet.boxes import xywh_to_xyxy
     from anomdet.visualization.sheets import Objects
 
-    scores = boxes.score[rows].tolist() if hasattr(boxes, "score") else None
     labels = [names[label] for label in boxes.label[rows].tolist()]
     return Objects(xywh_to_xyxy(boxes.bboxes_xywh[rows]), labels, scores)

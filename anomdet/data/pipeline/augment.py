@@ -79,6 +79,8 @@ class AlbumentationsAugment(BaseTransform):
         UserError: an unknown transform or argument, or one whose value Albumentations refuses.
     """
 
+    _compose: Any = None
+
     def __init__(self, transforms: Sequence[Mapping], min_visibility: float = 0.1, min_size_px: float = 2) -> None:
         self.transforms = [dict(transform) for transform in transforms]
         self.min_visibility = min_visibility
@@ -113,7 +115,7 @@ class AlbumentationsAugment(BaseTransform):
         self.__dict__.update(state)
 
     def transform(self, results: dict) -> dict:
-        if not hasattr(self, "_compose"):
+        if self._compose is None:  # in another process
             self._build()
         self._seed(results)
         image = results["img"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.data.contracts import HasHardNormals
 from anomdet.data.index.scan import DataIndex
 from anomdet.data.splits.lists import listed_images
 from anomdet.errors import Problem, UserError
@@ -43,7 +44,6 @@ def read_hard_normals(index: DataIndex, path: str | Path) -> NDArray[np.int64]:
 
 def marked_hard(dataset: Any, is_normal: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """``(N,)`` normal items that the data set marks as hard: a tile of such an image is normal as it is."""
-    hard = getattr(dataset, "is_hard_normal", None)
-    if hard is None:
+    if not isinstance(dataset, HasHardNormals):
         raise UserError(Problem("hard_normals", "a data set with is_hard_normal", type(dataset).__name__, "write null"))
-    return np.asarray(hard & is_normal)
+    return np.asarray(dataset.is_hard_normal & is_normal)

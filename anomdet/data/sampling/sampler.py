@@ -11,6 +11,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from anomdet.data.contracts import HasClassCounts
 from anomdet.data.sampling.draw import Draw
 from anomdet.data.sampling.hard_normals import marked_hard
 from anomdet.data.sampling.probabilities import cap_at_one, image_probabilities, share_hard_normals
@@ -240,13 +241,12 @@ class RepeatFactorSampler(_WeightedSampler):
 
 
 def _class_counts(dataset: Any, sampler: str) -> NDArray[np.integer]:
-    counts = getattr(dataset, "image_class_counts", None)
-    if counts is None:
+    if not isinstance(dataset, HasClassCounts):
         got = type(dataset).__name__
         raise UserError(Problem(sampler, "a data set with image_class_counts", got, "use DrawSampler"))
+    counts = dataset.image_class_counts
     assert len(counts) == len(dataset)
-    result: NDArray[np.integer] = counts
-    return result
+    return counts
 
 
 def repeat_factors(counts: NDArray[np.integer], threshold: float) -> NDArray[np.float64]:

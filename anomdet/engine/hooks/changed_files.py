@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from anomdet.engine.contracts import HasFileStamps, Stamps
 from anomdet.registry import HOOKS
 
 _SHARE = 0.005  # of the time since the last look; files that are left out come next time
@@ -25,14 +25,14 @@ class ChangedFilesHook(Hook):
     priority = "LOW"
 
     def __init__(self) -> None:
-        self._stamps: list[Any] = []
+        self._stamps: list[Stamps] = []
         self._looked_s = 0.0
 
     def before_train(self, runner: Runner) -> None:
         loops = (runner.train_loop, runner.val_loop) if runner.rank == 0 else ()
         loaders = [loop.dataloader for loop in loops if loop is not None]  # a Python config may have no validation
-        datasets = [loader.dataset for loader in loaders if hasattr(loader.dataset, "file_stamps")]
-        self._stamps = [dataset.file_stamps() for dataset in datasets]
+        datasets = [loader.dataset for loader in loaders]
+        self._stamps = [dataset.file_stamps() for dataset in datasets if isinstance(dataset, HasFileStamps)]
         self._looked_s = time.monotonic()
 
     def before_val_epoch(self, runner: Runner) -> None:

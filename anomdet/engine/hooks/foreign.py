@@ -70,7 +70,7 @@ def _registered(ours: Registry, of_mmdet: str, name: str) -> Any:
 def _names(hooks: Sequence[Any]) -> Iterator[str]:
     """Without the scope of MMEngine or MMDetection."""
     for hook in hooks:
-        name = str(hook.get("type")) if hasattr(hook, "get") else type(hook).__name__
+        name = str(hook.get("type")) if isinstance(hook, dict) else type(hook).__name__
         yield name.removeprefix("mmdet.").removeprefix("mmengine.")
 
 

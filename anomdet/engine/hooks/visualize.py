@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from numpy.typing import NDArray
 
 from anomdet.boxes import xywh_to_xyxy
+from anomdet.engine.contracts import HasBitDepth, KeepsBoxes
 from anomdet.engine.equal_sizes import predict_equal_sizes
 from anomdet.engine.loops import InspectionValLoop
 from anomdet.engine.trackers import RunImages
@@ -75,7 +76,7 @@ class VisualizeHook(Hook):
         self.started = time.monotonic()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        measured = next((one.last for one in runner.val_loop.evaluator.metrics if hasattr(one, "last")), None)
+        measured = next((one.last for one in runner.val_loop.evaluator.metrics if isinstance(one, KeepsBoxes)), None)
         folder = Path(runner.work_dir) / VISUALIZATION_DIR / EPOCH_DIR.format(epoch=runner.epoch)
         if self.is_off or runner.rank != 0 or measured is None or (folder / STRIP_COLUMN).exists():
             return
@@ -184,13 +185,14 @@ def _hardest(measured: Any, taken: set[int]) -> int | None:
 def _drawn(measured: Any, image: int) -> Drawn:
     results = measured.results
     pred = (results.pred.image == image) & measured.shown
-    sides = [(results.gt, results.gt.image == image), (results.pred, pred)]
-    gt, predictions = (_objects(boxes, rows, results.unique_names) for boxes, rows in sides)
+    gt = _objects(results.gt, results.gt.image == image, results.unique_names)
+    predictions = _objects(results.pred, pred, results.unique_names, results.pred.score[pred].tolist())
     return Drawn(results.file_names[image], gt, predictions)
 
 
-def _objects(boxes: Any, rows: NDArray[np.bool_], names: Sequence[str]) -> Objects:
-    scores = boxes.score[rows].tolist() if hasattr(boxes, "score") else None
+def _objects(
+    boxes: Any, rows: NDArray[np.bool_], names: Sequence[str], scores: Sequence[float] | None = None
+) -> Objects:
     return Objects(xywh_to_xyxy(boxes.bboxes_xywh[rows]), [names[k] for k in boxes.label[rows].tolist()], scores)
 
 
@@ -222,7 +224,7 @@ def _of_training(runner: Runner, number: int, measured: Any) -> list[Drawn]:
 def _reader(dataset: Any) -> Any:
     """File name to ``(image BGR, factor)``, made smaller to at most 1,024 px: what a person looks at."""
     images_dir = Path(dataset.data_root, IMAGES_DIR)
-    bits = next((step.bit_depth for step in dataset.pipeline.transforms if hasattr(step, "bit_depth")), 16)
+    bits = next((step.bit_depth for step in dataset.pipeline.transforms if isinstance(step, HasBitDepth)), 16)
 
     def read(file_name: str) -> tuple[Image, float]:
         image = read_image(images_dir / file_name, max_megapixels=None, bit_depth=bits)  # the data set checked its size

@@ -228,3 +228,11 @@ def test_a_fork_of_a_library_ends_by_sigterm_as_without_us(capfd: pytest.Capture
 
     assert run_command(work, [], debug=True) == 0
     assert "Terminated" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["predict", "check"])
+def test_where_1_is_a_finding_what_could_not_be_done_is_2(command: str) -> None:
+    """A line that sorts out rejected parts by the exit code must not take a full memory for a reject."""
+    for error in (MemoryError(), ZeroDivisionError("division by zero")):
+        assert explain(error, [command, "x"])[1] == 2
+        assert explain(error, ["train", "x"])[1] == 1

@@ -128,3 +128,69 @@ def test_many_images_one_by_one(tmp_path):
     assert alone.verdict == "reject"
     with pytest.raises(UserError):
         next(detector.predict(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    "threshold", [50, 2, float("inf"), float("nan"), -1, "0.5", True, [], {7: 0.5}, {7: 0.5, 4: 3}]
+)
+def test_a_threshold_that_is_none_is_refused(threshold):
+    """50, meant as percent, would accept every part."""
+    with pytest.raises(UserError, match="threshold: expected a score"):
+        Detector(artifact(), FakeBackend()).with_threshold(threshold)
+
+
+def test_a_threshold_over_every_score_rejects_nothing():
+    """As the evaluation chooses it where that is cheapest."""
+    assert Detector(artifact(), FakeBackend()).with_threshold(1.01)(grey(255)).verdict == "accept"
+
+
+def test_the_criterion_is_that_of_the_thresholds():
+    detector = Detector(artifact(), FakeBackend())
+    assert detector.info["criterion"] == "max_f1"
+    assert detector.with_threshold(0.7).info["criterion"] is None
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 1.5, "auto", "8"])
+def test_a_batch_size_that_is_none_is_refused(batch_size):
+    """With -1 no image would be judged."""
+    with pytest.raises(UserError, match="batch_size: expected an integer >= 1, or None"):
+        Detector(artifact(), FakeBackend()).predict([grey(255)], batch_size=batch_size)
+
+
+@pytest.mark.parametrize("min_score", [-1, 2, float("nan"), "0", True])
+def test_a_least_score_that_is_none_is_refused(min_score):
+    detector = Detector(artifact(), FakeBackend())
+    for use in (detector, lambda image, **more: detector.predict([image], **more)):
+        with pytest.raises(UserError, match="min_score: expected a score from 0 to 1, or None"):
+            use(grey(255), min_score=min_score)
+
+
+@pytest.mark.parametrize("source", [None, 5, 0.5, b"a.png", bytearray(b"x"), object()])
+def test_what_is_no_source_is_refused_in_one_line(source):
+    with pytest.raises(UserError, match=r"SOURCE: expected a path, .*, or several of them, got") as refused:
+        Detector(artifact(), FakeBackend()).predict(source)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_one_image_is_no_list_of_images(tmp_path):
+    detector = Detector(artifact(), FakeBackend())
+    for image in (grey(255), grey(255)[..., 0], "a.png", tmp_path / "a.png"):
+        with pytest.raises(UserError, match="images: expected a list of images, got one"):
+            detector.predict_batch(image)
+    assert len(detector.predict_batch(np.stack([grey(255)] * 3))) == 3
+
+
+def test_an_order_of_channels_that_is_none_is_refused_for_files_too(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), grey(255))
+    detector = Detector(artifact(), FakeBackend())
+    for use in (detector, detector.predict, lambda image, **more: detector.predict_batch([image], **more)):
+        with pytest.raises(UserError, match="channels: expected rgb or bgr, got 'gbr'"):
+            use(tmp_path / "a.png", channels="gbr")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("", "'': expected a readable image"), ("a\0.png", "expected a readable image")]
+)
+def test_a_name_that_no_file_can_have(path, message):
+    with pytest.raises(UserError, match=message):
+        Detector(artifact(), FakeBackend())(path)

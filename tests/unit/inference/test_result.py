@@ -170,3 +170,44 @@ def test_supervision_gets_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_repr_is_one_line() -> None:
     assert repr(result()) == "<Result a.png: reject 0.900, 1 scratch>"
+
+
+@pytest.mark.parametrize("threshold", [50, 2, -0.1, float("nan"), float("inf"), "0.5", True, None, {}, {-3: 0.5}])
+def test_a_threshold_that_is_none_is_refused_and_accepts_nothing(threshold: Any) -> None:
+    with pytest.raises(UserError, match="threshold: expected a score"):
+        result().with_threshold(threshold)
+
+
+def test_numbers_of_numpy_are_thresholds_too() -> None:
+    assert result().with_threshold(np.float32(0.5)).threshold == 0.5
+    assert result().with_threshold({np.int64(-3): np.float32(0.95), 7: 1}).verdict == "accept"
+
+
+def test_what_is_cut_out_and_drawn_on_is_an_array_or_a_pil_image_of_the_same_size() -> None:
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    same = (Image.fromarray(pixels), pixels, np.dstack([pixels, pixels[..., :1]]))
+    assert all(np.array_equal(one, other) for one, other in zip(*map(result().crop, same[:2]), strict=True))
+    first, *others = (result().draw(image) for image in same)
+    assert first.dtype == np.uint8 and first.shape[2] == 3 and all(np.array_equal(first, other) for other in others)
+    assert np.array_equal(result().draw(pixels[..., ::-1], channels="bgr")[..., ::-1], first)
+    grey = pixels[..., 0]
+    assert np.array_equal(result().draw(grey), result().draw(np.dstack([grey] * 3)))
+    turned = Image.fromarray(np.ascontiguousarray(pixels.swapaxes(0, 1)[::-1]))
+    turned.getexif()[0x0112] = 6  # as a camera that was held upright says it
+    assert np.array_equal(result().crop(turned)[0], result().crop(pixels)[0])
+
+
+@pytest.mark.parametrize("image", ["a.png", None, [[1, 2]], np.zeros((60, 40, 3), np.uint8), np.zeros(60, np.uint8)])
+def test_another_image_is_refused(image: Any) -> None:
+    for use in (result().crop, result().draw):
+        with pytest.raises(UserError, match="image: expected the image of this result, 60 x 40 pixels"):
+            use(image)
+
+
+def test_pixels_that_are_no_colours_are_refused() -> None:
+    with pytest.raises(UserError, match="uint8 or uint16"):
+        result().draw(np.zeros((40, 60, 3)))
+    with pytest.raises(UserError, match="channels: expected rgb or bgr"):
+        result().draw(np.zeros((40, 60, 3), np.uint8), channels="gbr")

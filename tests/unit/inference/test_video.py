@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -156,3 +157,13 @@ def test_a_name_that_is_no_utf8_never_reaches_opencv(tmp_path: Path) -> None:
     path.write_bytes(b"x")
     with pytest.raises(UserError, match="a video whose name is in UTF-8"):
         open_sources(path)
+
+
+def test_an_address_that_takes_the_call_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomdet.inference.video._ANSWER_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"rtsp://admin:secret@127.0.0.1:{silent.getsockname()[1]}/live"
+        with pytest.raises(UserError) as refused:
+            open_sources(address)
+    assert "expected a camera that answers within 1 s, got 'rtsp://127.0.0.1" in str(refused.value)
+    assert "secret" not in str(refused.value)

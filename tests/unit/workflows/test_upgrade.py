@@ -92,8 +92,9 @@ def test_nothing_is_overwritten_and_nothing_upgraded_twice(older: Path, tmp_path
     new = upgrade(older, SETTINGS, out=tmp_path / "new.pth")
     with pytest.raises(UserError, match="expected a new file"):
         upgrade(older, SETTINGS, out=new)
+    same: dict[str, Any] = {**SETTINGS, "evaluation": {"operating_point": {"by": "max_f1"}}}
     with pytest.raises(UserError, match="got one that is up to date"):
-        upgrade(new, SETTINGS, out=tmp_path / "again.pth")
+        upgrade(new, same, out=tmp_path / "again.pth")
 
 
 @pytest.mark.parametrize(
