@@ -2,10 +2,12 @@
 
 __all__ = [
     "alone",
+    "class_left_out",
     "coco_json",
     "comparison",
     "counts",
     "files",
+    "heat_maps",
     "intervals",
     "operating_point",
     "pairs",
