@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,3 +47,24 @@ def pairwise_iou(a_xyxy: Array, b_xyxy: Array) -> Array:
     iou = np.zeros(union.shape, dtype=np.result_type(union, np.float32))
     result: Array = np.divide(intersection, union, out=iou, where=union > 0)
     return result
+
+
+def looks_like_two_corners(bboxes_xywh: Array, sizes_wh: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Which boxes ``(N,)`` leave their image, where that shows that all are two corners; else None.
+
+    At least three, and a fifth of all, or all of two leave it when read as a corner and a size; hardly one does when
+    read as two corners, of which the second is always beyond the first.
+
+    Args:
+        bboxes_xywh: ``(N, 4)`` pixels, as they are read.
+        sizes_wh: ``(N, 2)`` width and height of each one's image.
+
+    >>> boxes, sizes = np.array([[50, 40, 90, 70.0]] * 3), np.array([[100, 80.0]] * 3)
+    >>> looks_like_two_corners(boxes, sizes).sum(), looks_like_two_corners(boxes / 2, sizes)
+    (3, None)
+    """
+    first, second = bboxes_xywh[:, :2], bboxes_xywh[:, 2:]
+    leaves: NDArray[np.bool_] = np.any(first + second > sizes_wh + 1, axis=1)
+    fits = (second > first).all(axis=1) & (second <= sizes_wh + 1).all(axis=1)
+    many = (leaves.sum() >= 3 and leaves.mean() >= 0.2) or (len(leaves) == 2 and leaves.all())
+    return leaves if many and fits.mean() >= 0.99 else None

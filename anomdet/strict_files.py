@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import os
@@ -38,8 +39,20 @@ def read_regular(path: str | Path, max_bytes: int | None = None) -> bytes:
         return file.read()
 
 
+def decode_text(data: bytes) -> str:
+    """Text in UTF-8, with or without a byte order mark, or in UTF-16 with one, as some Windows tools save it.
+
+    Raises:
+        UnicodeDecodeError: it is neither.
+
+    >>> decode_text("ä".encode("utf-16")), decode_text(b"\xef\xbb\xbfa")
+    ('ä', 'a')
+    """
+    return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+
+
 def parse_json(data: bytes, parse_constant: Callable[[str], Any] | None = None) -> Any:
-    """JSON in UTF-8, with or without a byte order mark, in which each key stands once.
+    """JSON, see :func:`decode_text`, in which each key stands once.
 
     Raises:
         UnicodeDecodeError, json.JSONDecodeError: it is neither.
@@ -50,7 +63,7 @@ def parse_json(data: bytes, parse_constant: Callable[[str], Any] | None = None) 
     >>> parse_json(b'{"a": [1, 2]}')
     {'a': [1, 2]}
     """
-    return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=parse_constant)
+    return json.loads(decode_text(data), object_pairs_hook=_once, parse_constant=parse_constant)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

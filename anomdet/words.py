@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, which has an s for all but one.
+def counted(number: int, noun: str, several: str = "") -> str:
+    """A number with its noun, which has an s for all but one unless its plural is given.
 
-    >>> counted(1, "image"), counted(2000, "image")
-    ('1 image', '2,000 images')
+    >>> counted(1, "image"), counted(2000, "image"), counted(2, "box", "boxes")
+    ('1 image', '2,000 images', '2 boxes')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def apart(first: float, second: float) -> tuple[str, str]:

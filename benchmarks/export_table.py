@@ -3,17 +3,20 @@
     python benchmarks/export_table.py [--presets rtmdet_tiny,fcos] [--formats onnx,openvino]
 
 Networks with random weights whose scores are spread out (tests/unit/exporting/networks.py), against MMDetection's own
-prediction, at three sizes of batches and images, square and not; rows from score 0.06 on. `unmatched`: rows without one
-of their class within 0.05 px and 1e-4. Seconds are processor time of the export alone.
+prediction, at three sizes of batches and images, square and not; rows from score 0.06 on. DINO at the traced size only,
+another must be refused. `own` is examples/custom_model_torchvision.py. `unmatched`: rows without one of their class
+within 0.05 px and 1e-4. Seconds are processor time of the export alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,21 +33,28 @@ from anomdet.workflows.load import open_network
 from tests.unit.exporting import networks
 
 MIN_SCORE = 0.06
-TRACED = ((128, 128), 1)
+TRACED, OF_ONE_SIZE = ((128, 128), 1), ((192, 256), 1)
 SHAPES = (((96, 128), 2), ((320, 320), 1), ((200, 310), 3))
-PRESETS = (*networks.PRESETS, "rtmdet_s", "rtmdet_m", "yolox_s")
+OTHERS = {
+    "rtmdet_s": (),
+    "rtmdet_m": (),
+    "rtmdet_l": (),
+    "yolox_s": (),
+    "fasterrcnn_resnet50_fpn": (),
+    "dino": ("model.overrides={num_queries: 300}",),  # 900 need an image of 288 px and more
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--presets", default=",".join(PRESETS))
+    networks.PRESETS.update(OTHERS)
+    parser.add_argument("--presets", default=",".join([*networks.PRESETS, networks.OWN]))
     parser.add_argument("--formats", default="onnx,openvino")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    columns = ("preset", "format", "seconds", "other sizes and batches", "rows", "unmatched", "box px", "score")
+    columns = ("preset", "format", "seconds", "sizes and batches", "rows", "unmatched", "box px", "score")
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for preset in args.presets.split(","):
-        networks.PRESETS.setdefault(preset, ())
         for kind in args.formats.split(","):
             print(f"| {preset} | {kind} | {row(preset, kind)} |", flush=True)
 
@@ -57,19 +67,33 @@ def row(preset: str, kind: str) -> str:
         graph = Graph(model, artifact.preprocessing, preset).eval()
     except UserError as error:
         return f"refused: {error}"
-    batch = networks.make_batch(*TRACED)
+    finder = graph.finder
+    traced = OF_ONE_SIZE if graph.is_fixed else TRACED
+    batch = networks.make_batch(*traced)
     example = (torch.from_numpy(batch.images), torch.from_numpy(batch.sizes_hw), torch.tensor(0.1))
     with tempfile.TemporaryDirectory() as name:
         start = time.process_time()
         files = write(graph, Path(name), kind, example)
         seconds = time.process_time() - start
-        finder = graph.finder
         hashes, ends = dict.fromkeys(files, ""), (finder.iou_threshold, finder.max_kept, finder.floor)
-        network = Network(kind, "fp32", files[0], hashes, True, *ends)  # type: ignore[arg-type]
+        one_size = traced[0] if graph.is_fixed else None
+        more = (one_size, finder.takes_one_image)
+        network = Network(kind, "fp32", files[0], hashes, True, *ends, *more)  # type: ignore[arg-type]
         backend, reference = open_network(Path(name), network, "cpu", 1), TorchBackend(model)
-        found = [compare(backend, reference, *shape) for shape in SHAPES]
+        shapes = [(traced[0], 1), (traced[0], 3)] if graph.is_fixed else SHAPES
+        found = [compare(backend, reference, *shape) for shape in shapes]
+        if graph.is_fixed:
+            check_refused(backend)
     rows, unmatched, boxes, scores = zip(*found, strict=True)
-    return f"{seconds:.1f} | yes | {sum(rows):,} | {sum(unmatched)} | {max(boxes):.0e} | {max(scores):.0e}"
+    axes = f"{'one' if graph.is_fixed else 'any'}, {'one image' if finder.takes_one_image else 'any batch'}"
+    return f"{seconds:.1f} | {axes} | {sum(rows):,} | {sum(unmatched)} | {max(boxes):.0e} | {max(scores):.0e}"
+
+
+def check_refused(backend: Any) -> None:
+    """Of a network that takes one size."""
+    with contextlib.suppress(UserError):
+        backend.run(networks.make_batch((160, 160), 1), MIN_SCORE)
+        raise SystemExit("expected another size to be refused")
 
 
 def compare(backend: object, reference: object, size_hw: tuple[int, int], count: int) -> tuple[int, int, float, float]:

@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,16 @@ from anomdet import ops  # noqa: E402 (after the environment is set)
 
 ops.install()
 
+from anomdet.workflows.lazy_imports import put_off  # noqa: E402
+
 _ALL_SLOW = "\npytestmark = pytest.mark.slow"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The modules of the tests import MMDetection as the commands do: without what no detector of boxes uses."""
+    with put_off():
+        return (yield)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

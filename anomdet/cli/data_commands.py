@@ -66,13 +66,14 @@ def browse(
 
 
 @app.command(epilog="Example: anomdet init data, then: anomdet train -c run.yaml")
-def init(
+def init(  # noqa: PLR0913 (its arguments are the command's options)
     data_dir: Annotated[Path, typer.Argument(help="Folder that holds images/ and labels/.", metavar="DATA_DIR")],
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option(help="File of the settings; one that exists is left alone.")] = Path("run.yaml"),
     device: Annotated[str, typer.Option(help="auto, cpu or gpu: what the training will run on.")] = "auto",
     minutes: Annotated[Optional[float], typer.Option(help="How long a run may take; times some steps here.")] = None,  # noqa: UP045
     short: Annotated[bool, typer.Option("--short", help="Leave out what is as by default.")] = False,
+    no_timing: Annotated[bool, typer.Option("--no-timing", help="Do not time some steps of the run.")] = False,
     debug: Debug = False,
 ) -> None:
     """Write settings that fit a data folder.
@@ -81,7 +82,7 @@ def init(
     """
     from anomdet.workflows.init import init as run
 
-    done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes, short=short)
+    done = run(data_dir, overrides or (), out=out, device=device, minutes=minutes, short=short, timing=not no_timing)
     say(done.text)
     name_files([done.path])
     say(done.next_steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from anomdet.cli.app import Debug, app, log_to_stderr, name_files
 from anomdet.terminal import give, say
 
 if TYPE_CHECKING:
-    from anomdet.workflows.predict_result import Progress
+    from anomdet.workflows.predict_result import Predicted, Progress
 
 
 @app.command(epilog="Example: anomdet predict checkpoints/best_model.pth data/images --save json,csv,pictures")
@@ -49,6 +50,7 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     Ends with 0 when done, 1 if a part was rejected and --fail-on reject is given, 2 if it could not run, 3 if some
     images could not be read (the others are done).
     """
+    _silence_opencv(not debug)
     from anomdet.inference.lists import lines_of
     from anomdet.workflows.predict import predict as run
     from anomdet.workflows.predict_job import PredictJob
@@ -60,9 +62,20 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
         done = run(job, stdin=lines_of(0), emit=give, on_progress=bar, same_command="the same command")
     finally:
         bar.close()
-    say(done.table, err=job.out is None)
+    _end(done, err=job.out is None)
+
+
+def _end(done: Predicted, *, err: bool) -> None:
+    say(done.table, err=err)
     name_files(list(done.written))
     raise typer.Exit(done.exit_code)
+
+
+def _silence_opencv(is_wanted: bool) -> None:
+    """Before it is imported: what is wrong with a video or camera is said once, by us."""
+    for name, value in (("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8")):
+        if is_wanted:
+            os.environ.setdefault(name, value)
 
 
 class _Bar:

@@ -67,6 +67,24 @@ ClassNames = Annotated[
     ),
 ]
 
+ScoreThreshold = Annotated[
+    Fraction | dict[int, Fraction] | None,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {
+                    "type": "object",
+                    "propertyNames": {"pattern": "^-?[0-9]+$", "$comment": "the number of a class, not its name"},
+                    "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
+                },
+                {"type": "null"},
+            ],
+            "$comment": "a number from 0 to 1, or one for each class, as {1: 0.4, 2: 0.3}, or null",
+        }
+    ),
+]
+
 
 def _pattern(value: str) -> str:
     try:

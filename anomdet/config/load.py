@@ -16,7 +16,7 @@ from anomdet.config.problems import KeyPath, Place, Report, did_you_mean, neares
 from anomdet.config.rules import Facts, check_rules
 from anomdet.config.schema import Settings
 from anomdet.config.yaml_lines import read_yaml
-from anomdet.strict_files import read_regular
+from anomdet.strict_files import decode_text, read_regular
 
 _MAX_BYTES = 2**18
 TRANSFORMS: KeyPath = ("data", "augmentations")
@@ -72,7 +72,7 @@ def _text(path: Path, report: Report) -> str | None:
         report.add_at(report.top, expected, "a Python file")
         return None
     try:
-        return read_regular(path, _MAX_BYTES).decode("utf-8-sig")
+        return decode_text(read_regular(path, _MAX_BYTES))
     except FileNotFoundError:
         near = nearest(path.name, (other.name for other in path.parent.glob("*.y*ml")))
         report.add_at(report.top, expected, "no such file", did_you_mean(str(path.with_name(near))) if near else "")

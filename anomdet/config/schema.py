@@ -16,9 +16,9 @@ from pydantic import (
 from anomdet.config.key_types import (
     BackboneName,
     FlipName,
-    Fraction,
     MetricName,
     OpenFraction,
+    ScoreThreshold,
     Section,
     TrackerName,
     ViewScale,
@@ -72,7 +72,7 @@ class MetricsSettings(Section):
     """One `mAP_<t>` each, beside COCO's."""
     matching_iou_threshold: OpenFraction = MATCHING_IOU_THR
     """Precision, recall, F1 and mean IoU count a prediction as right from this overlap on."""
-    score_threshold: Fraction | dict[int, Fraction] | None = None
+    score_threshold: ScoreThreshold = None
     """Predictions below this score do not count, or `{1: 0.4, 2: 0.3}` by class number; null: as
     `evaluation.operating_point` chooses on the validation split."""
     include_metrics: list[MetricName] = Field(default_factory=lambda: list(MATCHING_KEYS))

@@ -22,7 +22,7 @@ from anomdet.data.splits.make import as_split_rule, make_splits
 from anomdet.data.tiles.index import TileIndex, TileRule
 from anomdet.errors import Problem, UserError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
-from anomdet.layout import SPLITS
+from anomdet.layout import IMAGES_DIR, SPLITS
 from anomdet.palette import CLASS_COLORS
 from anomdet.registry import DATASETS
 
@@ -93,7 +93,7 @@ class TextLabelDataset(BaseDetDataset):
         self.splits = make_splits(self.index, self.split_rule)
         self.positions = self.splits.positions[split]
         self.hard_normals = None if hard_normals is None else read_hard_normals(self.index, hard_normals)
-        self._images_dir = str(Path(data_root) / "images")
+        self._images_dir = str(Path(data_root) / IMAGES_DIR)
         self._label_of = {num: label for label, num in enumerate(self.index.class_nums)}
         self._tile_rule = None if tiles is None else TileRule.of(tiles)
         self._tiles: TileIndex | None = None

@@ -110,7 +110,7 @@ def blame_losses(losses_finite: list[list[bool]], batch_idx: int, parts: dict[st
         found += [f"{first + position}{process}" for position, is_finite in enumerate(finite) if not is_finite]
     if not found:
         return f"batch {batch_idx + 1}: the gradient is not finite"
-    values = {name: float(value) for name, value in parts.items()}
+    values = {name: float(torch.as_tensor(value).detach()) for name, value in parts.items()}
     bad = [f"{name} {value}" for name, value in values.items() if not math.isfinite(value) and name != "loss"]
     shown = f" ({', '.join(bad)})" if bad else ""
     return f"batch {', '.join(found)}: the loss is not finite{shown}"

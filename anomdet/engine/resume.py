@@ -14,7 +14,7 @@ from anomdet.engine.optimizer_state import check_optimizer
 from anomdet.engine.plain_state import history_from_plain
 from anomdet.engine.run_state import Progress, changed_splits
 from anomdet.errors import Problem, UserError
-from anomdet.layout import HARD_NORMALS, LAST
+from anomdet.layout import HARD_NORMALS, LAST, SPLITS, SPLITS_DIR
 from anomdet.ranks import num_processes
 
 _NEEDED = ("state_dict", "optimizer", "param_schedulers", "message_hub")
@@ -75,10 +75,10 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
     changed = changed_splits(meta, dataset)
     if changed:
         got = f"other images in {', '.join(changed)}"
-        lists = ", ".join(f"{name}: {Path(runner.work_dir) / 'splits' / name}.txt" for name in ("train", "val", "test"))
+        lists = ", ".join(f"{name}: {Path(runner.work_dir) / SPLITS_DIR / name}.txt" for name in SPLITS)
         hint = f"to keep them add data.split.by=files 'data.split_files={{{lists}}}'; or train without --resume"
         if changed == ["hard_normals"]:
-            frozen = Path(runner.work_dir) / "splits" / HARD_NORMALS
+            frozen = Path(runner.work_dir) / SPLITS_DIR / HARD_NORMALS
             keep = f"training.class_imbalance_handling.hard_normals_file={frozen}"
             hint = f"to keep them add {keep}; or train without --resume"
         problems.append(Problem(path, "the splits that the training began with", got, hint))

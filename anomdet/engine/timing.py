@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import statistics
 import tempfile
 import time
@@ -55,12 +56,13 @@ class StopwatchHook(Hook):
     Args:
         seconds: of training; a quarter of them again for validation.
         num_skipped: steps that do not count.
+        limit_s: of training, after which it leaves with as few as two steps.
     """
 
     priority = "LOWEST"
 
-    def __init__(self, seconds: float, num_skipped: int = WARM_STEPS) -> None:
-        self.seconds, self.num_skipped = seconds, num_skipped
+    def __init__(self, seconds: float, num_skipped: int = WARM_STEPS, limit_s: float = math.inf) -> None:
+        self.seconds, self.num_skipped, self.limit_s = seconds, num_skipped, limit_s
         self.ends: list[float] = []
         self.val_images: list[int] = []
         self.val_ends: list[float] = []
@@ -71,8 +73,10 @@ class StopwatchHook(Hook):
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         now = time.perf_counter()
         self.ends.append(now)
-        counted = len(self.ends) - 1 - self.num_skipped
-        if counted >= MAX_STEPS or (counted >= MIN_STEPS and now - self.started >= self.seconds):
+        counted, elapsed_s = len(self.ends) - 1 - self.num_skipped, now - self.started
+        if counted >= MAX_STEPS or (counted >= MIN_STEPS and elapsed_s >= self.seconds):
+            raise _Timed
+        if len(self.ends) > 1 and elapsed_s >= self.limit_s:
             raise _Timed
 
     def before_val_epoch(self, runner: Any) -> None:
@@ -99,17 +103,18 @@ class StopwatchHook(Hook):
         return (self.val_ends[-1] - self.val_ends[0]) / max(sum(self.val_images[1:]), 1)
 
 
-def for_timing(config: Any, seconds: float) -> Any:
+def for_timing(config: Any, seconds: float, limit_s: float = math.inf) -> Any:
     """A run's config, fitted to the machine, that only times it: nothing is written, and no hook of the user's runs.
 
     Args:
         config: is changed.
         seconds: of training steps.
+        limit_s: see :class:`StopwatchHook`.
     """
     workers = config.train_dataloader.num_workers
     waiting = workers * (config.train_dataloader.get("prefetch_factor") or 2) if workers else 0
     own = [hook for hook in config.custom_hooks if hook["type"] in _OWN_HOOKS]
-    stopwatch = dict(type="anomdet.StopwatchHook", seconds=seconds, num_skipped=WARM_STEPS + waiting)
+    stopwatch = dict(type="anomdet.StopwatchHook", seconds=seconds, num_skipped=WARM_STEPS + waiting, limit_s=limit_s)
     config.custom_hooks = [*own, stopwatch]
     config.default_hooks = {**config.default_hooks, "checkpoint": None, "logger": None}
     batches = MAX_STEPS + WARM_STEPS + waiting + 2

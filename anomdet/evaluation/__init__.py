@@ -2,6 +2,7 @@
 
 __all__ = [
     "alone",
+    "box_units",
     "class_left_out",
     "coco_json",
     "comparison",
@@ -14,5 +15,6 @@ __all__ = [
     "results",
     "summary",
     "tables",
+    "two_splits",
     "unseen",
 ]

@@ -34,12 +34,16 @@ class Finder(Protocol):
         max_kept: of an image.
         floor: no score at or below it is reported.
         per_class_boxes: classes that have a box each: the images of ``boxes`` are image x class.
+        takes_one_size: right at the traced size only.
+        takes_one_image: at a time.
     """
 
     iou_threshold: float | None
     max_kept: int
     floor: float
     per_class_boxes: int
+    takes_one_size: bool
+    takes_one_image: bool
 
     def __call__(self, inputs: Tensor, sizes_hw: Tensor) -> Candidates:
         """Normalised images ``(N, 3, H, W)`` and their valid sizes ``(N, 2)`` to candidates."""
@@ -49,6 +53,7 @@ class OneStage(nn.Module):
     """A dense head: RTMDet, RetinaNet, FCOS, ATSS, YOLOX."""
 
     per_class_boxes = 1
+    takes_one_size, takes_one_image = False, False
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -116,8 +121,15 @@ def finder_of(model: Any, where: str) -> Finder:
     from mmdet.models.dense_heads import AnchorHead, FCOSHead, RTMDetHead, YOLOXHead
     from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
 
+    from anomdet.exporting.own_model import OwnModel
+    from anomdet.exporting.queries import Queries, is_set_of_queries
     from anomdet.exporting.two_stage import TwoStage, is_two_stage
+    from anomdet.models.file_model import FileModel
 
+    if isinstance(model, FileModel):
+        return OwnModel(model)
+    if is_set_of_queries(model):
+        return Queries(model)
     if is_two_stage(model):
         return TwoStage(model)
     head: Any = getattr(model, "bbox_head", None)
@@ -130,6 +142,6 @@ def finder_of(model: Any, where: str) -> Finder:
     )
     if not (known and plain and head.test_cfg.nms.get("type", "nms") == "nms"):
         got = f"{type(model).__name__} with {type(head).__name__}"
-        kinds = "RTMDet, RetinaNet, FCOS, ATSS, YOLOX, Faster and Cascade R-CNN"
+        kinds = "RTMDet, RetinaNet, FCOS, ATSS, YOLOX, Faster and Cascade R-CNN, DINO, your own"
         raise UserError(Problem(where, f"a network that can be exported ({kinds})", got, "predict runs it as it is"))
     return OneStage(model)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anomdet.exporting.candidates import Candidates, finder_of
+from anomdet.exporting.decoding import best_first
 from anomdet.exporting.suppression import suppress
 from anomdet.inference.artifact import Preprocessing
 from anomdet.models.efficientnet_lite import TOTAL_STRIDE, ConvNorm
@@ -50,7 +51,7 @@ class Graph(nn.Module):
     @property
     def is_fixed(self) -> bool:
         """Whether it is right at the traced size only."""
-        return self.finder.iou_threshold is None
+        return bool(self.finder.takes_one_size)
 
     def forward(self, images: Tensor, sizes: Tensor, threshold: Tensor | None = None) -> tuple[Tensor, ...]:
         """The rows of all images."""
@@ -94,9 +95,9 @@ class Graph(nn.Module):
         """Of each image the best ``max_kept`` pairs of query and class above the threshold."""
         every = found.scores.transpose(1, 2).reshape(found.scores.shape[0], -1)
         classes = found.scores.shape[1]
-        best = every.topk(self.finder.max_kept, dim=1)
-        kept = (best.values > threshold).nonzero()
+        best, indices = best_first(every, self.finder.max_kept)
+        kept = (best > threshold).nonzero()
         image, place = kept[:, 0], kept[:, 1]
-        chosen = best.indices[image, place]
+        chosen = indices[image, place]
         row = torch.div(chosen, classes, rounding_mode="floor")
-        return found.boxes[image, row], best.values[image, place], chosen % classes, image
+        return found.boxes[image, row], best[image, place], chosen % classes, image

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from anomdet.boxes import pairwise_iou
 from anomdet.inference.result import Result
 
 BOX_PX, SCORE, UNMATCHED_SHARE, MEAN_AP = 0.05, 1e-4, 1e-3, 1e-4
 ANOMALY = 1e-3  # of the threshold
+_OVERLAP = 0.45  # no suppression of a preset looks at less
 _SHOWN = 20
 
 
@@ -24,6 +25,7 @@ class Parity:
         num_images: compared.
         num_rows: detections of the checkpoint at or above the floor of the comparison.
         num_unmatched: of both sides, without a partner.
+        num_no_tie: of those, the ones that no equally good or overlapping row stands for.
         worst_box_px: largest difference of a coordinate, in pixels of the image, of matched rows.
         worst_score: largest difference of a score, of matched rows.
         verdicts: images whose verdict differs.
@@ -47,6 +49,7 @@ class Parity:
     reasons: tuple[str, ...] = field(default=())
     worst_anomaly: float | None = None
     ms: tuple[float, float] | None = None
+    num_no_tie: int = 0
 
     @property
     def passed(self) -> bool:
@@ -59,7 +62,11 @@ class Parity:
 
 
 def compare(
-    reference: Sequence[Result], exported: Sequence[Result], mean_ap: tuple[float, float] | None = None
+    reference: Sequence[Result],
+    exported: Sequence[Result],
+    mean_ap: tuple[float, float] | None = None,
+    *,
+    least_score: float = 0.0,
 ) -> Parity:
     """Compare the results of the same images, in the same order.
 
@@ -69,29 +76,33 @@ def compare(
         reference: of the checkpoint.
         exported: of the exported network.
         mean_ap: of both.
+        least_score: of the rows; one beside it may lie below it on the other side.
     """
-    rows = unmatched = 0
+    rows = unmatched = no_tie = 0
     worst_box = worst_score = 0.0
     lonely: list[tuple[int, str]] = []
     verdicts = []
     for one, other in zip(reference, exported, strict=True):
         name = one.image or ""
-        alone, box, score = _match(one, other)
+        lonely_rows, box, score = _match(one, other)
+        alone = sum(len(some) for some in lonely_rows)
         rows, unmatched = rows + len(one.scores), unmatched + alone
+        for own, their, some in ((one, other, lonely_rows[0]), (other, one, lonely_rows[1])):
+            no_tie += sum(not _is_tie(own, row, their, least_score) for row in some)
         worst_box, worst_score = max(worst_box, box), max(worst_score, score)
         if alone:
             lonely.append((alone, name))
         if one.verdict != other.verdict:
             verdicts.append(name)
     lonely.sort(key=lambda entry: -entry[0])
-    reasons = _reasons(rows, unmatched, verdicts, mean_ap)
+    reasons = _reasons(rows, unmatched, no_tie, verdicts, mean_ap)
     shown = tuple(name for _, name in lonely[:_SHOWN])
     found = (len(reference), rows, unmatched, worst_box, worst_score, tuple(verdicts), shown, mean_ap)
     anomaly = worst_anomaly(reference, exported)
     if anomaly is None or anomaly <= ANOMALY:
-        return Parity(*found, "", tuple(reasons), anomaly)
+        return Parity(*found, "", tuple(reasons), anomaly, num_no_tie=no_tie)
     reasons.append(f"a normal-only score differs by {anomaly:.2g} of its threshold; at most {ANOMALY:g} is allowed")
-    return Parity(*found, "the normal-only score", tuple(reasons), anomaly)
+    return Parity(*found, "the normal-only score", tuple(reasons), anomaly, num_no_tie=no_tie)
 
 
 def worst_anomaly(reference: Sequence[Result], exported: Sequence[Result]) -> float | None:
@@ -105,7 +116,9 @@ def worst_anomaly(reference: Sequence[Result], exported: Sequence[Result]) -> fl
     )
 
 
-def _reasons(rows: int, unmatched: int, verdicts: Sequence[str], mean_ap: tuple[float, float] | None) -> list[str]:
+def _reasons(
+    rows: int, unmatched: int, no_tie: int, verdicts: Sequence[str], mean_ap: tuple[float, float] | None
+) -> list[str]:
     reasons = []
     if verdicts:
         reasons.append(f"the verdict differs on {len(verdicts)} images: {', '.join(verdicts[:5])}")
@@ -114,35 +127,41 @@ def _reasons(rows: int, unmatched: int, verdicts: Sequence[str], mean_ap: tuple[
             f"{unmatched} detections of {rows} have no partner within {BOX_PX} px and {SCORE:g} of the score; "
             f"at most {100 * UNMATCHED_SHARE:g} % may have none"
         )
+    elif no_tie:
+        reasons.append(f"{no_tie} detections of {rows} have no partner, and no equally good row stands for them")
     if mean_ap is not None and abs(mean_ap[0] - mean_ap[1]) > MEAN_AP:
         reasons.append(f"mAP is {mean_ap[1]:.5f}, of the checkpoint {mean_ap[0]:.5f}")
     return reasons
 
 
-def _match(one: Result, other: Result) -> tuple[int, float, float]:
-    """Rows without a partner on both sides, and the largest differences of those with one."""
+def _match(one: Result, other: Result) -> tuple[tuple[list[int], list[int]], float, float]:
+    """Rows without a partner of both sides, and the largest differences of those with one."""
     taken = np.zeros(len(other.scores), dtype=bool)
     box = score = 0.0
-    found = 0
+    alone: list[int] = []
     for at in range(len(one.scores)):
         boxes = np.abs(other.bboxes_xyxy - one.bboxes_xyxy[at]).max(axis=1, initial=0.0)
         scores = np.abs(other.scores - one.scores[at])
         fits = (boxes <= BOX_PX) & (scores <= SCORE) & (other.class_nums == one.class_nums[at]) & ~taken
         if not fits.any():
+            alone.append(at)
             continue
         best = int(np.where(fits, boxes / BOX_PX + scores / SCORE, np.inf).argmin())
         taken[best] = True
-        found += 1
         box, score = max(box, float(boxes[best])), max(score, float(scores[best]))
-    return len(one.scores) + len(other.scores) - 2 * found, box, score
+    return (alone, np.flatnonzero(~taken).tolist()), box, score
 
 
-def nearest_score(rows: NDArray[np.float32], scores: NDArray[np.float32]) -> float:
-    """How far the farthest of some scores is from the nearest of others; 0 for none.
+def _is_tie(own: Result, row: int, other: Result, least_score: float) -> bool:
+    """Whether rounding alone may have left a row out on the other side.
 
-    >>> round(nearest_score(np.float32([0.5]), np.float32([0.4, 0.75])), 2)
-    0.1
+    Another row of its class there has the same score, or is no worse and overlaps it (then suppression decided between
+    the two, or their overlap is at its limit); or the row is at the least score of all.
     """
-    if not len(rows) or not len(scores):
-        return float(len(rows) != 0)
-    return float(np.abs(rows[:, None] - scores[None, :]).min(axis=1).max())
+    score = float(own.scores[row])
+    if score - least_score <= SCORE:
+        return True
+    same = other.class_nums == own.class_nums[row]
+    scores, boxes = other.scores[same], other.bboxes_xyxy[same]
+    overlaps = pairwise_iou(own.bboxes_xyxy[row : row + 1].astype(np.float64), boxes.astype(np.float64))[0]
+    return bool((np.abs(scores - score) <= SCORE).any() or ((scores >= score - SCORE) & (overlaps >= _OVERLAP)).any())

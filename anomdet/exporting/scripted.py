@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from anomdet.exporting import suppression  # noqa: F401 - registers the operator
-from anomdet.inference.backends.rows import check_size, detections, threshold_input
+from anomdet.inference.backends.rows import check_size, detections, runs, threshold_input
 from anomdet.inference.exported import Network
 from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import Batch
@@ -27,6 +27,9 @@ class ScriptedBackend:
     def run(self, batch: Batch, min_score: float) -> list[Detections]:
         """The detections of each image, in its own pixels."""
         check_size(self._network, batch, self._where)
+        return [found for one in runs(self._network, batch) for found in self._run(one, min_score)]
+
+    def _run(self, batch: Batch, min_score: float) -> list[Detections]:
         threshold = torch.from_numpy(threshold_input(self._network, min_score))
         outputs = self._module(torch.from_numpy(batch.images), torch.from_numpy(batch.sizes_hw), threshold)
         return detections(self._network, batch, [one.numpy() for one in outputs], min_score)

@@ -34,6 +34,8 @@ def is_two_stage(model: Any) -> bool:
 class TwoStage(nn.Module):
     """Proposals, then one or several heads on what is under them."""
 
+    takes_one_size, takes_one_image = False, False
+
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model

@@ -54,8 +54,10 @@ def _by_tracing(graph: Graph, path: Path, example: tuple[Tensor, ...]) -> None:
     register_symbolic()
     inputs, outputs = _names(graph)
     axes = {name: {0: "rows" if graph.with_nms else "batch"} for name in outputs}
+    if not graph.finder.takes_one_image:
+        axes |= {"images": {0: "batch"}, "sizes": {0: "batch"}}
     if not graph.is_fixed:
-        axes |= {"images": {0: "batch", 1: "height", 2: "width"}, "sizes": {0: "batch"}}
+        axes["images"] = {**axes.get("images", {}), 1: "height", 2: "width"}
     torch.onnx.export(
         graph,
         example if graph.with_nms else example[:2],

@@ -10,6 +10,7 @@ from anomdet.data.labels import parse_label_file
 from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.pictures import images_below
+from anomdet.layout import IMAGES_DIR, LABELS_DIR
 from anomdet.strict_files import read_regular
 
 _UNLABELLED_HINT = "write an empty file for a normal image, or choose --unlabelled normal or skip"
@@ -17,7 +18,7 @@ _UNLABELLED_HINT = "write an empty file for a normal image, or choose --unlabell
 
 def read(source: Source) -> Dataset:
     """Boxes keep all digits that the text has; they are not cut to the image."""
-    folders = [source.path / "images", source.path / "labels"]
+    folders = [source.path / IMAGES_DIR, source.path / LABELS_DIR]
     for folder in folders:
         if not folder.is_dir():
             source.findings.problem(source.name(folder), "a folder", NOTHING, "SRC holds images/ and labels/")
@@ -85,7 +86,7 @@ def _read_labels(path: str, where: str, picture: Picture, findings: Findings) ->
 
 def write(dataset: Dataset, out: Path) -> None:
     """labels/, one file for each image; an empty one for a normal image."""
-    folder = out / "labels"
+    folder = out / LABELS_DIR
     for parent in {(folder / picture.file_name).parent for picture in dataset.pictures}:
         parent.mkdir(parents=True, exist_ok=True)
     for picture in dataset.pictures:

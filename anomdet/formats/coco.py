@@ -142,6 +142,7 @@ def _read_file(content: dict, path: Path, split: str, files: ImageFiles, source:
 def _categories(content: dict, where: str, findings: Findings) -> dict[int, str]:
     names: dict[int, str] = {}
     for category, place in entries(content, "categories", where, findings):
+        category["id"] = _class_number(category.get("id"))
         number, name = integer_of(category, "id", place, findings), text_of(category, "name", place, findings)
         if number is None or name is None:
             continue
@@ -224,9 +225,15 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _class_number(value: Any) -> Any:
+    """A class number as an integer where a tool has made it 7.0 or a text."""
+    is_text = isinstance(value, str) and len(value) < 19 and re.fullmatch(r"-?(0|[1-9][0-9]*)", value) is not None
+    return int(value) if is_text else _whole(value)
+
+
 def _key(annotation: dict, key: str) -> int:
-    """An id to look up; one that is never there if it is no integer."""
-    value = _whole(annotation.get(key))
+    """A class number to look up; one that is never there if it is no integer."""
+    value = _class_number(annotation.get(key))
     return value if isinstance(value, int) and not isinstance(value, bool) else -(10**30)
 
 

@@ -1,14 +1,15 @@
-"""Label Studio's JSON export: a list of tasks; boxes in percent. Source: https://labelstud.io/guide/task_format."""
+"""Label Studio's export "JSON", a list of tasks, boxes in percent; "JSON-MIN" is brought into its form.
+
+Source: https://labelstud.io/guide/task_format.
+"""
 
 from __future__ import annotations
 
-import base64
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
 
 from anomdet.formats.accounting import take_unlabelled, take_unused
 from anomdet.formats.dataset import (
@@ -25,13 +26,17 @@ from anomdet.formats.dataset import (
 )
 from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.json_files import entries, numbers_of, points_of, read_json, size_of, write_json
-from anomdet.formats.pictures import files_in, is_image, measure
+from anomdet.formats.labelstudio_images import drawn_on, image_paths, names_below
+from anomdet.formats.labelstudio_min import full_tasks, is_min
+from anomdet.formats.pictures import files_in, measure
 from anomdet.formats.xml_files import escape
 from anomdet.layout import SPLITS
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
 _WITH_BOX = ("rectanglelabels", "ellipselabels", "polygonlabels", "labels")
 _PLACES = frozenset({"x", "y", "points", "vertices", "rle", "imageDataURL"})
+_HINT = "export it as 'JSON' or 'JSON-MIN'"
+_SEVERAL = "the export does not say which one a box is on; make a task of each image, and export them again"
 _OF_IMAGES = ("choices", "taxonomy")  # they may name a defect of the whole image
 _Xywh = tuple[float, float, float, float]
 
@@ -51,74 +56,27 @@ def read(source: Source) -> Dataset:
     content = read_json(path, where, source.findings)
     if content is None:
         return dataset
-    hint = "export it as 'JSON', not as JSON-MIN"
     if not isinstance(content, list):
-        source.findings.problem(where, "a list of tasks", Phrase(type(content).__name__), hint)
+        source.findings.problem(where, "a list of tasks", Phrase(type(content).__name__), _HINT)
         return dataset
+    content = full_tasks(content) if is_min(content) else content
     beside = [path.parent / "images", *([path.parent] if source.path.is_dir() else [])]
     flat = [] if source.images or source.path.is_dir() else [path.parent]
     files = ImageFiles([source.images] if source.images else beside, source.findings, flat=flat)
     tasks = list(entries({"": content}, "", where, source.findings))
-    names = _names([task for task, _ in tasks])
-    for (task, place), name in zip(tasks, names, strict=True):
-        if "annotations" in task or "completions" in task:
+    field = drawn_on([task for task, _ in tasks])
+    image_names = names_below([image_paths(task.get("data"), field) for task, _ in tasks])
+    for (task, place), name in zip(tasks, image_names, strict=True):
+        fields = image_paths(task.get("data"), field)
+        if len(set(fields.values())) > 1:
+            got = Phrase(f"{len(fields)}: {', '.join(fields)}")
+            source.findings.problem(f"{place}.data", "the address of one image", got, _SEVERAL)
+        elif "annotations" in task or "completions" in task:
             _task(task, place, name, dataset, source, files)
         else:
-            source.findings.problem(place, "a task with annotations", Phrase("none"), hint)
+            source.findings.problem(place, "a task with annotations", Phrase("none"), _HINT)
     take_unused(files, "image without a task", dataset, source)
     return dataset
-
-
-def _names(tasks: list[dict]) -> list[str]:
-    """The image's name below the folder of the images, of each task; empty where it has none.
-
-    The last part of an address; as much more of it as distinguishes it where two addresses end alike.
-    """
-    paths = [_image_path(task.get("data")) for task in tasks]
-    distinct = list(dict.fromkeys(path for path in paths if path))
-    depth = dict.fromkeys(distinct, 1)
-    while True:
-        names = {path: "/".join(path.split("/")[-depth[path] :]) for path in distinct if not path.startswith("./")}
-        uses = Counter(names.values())
-        grow = [path for path, name in names.items() if uses[name] > 1 and depth[path] < path.count("/") + 1]
-        if not grow:
-            return [names.get(path, path.removeprefix("./")) for path in paths]
-        for path in grow:
-            depth[path] += 1
-
-
-def _image_path(data: Any) -> str:
-    """The path in the address of the image; ``./`` in front of one that is relative to the folder of the images."""
-    fields = data if isinstance(data, dict) else {}
-    for value in fields.values():
-        if not isinstance(value, str):
-            continue
-        parts = _split_address(value)
-        query = parse_qs(parts.query)
-        if local := query.get("d", [""])[0].replace("\\", "/").lstrip("/"):
-            return f"./{local}" if is_image(local) else ""
-        path = unquote(parts.path)
-        if not is_image(path) and "fileuri" in query:  # Label Studio's own address of a file in a bucket
-            path = unquote(_split_address(_decoded(query["fileuri"][0])).path)
-        elif not parts.scheme and not value.startswith("/data/"):
-            path = value
-        if is_image(path):
-            return path.replace("\\", "/").strip("/")
-    return ""
-
-
-def _split_address(address: str) -> SplitResult:
-    try:
-        return urlsplit(address)
-    except ValueError:  # as http://[x/a.png
-        return SplitResult("", "", address, "", "")
-
-
-def _decoded(text: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8")
-    except ValueError:
-        return ""
 
 
 def _task(task: dict, place: str, name: str, dataset: Dataset, source: Source, files: ImageFiles) -> None:

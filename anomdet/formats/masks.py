@@ -2,8 +2,9 @@
 
 Two layouts. ``images/`` with ``masks/``: a mask mirrors its image's name (or adds ``_mask``), and the class is the grey
 value, 0 being the background; or it lies in ``masks/<class>/`` and any value but 0 is that class. And MVTec AD's: the
-images in ``train/good``, ``test/good``, ``test/<class>``, the masks in ``ground_truth/<class>/X_mask.png``; likewise
-VisA's ``Data/Images/{Normal,Anomaly}`` with ``Data/Masks/Anomaly``. How a mask becomes levels: :mod:`.mask_levels`.
+images in ``train/good``, ``test/good``, ``test/<class>``, the masks in ``ground_truth/<class>/X_mask.png``, or as those
+of MVTec LOCO one or more in ``ground_truth/<class>/X/``; likewise VisA's ``Data/Images/{Normal,Anomaly}`` with
+``Data/Masks/Anomaly``. How a mask becomes levels: :mod:`.mask_levels`.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def read(source: Source) -> Dataset:
                 source.findings.problem(picture.where, "a name of its own", got, "rename one")
             dataset.pictures.append(picture)
     masked = _read_masks(layout, keys, source)
+    _note_void(dataset, source.findings)
+    _note_elsewhere(layout, source)
     if dataset.pictures and not masked and not layout.by_class and source.unlabelled is None:
         hint = "--unlabelled normal takes images without a mask as normal"
         source.findings.problem(source.name(layout.masks), "at least one mask", NOTHING, hint)
@@ -87,7 +90,7 @@ def _layout(source: Source) -> _Layout | None:
     if visa is not None and child_of(root, "masks") is None:
         root = visa
     truth = child_of(root, "ground_truth")
-    images = [child_of(root, name) for name in (("train", "test") if truth else ("images",))]
+    images = [child_of(root, name) for name in (("train", "validation", "val", "test") if truth else ("images",))]
     masks = truth or child_of(root, "masks")
     if images[-1] is None or masks is None:
         name = ("test" if truth else "images") if images[-1] is None else "masks"
@@ -126,15 +129,15 @@ def _read_masks(layout: _Layout, keys: dict[str, Picture], source: Source) -> se
             source.findings.problem(source.name(layout.masks / file.name), f"a mask as {kinds}", file.suffix)
     for name in images_below(layout.masks):
         where = source.name(layout.masks / name)
-        label, picture = _image_of(name, layout, keys, spellings)
+        label, picture, is_part = _image_of(name, layout, keys, spellings)
         if picture is None:
             source.findings.problem(where, "a mask of an image of the same name", Phrase("no such image"))
             continue
-        if masked.get(f"{picture.where} {label}") is not None:
-            got = Phrase(f"{masked[f'{picture.where} {label}']} too")
-            source.findings.problem(where, "one mask for an image and class", got)
+        place = f"{picture.where} {name if is_part else label}"
+        if masked.get(place) is not None:
+            source.findings.problem(where, "one mask for an image and class", Phrase(f"{masked[place]} too"))
             continue
-        masked[f"{picture.where} {label}"] = where
+        masked[place] = where
         masked[picture.where] = where
         _read_mask(layout.masks / name, where, label, picture, source.findings)
         if not picture.boxes and _defect_of(picture, layout):
@@ -146,8 +149,8 @@ def _read_masks(layout: _Layout, keys: dict[str, Picture], source: Source) -> se
 
 def _image_of(
     name: str, layout: _Layout, keys: dict[str, Picture], spellings: dict[str, list[str]]
-) -> tuple[str, Picture | None]:
-    """The class of a mask, empty where the grey values say it, and its image."""
+) -> tuple[str, Picture | None, bool]:
+    """The class of a mask, empty where the grey values say it; its image; whether it is one of several of it."""
     stem = name.rpartition(".")[0]
     class_name, _, inner = stem.partition("/")
     stems = list(dict.fromkeys((stem, _ENDING.sub("", stem))))
@@ -158,11 +161,31 @@ def _image_of(
         guesses += [(class_name, one.partition("/")[2]) for one in stems] if inner else []
     for label, key in guesses:
         if key in keys:
-            return label, keys[key]
+            return label, keys[key], False
     for label, key in guesses:
         if len(alike := spellings.get(plain_spelling(key), [])) == 1:
-            return label, keys[alike[0]]
-    return "", None
+            return label, keys[alike[0]], False
+    folder = stem.rpartition("/")[0]
+    return (class_name, keys[folder], True) if layout.by_class and folder in keys else ("", None, False)
+
+
+def _note_void(dataset: Dataset, findings: Findings) -> None:
+    """255 beside other grey values: a class, or what Pascal VOC marks as unclear."""
+    labels = {box.label for picture in dataset.pictures for box in picture.boxes}
+    if len(labels) < 2 or max((label for label in labels if isinstance(label, int)), default=0) != 255:
+        return
+    for picture in dataset.pictures:
+        num = sum(box.label == 255 for box in picture.boxes)
+        fate = "kept as a class; where it means unclear pixels, as in Pascal VOC, set it to 0"
+        findings.note("area of the grey value 255, beside other classes", fate, picture.where, num)
+
+
+def _note_elsewhere(layout: _Layout, source: Source) -> None:
+    """Images that lie in none of the folders."""
+    for name in images_below(source.path):
+        path = source.path / name
+        if not any(path.is_relative_to(folder) for folder in (*layout.images, layout.masks)):
+            source.findings.note("image outside of the folders of images and masks", "left out", name)
 
 
 def _read_mask(path: Path, where: str, label: str, picture: Picture, findings: Findings) -> None:

@@ -9,6 +9,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
+from anomdet.boxes import looks_like_two_corners
 from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
 from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture, Source
@@ -136,6 +139,7 @@ def check_pictures(dataset: Dataset, findings: Findings, *, with_images: bool, i
         elif picture.path is None:
             findings.problem(picture.where, "the image's size", NOTHING, images_hint)
     _check_unit(dataset, findings)
+    _note_corners(dataset, findings)
 
 
 def _is_plain(name: str) -> bool:
@@ -171,6 +175,20 @@ def _check_unit(dataset: Dataset, findings: Findings) -> None:
         got = f"{len(corners)} that all lie within 1 pixel" if len(corners) > 1 else "one that lies within 1 pixel"
         hint = "these look like fractions of the image's size; multiply them by it"
         findings.problem(pictures[0].where, "boxes in pixels", Phrase(got), hint)
+
+
+def _note_corners(dataset: Dataset, findings: Findings) -> None:
+    """Boxes that leave their images as a corner and a size, and fit as two corners."""
+    boxes = [(picture, box) for picture in dataset.pictures if picture.width for box in picture.boxes]
+    if not boxes:
+        return
+    sizes_wh = np.array([(picture.width, picture.height) for picture, _ in boxes], dtype=float)
+    leaves = looks_like_two_corners(np.array([box[1:5] for _, box in boxes], dtype=float), sizes_wh)
+    if leaves is None:
+        return
+    fate = "kept as a corner and a size; if they are two corners, `anomdet check --fix` writes a converted copy"
+    for (picture, _), leaves_image in zip(boxes, leaves.tolist(), strict=True):
+        findings.note("box that looks like two corners", fate, picture.where, int(leaves_image))
 
 
 def _check_boxes(picture: Picture, findings: Findings) -> None:

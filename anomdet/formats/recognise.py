@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import json
 import re
@@ -14,7 +15,7 @@ from anomdet.formats.accounting import is_converted
 from anomdet.formats.dataset import to_number
 from anomdet.formats.pictures import child_of
 from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR
-from anomdet.strict_files import read_regular
+from anomdet.strict_files import decode_text, read_regular
 
 _MAX_FILES = 200  # of a kind that are looked into
 _HEAD_BYTES = 1 << 16
@@ -50,9 +51,14 @@ def recognise_one(source: Path) -> tuple[str, str]:
     if len(found) == 1:
         return next(iter(found.items()))
     if not found:
-        raise UserError(Problem("--from", "the format of SRC", "none, and SRC shows none", "name it with --from"))
+        raise UserError(Problem("--from", "the format of SRC", "none, and SRC shows none", _hint(source)))
     shown = " or ".join(f"{name} ({path})" for name, path in found.items())
     raise UserError(Problem("--from", f"one of {', '.join(found)}", f"none; SRC can be {shown}", "name it with --from"))
+
+
+def _hint(source: Path) -> str:
+    archives = sorted(source.glob("*.zip")) if source.is_dir() else []
+    return f"name the archive itself: {archives[0]}" if archives else "name it with --from"
 
 
 def _of_folders(source: Path, names: list[str]) -> dict[str, str]:
@@ -139,7 +145,9 @@ def _kind(path: Path) -> str:
     if path.suffix.lower() == ".json":
         keys, is_list = _json_keys(path)
         if is_list:
-            return "labelstudio" if keys & {"annotations", "completions"} and "data" in keys else ""
+            is_task = "data" in keys and keys & {"annotations", "completions"}
+            is_min = "id" in keys and "data" not in keys and keys & {"annotator", "annotation_id"}
+            return "labelstudio" if is_task or is_min else ""
         if "shapes" in keys:
             return "labelme"
         return "coco" if {"images", "annotations"} <= keys else ""
@@ -153,7 +161,7 @@ def _json_keys(path: Path) -> tuple[set[str], bool]:
             data = read_regular(path)
             keys = ("images", "annotations", "shapes", "completions", "data")
             return {key for key in keys if f'"{key}"'.encode() in data}, data.lstrip()[:1] == b"["
-        content = json.loads(read_regular(path).decode("utf-8-sig"))
+        content = json.loads(decode_text(read_regular(path)))
     except (OSError, ValueError, RecursionError):
         return set(), False
     is_list = isinstance(content, list)
@@ -164,6 +172,8 @@ def _json_keys(path: Path) -> tuple[set[str], bool]:
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_HEAD_BYTES)
+            data = file.read(_HEAD_BYTES)
     except OSError:
         return b""
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16", "replace").encode() if is_utf_16 else data

@@ -15,7 +15,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
 from anomdet.formats.pictures import is_text
 from anomdet.layout import CLASSES_FILE, SPLITS, SPLITS_DIR, TRAIN, VAL
-from anomdet.strict_files import MAX_LIST_BYTES, MAX_YAML_BYTES, parse_yaml, read_regular
+from anomdet.strict_files import MAX_LIST_BYTES, MAX_YAML_BYTES, decode_text, parse_yaml, read_regular
 
 _MAX_NUMBER = 10**18
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*")
@@ -24,7 +24,7 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*")
 def load_yaml(path: Path, where: str, findings: Findings) -> Any:
     """The content of a YAML file; None and a problem if it cannot be read."""
     try:
-        return parse_yaml(read_regular(path, MAX_YAML_BYTES).decode("utf-8-sig"))
+        return parse_yaml(decode_text(read_regular(path, MAX_YAML_BYTES)))
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
     except UnicodeDecodeError:
@@ -32,7 +32,8 @@ def load_yaml(path: Path, where: str, findings: Findings) -> Any:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or type(error).__name__
-        findings.problem(f"{where}:{mark.line + 1}" if mark else where, "YAML", Phrase(said))
+        hint = "in double quotes a backslash begins an escape; write / or single quotes" if "escape" in said else ""
+        findings.problem(f"{where}:{mark.line + 1}" if mark else where, "YAML", Phrase(said), hint)
     return None
 
 
@@ -188,7 +189,7 @@ def read_splits(source: Source, dataset: Dataset) -> None:
 def read_lines(path: Path, where: str, findings: Findings) -> list[tuple[str, str]]:
     """Place and text of each line that is not blank."""
     try:
-        text = read_regular(path, MAX_LIST_BYTES).decode("utf-8-sig")
+        text = decode_text(read_regular(path, MAX_LIST_BYTES))
     except OSError as error:
         findings.problem(where, "a readable file", Phrase(error.strerror or error))
         return []

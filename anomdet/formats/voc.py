@@ -198,7 +198,7 @@ def _read_lists(folder: Path, dataset: Dataset, source: Source) -> None:
     by_stem = {picture.stem.removeprefix(prefix): picture for picture in pictures}
     for path, split in chosen.items():
         for place, line in read_lines(path, source.name(path), source.findings):
-            picture = by_stem.get(line)
+            picture = by_stem.get(line) or by_stem.get(line.rpartition(".")[0] if is_image(line) else line)
             if picture is None:
                 source.findings.note("name in ImageSets/Main without an XML file", "left out", place)
             elif picture.split not in ("", split):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from anomdet.formats.dataset import NOTHING, Findings, Phrase, to_number
 from anomdet.strict_files import read_regular
 
 _MAX_DEPTH = 100
+_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 
 
@@ -120,7 +122,7 @@ def read_xml(path: Path, where: str, root: str, findings: Findings) -> Element |
         parser.Parse(data, True)
     except expat.ExpatError as error:
         got = Phrase(expat.errors.messages[error.code])
-        findings.problem(f"{where}:{error.lineno}", "XML", got, "export the file again")
+        findings.problem(f"{where}:{error.lineno}", "XML", got, _hint(data, encoding))
         return None
     except (ValueError, LookupError) as error:
         findings.problem(where, "XML in UTF-8", Phrase(error), "save it in UTF-8")
@@ -133,6 +135,15 @@ def read_xml(path: Path, where: str, root: str, findings: Findings) -> Element |
         findings.problem(f"{where}:{builder.root.line}", f"<{root}>", Phrase(f"<{builder.root.tag}>"))
         return None
     return builder.root
+
+
+def _hint(data: bytes, encoding: str | None) -> str:
+    if encoding is None and _ENCODING.match(data) is None and not data.startswith(_BOMS):
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            return "save it in UTF-8, or name its encoding in the first line"
+    return "export the file again"
 
 
 def number_in(text: str | None, place: str, what: str, findings: Findings) -> float | None:

@@ -25,10 +25,13 @@ from anomdet.formats.dataset import (
 )
 from anomdet.formats.pictures import images_below, measure
 from anomdet.formats.side_files import read_lines
+from anomdet.formats.yolo_keypoints import like_keypoints
 from anomdet.formats.yolo_labels import label_path, pair_labels, report_unpaired
 from anomdet.formats.yolo_layout import Layout, name_below, read_layout
 from anomdet.layout import SPLITS
+from anomdet.words import counted
 
+_EXPECTED = "'class x_center y_center width height', or a class and the points of a polygon"
 _MAX_FRACTION = 2.0  # a box may leave its image in part; pixels are far above
 _NO_SPLITS = "# The source has no splits, and YOLO must have both: name a list of images for each before you train.\n"
 
@@ -48,7 +51,7 @@ def read(source: Source) -> Dataset:
         if len(splits) > 1 and not layout.one_list:
             source.findings.note("image in several splits", "put in none", picture.where)
         if path in pairs:
-            _read_labels(picture, pairs[path], dataset, layout.keypoints, source)
+            _read_labels(picture, pairs[path], dataset, layout, source)
         elif measure(picture, source.findings):
             take_unlabelled(picture, "image without a label file", dataset, source, default="normal")
     if layout.listed and layout.one_list and not is_converted(layout.root):
@@ -59,6 +62,7 @@ def read(source: Source) -> Dataset:
     for path in unlisted:
         _take_unlisted(path, pairs.get(path), layout, dataset, source)
     report_unpaired(pairs, normal, layout, source)
+    _report_keypoints(layout, source.findings)
     if layout.images and not pairs and source.unlabelled is None and not source.findings.problems:
         hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
         source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
@@ -82,7 +86,7 @@ def _take_unlisted(path: Path, labels: Path | None, layout: Layout, dataset: Dat
         return
     if not is_converted(layout.root):
         source.findings.note("labelled image that no list names", "kept, in no split", picture.where)
-    _read_labels(picture, labels, dataset, layout.keypoints, source)
+    _read_labels(picture, labels, dataset, layout, source)
 
 
 def _folder(picture: Picture, root: Path) -> str:
@@ -97,13 +101,21 @@ def _set_names(names: dict[int, str], dataset: Dataset) -> None:
         dataset.names, dataset.numbers = {}, {name: number for number, name in names.items()}
 
 
-def _read_labels(picture: Picture, path: Path, dataset: Dataset, keypoints: bool, source: Source) -> None:
+def _report_keypoints(layout: Layout, findings: Findings) -> None:
+    """Every long line looks like a box and its keypoints: a polygon would give another box, so the user must say."""
+    if layout.keypoints is None and layout.like_keypoints and len(layout.like_keypoints) == layout.num_long:
+        got = Phrase(f"{counted(layout.num_long, 'such line')}, and no kpt_shape in data.yaml")
+        hint = "for keypoints write kpt_shape: [number, 2 or 3] into data.yaml, for polygons kpt_shape: null"
+        findings.problem(layout.like_keypoints[0], "a box or a polygon, not a box and keypoints", got, hint)
+
+
+def _read_labels(picture: Picture, path: Path, dataset: Dataset, layout: Layout, source: Source) -> None:
     dataset.pictures.append(picture)
     if not measure(picture, source.findings):
         return
     names = {number: name for name, number in dataset.numbers.items()}
     for place, line in read_lines(path, source.name(path), source.findings):
-        parsed = _parse(line, place, keypoints, source.findings)
+        parsed = _parse(line, place, layout, source.findings)
         if parsed is None:
             continue
         number, (x, y, width, height) = parsed
@@ -117,16 +129,19 @@ def _read_labels(picture: Picture, path: Path, dataset: Dataset, keypoints: bool
 
 
 def _parse(
-    line: str, place: str, keypoints: bool, findings: Findings
+    line: str, place: str, layout: Layout, findings: Findings
 ) -> tuple[int, tuple[float, float, float, float]] | None:
     """Class and x, y, width, height, as fractions."""
-    fields = line.split()
+    fields, keypoints = line.split(), bool(layout.keypoints)
     number, numbers = _class_number(fields[0]), [to_number(field) for field in fields[1:]]
     if number is None or None in numbers or not _is_count(len(numbers), keypoints):
-        expected = "'class x_center y_center width height', or a class and the points of a polygon"
-        findings.problem(place, expected, line, _hint(fields, numbers))
+        findings.problem(place, _EXPECTED, line, _hint(fields, numbers))
         return None
     values = [number or 0.0 for number in numbers]
+    if len(values) == 6 and not keypoints and fields[-1].isdecimal() and 0 <= values[4] <= 1:
+        hint = "the last two numbers seem to be a prediction's score and track; delete them if these are labels"
+        findings.problem(place, _EXPECTED, line, hint)
+        return None
     if max(map(abs, values[:4] if keypoints else values)) > _MAX_FRACTION:
         hint = "these look like pixels; divide them by the image's size"
         findings.problem(place, "fractions of the image's size, 0 to 1", line, hint)
@@ -135,6 +150,8 @@ def _parse(
     if len(values) == 4 or keypoints:
         findings.note("keypoints", "only their box kept", where, int(len(values) > 4))
         return number, (values[0] - values[2] / 2, values[1] - values[3] / 2, values[2], values[3])
+    layout.num_long += 1
+    layout.like_keypoints += [place] if like_keypoints(values) else []
     findings.note("polygon or rotated box", "the upright box around it kept", where)
     return number, enclosing(zip(values[::2], values[1::2], strict=True))
 
@@ -154,6 +171,9 @@ def _hint(fields: list[str], numbers: list[float | None]) -> str:
         return "write decimals with a point"
     if any("," in field for field in fields):
         return "separate the numbers with spaces"
+    values = [number for number in numbers if number is not None]
+    if len(values) > 5 and len(values) == len(numbers) and len(values) % 3 == 1 and like_keypoints(values):
+        return "for a box and keypoints write kpt_shape: [number, 3] into data.yaml"
     is_scored = len(numbers) == 5 and all(number is not None and 0 <= number <= 1 for number in numbers)
     return "the last number seems to be the score of a prediction; delete it if these are labels" if is_scored else ""
 

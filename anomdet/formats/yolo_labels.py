@@ -13,7 +13,7 @@ from anomdet.formats.dataset import NOTHING, Phrase, Source, to_number
 from anomdet.formats.pictures import is_file
 from anomdet.formats.yolo_layout import Layout, is_list, without_folder
 from anomdet.layout import SPLITS_DIR
-from anomdet.strict_files import read_regular
+from anomdet.strict_files import decode_text, read_regular
 
 _MAX_SHOWN = 3
 _SKIP = "rename one of the two, or leave the images without labels out with --unlabelled skip"
@@ -119,7 +119,7 @@ def _keys(path: Path, root: Path, folder: str) -> set[str]:
 def _num_objects(path: Path) -> int | None:
     """How many lines of numbers a label file has; None if it holds something else."""
     try:
-        lines = [line.split() for line in read_regular(path).decode("utf-8-sig").splitlines() if line.strip()]
+        lines = [line.split() for line in decode_text(read_regular(path)).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError):
         return None
     are_labels = all(len(fields) >= 5 and None not in map(to_number, fields) for fields in lines)

@@ -28,7 +28,9 @@ class Layout:
         images: image file to the splits that name it; without lists all images, each to none.
         listed: whether lists or folders of splits are named.
         one_list: the settings name the same images for training and validation.
-        keypoints: lines hold keypoints behind their box.
+        keypoints: lines hold keypoints behind their box; None: the dataset does not say.
+        num_long: lines of more than a box, as far as they were read.
+        like_keypoints: where those stand that look like a box and its keypoints.
         texts: text files that are no labels: lists and class names.
         where: the file that says so, for messages.
     """
@@ -38,7 +40,9 @@ class Layout:
     images: dict[Path, set[str]] = field(default_factory=dict)
     listed: bool = False
     one_list: bool = False
-    keypoints: bool = False
+    keypoints: bool | None = None
+    num_long: int = 0
+    like_keypoints: list[str] = field(default_factory=list)
     texts: set[Path] = field(default_factory=set)
     where: str = ""
 
@@ -53,7 +57,8 @@ def read_layout(source: Source) -> Layout | None:
         is_below = source.path.is_dir() and path.parent != source.path
         layout.root = source.path if is_below else _root(content, path)
         layout.names = _names(content, source.name(path), source.findings)
-        layout.keypoints = bool(content.get("kpt_shape"))
+        layout.keypoints = bool(content["kpt_shape"]) if "kpt_shape" in content else None
+        _check_count(content.get("nc"), layout, source.name(path), source.findings)
     else:
         layout.names = _names_from_lines(content, path, layout, source)
     if path is None:
@@ -121,6 +126,8 @@ def _names(content: dict, where: str, findings: Findings) -> dict[int, str]:
     names: Any = content["names"]
     if isinstance(names, list):
         names = dict(enumerate(names))
+    elif isinstance(names, dict):
+        names = {_number(key): name for key, name in names.items()}
     if not isinstance(names, dict) or not all(isinstance(number, int) for number in names):
         findings.problem(f"{where}: names", "a list of names, or {0: scratch, 1: dent}", names)
         return {}
@@ -128,6 +135,18 @@ def _names(content: dict, where: str, findings: Findings) -> dict[int, str]:
         if not isinstance(name, (str, int)) or isinstance(name, bool):
             findings.problem(f"{where}: names.{number}", "a text", name, "put it in quotes")
     return {number: str(name) for number, name in names.items() if str(name).strip()}
+
+
+def _check_count(count: Any, layout: Layout, where: str, findings: Findings) -> None:
+    """``nc`` that contradicts the names: the labels show whether a name is missing."""
+    if isinstance(count, int) and layout.names and count != max(layout.names) + 1:
+        what = f"nc: {count} beside names of {max(layout.names) + 1} classes"
+        findings.note(what, "left out: the names count", where)
+
+
+def _number(key: Any) -> Any:
+    """A class number, also where it was saved as a text."""
+    return int(key) if isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 10 else key
 
 
 def _names_from_lines(content: dict, path: Path | None, layout: Layout, source: Source) -> dict[int, str]:

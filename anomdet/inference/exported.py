@@ -49,6 +49,7 @@ class Network:
         max_kept: detections of an image at most.
         floor: no score at or below it is reported.
         fixed_hw: the only padded size that it takes; None: any multiple of the padding.
+        one_image: it takes one image at a time.
     """
 
     format: Literal["onnx", "openvino", "torchscript"] = field(
@@ -66,6 +67,7 @@ class Network:
     fixed_hw: tuple[int, int] | None = field(
         default=None, metadata=checked(_SIZE, optional(lambda value: _size_hw(value)))
     )
+    one_image: bool = field(default=False, metadata=checked("true or false", flag))
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def check_video(path: str, shown: str) -> Problem | None:
     if opened:
         return None
     what = f"a camera that answers within {_ANSWER_S} s" if is_address(path) else "a video that OpenCV can decode"
-    return Problem("SOURCE", what, repr(shown), "check the address and the network" if is_address(path) else "")
+    return Problem("SOURCE", what, repr(shown), "check address, password and network" if is_address(path) else "")
 
 
 def video_items(path: str, key: str, every: int, capture_of: Callable[[str], Any] = open_capture) -> Iterator[Item]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from anomdet.palette import CURVE_COLORS
 from anomdet.report.traces import Chart, plain, rounded
+
+_OF_COCO = re.compile(r"(?:mAP|AR)_(?!50$).+")  # by overlap, by size, by number: too many lines for one chart
+_LEGEND = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
 
 
 def training_charts(training: Mapping[str, Any] | None) -> list[Chart]:
@@ -17,10 +21,11 @@ def training_charts(training: Mapping[str, Any] | None) -> list[Chart]:
     losses = [name for name in columns if "loss" in name]
     rates = [name for name in columns if name == "lr"]
     metrics = [name for name in columns if name not in (*losses, *rates)]
+    headline = [name for name in metrics if not _OF_COCO.fullmatch(name)] or metrics
     unit = {"yaxis": {"range": [0, 1.02]}}
     found = [
         _chart("loss", "Losses", training, losses, {"yaxis": {"rangemode": "tozero"}}),
-        _chart("metrics", "Metrics of the validation split", training, metrics, unit),
+        _chart("metrics", "Metrics of the validation split", training, headline, unit),
         _chart("lr", "Learning rate", training, rates, {"yaxis": {"rangemode": "tozero"}}),
     ]
     return [chart for chart in found if chart is not None]
@@ -42,7 +47,7 @@ def _chart(key: str, title: str, training: Mapping[str, Any], names: list[str], 
     traces = [_trace(name, epochs, training["columns"][name], i) for i, name in enumerate(drawn)]
     last = [f"{name} {_last(training['columns'][name]):.4g}" for name in drawn]
     summary = f"{len(epochs)} epochs; at the end {', '.join(last)}."
-    layout = {**layout, "showlegend": len(drawn) > 1, "legend": {"orientation": "h", "y": -0.25}}
+    layout = {**layout, "showlegend": len(drawn) > 1, "legend": _LEGEND}
     return Chart(f"training-{key}", title, summary, traces, "Epoch", "", layout)
 
 

@@ -142,7 +142,7 @@ def _about_overkill(columns: Mapping[str, Any], noun: str, overkill: int) -> lis
     columns_of_parts = zip(columns["defective"], columns.get("unlike_normal") or (), strict=False)
     unlike = sum(is_unlike and not bad for bad, is_unlike in columns_of_parts)
     by_score = [
-        f"{unlike} of the {overkill} rejected good {noun}s are unlike the normal images of the training: look at them "
+        f"{_rejected(unlike, overkill, noun)} unlike the normal images of the training: look closer "
         "with `anomdet predict --save pictures`; add such good images to the training split, or lower anomaly.overkill."
     ]
     by_score = by_score if unlike else []
@@ -150,10 +150,17 @@ def _about_overkill(columns: Mapping[str, Any], noun: str, overkill: int) -> lis
         return by_score
     label, number = blamed.most_common(1)[0]
     return [
-        f"{number} of the {overkill} rejected good {noun}s have a box of class {columns['classes'][label]}: look at "
-        "them below; if they show real defects, label them, else add such good images to the training split.",
+        f"{_rejected(number, overkill, noun, 'has', 'have')} a box of class {columns['classes'][label]}: look below; "
+        "where there are real defects, label them, else add such good images to the training split.",
         *by_score,
     ]
+
+
+def _rejected(number: int, overkill: int, noun: str, one: str = "is", several: str = "are") -> str:
+    """The subject of a sentence, with its verb."""
+    if overkill == 1:
+        return f"The rejected good {noun} {one}"
+    return f"{number} of the {overkill} rejected good {noun}s {one if number == 1 else several}"
 
 
 def _by_boxes(columns: Mapping[str, Any]) -> list[int]:

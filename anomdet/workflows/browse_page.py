@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.layout import IMAGES_DIR
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +86,7 @@ def browse_page(
     _log.info(f"{len(columns):,} images, {boxes:,} boxes, {told}; page of {page.num_bytes / 1e6:.1f} MB")
     for note in notes:
         _log.info(f"note: {note}")
-    _make_thumbnails(source.data_dir / "images", page, columns, pictures, limit)
+    _make_thumbnails(source.data_dir / IMAGES_DIR, page, columns, pictures, limit)
     return [page.path]
 
 
@@ -140,7 +141,7 @@ def _write(folder: Path, source: Source, columns: Columns, pictures: Pictures, n
     train_hw = size_hw(source.settings.data.image_size) if source.settings else None
     index |= {
         "title": source.data_dir.resolve().name or "data",
-        "images_url": images_url(source.data_dir / "images", folder),
+        "images_url": images_url(source.data_dir / IMAGES_DIR, folder),
         "notes": notes,
         "train_hw": train_hw,
     }

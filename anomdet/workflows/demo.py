@@ -7,6 +7,7 @@ import logging
 import time
 from pathlib import Path
 
+from anomdet.layout import BEST, VISUALIZATION_DIR
 from anomdet.output_rule import check_new_folder
 from anomdet.outputs import make_folder
 from anomdet.workflows.evaluate import evaluate
@@ -46,7 +47,7 @@ def demo(out: Path | None = None) -> list[Path]:
     minutes = (time.monotonic() - started) / 60
     _say(f"\ndone in {minutes:.1f} minutes: mAP_50 {result.metrics['mAP_50']:.3f} on the test split\n")
     _say(_next_steps(out))
-    return [config, out / "checkpoints" / "best_model.pth", result.written[-1], pictures[0]]
+    return [config, out / "checkpoints" / BEST, result.written[-1], pictures[0]]
 
 
 def _say(text: str) -> None:
@@ -80,7 +81,7 @@ def _settings(template: Path, out: Path) -> str:
 
 def _next_steps(out: Path) -> str:
     return f"""next:
-  look at {out / "logs" / "visualization"}: ground truth left, predictions right
+  look at {out / "logs" / VISUALIZATION_DIR}: ground truth left, predictions right
   your own data: put images into data/images and labels into data/labels, one object a line:
     class_num x_corner y_corner width height   (pixels; an empty file is a normal part)
   then: anomdet train --config {out / "demo.yaml"} data.data_dir=data logging.log_dir=logs \\

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import Artifact
-from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SCALARS, SPLITS
+from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SCALARS, SPLITS, VAL
 from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
@@ -228,10 +228,10 @@ def set_operating_point(loaded: Loaded) -> None:
     if loaded.as_trained and (point := kept_point(loaded.file, criterion)) is not None:
         metric.point = point
         return
-    if loaded.split == "val":
+    if loaded.split == VAL:
         return
     config = copy.deepcopy(loaded.config)
-    config.test_dataloader.dataset.split = "val"
+    config.test_dataloader.dataset.split = VAL
     try:
         runner = build_tester(config, loaded.file)
     except UserError as error:

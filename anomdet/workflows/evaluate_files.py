@@ -6,13 +6,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource, load_settings
 from anomdet.config.schema import Settings
 from anomdet.errors import Problem, UserError
 from anomdet.layout import EVALUATION_DIR
 from anomdet.workflows.evaluate import Evaluation
+
+if TYPE_CHECKING:
+    from anomdet.evaluation.results import Results
 
 _log = logging.getLogger("anomdet")
 
@@ -88,6 +91,7 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
 
 
 def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evaluation:
+    from anomdet.evaluation.box_units import check_box_units
     from anomdet.evaluation.coco_json import to_coco
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
@@ -97,6 +101,7 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
 
     assert files.ground_truth is not None and files.predictions is not None
     results = _grouped(files.results(files.ground_truth, files.predictions), settings.data.group_by)
+    doubts = check_box_units(results, str(files.ground_truth), str(files.predictions))
     folder = Path(out or files.predictions.parent / EVALUATION_DIR)
     check_apart(folder, [files.images] if files.images else [], "--out")
     check_names(folder, ALL_FILES, "--out")
@@ -104,17 +109,18 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     metrics = settings.metrics
     measured = measure(
         results,
-        _point(files, settings, results.class_nums),
+        _point(files, settings, results),
         iou_thresholds=metrics.iou_thresholds,
         matching_iou_threshold=metrics.matching_iou_threshold,
         include_metrics=metrics.include_metrics,
     )
-    for note in results.notes:
-        _log.warning(f"{files.predictions}: {note}")
+    notes = [*(f"{files.predictions}: {note}" for note in results.notes), *doubts]
+    for note in notes:
+        _log.warning(note)
     if not len(results.pred):
         _log.warning(f"{files.predictions} holds no predictions at all")
     measured = measured.with_criterion(_criterion(settings))
-    about = {**_about(files, settings), "notes": list(results.notes)}
+    about = {**_about(files, settings), "notes": [*results.notes, *doubts]}
     read_picture = None
     if files.images:
         most = settings.data.max_image_megapixels
@@ -142,20 +148,32 @@ def _check(files: Files) -> None:
         raise UserError(problems)
 
 
-def _point(files: Files, settings: Any, class_nums: Any) -> Any:
-    """The settings' threshold, or one chosen on the validation files; never on the test's."""
+def _point(files: Files, settings: Any, test: Results) -> Any:
+    """The settings' threshold, or one chosen on the validation files; never on the test's.
+
+    Raises:
+        UserError: the two splits name their classes differently.
+    """
     from anomdet.defaults import FALLBACK_SCORE
     from anomdet.evaluation.operating_point import fixed, given
     from anomdet.evaluation.summary import measure
+    from anomdet.evaluation.two_splits import check_same_classes, num_shared
 
     metrics = settings.metrics
     if metrics.score_threshold is not None:
-        return given(metrics.score_threshold, class_nums)
+        return given(metrics.score_threshold, test.class_nums)
     if files.val_ground_truth is None or files.val_predictions is None:
         note = f"no validation results to choose on: {FALLBACK_SCORE} taken; give --val-ground-truth and "
         return fixed(FALLBACK_SCORE, "default", f"{note}--val-predictions, or metrics.score_threshold=...")
     criterion = _criterion(settings)
     results = _grouped(files.results(files.val_ground_truth, files.val_predictions), settings.data.group_by)
+    check_same_classes(results, test, (str(files.val_ground_truth), str(files.ground_truth)))
+    if shared := num_shared(results, test):
+        found = f"{shared} of its {results.num_images} images are in {files.ground_truth} too, by their names"
+        told = "a threshold chosen on what is measured makes escapes and overkill too good"
+        _log.warning(f"{files.val_ground_truth}: {found}: {told}")
+    if not len(results.pred):
+        _log.warning(f"{files.val_predictions} holds no predictions: no threshold can be chosen on them")
     return measure(results, criterion, matching_iou_threshold=criterion.iou_thr, complete=False).point
 
 

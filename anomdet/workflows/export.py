@@ -146,7 +146,7 @@ def _make(source: Source, compared: ParityImages, folder: Path, options: ExportO
     from anomdet.workflows.export_parity import check_parity
     from anomdet.workflows.exported_score import with_score_files
 
-    manifest = source.write(write, folder, options, compared.example(source.detector))
+    manifest = source.write(write, folder, options, compared.example(source))
     manifest = with_score_files(source.detector.normality, manifest, folder)  # type: ignore[arg-type]
     if options.int8:
         from anomdet.workflows.export_int8 import quantise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,14 @@ import numpy as np
 
 from anomdet.config.load import SettingsSource, load_settings
 from anomdet.errors import Problem, UserError
+from anomdet.inference.preprocess import padded_size
 from anomdet.layout import IMAGES_DIR, TRAIN, VAL
 from anomdet.workflows.data_index import index_of
 
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
     from anomdet.inference.preprocess import Prepared, PreparedTiles
+    from anomdet.workflows.export_source import Source
 
 _CALIBRATION = 300
 
@@ -42,17 +45,25 @@ class ParityImages:
     truth: Truth | None = None
     calibration: tuple[Path, ...] = ()
 
-    def example(self, detector: Detector) -> tuple[Any, ...]:
-        """Inputs to trace with: two images where the network takes any number, one at a fixed size."""
+    def example(self, source: Source) -> tuple[Any, ...]:
+        """Inputs to trace with: two images where the network takes any number.
+
+        Raises:
+            UserError: the network is right at one size only, and the images have several.
+        """
         import torch
 
         from anomdet.inference.preprocess import group_by_padded_size, parts, stack
 
-        multiple = detector.artifact.preprocessing.pad_multiple
+        multiple = source.detector.artifact.preprocessing.pad_multiple
         seen = [part for image in self.prepared for part in parts(image)]
+        if source.graph.is_fixed:
+            _check_one_size(str(source.path), seen, multiple)
         batch = stack([seen[at] for at in group_by_padded_size(seen, multiple)[0][:2]], multiple)
         images, sizes = torch.from_numpy(batch.images), torch.from_numpy(batch.sizes_hw)
-        if len(images) == 1:
+        if source.graph.finder.takes_one_image:
+            images, sizes = images[:1], sizes[:1]
+        elif len(images) == 1:
             images, sizes = images.repeat(2, 1, 1, 1), sizes.repeat(2, 1)
         return images, sizes, torch.tensor(0.05)
 
@@ -83,6 +94,19 @@ def parity_images(
     index = index_of(data, only_headers=True)
     calibration = tuple(folder / name for name in _of_each_class(index, splits[TRAIN], _CALIBRATION))
     return ParityImages(prepared, _truth(index, names, detector), calibration)
+
+
+def _check_one_size(where: str, seen: Sequence[Prepared], multiple: int) -> None:
+    """Of a transformer's positions only those of the traced size are in the graph."""
+    sizes = Counter((image.size_hw, padded_size(image.size_hw, multiple)) for image in seen)
+    if len(sizes) == 1 and all(own == padded for own, padded in sizes):
+        return
+    counted = ", ".join(
+        f"{count} of {own[1]} x {own[0]}" + (f" (padded to {padded[1]} x {padded[0]})" if own != padded else "")
+        for (own, padded), count in sizes.most_common(5)
+    )
+    hint = "this kind of network is exported for one size: give images of one shape, or use the checkpoint as it is"
+    raise UserError(Problem(where, "images that have one size after resizing, without padding", counted, hint))
 
 
 def _spread(names: Sequence[str], most: int) -> list[str]:

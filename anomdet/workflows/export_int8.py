@@ -46,7 +46,7 @@ def quantise(source: Source, manifest: Manifest, images: ParityImages, folder: P
     Raises:
         UserError: none does; with the numbers of each.
     """
-    from anomdet.exporting.int8 import LADDER
+    from anomdet.exporting import int8
     from anomdet.workflows.export_parity import check_parity, results
 
     parity = check_parity(source, manifest, images, folder)
@@ -55,20 +55,20 @@ def quantise(source: Source, manifest: Manifest, images: ParityImages, folder: P
     assert images.truth is not None, "checked with the options"
     before = quality(source, images.truth, results(source.detector, images.prepared), manifest)
     failures = []
-    for rung, what in enumerate(LADDER):
-        made, after = _rung(source, manifest, images, folder, rung)
+    for rung, kept in int8.ladder(folder / manifest.network.file).items():
+        made, after = _rung(source, manifest, images, folder, kept)
         figures = f"mAP {before.mean_ap:.4f} to {after.mean_ap:.4f}, escapes {before.escapes} to {after.escapes}"
-        _log.info(f"int8, {what}: {figures}, overkill {before.overkill} to {after.overkill}")
+        _log.info(f"int8, {rung}: {figures}, overkill {before.overkill} to {after.overkill}")
         if before.mean_ap - after.mean_ap <= MAX_LOSS and after.escapes <= before.escapes:
             return made, replace(parity, mean_ap=(before.mean_ap, after.mean_ap))
-        failures.append(f"{what}: {figures}")
+        failures.append(f"{rung}: {figures}")
     expected = f"a loss of mAP of at most {MAX_LOSS} and no new escape on the validation images"
     hint = "export without --int8; more calibration images of each class may help"
     raise UserError(Problem("--int8", expected, "; ".join(failures), hint))
 
 
 def _rung(
-    source: Source, manifest: Manifest, images: ParityImages, folder: Path, rung: int
+    source: Source, manifest: Manifest, images: ParityImages, folder: Path, kept: list[str]
 ) -> tuple[Manifest, Quality]:
     from anomdet.exporting import int8
     from anomdet.inference.preprocess import parts
@@ -80,7 +80,7 @@ def _rung(
     tiles = [parts(detector.prepare(str(path))) for path in images.calibration]
     calibration = [some[at % len(some)] for at, some in enumerate(tiles)]
     multiple = detector.artifact.preprocessing.pad_multiple
-    int8.quantise(folder / network.file, folder / target, network, calibration, multiple, rung)
+    int8.quantise(folder / network.file, folder / target, network, calibration, multiple, kept)
     hashes = {name: sha256(folder / name) for name in (target, "model_int8.bin")}
     made = replace(manifest, network=replace(network, precision="int8", file=target, sha256=hashes))
     assert images.truth is not None

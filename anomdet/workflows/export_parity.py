@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anomdet.exporting.diagnosis import documents_differ, first_difference
 from anomdet.exporting.parity import Parity, compare
+from anomdet.inference.exported import Manifest
 
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
-    from anomdet.inference.exported import Manifest
     from anomdet.inference.preprocess import Prepared, PreparedTiles
     from anomdet.inference.result import Result
     from anomdet.workflows.export_images import ParityImages, Truth
@@ -25,6 +27,10 @@ _LEAST_SCORE = 0.05  # of the rows that are compared; the verdict's are among th
 
 def check_parity(source: Source, manifest: Manifest, images: ParityImages, folder: Path) -> Parity:
     """Compare a written network with its checkpoint, and where they differ find the first stage."""
+    manifest = Manifest.from_dict(json.loads(json.dumps(manifest.to_dict())), str(folder))  # as it is read again
+    if found := documents_differ(source.detector.artifact, manifest.artifact):
+        stage, _, reason = found.partition(": ")
+        return Parity(len(images.prepared), 0, 0, 0.0, 0.0, stage=stage, reasons=(reason,))
     exported = open_exported(source, manifest, folder)
     reference = results(source.detector, images.prepared)
     if not any(len(result) for result in reference):
@@ -33,11 +39,9 @@ def check_parity(source: Source, manifest: Manifest, images: ParityImages, folde
     mean_ap = None
     if images.truth is not None and images.truth.content["annotations"]:  # of nothing there is no mAP
         mean_ap = (mean_ap_of(images.truth, reference), mean_ap_of(images.truth, others))
-    parity = compare(reference, others, mean_ap)
+    parity = compare(reference, others, mean_ap, least_score=_LEAST_SCORE)
     if parity.passed or parity.stage:
         return parity
-    from anomdet.exporting.diagnosis import first_difference
-
     wrong = {*parity.images, *parity.verdicts}
     worst = next((image for image in images.prepared if image.name in wrong), images.prepared[0])
     return replace(parity, stage=first_difference(source.detector, exported, source.graph, worst))

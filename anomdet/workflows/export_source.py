@@ -87,6 +87,7 @@ class Source:
             max_kept=finder.max_kept,
             floor=finder.floor,
             fixed_hw=tuple(example[0].shape[1:3]) if self.graph.is_fixed else None,
+            one_image=bool(finder.takes_one_image),
         )
         licence = options.licence or _LICENCE
         return Manifest(self.detector.artifact, network, self.detector.sha256, {}, licence)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
+from anomdet.layout import IMAGES_DIR
 from anomdet.output_rule import PAGE_MARK, check_apart, check_names, data_folders
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def write_page(
     make_folder(path.parent, "--report")
     moved = make_room(path.parent, _marks(path), "--report", marks=_marks(path))
     write_text(numbers, json.dumps(health, allow_nan=False, ensure_ascii=True) + "\n")
-    images = checked.data_dir / "images"
+    images = checked.data_dir / IMAGES_DIR
 
     def read_rgb(name: str) -> Any:
         return read_image(images / name, max_megapixels=None, bit_depth=checked.bit_depth)[..., ::-1]

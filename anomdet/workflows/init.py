@@ -13,7 +13,7 @@ from anomdet.errors import Problem
 from anomdet.output_rule import check_apart, data_folders
 from anomdet.terminal import one_line
 from anomdet.workflows.beside_data import refuse_raw_data
-from anomdet.workflows.propose import Proposal, choice_problems, propose_settings, raise_any
+from anomdet.workflows.propose import Proposal, choice_problems, is_this_machine, propose_settings, raise_any
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -49,6 +49,7 @@ def init(
     device: str = "auto",
     minutes: float | None = None,
     short: bool = False,
+    timing: bool = False,
 ) -> Written:
     """Look at a data folder and write settings for it.
 
@@ -59,6 +60,7 @@ def init(
         device: ``auto`` looks for a GPU; ``cpu`` and ``gpu`` say what the training will run on.
         minutes: that a run may take; some of its steps are timed on this machine. None: as the preset goes, untimed.
         short: write only what was chosen and what differs from the defaults; the settings are the same.
+        timing: without minutes, time some steps here and say what the epochs take; it costs some seconds, and torch.
 
     Raises:
         UserError: the file is there, an override is wrong, or the data has problems; nothing is written then.
@@ -87,8 +89,19 @@ def init(
         f"Relative paths start from the folder of the command; this file was written in {one_line(str(Path.cwd()))}."
     )
     write_text(out, _yaml(found.settings, title, found.reasons, short=short))
-    notes = found.notes if minutes is not None or found.settings.model.name is None else [*found.notes, _NOT_TIMED]
+    notes = [*found.notes, *(_time_notes(found, device, timing=timing) if minutes is None else [])]
     return Written(out, "\n".join(notes), _next_steps(out))
+
+
+def _time_notes(found: Proposal, device: str, *, timing: bool) -> list[str]:
+    """What the run takes; not of another machine's network, nor of the normal-only score, which has no epochs."""
+    if found.settings.model.name is None:
+        return []
+    if not timing or not is_this_machine(device):
+        return [_NOT_TIMED]
+    from anomdet.workflows.time_estimate import time_notes
+
+    return time_notes(found.settings)
 
 
 def _name_problems(data_dir: Path) -> list[Problem]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from anomdet.layout import CROPS_DIR, LABELS_DIR, PICTURES_DIR
 
 PER_IMAGE = ("labels", "crops", "pictures")
 NEED_PIXELS = frozenset({"crops", "pictures"})
+_log = logging.getLogger("anomdet")
 
 
 class ImageFiles:
@@ -26,10 +28,14 @@ class ImageFiles:
         folder: of the outputs.
         save: of :data:`PER_IMAGE`.
         class_names: all, in the detector's order, so that all images agree on the colours.
+        done: keys of images that have their files already; None: no two images differ by their suffix only.
     """
 
-    def __init__(self, folder: Path, save: Sequence[str], class_names: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, save: Sequence[str], class_names: Sequence[str], done: Iterable[str] | None = None
+    ) -> None:
         self._folder, self._class_names = folder, tuple(class_names)
+        self._owners = None if done is None else {hash(output_stem(key)): hash(key) for key in done}
         self._writers = [writer for name, writer in self._known().items() if name in save]
 
     def _known(self) -> dict[str, Any]:
@@ -39,9 +45,17 @@ class ImageFiles:
         """The files of one image; none for one that failed, which would be taken for a normal one."""
         if not isinstance(judged.outcome, Result):
             return
-        shown, stem = judged.outcome.above_threshold(), output_stem(judged.item.key)
+        shown, stem = judged.outcome.above_threshold(), self._stem(judged.item.key)
         for write in self._writers:
             write(shown, stem, judged)
+
+    def _stem(self, key: str) -> str:
+        """What the files of an image are called: no other image's are overwritten."""
+        stem = output_stem(key)
+        if self._owners is None or stem == key or self._owners.setdefault(hash(stem), hash(key)) == hash(key):
+            return stem
+        _log.warning(f"another image is called {stem} too: the files of {key} are called after its whole name")
+        return key
 
     def _labels(self, shown: Result, stem: str, _judged: Judged) -> None:
         if not len(shown) and shown.verdict == REJECT:

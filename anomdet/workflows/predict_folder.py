@@ -14,14 +14,15 @@ from anomdet.layout import COCO, CROPS_DIR, JOB, LABELS_DIR, PARTS_CSV, PICTURES
 from anomdet.output_rule import check_apart, check_new_folder, move_aside
 from anomdet.outputs import make_folder, remove_leftovers, write_text
 from anomdet.strict_files import read_regular
+from anomdet.workflows.predict_files import PER_IMAGE
 from anomdet.workflows.predict_journal import result_files
 
 JOB_VERSION = 1
 _KIND = "anomdet predict"
 _MAX_BYTES = 10 * 2**20
 _NAMES = (JOB, RESULTS, RESULTS_CSV, COCO, PARTS_CSV, LABELS_DIR, CROPS_DIR, PICTURES_DIR)
-# What must be the same for results of two runs to stand in one file.
-SAME = ("model_sha256", "threshold", "min_score", "every")
+# What must be the same for results of two runs to stand in one folder; of ``save``, what is written for each image.
+SAME = ("model_sha256", "threshold", "min_score", "every", "group_by", "save")
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,19 @@ def check_folder(out: str | Path, places: Sequence[Path]) -> OutFolder:
 
 def _check_same(folder: Path, earlier: dict[str, Any], job: dict[str, Any]) -> None:
     hint = "name another --out, or leave out --skip-done: earlier results are then moved aside"
+    now, before = ({**one, "save": _per_image(one.get("save"))} for one in (job, earlier))
     problems = [
-        Problem(str(folder / JOB), f"{key} {job[key]}, as now", f"{earlier.get(key)}", hint)
+        Problem(str(folder / JOB), f"{key} {now[key]}, as now", f"{before.get(key)}", hint)
         for key in SAME
-        if earlier.get(key) != job[key]
+        if before.get(key) != now[key]
     ]
     if problems:
         raise UserError(problems)
+
+
+def _per_image(save: Any) -> str:
+    """Of what is saved, what images that are done already would lack."""
+    return ",".join(name for name in PER_IMAGE if isinstance(save, list) and name in save) or "without files of images"
 
 
 def read_job(folder: Path) -> dict[str, Any] | None:

@@ -167,9 +167,14 @@ def _watch_problems(job: PredictJob) -> Iterable[Problem]:
         yield Problem("--watch", "one process", f"{num_processes()}", "start it without torchrun")
 
 
+def names_are_known(job: PredictJob, sources: Sources) -> bool:
+    """Whether all names can be looked through before an image is judged."""
+    return sources.countable and not sources.live and not job.watch
+
+
 def _name_problems(job: PredictJob, sources: Sources) -> Iterable[Problem]:
     """Names that must say something, or differ, looked through where they are known beforehand."""
-    if not sources.countable or sources.live or job.watch:
+    if not names_are_known(job, sources):
         return
     if job.group_by is not None:
         yield from _without_part(job.group_by, sources)

@@ -20,7 +20,7 @@ from anomdet.layout import CROPS_DIR, JOB, LABELS_DIR, PICTURES_DIR, RESULTS
 from anomdet.ranks import after_main, is_last, num_processes, rank
 from anomdet.workflows.predict_files import NEED_PIXELS, PER_IMAGE, ImageFiles
 from anomdet.workflows.predict_folder import OutFolder, write_job
-from anomdet.workflows.predict_job import LEAST_SCORE, PredictJob
+from anomdet.workflows.predict_job import LEAST_SCORE, PredictJob, names_are_known
 from anomdet.workflows.predict_journal import Journal, Order, finished, merge, own_file
 from anomdet.workflows.predict_result import Predicted, Progress, exit_code
 from anomdet.workflows.predict_tables import Counts, write_tables
@@ -56,11 +56,9 @@ class Run:
         """Judge all images."""
         journal = self._begin()
         job = self._job
-        files = (
-            None
-            if journal is None
-            else ImageFiles(journal.path.parent, job.kinds, list(self._detector.classes.values()))
-        )
+        done = None if names_are_known(job, self._sources) else self._done
+        names = list(self._detector.classes.values())
+        files = None if journal is None else ImageFiles(journal.path.parent, job.kinds, names, done)
         batches = judge_all(
             self._detector,
             self._items(),

@@ -157,6 +157,14 @@ def _check_convention(data_dir: Path, settings: Settings) -> None:
         raise UserError([Problem(found.where, found.expected, found.got, found.hint) for found in errors])
 
 
+def is_this_machine(device: str) -> bool:
+    """Whether ``--device`` names what is here: then some steps can be timed."""
+    from anomdet.quality.propose.machine import look
+
+    machine = look()
+    return _for_device(machine, device) == machine
+
+
 def _for_device(machine: Machine, device: str) -> Machine:
     if device == "cpu":
         return replace(machine, gpu=None, gpu_memory_gb=None)
@@ -216,7 +224,11 @@ def _without(choices: dict[str, Choice], given: set[str]) -> dict[str, Choice]:
 
 
 def _lists(data: DataSettings, index: DataIndex, given: set[str]) -> tuple[dict[str, str], list[str]]:
-    """The lists of the splits beside the data, if they are whole and sound; and a line about them."""
+    """The lists of the splits beside the data, if there are those of train and val; and a line about them.
+
+    Raises:
+        UserError: they are faulty. Other splits in their place would train on what is to be measured.
+    """
     found = split_lists(index.data_dir)
     if not found or any(_is_given(key, given) for key in (*_SPLITS, "data.split_files", "data.split")):
         return {}, []
@@ -224,14 +236,16 @@ def _lists(data: DataSettings, index: DataIndex, given: set[str]) -> tuple[dict[
     from anomdet.config.translate_data import split_arguments
     from anomdet.data.splits.make import as_split_rule, make_splits
 
+    if not {TRAIN, VAL} <= found.keys():
+        there = ", ".join(f"{one}.txt" for one in found)
+        return {}, [f"! splits        {SPLITS_DIR}/ is not used: expected {TRAIN}.txt and {VAL}.txt, got {there}"]
+    listed = data.model_copy(update={"split_files": SplitFiles.model_validate(found)})
     try:
-        if not {TRAIN, VAL} <= found.keys():
-            raise UserError(Problem(SPLITS_DIR, f"{TRAIN}.txt and {VAL}.txt", ", ".join(f"{one}.txt" for one in found)))
-        listed = data.model_copy(update={"split_files": SplitFiles.model_validate(found)})
         splits = make_splits(index, as_split_rule(**split_arguments(listed)))
-        sizes = {split: len(positions) for split, positions in splits.positions.items()}
     except UserError as error:
-        return {}, [f"! splits        {SPLITS_DIR}/ is not used: {error.problems[0]}"]
+        advice = f"nothing was written; correct the lists, or move {SPLITS_DIR}/ away, and init makes the splits"
+        raise UserError([*error.problems, advice], title=f"The lists in {SPLITS_DIR}/ cannot be used:") from None
+    sizes = {split: len(positions) for split, positions in splits.positions.items()}
     shown = ", ".join(f"{split} {size:,}" for split, size in sizes.items())
     halves = "; none of test: that of val is shared out" if splits.is_val_halved else ""
     return found, [f"  splits        lists found in {SPLITS_DIR}/: {shown}{halves}"]

@@ -134,6 +134,11 @@ def _validation_s(costs: Costs, sizes: Sizes) -> float:
     return costs.val_image_s * sizes.val_images + 2 * costs.save_s
 
 
+def seconds_of(epochs: int, steps: int, validations: int, costs: Costs, sizes: Sizes) -> float:
+    """What a run takes, of so many epochs, steps and validations in all."""
+    return costs.setup_s + steps * costs.step_s + _besides_steps(epochs, validations, costs, sizes)
+
+
 def _besides_steps(epochs: int, validations: int, costs: Costs, sizes: Sizes) -> float:
     """Seconds of validating and saving; last.pth is written after each epoch."""
     return validations * _validation_s(costs, sizes) + epochs * costs.save_s
@@ -177,13 +182,16 @@ def as_planned(settings: Settings, log_dir: Path) -> Settings:
     return settings.model_copy(update={"training": settings.training.model_copy(update={"minutes": None, **values})})
 
 
-def time_here(config: Any, seconds: float, scratch: Path | None = None) -> tuple[Costs, Sizes]:
+def time_here(
+    config: Any, seconds: float, scratch: Path | None = None, *, limit_s: float = math.inf
+) -> tuple[Costs, Sizes]:
     """Run some steps of a complete config on this machine.
 
     Args:
         config: of the settings, classes not yet filled in; it is not changed.
         seconds: of training steps.
         scratch: see :func:`anomdet.engine.timing.time_run`.
+        limit_s: of training steps, however few they are.
 
     Raises:
         UserError: the run is one of several processes.
@@ -200,7 +208,7 @@ def time_here(config: Any, seconds: float, scratch: Path | None = None) -> tuple
     fitted.train_dataloader.sampler.pop("num_samples", None)
     pass_images = int(build_loader(fitted).sampler.num_draws)
     can_repeat = bool(fitted.train_dataloader.sampler.get("replacement", True))
-    runner = build_runner(for_timing(fitted, seconds), log_name=None)
+    runner = build_runner(for_timing(fitted, seconds, limit_s), log_name=None)
     setup_s = time.monotonic() - started
     costs = replace(time_run(runner, scratch), setup_s=setup_s)
     sizes = Sizes(pass_images, len(runner.val_dataloader.dataset), config.train_dataloader.batch_size, can_repeat)

@@ -44,6 +44,8 @@ def test_the_training_runs_on_it_unchanged(make, tmp_path, monkeypatch, capsys):
     run_command("init", "data", "--device", "cpu")
     shown = capsys.readouterr().out
     assert "wrote:\n  run.yaml\nnext:\n" in shown
+    assert "timing some steps of this run on this machine" in shown
+    assert "  time          about " in shown
     assert load_settings("run.yaml").training.epochs > 1
     run_command("train", "--config", "run.yaml", "training.epochs=1")
     assert (tmp_path / "checkpoints/last.pth").is_file()
@@ -52,7 +54,8 @@ def test_the_training_runs_on_it_unchanged(make, tmp_path, monkeypatch, capsys):
 def test_it_never_overwrites(tmp_path, monkeypatch, capsys):
     drawn(tmp_path / "data")
     monkeypatch.chdir(tmp_path)
-    run_command("init", "data")
+    run_command("init", "data", "--no-timing")
+    assert "  time          not planned: --minutes 30" in capsys.readouterr().out
     before = (tmp_path / "run.yaml").read_bytes()
     run_command("init", "data", code=2)
     assert "expected a new file, got one that exists" in capsys.readouterr().err

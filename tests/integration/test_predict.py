@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -189,3 +190,20 @@ def test_watch_ends_with_what_has_arrived(model: Path, images: Path, tmp_path: P
     run_command("predict", model, folder, "--watch", "--idle", "0.5", "--out", tmp_path / "out")
     run_command("predict", model, folder, "--watch", "--idle", "0.5", "--out", tmp_path / "out")
     assert len(documents(tmp_path / "out" / "results.jsonl")) == 3
+
+
+def test_a_camera_that_refuses_is_one_line_without_what_the_libraries_say(tmp_path: Path) -> None:
+    """OpenCV and FFmpeg print lines of their own, from C: so a process of its own, and --debug for who needs them."""
+    (tmp_path / "model.pth").touch()  # it is not opened before the sources are
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/live"
+    said = {}
+    for debug in ([], ["--debug"]):
+        process = start("predict", "model.pth", address, *debug, cwd=tmp_path)
+        said[bool(debug)] = process.communicate(timeout=100)[1].decode()
+        assert process.returncode == 2
+    expected = f"error: SOURCE: expected a camera that answers within 10 s, got '{address}'; check address, password "
+    expected += "and network\n"
+    assert said[False] == expected
+    assert expected in said[True] and len(said[True].splitlines()) > 1
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pth"]

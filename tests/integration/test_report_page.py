@@ -286,12 +286,19 @@ def test_paper_has_no_buttons_all_cases_and_the_charts(load):
     try:
         browser.execute_script("dispatchEvent(new Event('beforeprint'))")
         assert len(shown_cases(browser)) == 6 * CASES_OF_A_KIND
-        buttons = browser.find_elements(By.CSS_SELECTOR, "button:not(.picture)")
+        buttons = browser.find_elements(By.CSS_SELECTOR, "button:not(.picture, th button), .filters, .modebar")
         assert not any(button.is_displayed() for button in buttons)
+        titles = browser.find_elements(By.CSS_SELECTOR, ".classes thead button")
+        assert titles and all(title.is_displayed() for title in titles), "a sort button is the title of its column"
         plots = browser.find_elements(By.CSS_SELECTOR, ".plot .main-svg:first-child")
         assert len(plots) == 8 and all(plot.is_displayed() and plot.rect["width"] > 100 for plot in plots)
+        for plot in plots:
+            figure = plot.find_element(By.XPATH, "ancestor::figure").rect
+            assert plot.rect["x"] + plot.rect["width"] <= figure["x"] + figure["width"] + 1, "over its neighbour"
+            assert plot.rect["y"] + plot.rect["height"] <= figure["y"] + figure["height"] + 1, "over what follows"
         browser.execute_script("dispatchEvent(new Event('afterprint'))")
         assert len(shown_cases(browser)) == 24
+        assert not browser.find_elements(By.CSS_SELECTOR, ".main-svg[viewBox]")
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 

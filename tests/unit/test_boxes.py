@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomdet.boxes import area_xyxy, clip_xyxy, pairwise_iou, xywh_to_xyxy, xyxy_to_xywh
+from anomdet.boxes import area_xyxy, clip_xyxy, looks_like_two_corners, pairwise_iou, xywh_to_xyxy, xyxy_to_xywh
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
@@ -68,3 +68,20 @@ def test_iou_is_symmetric_and_within_bounds():
     assert np.array_equal(iou, iou.T)
     assert iou.min() >= 0 and iou.max() <= 1
     assert (np.diag(iou) == 1).all()
+
+
+@pytest.mark.parametrize("num_boxes", [2, 3, 40])
+def test_two_corners_are_told_from_a_corner_and_a_size(num_boxes):
+    rng = np.random.default_rng(num_boxes)
+    first, size = rng.uniform(50, 60, (num_boxes, 2)), rng.uniform(5, 20, (num_boxes, 2))
+    sizes_wh = np.full((num_boxes, 2), 100.0)
+    assert looks_like_two_corners(np.hstack([first, size]), sizes_wh) is None
+    leaves = looks_like_two_corners(np.hstack([first, first + size]), sizes_wh)
+    assert leaves is not None and leaves.sum() >= 0.2 * num_boxes
+
+
+def test_boxes_that_leave_their_image_are_not_always_corners():
+    sizes_wh = np.full((5, 2), 100.0)
+    at_the_border = np.array([[90.0, 90, 30, 30]] * 5)
+    assert looks_like_two_corners(at_the_border, sizes_wh) is None
+    assert looks_like_two_corners(np.array([[45.0, 45, 60, 60]]), sizes_wh[:1]) is None, "one box shows nothing"

@@ -90,7 +90,9 @@ def test_of_two_at_once_one_is_refused(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / str(number)).mkdir()
         racers = [start(RACE, tmp_path / str(number), name) for name in "ab"]
-        assert sorted(racer.wait(timeout=60) for racer in racers) == [0, 2]
+        for racer in racers:
+            racer.communicate(timeout=60)
+        assert sorted(racer.returncode for racer in racers) == [0, 2]
 
 
 def test_nothing_is_left_behind_and_the_folder_is_free_again(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from anomdet.strict_files import DuplicateKeyError, parse_json, parse_yaml, read_regular
+from anomdet.strict_files import DuplicateKeyError, decode_text, parse_json, parse_yaml, read_regular
 
 
 def test_a_pipe_a_device_and_a_folder_are_not_read(tmp_path: Path) -> None:
@@ -70,3 +70,14 @@ def test_yaml_that_grows_runs_or_is_too_much(text: str) -> None:
 def test_many_objects_of_the_same_keys() -> None:
     content = [{"id": at, "bbox": [1, 2, 3, 4]} for at in range(1000)]
     assert parse_json(json.dumps(content).encode()) == content
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
+def test_text_with_a_byte_order_mark_or_in_utf_8(encoding: str) -> None:
+    data = "\u00e4 1\r\n".encode(encoding)
+    if encoding in ("utf-16-le", "latin-1"):  # without a mark nothing says what it is
+        assert data.startswith(b"\xe4")
+        with pytest.raises(UnicodeDecodeError):
+            decode_text(b"\xff" + data)
+    else:
+        assert decode_text(data) == "\u00e4 1\r\n"

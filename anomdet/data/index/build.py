@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from anomdet.errors import Problem
 from anomdet.images.read_header import IMAGE_SUFFIXES
 
 LABELS_HINT = "each images/x.png has its labels/x.txt, empty for a normal image"
-_EMPTY_FILE = "write an empty file for a normal image, or set data.missing_labels"
+EMPTY_FILE = "write an empty file for a normal image, or set data.missing_labels"
 _MIN_SHARE = 4000  # images for which another process is worth its start
 
 
@@ -31,7 +32,7 @@ class Built:
         class_nums: found in the labels, sorted.
         class_places: class number to the first label file with it, and to the number of its objects.
         problems: in the order in which they are reported.
-        late_problems: reported behind those of the classes.
+        late_problems: of all files together: reported first, since they explain others.
         notes: what was corrected or left out.
         late_notes: reported behind those of the classes.
     """
@@ -64,7 +65,7 @@ def build(data_dir: str, listings: tuple[Listing, Listing], missing_labels: str,
     for part in parts:
         problems.extend(part.label_problems)
     columns = _join(images, parts)
-    late = _whole(columns, len(images), problems)
+    late = _whole(data_dir, columns, len(images), problems)
     num_clipped, num_images = sum(part.num_clipped for part in parts), sum(part.num_clipped_images for part in parts)
     clipped = [f"{num_clipped} boxes in {num_images} images clipped to their image"] if num_clipped else []
     places = {num: (str(labels[at]), total) for num, (at, total) in _class_places(parts).items()}
@@ -132,7 +133,7 @@ def _without_partner(
     images_by_spelling = by_spelling(image_by_stem) if lone_labels else {}
     problems = []
     for image, stem in unlabelled:
-        hint = hint_of_missing_label(image, labels_by_spelling, _EMPTY_FILE)
+        hint = hint_of_missing_label(image, labels_by_spelling, EMPTY_FILE)
         problems.append(Problem(f"images/{image}", f"labels/{stem}.txt", "nothing", hint))
     for stem in lone_labels:
         hint = hint_of_spelling(stem, images_by_spelling, "images/{}.*")
@@ -220,7 +221,7 @@ def _class_places(parts: list[Part]) -> dict[int, tuple[int, int]]:
     return places
 
 
-def _whole(columns: Columns, num_pairs: int, problems: list[Problem]) -> list[Problem]:
+def _whole(data_dir: str, columns: Columns, num_pairs: int, problems: list[Problem]) -> list[Problem]:
     """What no single file shows: no image at all, and boxes that are not in pixels."""
     if not num_pairs:
         suffixes = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
@@ -230,5 +231,6 @@ def _whole(columns: Columns, num_pairs: int, problems: list[Problem]) -> list[Pr
     largest = float(columns.bboxes_xyxy.max())
     if largest > 2:
         return []
-    hint = "YOLO's relative boxes? anomdet convert FOLDER --from yolo --to anomdet --out NEW_FOLDER"
+    paths = shlex.quote(data_dir), shlex.quote(f"{data_dir.rstrip('/')}_anomdet")
+    hint = f"YOLO's fractions of the image? anomdet convert {paths[0]} --from yolo --to anomdet --out {paths[1]}"
     return [Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint)]

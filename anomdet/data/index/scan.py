@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anomdet.data.index.build import LABELS_HINT, Built, build, first_line
+from anomdet.data.index.build import EMPTY_FILE, LABELS_HINT, Built, build, first_line
 from anomdet.data.index.cache import (
     Stored,
     cache_path,
@@ -30,6 +30,7 @@ from anomdet.data.index.scan_once import known
 from anomdet.data.index.spelling import hint_of_folder
 from anomdet.errors import Problem, UserError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
+from anomdet.layout import IMAGES_DIR, LABELS_DIR
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def _remember(key: _Key, state: Any, index: DataIndex) -> DataIndex:
 
 
 def _list(data_dir: Path) -> tuple[Listing, Listing]:
-    one, two = list_folders([os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")])
+    one, two = list_folders([os.fspath(data_dir / IMAGES_DIR), os.fspath(data_dir / LABELS_DIR)])
     return one, two
 
 
@@ -258,7 +259,8 @@ def _index(data_dir: Path, built: Built, classes: Mapping[int, str] | None) -> D
         unused = sorted(classes.keys() - set(built.class_nums))
         if unused:
             notes.append("no objects of class " + ", ".join(f"{num} ({classes[num]})" for num in unused))
-    problems += built.late_problems
+    if built.late_problems:  # a file that is missing may mean something else in another format
+        problems = [*built.late_problems, *(problem for problem in problems if problem.hint != EMPTY_FILE)]
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise UserError(problems, title=f"The data in {data_dir} has {count}:")

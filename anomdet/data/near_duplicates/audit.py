@@ -14,6 +14,7 @@ from anomdet.data.near_duplicates.cache import Kept, Stamps, cache_file, load, n
 from anomdet.data.near_duplicates.hashes import BLANK, HASHED, UNREADABLE, Hashes, hash_files
 from anomdet.data.near_duplicates.kinds import near_candidates
 from anomdet.data.near_duplicates.likeness import MIN_LIKENESS, bytes_to_read, likeness_of_pairs
+from anomdet.layout import IMAGES_DIR
 
 AFFORDABLE_BYTES = 1 << 30
 """Of images without a hash yet, that are read without being asked for: some ten seconds' work."""
@@ -81,7 +82,7 @@ def audit_images(data_dir: Path, names: Sequence[str], *, max_bytes: int | None 
         names: of the images, relative to it.
         max_bytes: of images without a hash or in pairs not compared before, that may be read; None: all.
     """
-    folder, path = data_dir / "images", cache_file(data_dir)
+    folder, path = data_dir / IMAGES_DIR, cache_file(data_dir)
     stamps = stamp_files(folder, names)
     if _last and _last[0][:2] == (stamps, path):
         return _last[0][2]

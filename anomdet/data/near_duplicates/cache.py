@@ -106,7 +106,7 @@ def load(path: Path | None) -> Kept:
     if path is None:
         return nothing_kept()
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:  # it leaves a damaged one open
             if int(file["version"]) != _VERSION:
                 return nothing_kept()
             names = tuple(file["names"].tobytes().decode("utf-8", "surrogateescape").split("\0"))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from anomdet.data.synth.defects import DRAW
 from anomdet.data.synth.parts import Part, draw_part
 from anomdet.errors import Problem, UserError
+from anomdet.layout import IMAGES_DIR, LABELS_DIR
 
 CLASSES = {1: "scratch", 2: "dent", 3: "stain", 4: "hole"}
 RARE_CLASS = 4
@@ -54,8 +55,8 @@ def generate(
     out_dir = Path(out_dir)
     _check(out_dir, num_images, normal_share, size_hw)
     partial = out_dir.parent / f".{out_dir.name}.partial-{os.getpid()}"
-    (partial / "images").mkdir(parents=True)
-    (partial / "labels").mkdir()
+    (partial / IMAGES_DIR).mkdir(parents=True)
+    (partial / LABELS_DIR).mkdir()
     try:
         plan = plan_classes(num_images=num_images, normal_share=normal_share, seed=seed)
         drawn = [_write_one(partial, index, wanted, size_hw, seed) for index, wanted in enumerate(plan)]
@@ -149,12 +150,12 @@ def _write_one(data_dir: Path, index: int, class_nums: list[int], size_hw: tuple
     done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 93])
     assert done
     stem = f"part_{index:05d}"
-    (data_dir / "images" / f"{stem}.jpg").write_bytes(data.tobytes())
+    (data_dir / IMAGES_DIR / f"{stem}.jpg").write_bytes(data.tobytes())
     lines = []
     for num, mask in masks:
         x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
         lines.append(f"{num} {x} {y} {width} {height}\n")
-    (data_dir / "labels" / f"{stem}.txt").write_text("".join(lines), encoding="utf-8")
+    (data_dir / LABELS_DIR / f"{stem}.txt").write_text("".join(lines), encoding="utf-8")
     return [num for num, _ in masks]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.inference.backends.rows import check_size, detections, threshold_input
+from anomdet.inference.backends.rows import check_size, detections, runs, threshold_input
 from anomdet.inference.exported import Network
 from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import Batch
@@ -46,6 +46,9 @@ class OpenVinoBackend:
     def run(self, batch: Batch, min_score: float) -> list[Detections]:
         """The detections of each image, in its own pixels."""
         check_size(self._network, batch, self._where)
+        return [found for one in runs(self._network, batch) for found in self._run(one, min_score)]
+
+    def _run(self, batch: Batch, min_score: float) -> list[Detections]:
         inputs: dict[str, Any] = {"images": batch.images, "sizes": batch.sizes_hw}
         if self._network.with_nms:
             inputs["threshold"] = threshold_input(self._network, min_score)

@@ -33,6 +33,14 @@ def check_size(network: Network, batch: Batch, where: str) -> None:
         raise UserError(Problem(where, f"images that fill {width} x {height} px after resizing", got, hint))
 
 
+def runs(network: Network, batch: Batch) -> list[Batch]:
+    """What the network takes of a batch at a time: all of it, or one image after the other."""
+    if not network.one_image or len(batch.images) == 1:
+        return [batch]
+    rows = [slice(at, at + 1) for at in range(len(batch.images))]
+    return [Batch(batch.images[row], batch.sizes_hw[row], batch.original_hw[row]) for row in rows]
+
+
 def detections(network: Network, batch: Batch, outputs: Sequence[NDArray], min_score: float) -> list[Detections]:
     """Of each image of a batch, in its own pixels, best first.
 

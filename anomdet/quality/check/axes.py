@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from anomdet.data.index.files import FoundFile
+from anomdet.layout import IMAGES_DIR
 from anomdet.quality.check.convention import Convention
 from anomdet.quality.check.readings import AS_EXPECTED, CORNERS, READINGS, SWAPPED, SWAPPED_CORNERS, read_as
 from anomdet.quality.check.table import Boxes, Floats
@@ -79,7 +80,7 @@ def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, r
         image = images[file_at]
         assert image is not None
         try:
-            path = data_dir / "images" / image.name
+            path = data_dir / IMAGES_DIR / image.name
             pixels = read_image(path, max_megapixels=None, bit_depth=bit_depth)  # the check has its limit
         except UserError:
             continue

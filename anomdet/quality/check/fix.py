@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import CHANGES
+from anomdet.layout import CHANGES, IMAGES_DIR, LABELS_DIR
 from anomdet.output_rule import check_apart, check_new_folder, data_folders
 from anomdet.outputs import csv_text
 from anomdet.quality.check.check import Checked, CheckedFile
@@ -73,9 +73,9 @@ def write_fixed(checked: Checked, out_dir: Path) -> Fixed:
         for kept in _usable(checked, changes):
             assert kept.file.entry.image is not None
             name = kept.file.entry.image.name
-            place_image(checked.data_dir / "images" / name, partial / "images" / name)
+            place_image(checked.data_dir / IMAGES_DIR / name, partial / IMAGES_DIR / name)
             label_name = f"{kept.file.entry.image.stem}.txt"
-            target = partial / "labels" / label_name
+            target = partial / LABELS_DIR / label_name
             target.parent.mkdir(parents=True, exist_ok=True)
             _write_label(checked, kept, target, changes)
             num_images += 1
@@ -222,8 +222,8 @@ def appearing(out_dir: Path, option: str) -> Iterator[Path]:
     """
     partial = out_dir.resolve().parent / f".{out_dir.name}.partial-{os.getpid()}"
     try:
-        (partial / "images").mkdir(parents=True)
-        (partial / "labels").mkdir()
+        (partial / IMAGES_DIR).mkdir(parents=True)
+        (partial / LABELS_DIR).mkdir()
         yield partial
         with suppress(FileNotFoundError):
             out_dir.rmdir()

@@ -10,6 +10,7 @@ from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, found_files
 from anomdet.data.index.listing import list_folders
 from anomdet.data.index.spelling import NO_LABELS, by_spelling, hint_of_folder, hint_of_missing_label, hint_of_spelling
 from anomdet.errors import Problem, UserError
+from anomdet.layout import IMAGES_DIR, LABELS_DIR
 from anomdet.quality.check.findings import ERROR, NOTE, Finding
 
 
@@ -47,7 +48,7 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     if missing:
         raise UserError(missing)
     findings: list[Finding] = []
-    listed = list_folders([os.fspath(data_dir / "images"), os.fspath(data_dir / "labels")])
+    listed = list_folders([os.fspath(data_dir / IMAGES_DIR), os.fspath(data_dir / LABELS_DIR)])
     images = _of_kind(found_files(listed[0]), IMAGE_SUFFIXES, "images", findings)
     labels = _of_kind(found_files(listed[1]), (".txt",), "labels", findings)
     findings += map(_line_break, (image for image in images if "\n" in image.name))

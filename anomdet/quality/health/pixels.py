@@ -13,7 +13,7 @@ import numpy as np
 from anomdet.errors import UserError
 from anomdet.images.decode import read_image
 from anomdet.images.headers import Header
-from anomdet.layout import SPLITS
+from anomdet.layout import IMAGES_DIR, SPLITS
 from anomdet.quality.check.table import Floats, Ints
 from anomdet.quality.health.numbers import quantiles
 from anomdet.quality.health.table import NORMAL, Table
@@ -48,7 +48,7 @@ def pixels(data_dir: Path, table: Table, bit_depth: int = 16) -> dict[str, Any]:
     sample = usable[np.unique(np.linspace(0, len(usable) - 1, min(SAMPLE, len(usable))).astype(np.int64))]
     extra = np.setdiff1d(_suspects(table, usable), sample)
     places = np.concatenate([sample, extra])
-    jobs = [(os.fspath(data_dir / "images" / table.files[at].name), table.headers[at]) for at in places.tolist()]
+    jobs = [(os.fspath(data_dir / IMAGES_DIR / table.files[at].name), table.headers[at]) for at in places.tolist()]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         read = list(pool.map(lambda job: _grey(job[0], job[1], bit_depth), jobs))
     done = np.array([grey is not None for grey in read], dtype=bool)

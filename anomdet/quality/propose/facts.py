@@ -15,6 +15,7 @@ from anomdet.boxes import xyxy_to_xywh
 from anomdet.data.index.files import check_image
 from anomdet.data.index.scan import DataIndex
 from anomdet.images.headers import BadImageError
+from anomdet.layout import IMAGES_DIR
 
 SMALL_PX = 8.0
 """A box whose shorter side is below so many pixels of what the network sees is hardly found: one cell of stride 8."""
@@ -98,7 +99,7 @@ def _all_grey(index: DataIndex) -> bool:
     records = index.records[:: max(1, len(index.records) // _MAX_HEADERS)]
     try:
         headers = [
-            check_image(Path(index.data_dir) / "images" / record.file_name, max_megapixels=None) for record in records
+            check_image(Path(index.data_dir) / IMAGES_DIR / record.file_name, max_megapixels=None) for record in records
         ]
     except BadImageError:  # changed since the scan
         return False

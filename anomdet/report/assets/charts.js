@@ -38,6 +38,33 @@
     }
   };
 
+  // On paper a chart is as wide as its column: what was drawn for the screen is scaled as a whole.
+  const containers = () => document.querySelectorAll(".plot .svg-container");
+  const fitToPaper = () => {
+    for (const container of containers()) {
+      const drawings = [...container.querySelectorAll(".main-svg")];
+      const [width, height] = ["width", "height"].map((side) => Number(drawings[0]?.getAttribute(side)));
+      if (!width || !height) continue;
+      container.dataset.screen = container.style.cssText;
+      container.style.cssText = `position: relative; width: 100%; aspect-ratio: ${width} / ${height};`;
+      for (const drawing of drawings) {
+        drawing.dataset.screen = drawing.style.cssText;
+        drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
+        drawing.style.width = drawing.style.height = "100%";
+      }
+    }
+  };
+  const fitToScreen = () => {
+    for (const container of containers()) {
+      for (const item of [container, ...container.querySelectorAll(".main-svg")]) {
+        if (item.dataset.screen === undefined) continue;
+        item.style.cssText = item.dataset.screen;
+        delete item.dataset.screen;
+        item.removeAttribute("viewBox");
+      }
+    }
+  };
+
   const setClasses = (checked) => {
     for (const box of switches) box.checked = checked || box.dataset.class === "-1";
     draw();
@@ -48,5 +75,7 @@
   document.getElementById("every-class")?.addEventListener("click", () => setClasses(true));
   document.getElementById("no-class")?.addEventListener("click", () => setClasses(false));
   document.addEventListener("themechange", draw);
+  addEventListener("beforeprint", fitToPaper);
+  addEventListener("afterprint", fitToScreen);
   draw();
 })();

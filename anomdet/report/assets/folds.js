@@ -12,16 +12,18 @@
     fold.open = true;
     target.scrollIntoView();
   };
-  for (const fold of folds()) fold.addEventListener("toggle", () => fold.open && fit(fold));
+  let onPaper = false; // there charts.js scales what is drawn
+  for (const fold of folds()) fold.addEventListener("toggle", () => fold.open && !onPaper && fit(fold));
   addEventListener("hashchange", open);
   for (const link of document.querySelectorAll("nav a")) link.addEventListener("click", () => setTimeout(open));
   let opened = [];
   addEventListener("beforeprint", () => {
+    onPaper = true;
     opened = folds().filter((fold) => !fold.open && !fold.querySelector(":scope > pre"));
     for (const fold of opened) fold.open = true;
-    for (const fold of opened) fit(fold);
   });
   addEventListener("afterprint", () => {
+    onPaper = false;
     for (const fold of opened) fold.open = false;
   });
   open();

@@ -41,6 +41,14 @@ def test_it_goes_on_for_its_seconds_but_not_for_ever(clock):
     assert run(hook, clock, [1.0] * 999) == MAX_STEPS + 1
 
 
+def test_slow_steps_are_not_waited_for_beyond_a_limit(clock):
+    hook = StopwatchHook(seconds=2.0, num_skipped=9, limit_s=10.0)
+    assert run(hook, clock, [30.0] * 99) == 2
+    assert hook.step_s() == pytest.approx(30.0)
+    hook = StopwatchHook(seconds=2.0, num_skipped=3, limit_s=10.0)
+    assert run(hook, clock, [0.1] * 999) == 20
+
+
 def test_one_slow_step_in_twenty_does_not_count(clock):
     hook = StopwatchHook(seconds=20.0, num_skipped=0)
     run(hook, clock, [1.0] * 10 + [7.0] + [1.0] * 40)

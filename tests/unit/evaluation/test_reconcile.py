@@ -176,7 +176,7 @@ def test_random_ways_never_mix_images_up():
     """Ids, stems, names and numbers, with and without file names: perfect or refused, never another image's boxes."""
     rng = np.random.default_rng(0)
     perfect = 0
-    for _ in range(300):
+    for _ in range(150):
         numbers = rng.permutation(60)[:NUM]
         names = [f"{'x/' * rng.integers(2)}{number:0{rng.integers(1, 5)}}.png" for number in numbers]
         stems = [name.rsplit("/", 1)[-1][:-4] for name in names]
@@ -188,4 +188,4 @@ def test_random_ways_never_mix_images_up():
         rows = found(gt, list(own), names)  # with file names nothing can be mistaken
         assert is_perfect(results_from_coco(gt, rows))
         perfect += 1
-    assert perfect > 200
+    assert perfect > 100

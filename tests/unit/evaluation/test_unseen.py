@@ -108,8 +108,8 @@ def test_the_page_shows_it_and_what_the_boxes_alone_decide() -> None:
     assert (escapes.count, overkill.count) == (0, 2)
     assert escapes.beside == "by boxes and normal-only score; by the boxes alone 1 of 2"
     advised = " ".join(advice(measured.metrics, shown))
-    assert "1 of the 2 rejected good images have a box of class dent" in advised
-    assert "1 of the 2 rejected good images are unlike the normal images" in advised
+    assert "1 of the 2 rejected good images has a box of class dent" in advised
+    assert "1 of the 2 rejected good images is unlike the normal images" in advised
     assert tiles(five_parts().metrics)[0].beside == ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -26,16 +27,22 @@ PRESETS = {
     "yolox_tiny": (),
     "faster_rcnn": ("model.backbone=resnet18",),
     "cascade_rcnn": ("model.backbone=resnet18",),
+    "dino": ("model.overrides={num_queries: 100, encoder: {num_layers: 1}, decoder: {num_layers: 2}}",),
 }
-_SCORE_LAYERS = ("rtm_cls", "retina_cls", "atss_cls", "conv_cls", "multi_level_conv_cls", "fc_cls")
+OF_QUERIES = ("dino",)  # right at one size that the image fills
+OWN = "own"  # a user's file, torchvision's Faster R-CNN
+_SCORE_LAYERS = ("rtm_cls", "retina_cls", "atss_cls", "conv_cls", "multi_level_conv_cls", "fc_cls", "cls_branches")
 
 
 def make_network(preset: str) -> Any:
     """MMDetection's model of a preset for two classes."""
     load_libraries()
+    if preset == OWN:
+        return _own_model()
     from mmdet.registry import MODELS
 
-    config = to_mmengine(load_settings({}, [f"model.name={preset}", "model.pretrained=false", *PRESETS[preset]]))
+    settings = [f"model.name={preset}", "model.pretrained=false", *PRESETS.get(preset, ())]
+    config = to_mmengine(load_settings({}, settings))
     _set_num_classes(config.model, len(CLASSES))
     forget_weights(config.model)
     with _scope():
@@ -45,6 +52,39 @@ def make_network(preset: str) -> Any:
         model = MODELS.build(config.model).eval()
     _spread_scores(model)
     return model
+
+
+def _own_model() -> Any:
+    from anomdet.models.file_model import FileModel
+
+    torch.manual_seed(0)
+    file = Path(__file__).parents[3] / "examples" / "custom_model_torchvision.py"
+    model = FileModel(str(file), {"model": {"pretrained": False}, "data": {"image_size": 128}}, len(CLASSES)).eval()
+    model.model.detector.roi_heads.score_thresh = 0.01
+    _keep_signal(model)
+    return model
+
+
+@torch.no_grad()
+def _keep_signal(model: nn.Module) -> None:
+    """Scale each layer's weights, in the order of the computation, so that its output has a deviation of 1."""
+    seen: set[nn.Module] = set()
+
+    def scaled(layer: Any, _inputs: Any, out: torch.Tensor) -> torch.Tensor:
+        factor = 1.0 if layer in seen else 1.0 / float(out.std())
+        seen.add(layer)
+        layer.weight.mul_(factor)
+        return out * factor
+
+    layers = [layer for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    for layer in layers:
+        if layer.bias is not None:
+            layer.bias.zero_()
+    hooks = [layer.register_forward_hook(scaled) for layer in layers]
+    batch = make_batch((128, 128), 1)
+    model(torch.from_numpy(batch.images).permute(0, 3, 1, 2).float() / 255)
+    for hook in hooks:
+        hook.remove()
 
 
 def _spread_scores(model: nn.Module) -> None:
@@ -60,7 +100,9 @@ def _spread_scores(model: nn.Module) -> None:
     backend_inputs = torch.from_numpy(batch.images).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         features = model.extract_feat(backend_inputs)
-        if hasattr(model, "roi_head"):
+        if hasattr(model, "num_queries"):
+            model.bbox_head(**model.forward_transformer(features, [_whole(batch)]))
+        elif hasattr(model, "roi_head"):
             rois = torch.tensor([[0, 4.0 * i, 4.0 * i, 40 + 5.0 * i, 60 + 4.0 * i] for i in range(10)])
             stages = getattr(model.roi_head, "num_stages", None)
             for stage in range(stages or 1):
@@ -75,6 +117,13 @@ def _spread_scores(model: nn.Module) -> None:
                 layer.bias.fill_(1.0)  # type: ignore[union-attr]  # distances to the sides, in strides
     for hook in hooks:
         hook.remove()
+
+
+def _whole(batch: Batch) -> Any:
+    from mmdet.structures import DetDataSample
+
+    size_hw = batch.images.shape[1:3]
+    return DetDataSample(metainfo={"batch_input_shape": size_hw, "img_shape": size_hw})
 
 
 def make_batch(size_hw: tuple[int, int], count: int, seed: int = 0) -> Batch:
@@ -97,7 +146,7 @@ def make_artifact(preset: str, model: Any) -> Artifact:
         mean=tuple(own.mean.flatten().tolist()),
         std=tuple(own.std.flatten().tolist()),
         channel_order="rgb" if own._channel_conversion else "bgr",
-        pad_multiple=32,
+        pad_multiple=32 if preset not in (OWN, *OF_QUERIES) else 1,
         pad_value=float(own.pad_value),
     )
     point = OperatingPoint("fixed", "settings", 0.3)

@@ -10,11 +10,12 @@ from anomdet.errors import UserError
 from anomdet.exporting.candidates import finder_of
 from anomdet.exporting.graph import Graph
 from anomdet.exporting.suppression import suppress
-from anomdet.inference.backends.rows import detections, threshold_input
+from anomdet.inference.backends.rows import detections, runs, threshold_input
 from anomdet.inference.backends.torch import TorchBackend
 from anomdet.inference.exported import Network
 from anomdet.inference.postprocess import Detections
-from tests.unit.exporting.networks import PRESETS, make_artifact, make_batch, make_network
+from anomdet.inference.preprocess import Batch
+from tests.unit.exporting.networks import OF_QUERIES, OWN, PRESETS, make_artifact, make_batch, make_network
 
 pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
 
@@ -24,7 +25,8 @@ SHAPES = (((96, 128), 2), ((128, 128), 1), ((100, 70), 2))
 
 def network_of(graph: Graph) -> Network:
     finder = graph.finder
-    return Network("onnx", "fp32", "m", {"m": ""}, graph.with_nms, finder.iou_threshold, finder.max_kept, finder.floor)
+    ends = (finder.iou_threshold, finder.max_kept, finder.floor)
+    return Network("onnx", "fp32", "m", {"m": ""}, graph.with_nms, *ends, one_image=finder.takes_one_image)
 
 
 def assert_same(ours: Detections, theirs: Detections) -> None:
@@ -37,25 +39,31 @@ def assert_same(ours: Detections, theirs: Detections) -> None:
         assert (near & (theirs.labels == ours.labels[at])).any()
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [*PRESETS, OWN])
 def test_the_rows_are_those_of_mmdetection(preset: str) -> None:
     model = make_network(preset)
     artifact = make_artifact(preset, model)
     inside = Graph(model, artifact.preprocessing, preset).eval()
     outside = Graph(model, artifact.preprocessing, preset, with_nms=False).eval()
     reference = TorchBackend(model)
-    for size_hw, count in SHAPES:
+    for size_hw, count in SHAPES[:2] if preset in OF_QUERIES else SHAPES:
         batch = make_batch(size_hw, count, seed=5)
-        images, sizes = torch.from_numpy(batch.images), torch.from_numpy(batch.sizes_hw)
         expected = [one.rows(one.scores >= MIN_SCORE) for one in reference.run(batch, MIN_SCORE)]
-        with torch.no_grad():
-            threshold = torch.from_numpy(threshold_input(network_of(inside), MIN_SCORE))
-            rows = [one.numpy() for one in inside(images, sizes, threshold)]
-            candidates = [one.numpy() for one in outside(images, sizes)]
-        for graph, outputs in ((inside, rows), (outside, candidates)):
-            found = detections(network_of(graph), batch, outputs, MIN_SCORE)
-            for one, other in zip(expected, found, strict=True):
+        for graph in (inside, outside):
+            for one, other in zip(expected, rows_of(graph, batch), strict=True):
                 assert_same(one, other)
+
+
+def rows_of(graph: Graph, batch: Batch) -> list[Detections]:
+    network, found = network_of(graph), []
+    for one in runs(network, batch):
+        inputs = [torch.from_numpy(one.images), torch.from_numpy(one.sizes_hw)]
+        if graph.with_nms:
+            inputs.append(torch.from_numpy(threshold_input(network, MIN_SCORE)))
+        with torch.no_grad():
+            outputs = [output.numpy() for output in graph(*inputs)]
+        found += detections(network, one, outputs, MIN_SCORE)
+    return found
 
 
 def test_another_kind_of_network_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pycocotools.coco import COCO
 
 from tests.unit.formats.cases import boxes_of, notes_of, problems_of, read, run, write_files
@@ -124,6 +125,26 @@ def test_ids_that_a_table_has_made_texts_or_floats(tmp_path: Path) -> None:
         dataset, findings = read("coco", write_files(tmp_path, {"c.json": content, "a.png": None}))
         assert not findings.problems
         assert boxes_of(dataset) == {"a.png": [(1, 1, 2, 3, 4)]}
+
+
+@pytest.mark.parametrize(("number", "used"), [("2", 2), (2, "2"), ("2", "2"), (2.0, "2")])
+def test_a_class_number_that_a_tool_has_made_a_text(number: object, used: object, tmp_path: Path) -> None:
+    annotation = {"id": 1, "image_id": 1, "category_id": used, "bbox": [1, 2, 3, 4]}
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [annotation]}
+    content["categories"] = [{"id": number, "name": "dent"}]
+    dataset, findings = read("coco", write_files(tmp_path, {"c.json": content, "a.png": None}))
+    assert not findings.problems
+    assert boxes_of(dataset) == {"a.png": [(2, 1, 2, 3, 4)]}
+
+
+def test_boxes_that_look_like_two_corners_are_listed(tmp_path: Path) -> None:
+    boxes = [[60, 50, 150, 95], [100, 40, 140, 90], [90, 70, 120, 99]]
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "dent"}]}
+    content["annotations"] = [{"id": i, "image_id": 1, "category_id": 1, "bbox": box} for i, box in enumerate(boxes)]
+    done = run(write_files(tmp_path / "in", {"c.json": content, "a.png": None}), "coco", "anomdet", tmp_path / "out")
+    assert any(
+        note.startswith("3 x box that looks like two corners: kept as a corner and a size") for note in done.notes
+    )
 
 
 def test_every_bad_entry_is_told_with_its_place(tmp_path: Path) -> None:

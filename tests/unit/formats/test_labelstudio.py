@@ -102,7 +102,7 @@ def test_problems_name_the_path(tmp_path: Path) -> None:
     for text in (
         "e.json: [0].annotations[0].result[0].value: expected x, y, width, height in percent",
         "e.json: [0].annotations[0].result[1].value: expected an object, got nothing",
-        "e.json: [1]: expected a task with annotations, got none; export it as 'JSON', not as JSON-MIN",
+        "e.json: [1]: expected a task with annotations, got none; export it as 'JSON' or 'JSON-MIN'",
         "e.json: [2].data: expected the address of an image",
         "e.json: [3]: expected an object, got 7",
         "e.json: [5].data: expected the address of an image",
@@ -120,3 +120,17 @@ def test_what_is_written_can_be_imported(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "out/tasks.json").read_text())[0]["annotations"][0]["result"][0]
     assert f'<Image name="{written["to_name"]}"' in config
     assert f'<RectangleLabels name="{written["from_name"]}"' in config
+
+
+def test_boxes_of_a_task_with_two_images(tmp_path: Path) -> None:
+    """Whose box it is the export says only where all are drawn on the field of one name."""
+    files = {"images/a.png": None, "images/b.png": None}
+    for to_names, boxes in ((("image", "image"), 2), (("left", "right"), 0), (("img", "img"), 0)):
+        results = [{**result(), "to_name": name} for name in to_names]
+        data = {"image": "/data/upload/1/a.png", "reference": "/data/upload/1/b.png"}
+        tasks = [{"data": data, "annotations": [annotation(*results)]}]
+        dataset, findings = read("labelstudio", write_files(tmp_path / to_names[0], {**files, "e.json": tasks}))
+        assert sum(map(len, boxes_of(dataset).values())) == boxes
+        assert ["[0].data: expected the address of one image" in text for text in problems_of(findings)] == (
+            [] if boxes else [True]
+        )

@@ -114,3 +114,26 @@ def test_problems(tmp_path: Path) -> None:
     ):
         assert text in told, told
     assert "SRC holds images/ and masks/" in problems_of(read("masks", tmp_path / "images")[1])[0]
+
+
+def test_mvtec_loco(tmp_path: Path) -> None:
+    """Several masks of an image, in a folder of its name; images of the validation split."""
+    files = {
+        f"{name}.png": None for name in ("train/good/0", "validation/good/0", "test/good/0", "test/bent/0", "extra/x")
+    }
+    files["ground_truth/bent/0/000.png"] = mask((236, 10, 10, 20, 20))
+    files["ground_truth/bent/0/001.png"] = mask((250, 60, 30, 5, 6))
+    done = run(write_files(tmp_path / "in", files), None, "anomdet", tmp_path / "out")
+    assert done.recognised.startswith("masks")
+    assert (tmp_path / "out/labels/test/bent/0.txt").read_text() == "1 10 10 20 20\n1 60 30 5 6\n"
+    assert (tmp_path / "out/splits/val.txt").read_text() == "validation/good/0.png\n"
+    assert any(note.startswith("1 x image outside of the folders of images and masks") for note in done.notes)
+
+
+def test_the_void_of_pascal_voc_is_reported(tmp_path: Path) -> None:
+    files = {"images/a.png": None, "masks/a.png": mask((255, 10, 10, 20, 20), (1, 12, 12, 16, 16))}
+    files |= {"images/b.png": None, "masks/b.png": mask((1, 12, 12, 16, 16))}
+    _, findings = read("masks", write_files(tmp_path / "void", files))
+    assert notes_of(findings) == {"area of the grey value 255, beside other classes": 1}
+    files["masks/b.png"] = files["masks/a.png"] = mask((255, 10, 10, 20, 20))
+    assert not notes_of(read("masks", write_files(tmp_path / "two levels", files))[1])

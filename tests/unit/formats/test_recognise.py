@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,8 @@ def test_what_we_write(format_name: str, tmp_path: Path) -> None:
             {f"{part}/a.{end}": LABELME.get(end) for part in ("test", "ground_truth") for end in ("png", "json")},
             "labelme",
         ),
+        ({"a.xml": '<?xml version="1.0" encoding="utf-16"?><annotation/>'.encode("utf-16")}, "voc"),
+        ({"c.json": json.dumps(coco("a.png")).encode("utf-16")}, "coco"),
         ({"Data/Images/Anomaly/a.JPG": None, "Data/Masks/Anomaly/a.png": None}, "masks"),
     ],
 )
@@ -85,6 +88,7 @@ def test_images_in_folders_called_images_and_labels(tmp_path: Path) -> None:
         ({"c.json": coco("a.png"), "labels/a.txt": LINE, "images/a.png": None}, "yolo (labels/a.txt) or coco (c.json)"),
         ({"a.xml": "<annotation/>", "b.xml": "<annotations/>"}, "voc (a.xml) or cvat (b.xml)"),
         ({"images/a.png": None}, "shows none; name it with --from"),
+        ({"export.zip": b"PK"}, "shows none; name the archive itself: "),
     ],
 )
 def test_several_or_none_is_an_error_that_lists_them(files: dict, told: str, tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_coco(names: tuple[str, str], tmp_path: Path) -> None:
     [
         {"train.txt": "a\n", "val.txt": "b\n"},
         {"train.txt": "a\n", "Validation.txt": "b\n"},
+        {"train.txt": "a.jpg\n", "val.txt": "b.PNG\n"},
         {"trainval.txt": "a\n", "test.txt": "b\n", "dent_trainval.txt": "a 1\n"},
     ],
 )

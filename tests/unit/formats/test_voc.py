@@ -152,3 +152,9 @@ def test_problems_name_the_line(tmp_path: Path) -> None:
         "zero.xml:1: expected XML, got no element found",
     ):
         assert text in told, told
+
+
+def test_an_encoding_that_the_file_does_not_name(tmp_path: Path) -> None:
+    text = "<annotation><filename>a.jpg</filename><object><name>Kr\u00e4tzer</name></object></annotation>"
+    _, findings = read("voc", write_files(tmp_path, {"a.jpg": None, "a.xml": text.encode("latin-1")}))
+    assert problems_of(findings)[0].endswith("save it in UTF-8, or name its encoding in the first line")

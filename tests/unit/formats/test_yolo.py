@@ -90,6 +90,8 @@ def test_class_numbers_of_a_saved_table(tmp_path: Path) -> None:
         ("1,0.5,0.5,0.25,0.5", "separate the numbers with spaces"),
         ("1, 0.5, 0.5, 0.25, 0.5", "separate the numbers with spaces"),
         ("1 0.5 0.5 0.25 0.5 0.93", "the last number seems to be the score of a prediction; delete it"),
+        ("1 0.5 0.5 0.25 0.5 0.93 1", "a prediction's score and track; delete them"),
+        ("1 0.5 0.5 0.25 0.5 0.4 0.4 2 0.6 0.6 2 0 0 0", "write kpt_shape: [number, 3] into data.yaml"),
         ("1 50 50 25 50", "these look like pixels; divide them by the image's size"),
     ],
 )
@@ -207,3 +209,49 @@ def test_a_path_that_goes_up_and_down_is_the_same_image(tmp_path: Path) -> None:
         "train/a.png": "train",
         "val/b.png": "val",
     }
+
+
+def test_keypoints_that_nothing_declares_are_not_read_as_a_polygon(tmp_path: Path) -> None:
+    """Their box would be another; with kpt_shape, or without it for polygons, the user has said so."""
+    files = {"images/a.png": None, "labels/a.txt": LINE.strip() + " 0.45 0.4 0.55 0.6\n" + LINE}
+    for shape, box in (("", None), ("kpt_shape: [2, 2]\n", BOX), ("kpt_shape: null\n", (40, 40, 48, 20))):
+        yaml = f"train: images\n{shape}names: [a, b]\n"
+        dataset, findings = read("yolo", write_files(tmp_path, {**files, "data.yaml": yaml}))
+        told = problems_of(findings)
+        if box is None:
+            (problem,) = told
+            assert problem.startswith(
+                "labels/a.txt:1: expected a box or a polygon, not a box and keypoints, got 1 such line"
+            )
+        else:
+            assert not told
+            assert boxes_of(dataset)["a.png"][0] == ("b", *box)
+
+
+def test_one_polygon_among_the_lines_shows_that_they_are_polygons(tmp_path: Path) -> None:
+    lines = LINE.strip() + " 0.45 0.4 0.55 0.6\n" + "0 0.1 0.1 0.3 0.1 0.3 0.4 0.1 0.3 0.05 0.2\n"
+    _, findings = read("yolo", write_files(tmp_path, {"images/a.png": None, "labels/a.txt": lines}))
+    assert not findings.problems
+    assert notes_of(findings) == {"polygon or rotated box": 2}
+
+
+def test_names_whose_numbers_are_texts_and_a_count_that_contradicts_them(tmp_path: Path) -> None:
+    yaml = "train: images\nnc: 3\nnames: {'0': a, '1': dent}\n"
+    dataset, findings = read(
+        "yolo", write_files(tmp_path, {"data.yaml": yaml, "images/a.png": None, "labels/a.txt": LINE})
+    )
+    assert boxes_of(dataset) == {"a.png": [("dent", *BOX)]}
+    assert notes_of(findings) == {"nc: 3 beside names of 2 classes": 1}
+
+
+def test_text_in_utf_16_and_a_windows_path_in_double_quotes(tmp_path: Path) -> None:
+    files = {
+        "images/a.png": None,
+        "labels/a.txt": LINE.encode("utf-16"),
+        "classes.txt": "a\r\ndent\r\n".encode("utf-16"),
+    }
+    dataset, findings = read("yolo", write_files(tmp_path, files))
+    assert not findings.problems
+    assert boxes_of(dataset) == {"a.png": [("dent", *BOX)]}
+    _, findings = read("yolo", write_files(tmp_path, {"data.yaml": 'path: "C:\\Users\\x"\nnames: [a]\n'}))
+    assert "write / or single quotes" in problems_of(findings)[0]

@@ -93,11 +93,23 @@ def test_a_file_of_another_tool_is_recognised(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("spoilt", [{"splits/val.txt": "9.png\n"}, {"splits/val.txt": "0.png\n"}])
-def test_init_says_why_lists_are_not_used(spoilt: dict[str, str], tmp_path: Path) -> None:
+def test_init_refuses_faulty_lists(spoilt: dict[str, str], tmp_path: Path) -> None:
+    """Other splits in their place would train on images that the user has set apart."""
     write_files(tmp_path, {**DATA, **LISTS, **spoilt})
+    with pytest.raises(
+        UserError, match=r"(?s)lists in splits/ cannot be used:.*val\.txt:1.*nothing was written; correct"
+    ):
+        propose_settings(tmp_path)
+
+
+def test_init_says_which_list_is_missing(tmp_path: Path) -> None:
+    write_files(tmp_path, {**DATA, **LISTS})
+    (tmp_path / "splits/val.txt").unlink()
     found = propose_settings(tmp_path)
     assert found.settings.data.split_files is None
-    assert any(line.startswith("! splits        splits/ is not used: ") and "val.txt:1" in line for line in found.notes)
+    assert any(
+        line.startswith("! splits        splits/ is not used: expected train.txt and val.txt") for line in found.notes
+    )
 
 
 def test_what_training_does_not_use_is_said(tmp_path: Path) -> None:

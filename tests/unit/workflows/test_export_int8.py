@@ -7,10 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from anomdet.errors import UserError
-from anomdet.exporting.int8 import LADDER
+from anomdet.exporting.int8 import LADDER, ladder
 from anomdet.exporting.parity import Parity
 from anomdet.workflows import export_int8
 from anomdet.workflows.export_int8 import Quality
@@ -26,10 +27,12 @@ def quantised(monkeypatch: pytest.MonkeyPatch, found: Iterator[Quality], parity:
     monkeypatch.setattr("anomdet.workflows.export_parity.check_parity", lambda *_: parity or Parity(5, 9, 0, 0.0, 0.0))
     monkeypatch.setattr("anomdet.workflows.export_parity.results", lambda *_: [])
     monkeypatch.setattr(export_int8, "quality", lambda *_: BEFORE)
-    monkeypatch.setattr(export_int8, "_rung", lambda _source, _manifest, _images, _folder, rung: (rung, next(found)))
+    rungs = {str(rung): [at] for at, rung in enumerate(LADDER)}
+    monkeypatch.setattr("anomdet.exporting.int8.ladder", lambda _path: rungs)
+    monkeypatch.setattr(export_int8, "_rung", lambda _source, _manifest, _images, _folder, kept: (kept[0], next(found)))
     source: Any = SimpleNamespace(detector=None)
     images: Any = SimpleNamespace(truth=object(), prepared=[])
-    manifest: Any = "fp32"
+    manifest: Any = SimpleNamespace(network=SimpleNamespace(file="model.xml"))
     return export_int8.quantise(source, manifest, images, Path("unused"))
 
 
@@ -56,4 +59,29 @@ def test_where_none_does_it_is_refused_with_the_figures_of_each(bad: Quality, mo
 
 def test_of_a_network_that_decides_otherwise_nothing_is_quantised(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Parity(5, 9, 9, 0.0, 0.0, stage="network: other", reasons=("9 detections of 9 have no partner",))
-    assert quantised(monkeypatch, iter([]), failed) == ("fp32", failed)
+    assert quantised(monkeypatch, iter([]), failed)[1] is failed
+
+
+def test_layers_are_counted_from_the_ends_of_the_branches(tmp_path: Path) -> None:
+    """A network of a stem and two branches, of one layer and of two."""
+    openvino = pytest.importorskip("openvino")
+    from openvino import opset13 as op
+
+    def layer(name: str, source: Any, channels: int) -> Any:
+        weights = op.constant(np.ones((4, channels, 1, 1), np.float32))
+        node = op.convolution(source, weights, [1, 1], [0, 0], [0, 0], [1, 1])
+        node.set_friendly_name(name)
+        return node
+
+    image = op.parameter([1, 3, 8, 8], np.float32)
+    stem = layer("stem", image, 3)
+    ends = [layer("short", stem, 4), layer("long.1", layer("long.0", stem, 4), 4)]
+    openvino.save_model(openvino.Model(ends, [image]), str(tmp_path / "m.xml"), compress_to_fp16=False)
+    rungs = ladder(tmp_path / "m.xml")
+    assert [sorted(kept) for kept in rungs.values()] == [
+        [],
+        ["long.1", "short"],
+        ["long.1", "short", "stem"],
+        ["long.0", "long.1", "short", "stem"],
+    ]
+    assert list(rungs)[2] == "all but the first and the last layer of each branch"

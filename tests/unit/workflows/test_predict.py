@@ -78,7 +78,7 @@ def test_a_name_that_a_spreadsheet_would_run_is_quoted(tmp_path: Path) -> None:
     (tmp_path / "=cmd.png").write_bytes(image_bytes(0.5))
     predict(PredictJob(FakeDetector(), (tmp_path / "=cmd.png",), out=tmp_path / "out", group_by="^(.*)$"))
     for name in ("results.csv", "parts.csv"):
-        cells = [cell for row in csv.reader((tmp_path / "out" / name).open()) for cell in row]
+        cells = [cell for row in csv.reader((tmp_path / "out" / name).read_text().splitlines()) for cell in row]
         assert not [cell for cell in cells if cell.startswith("=")]
 
 
@@ -123,7 +123,7 @@ def test_crops_and_pictures(job: PredictJob) -> None:
 def test_one_verdict_a_part(job: PredictJob) -> None:
     done = predict(replace(job, group_by=r"p(\d)"))
     assert dict(done.part_verdicts) == {"accept": 1, "undecided": 1, "reject": 3}
-    rows = list(csv.DictReader((out(job) / "parts.csv").open()))
+    rows = list(csv.DictReader((out(job) / "parts.csv").read_text().splitlines()))
     assert {row["part"]: row["verdict"] for row in rows} == {
         "0": "accept",
         "1": "undecided",
@@ -206,6 +206,24 @@ def test_images_that_would_share_a_label_file_are_refused(job: PredictJob) -> No
     predict(replace(job, save=("json",)))
 
 
+def test_of_names_that_come_one_by_one_no_label_file_is_overwritten(
+    job: PredictJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody can look through them beforehand; the second keeps its suffix, also when the job is continued."""
+    folder = job.sources[0]
+    (folder / "p0_0.jpg").write_bytes(image_bytes(0.9, ".jpg"))
+    (folder / "p4_8.jpg").write_bytes(image_bytes(0.9, ".jpg"))
+    names = [str(folder / name) for name in ("p0_0.png", "p0_0.jpg", "p4_8.png", "p0_0.png")]
+    listed = replace(job, sources=("-",), save=("labels",))
+    with caplog.at_level("WARNING", "anomdet"):
+        predict(listed, stdin=names)
+        predict(replace(listed, skip_done=True), stdin=[str(folder / "p4_8.jpg")])
+    labels = {path.name: path.read_text() != "" for path in (out(job) / "labels").rglob("*.txt")}
+    assert labels == {"p0_0.txt": False, "p0_0.jpg.txt": True, "p4_8.txt": True, "p4_8.jpg.txt": True}
+    said = [record.message.partition(" are called")[0] for record in caplog.records]
+    assert [Path(message).name for message in said] == ["p0_0.jpg", "p4_8.jpg"]
+
+
 def test_names_without_a_part_are_refused_before_anything_is_judged(job: PredictJob) -> None:
     with pytest.raises(UserError, match=r"10 of 11 names that 'cut' does not match"):
         predict(replace(job, group_by="cut"))
@@ -271,6 +289,19 @@ def test_another_job_is_not_continued(job: PredictJob) -> None:
     with pytest.raises(UserError, match="model_sha256"):
         predict(replace(job, model=FakeDetector(sha256="other"), skip_done=True))
     assert contents(out(job)) == before
+
+
+def test_a_job_with_other_parts_or_files_is_not_continued(job: PredictJob) -> None:
+    """A part would be accepted without its image that was rejected before, and an image would lack its label file."""
+    predict(job)
+    before = contents(out(job))
+    with pytest.raises(UserError, match=r"group_by p\(\\d\), as now, got None"):
+        predict(replace(job, group_by=r"p(\d)", skip_done=True))
+    with pytest.raises(UserError, match=r"save labels, as now, got without files of images"):
+        predict(replace(job, save=("json", "labels"), skip_done=True))
+    assert contents(out(job)) == before
+    predict(replace(job, save=("json", "coco"), skip_done=True))  # made of the lines, at the end
+    assert (out(job) / "coco.json").is_file()
 
 
 def test_watched_files_are_judged_once_over_restarts(job: PredictJob) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,7 @@ def _scan(
         objects = _clip(label_file, f"labels/{label.name}" if label else "", size_hw, report)
         records.append(ImageRecord(len(records), image.name, *size_hw, objects))
     _check_classes(found, classes, report)
-    _check_whole(records, pairs, report)
+    _check_whole(data_dir, records, pairs, report)
     if report.problems:
         count = f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}"
         raise UserError(report.problems, title=f"The data in {data_dir} has {count}:")
@@ -148,7 +149,7 @@ def _check_classes(found: dict[int, list[str]], classes: Mapping[int, str] | Non
         report.notes.append("no objects of class " + ", ".join(f"{num} ({classes[num]})" for num in unused))
 
 
-def _check_whole(records: list[ImageRecord], pairs: list, report: _Report) -> None:
+def _check_whole(data_dir: Path, records: list[ImageRecord], pairs: list, report: _Report) -> None:
     """What no single file shows: an empty data set, and boxes that are not in pixels."""
     if not pairs and not report.problems:
         suffixes = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
@@ -156,5 +157,8 @@ def _check_whole(records: list[ImageRecord], pairs: list, report: _Report) -> No
         return
     largest = max((float(record.labels.bboxes_xyxy.max()) for record in records if len(record.labels)), default=None)
     if largest is not None and largest <= 2:
-        hint = "YOLO's relative boxes? anomdet convert FOLDER --from yolo --to anomdet --out NEW_FOLDER"
-        report.problems.append(Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint))
+        paths = shlex.quote(str(data_dir)), shlex.quote(f"{data_dir}_anomdet")
+        hint = f"YOLO's fractions of the image? anomdet convert {paths[0]} --from yolo --to anomdet --out {paths[1]}"
+        found = Problem("labels/", "boxes in pixels", f"no coordinate above {largest:g}", hint)
+        others = [one for one in report.problems if not one.hint.startswith("write an empty file")]
+        report.problems = [found, *others]

@@ -90,7 +90,10 @@ def test_unknown_choices(make_data):
 
 
 def test_relative_boxes_are_recognised(make_data):
-    assert "boxes in pixels" in problems_of(make_data({"a.png": "0 0.5 0.5 0.2 0.1\n"}))["labels/"]
+    """Reported alone where other images have no label file: in YOLO these are normal images."""
+    found = problems_of(make_data({"a.png": "0 0.5 0.5 0.2 0.1\n", "b.png": None}))
+    assert list(found) == ["labels/"]
+    assert "boxes in pixels" in found["labels/"]
 
 
 @pytest.mark.parametrize(("mode", "names"), [("normal", ["a.png", "b.png"]), ("skip", ["a.png"])])
