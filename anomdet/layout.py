@@ -48,7 +48,8 @@ REPORT, COMPARISON, COMPARISON_PAGE = "report.html", "comparison.json", "compari
 
 # log_dir/leave_class_out: beside these a folder for each class
 LEFT_OUT_DIR, LEFT_OUT, LEFT_OUT_PAGE = "leave_class_out", "leave_class_out.json", "leave_class_out.html"
-LEFT_OUT_CLASS, LEFT_OUT_RUN, LEFT_OUT_ROW = "class_{num}", "run", "row.json"
+LEFT_OUT_CLASS, LEFT_OUT_ROW = "class_{num}", "row.json"
+RUN_DIR = "run"  # log_dir and checkpoint_dir of one of several runs, of a fold or without a class
 
 # log_dir/visualization
 CONTACT_SHEET = "contact_sheet.jpg"

@@ -74,13 +74,13 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     --leave-class-out.
     """
     say_it_starts("loading libraries, settings and results")
-    from anomdet.workflows.evaluate_command import LeftOut
+    from anomdet.workflows.evaluate_command import EvaluateOptions
     from anomdet.workflows.evaluate_command import evaluate_command as run
 
     files = dict(val_predictions=val_predictions, val_ground_truth=val_ground_truth, images=images)
     files |= dict(predictions=predictions, ground_truth=ground_truth, tile_map=tile_map)
-    asked = config, overrides or (), LeftOut(leave_class_out, minutes), files
-    end_evaluation(run(*asked, split=split, checkpoint=checkpoint, out=out, tiles=tiles))
+    options = EvaluateOptions(split, checkpoint, out, tiles, leave_class_out, minutes)
+    end_evaluation(run(config, overrides or (), options, files))
 
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")

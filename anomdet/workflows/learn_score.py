@@ -15,7 +15,9 @@ from anomdet.ranks import is_main_process
 from anomdet.workflows.anomaly import ARRAYS, BACKBONE, KEY
 from anomdet.workflows.bit_depth import bit_depth_of
 
-if TYPE_CHECKING:  # it costs torch
+if TYPE_CHECKING:  # they cost torch
+    from anomdet.anomaly.features import TorchFeatures
+    from anomdet.anomaly.fit import Collected
     from anomdet.anomaly.scorer import Scorer
 
 MIN_NORMALS_AUTO, MIN_NORMALS = 30, 10
@@ -156,11 +158,8 @@ def learn_score(config: Any, images: list[NormalImage], log: logging.Logger) -> 
     from anomdet.anomalies import AnomalyInfo
     from anomdet.anomaly.calibration import choose_threshold
     from anomdet.anomaly.features import TorchFeatures
-    from anomdet.anomaly.fit import Collected, highest
-    from anomdet.anomaly.patches import shrink
+    from anomdet.anomaly.fit import highest
     from anomdet.anomaly.scorer import Scorer
-    from anomdet.engine.distributed.shared_work import shared_work
-    from anomdet.images.decode import read_noted
 
     given, started = config[KEY], time.monotonic()
     log.info(f"learning the normal-only score from {len(images)} normal images")
@@ -169,20 +168,8 @@ def learn_score(config: Any, images: list[NormalImage], log: logging.Logger) -> 
     method = given["method"]
     if method == "auto":
         method = "padim" if len(images) >= MIN_NORMALS_PADIM else "patchcore"
-    seed = int((config.get("randomness") or {}).get("seed") or 0)
     features = TorchFeatures(given["features"], given["layers"])
-    collected = Collected(memory=given["memory"], method=method, seed=seed)
-    bit_depth, size = bit_depth_of(config), given["image_size"]
-
-    def maps_of(image: NormalImage) -> list[Any]:
-        square = shrink(read_noted(image.path, max_megapixels=None, bit_depth=bit_depth)[0], size)
-        return list(features(square[None])[0])
-
-    for at, (maps, image) in enumerate(zip(shared_work(images, maps_of), images, strict=True), start=1):
-        if is_main_process():
-            collected.add(maps, image.group)
-        if at % 200 == 0:
-            _log.info(f"normal-only score: {at} of {len(images)} images")
+    collected = _collected(config, images, features, method)
     if not is_main_process():
         return None
     model, calibration = collected.fit()
@@ -204,6 +191,29 @@ def learn_score(config: Any, images: list[NormalImage], log: logging.Logger) -> 
     seconds = time.monotonic() - started
     log.info(f"normal-only score from {len(images)} normal images in {seconds:.0f} s: {threshold.sentence()}")
     return Scorer(info, model, calibration.part_scores, features)
+
+
+def _collected(config: Any, images: list[NormalImage], features: TorchFeatures, method: str) -> Collected:
+    """Of all images, in the first process; each computes features of its share."""
+    from anomdet.anomaly.fit import Collected
+    from anomdet.anomaly.patches import shrink
+    from anomdet.engine.distributed.shared_work import shared_work
+    from anomdet.images.decode import read_noted
+
+    seed = int((config.get("randomness") or {}).get("seed") or 0)
+    collected = Collected(memory=config[KEY]["memory"], method=method, seed=seed)
+    bit_depth, size = bit_depth_of(config), config[KEY]["image_size"]
+
+    def maps_of(image: NormalImage) -> list[Any]:
+        square = shrink(read_noted(image.path, max_megapixels=None, bit_depth=bit_depth)[0], size)
+        return list(features(square[None])[0])
+
+    for at, (maps, image) in enumerate(zip(shared_work(images, maps_of), images, strict=True), start=1):
+        if is_main_process():
+            collected.add(maps, image.group)
+        if at % 200 == 0:
+            _log.info(f"normal-only score: {at} of {len(images)} images")
+    return collected
 
 
 def _group_by(config: Any) -> str | None:

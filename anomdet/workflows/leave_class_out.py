@@ -18,7 +18,7 @@ from anomdet.layout import (
     LEFT_OUT_DIR,
     LEFT_OUT_PAGE,
     LEFT_OUT_ROW,
-    LEFT_OUT_RUN,
+    RUN_DIR,
     TEST,
 )
 from anomdet.ranks import num_processes
@@ -155,7 +155,7 @@ def _done(job: Job) -> dict[str, Any]:
     from anomdet.workflows.train import train
 
     started = time.monotonic()
-    last = job.folder / LEFT_OUT_RUN / LAST
+    last = job.folder / RUN_DIR / LAST
     sizes = ", ".join(f"{len(ats):,} {split}" for split, ats in job.positions.items())
     _log.info(f"without {job.name}: {sizes} images{'; resumed' if last.is_file() else ''}")
     settings = job.settings

@@ -23,7 +23,7 @@ from anomdet.data.splits.positions import Positions
 from anomdet.documents import read_json
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.results import part_names
-from anomdet.layout import LEFT_OUT_CLASS, LEFT_OUT_ROW, LEFT_OUT_RUN, SPLITS, SPLITS_DIR, TEST, TRAIN, VAL
+from anomdet.layout import LEFT_OUT_CLASS, LEFT_OUT_ROW, RUN_DIR, SPLITS, SPLITS_DIR, TEST, TRAIN, VAL
 from anomdet.workflows.learn_score import MIN_NORMALS
 
 ALL = "all"
@@ -135,7 +135,7 @@ def _positions(index: DataIndex, settings: Settings, num: int, name: str) -> dic
 def _own_values(settings: Settings, folder: Path, minutes: float | None) -> dict[str, Any]:
     """The settings of one run: its lists, its folder, its share of the minutes, and the normal-only score."""
     values = settings.model_dump(mode="json")
-    lists, run = folder / SPLITS_DIR, str(folder / LEFT_OUT_RUN)
+    lists, run = folder / SPLITS_DIR, str(folder / RUN_DIR)
     values["data"] |= {"split_files": {name: str(lists / f"{name}.txt") for name in SPLITS}}
     values["data"]["split"] |= {"by": "files", "group_regex": None, "on_leak": "ignore"}
     values["logging"] |= {"log_dir": run, "checkpoint_dir": run, "trackers": []}
