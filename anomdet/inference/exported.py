@@ -118,7 +118,7 @@ class Manifest:
         """What JSON can hold."""
         return {
             "version": self.version,
-            "network": asdict(self.network),
+            "network": _without_defaults(self.network),
             "unseen": asdict(self.unseen) if self.unseen else None,
             "checkpoint_sha256": self.checkpoint_sha256,
             "parity": self.parity,
@@ -153,6 +153,14 @@ class Manifest:
             str(content.get("licence", "")),
             unseen,
         )
+
+
+def _without_defaults(network: Network) -> dict[str, Any]:
+    """Keys that came later only where they say something: earlier versions open the folder, too."""
+    content = asdict(network)
+    if not network.one_image:
+        del content["one_image"]
+    return content
 
 
 def _score_files(content: Any, where: str, artifact: Artifact) -> ScoreFiles | None:

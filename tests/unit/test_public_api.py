@@ -56,6 +56,13 @@ def test_each_name_is_there_and_documented(name: str) -> None:
         assert "Raises:" in documentation
 
 
+def test_the_page_names_each_function() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    functions = [name for name in anomdet.__all__ if name.islower() and not name.startswith("_")]
+    assert len(functions) > 12
+    assert not [name for name in functions if f"anomdet.{name}(" not in page]
+
+
 def test_a_misspelt_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = anomdet.trian
