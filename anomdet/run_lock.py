@@ -53,6 +53,9 @@ def one_run_in(folders: Mapping[str, Path]) -> Iterator[None]:
 def _locked(folder: Path, option: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
+    if (folder / LOCK).is_symlink():
+        got = f"{folder / LOCK}, which is a link"
+        raise UserError(Problem(option, "a folder whose lock is a file of its own", got, "delete the link"))
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
@@ -61,7 +64,9 @@ def _locked(folder: Path, option: str) -> Iterator[None]:
         raise UserError(Problem(option, "a folder that no other run writes into", _busy(folder), hint)) from error
     holder = folder / HOLDER
     try:
-        holder.write_text(json.dumps(_own()), encoding="utf-8")
+        holder.unlink(missing_ok=True)  # of a run that was killed; or a link, through which a foreign file would change
+        with holder.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(_own()))
         yield
     finally:
         for path in (holder, folder / LOCK):  # in this order; whoever waits at the gone lock file opens a new one

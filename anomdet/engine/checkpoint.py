@@ -18,7 +18,7 @@ from torch import nn
 from anomdet.engine.archive import BadArchiveError, check_archive, check_pickle, is_archive
 from anomdet.engine.checkpoint_meta import Meta
 from anomdet.engine.older_checkpoints import load_older
-from anomdet.engine.plain_state import only_plain
+from anomdet.engine.plain_state import check_extent, only_plain
 from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.layout import BEST, LAST
 from anomdet.outputs import atomic_write
@@ -131,7 +131,9 @@ def _content(data: bytes, path: Path, map_location: Any) -> dict[str, Any]:
 def _unpickled(data: bytes, map_location: Any) -> Any:
     """By torch's own list of names; where a file needs more, by the reader of older ones."""
     try:
-        return torch.load(io.BytesIO(data), map_location=map_location, weights_only=True)
+        loaded = torch.load(io.BytesIO(data), map_location=map_location, weights_only=True)
+        check_extent(loaded)
+        return loaded
     except pickle.UnpicklingError as error:
         if "GLOBAL" not in str(error):
             raise

@@ -8,15 +8,19 @@ known fields as data, checks them, and has no way to anything else: ``getattr`` 
 from __future__ import annotations
 
 import io
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anomdet.engine.plain_state import check_extent
+
 _NUMBERS = {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"b1", "f2", "f4", "f8"}
 _ORDERS = {"<", ">", "|", "="}
 _DTYPE_CLASSES = ("UInt32DType", "Float64DType", "Int64DType", "Float32DType", "Int32DType")
+_room_bytes: ContextVar[list[int]] = ContextVar("room_bytes")  # of all arrays together: no more than the file has
 
 
 class WrongContentError(ValueError):
@@ -42,6 +46,10 @@ class _Dtype:
         raw = data.encode("latin1") if isinstance(data, str) else data
         if not isinstance(raw, bytes):
             raise WrongContentError("a number's bytes")
+        room = _room_bytes.get()
+        room[0] -= len(raw)
+        if room[0] < 0:
+            raise WrongContentError("the same bytes in many arrays")
         dtype = np.dtype(self.kind).newbyteorder(self.order)
         return np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
 
@@ -122,8 +130,11 @@ def load_older(data: bytes, map_location: Any) -> Any:
         pickle.UnpicklingError: it names something else.
         WrongContentError: it holds something else.
     """
+    _room_bytes.set([len(data)])
     with torch.serialization.safe_globals(_STAND_INS):
-        return _plain(torch.load(io.BytesIO(data), map_location=map_location, weights_only=True))
+        loaded = torch.load(io.BytesIO(data), map_location=map_location, weights_only=True)
+    check_extent(loaded)
+    return _plain(loaded)
 
 
 def _plain(value: Any) -> Any:

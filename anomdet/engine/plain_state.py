@@ -14,10 +14,13 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from anomdet.addresses import without_secrets
+from anomdet.engine.archive import BadArchiveError
 from anomdet.errors import Problem, UserError
 
 _PLAIN = (bool, int, float, type(None), torch.Tensor, torch.Size, torch.dtype, torch.device)
 _LOG, _COUNT, _MAX = "log_history", "count_history", "max_length"
+_MAX_VALUES = 2**20  # of a large run: 20,000
+_MAX_REPEATED_BYTES = 2**26  # of tensors that repeat their numbers, as expand() makes them
 
 
 def to_plain(value: Any, place: str, left_out: list[str]) -> Any:
@@ -61,6 +64,35 @@ _LEFT_OUT = object()
 
 def _is_key(key: Any) -> bool:
     return isinstance(key, (str, int, float, bool, tuple, type(None)))
+
+
+def check_extent(value: Any) -> None:
+    """Refuse what is small in a file and endless outside: containers that hold one another many times over, tensors
+    that repeat a few numbers.
+
+    Args:
+        value: what was loaded; nothing of it is copied.
+
+    Raises:
+        BadArchiveError: with what it is.
+    """
+    waiting, num_values, repeated = [value], 0, 0
+    while waiting:
+        one = waiting.pop()
+        inside: Any = ()
+        if isinstance(one, dict):
+            inside = [*dict.keys(one), *dict.values(one)]
+        elif isinstance(one, (list, tuple, set, frozenset)):
+            inside = one
+        elif isinstance(one, torch.Tensor) and one.layout == torch.strided and one.device.type != "meta":
+            size = one.numel() * one.element_size()
+            repeated += size if size > one.untyped_storage().nbytes() else 0
+        num_values += len(inside)
+        if num_values > _MAX_VALUES:
+            raise BadArchiveError(f"containers that unfold to more than {_MAX_VALUES:,} values")
+        if repeated > _MAX_REPEATED_BYTES:
+            raise BadArchiveError(f"tensors that repeat a few numbers over more than {_MAX_REPEATED_BYTES >> 20} MB")
+        waiting.extend(inside)
 
 
 def only_plain(value: Any) -> Any:

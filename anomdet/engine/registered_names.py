@@ -12,11 +12,13 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import mmengine.registry.registry as mmengine_registry
 import yaml
+from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.fileio.handlers import PickleHandler, YamlHandler, file_handlers
 from mmengine.utils import get_object_from_string
@@ -51,9 +53,26 @@ def only_registered_names() -> None:
         file_handlers[kind] = _NoPickle()
     for kind in ("yaml", "yml"):
         file_handlers[kind] = _PlainYaml()
+    from mmdet.models.detectors import kd_one_stage
     from mmdet.registry import TASK_UTILS
 
     TASK_UTILS.module_dict.pop(_EVALUATES_TEXT, None)
+    kd_one_stage.Config = _InstalledConfig
+
+
+class _InstalledConfig:
+    """For MMEngine's ``Config`` where a model reads one by a path of its own config, as a teacher's."""
+
+    @staticmethod
+    def fromfile(filename: Any, *args: Any, **kwargs: Any) -> Config:
+        """A config that was installed with MMDetection, or any where a Python config asks."""
+        import mmdet
+
+        installed = Path(mmdet.__file__).resolve().parent
+        if not _from_python.get() and not Path(filename).resolve().is_relative_to(installed):
+            hint = "it was not read: it may be Python code; write the teacher's config as a mapping"
+            raise UserError(Problem("teacher_config", "a config of MMDetection's own", str(filename), hint))
+        return Config.fromfile(filename, *args, **kwargs)
 
 
 def _object(name: str) -> Any:

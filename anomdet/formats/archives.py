@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import os
 import secrets
 import shutil
@@ -19,7 +18,9 @@ _MAX_FILES = 2_000_000
 _MAX_RATIO = 100  # of all content to the archive; labels shrink to a tenth, images hardly
 _FREE_BYTES = 1 << 30  # content up to this size is never called a bomb
 _CHUNK = 1 << 20
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # a chunk of the others is unpacked at once: 2 kB to 2 GB
+_OTHER_METHODS = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA", 93: "Zstandard"}
+_DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError)
 _OTHERS = (".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 
 
@@ -90,6 +91,9 @@ def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInf
             problems.append(Problem(where, "a plain file", "a link or a device", "unpack it first"))
         elif info.flag_bits & 1:
             problems.append(Problem(where, "a file that is not encrypted", "an encrypted one", "unpack it first"))
+        elif info.compress_type not in _METHODS:
+            got = _OTHER_METHODS.get(info.compress_type, f"method {info.compress_type}")
+            problems.append(Problem(where, "a file packed by deflate, or not packed", got, "unpack it first"))
         elif members.setdefault(name, info) is not info:
             problems.append(Problem(where, "each file once", "it twice"))
     if problems:

@@ -117,6 +117,13 @@ def test_a_hook_that_cannot_work_is_refused_with_its_reason(data_dir: Path, tmp_
         check_hooks(run.config, "training.hooks")
 
 
+@pytest.mark.parametrize("scope", ["mmengine", "mmdet", "anomdet"])
+def test_a_scope_in_front_of_its_name_changes_nothing(data_dir: Path, tmp_path: Path, scope: str) -> None:
+    run = load_run(write_settings(tmp_path, data_dir, hooks=[{"type": f"{scope}.RFSearchHook"}]))
+    with pytest.raises(UserError, match=r"got RFSearchHook.*changes the network"):
+        check_hooks(run.config, "training.hooks")
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_hook_without_its_package_names_it(data_dir: Path, tmp_path: Path, name: str) -> None:
     if find_spec(PACKAGES[name]) is not None:

@@ -104,6 +104,20 @@ def test_nothing_is_left_behind_and_the_folder_is_free_again(tmp_path: Path) -> 
         assert {path.name for path in tmp_path.iterdir()} == {"x"}
 
 
+def test_no_link_leads_the_lock_to_a_file_elsewhere(tmp_path: Path) -> None:
+    """A folder that came from a stranger may hold them."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "out" / ".anomdet.running").symlink_to(tmp_path / "mine")
+    with one_run_in({"--out": tmp_path / "out"}):
+        assert not (tmp_path / "out" / ".anomdet.running").is_symlink()
+    (tmp_path / "out" / ".anomdet.lock").symlink_to(tmp_path / "mine")
+    message = r"--out: expected .*, got .*\.anomdet\.lock, which is a link"
+    with pytest.raises(UserError, match=message), one_run_in({"--out": tmp_path / "out"}):
+        pass
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
 def test_the_ranks_of_a_job_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with one_run_in({"logging.log_dir": tmp_path}):
         monkeypatch.setenv("RANK", "1")

@@ -68,10 +68,12 @@ def _registered(ours: Registry, of_mmdet: str, name: str) -> Any:
 
 
 def _names(hooks: Sequence[Any]) -> Iterator[str]:
-    """Without the scope of MMEngine or MMDetection."""
+    """Without the scope of MMEngine or MMDetection, nor with ours where the hook is theirs."""
     for hook in hooks:
         name = str(hook.get("type")) if isinstance(hook, dict) else type(hook).__name__
-        yield name.removeprefix("mmdet.").removeprefix("mmengine.")
+        name = name.removeprefix("mmdet.").removeprefix("mmengine.")
+        bare = name.removeprefix("anomdet.")
+        yield bare if bare != name and mmdet.registry.HOOKS.get(bare) else name
 
 
 def _reason(name: str, config: Any) -> str:

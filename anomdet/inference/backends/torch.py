@@ -17,6 +17,7 @@ from mmengine.registry import DefaultScope, Registry
 from torch import nn
 
 import anomdet.registry  # noqa: F401 - supplies mmcv's operators and our models
+from anomdet.addresses import forget_weights
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import ModelInfo
 from anomdet.inference.postprocess import Detections
@@ -29,6 +30,7 @@ _OPERATORS = {"nms", "soft_nms", "RoIAlign", "RoIPool"}
 _FILE_TYPES = {"anomdet.FileBackbone", "anomdet.FileModel"}
 _OPEN_SCOPES = ("mmengine", "mmdet")  # found without their scope in front
 _NO_WEIGHTS = {"init_cfg": None, "pretrained": False, "checkpoint": None}  # the checkpoint brings them all
+_FETCHES = "BertModel"  # gets its words and weights from the network, whatever it is given
 _IMPORT_FIRST = "a plug-in's class: import the plug-in first"
 
 
@@ -46,7 +48,8 @@ def build_model(info: ModelInfo, where: str, custom_file: str | Path | None = No
     from mmdet.registry import MODELS
 
     config = _buildable(info.config, custom_file)
-    known = _OPERATORS | _registered_names()
+    forget_weights(config)
+    known = (_OPERATORS | _registered_names()) - {_FETCHES, f"mmdet.{_FETCHES}"}
     problems = [
         Problem(f"{where}: model.config{place}", "the name of a registered class", repr(name), _IMPORT_FIRST)
         for place, name in _types(config)

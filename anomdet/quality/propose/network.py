@@ -10,7 +10,7 @@ from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import SMALL_PX, DataFacts
 
 # Memory as measured by benchmarks/train_memory.py, on a CPU in float32: for a GPU on the safe side.
-CPU = Preset("cpu_small", 8, 320, 640, 1.1, 0.4, 1600, 5)
+CPU = Preset("cpu_small", 8, 320, 640, 1.1, 0.4, 2400, 5)
 GPU = Preset("default", 16, 640, 1024, 1.5, 1.7, 5000, 12)
 
 STRIDE = 32  # of the coarsest map of most networks: sizes are multiples of it

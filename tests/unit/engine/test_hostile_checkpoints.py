@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import struct
 import time
 import zipfile
@@ -302,3 +303,53 @@ def test_a_legacy_file_of_torch(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(3)}, buffer, _use_new_zipfile_serialization=False)
     (tmp_path / "legacy.pth").write_bytes(buffer.getvalue())
     assert load_checkpoint(tmp_path / "legacy.pth")["a"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("where", ["meta", "optimizer"])
+def test_lists_within_lists_that_unfold_without_end(tmp_path: Path, where: str) -> None:
+    """Ten references to one list, on twelve levels: 300 bytes that were copied until the memory was full."""
+    nested: list[Any] = [1]
+    for _ in range(12):
+        nested = [nested] * 10
+    path = tmp_path / "bad.pth"
+    torch.save({"state_dict": {}, where: {"x": nested}}, path)
+    with pytest.raises(UserError, match="containers that unfold to more than 1,048,576 values"):
+        load_checkpoint(path)
+
+
+def test_a_container_that_holds_itself(tmp_path: Path) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    torch.save({"x": endless}, tmp_path / "bad.pth")
+    with pytest.raises(UserError, match="containers that unfold"):
+        load_checkpoint(tmp_path / "bad.pth")
+
+
+def test_a_tensor_of_one_number_repeated(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"a": torch.zeros(1).expand(10**6, 10**6)}}, tmp_path / "bad.pth")
+    with pytest.raises(UserError, match="tensors that repeat a few numbers over more than 64 MB"):
+        load_checkpoint(tmp_path / "bad.pth")
+    torch.save({"state_dict": {"a": torch.ones(1).expand(100, 100)}}, tmp_path / "good.pth")
+    assert load_checkpoint(tmp_path / "good.pth")["state_dict"]["a"].sum() == 10_000
+
+
+def test_an_older_file_whose_arrays_share_their_bytes(tmp_path: Path) -> None:
+    """A megabyte of numbers, a thousand times: the file is a megabyte, the arrays were a gigabyte."""
+    encode = hostile.name("_codecs", "encode")
+    data = hostile.call(encode, hostile.text("\0" * 2**20), hostile.text("latin1")) + pickle.BINPUT + b"\1"
+    dtype = hostile.call(hostile.name("numpy", "dtype"), hostile.text("u1"), pickle.NEWFALSE, pickle.NEWTRUE)
+
+    def array(content: bytes) -> bytes:
+        rebuild = hostile.name("numpy.core.multiarray", "_reconstruct")
+        empty = hostile.call(rebuild, hostile.name("numpy", "ndarray"), pickle.EMPTY_TUPLE, hostile.text("b"))
+        shape = pickle.BININT + struct.pack("<i", 2**20) + pickle.TUPLE1
+        return empty + pickle.MARK + pickle.BININT1 + b"\1" + shape + dtype + pickle.NEWFALSE + content + b"tb"
+
+    def written(count: int) -> Path:
+        arrays = b"".join(array(data if not at else pickle.BINGET + b"\1") + pickle.APPEND for at in range(count))
+        whole = hostile.text("x") + pickle.EMPTY_LIST + arrays + pickle.SETITEM + pickle.STOP
+        return hostile.write_archive(tmp_path / "older.pth", b"\x80\x02" + pickle.EMPTY_DICT + whole)
+
+    assert load_checkpoint(written(1))["x"][0].shape == (2**20,)
+    with pytest.raises(UserError, match=r"older\.pth"):
+        load_checkpoint(written(1000))

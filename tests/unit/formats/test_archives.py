@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,20 @@ def test_a_damaged_or_encrypted_archive_and_other_kinds(tmp_path: Path) -> None:
     locked[whole.index(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "locked.zip").write_bytes(locked)
     assert "expected a file that is not encrypted" in refused(tmp_path / "locked.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize(("method", "name"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "LZMA")])
+def test_a_packing_that_cannot_be_read_bit_by_bit(tmp_path: Path, method: int, name: str) -> None:
+    """Two kilobytes of bzip2 were 2 GB of memory before a byte was counted."""
+    with zipfile.ZipFile(tmp_path / "e.zip", "w", method) as archive:
+        archive.writestr("labels.json", "{}")
+        archive.writestr("images/a.png", bytes(10**8))
+    tracemalloc.start()
+    told = refused(tmp_path / "e.zip", tmp_path / "out")
+    assert f"images/a.png': expected a file packed by deflate, or not packed, got {name}; unpack it first" in told
+    assert tracemalloc.get_traced_memory()[1] < 5e7
+    tracemalloc.stop()
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_names_in_utf8_that_the_archive_does_not_declare(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import nn
 
+from anomdet.engine.registered_names import only_registered_names
 from anomdet.errors import UserError
 from anomdet.inference.artifact import CustomFile, ModelInfo, Preprocessing
 from anomdet.inference.backends.torch import TorchBackend, build_model, runs_a_file
@@ -17,6 +18,7 @@ from anomdet.inference.preprocess import Prepared, fit_inside, stack
 from tests.unit.inference.test_preprocess import as_evaluated, random_image
 from tests.unit.ops.test_postprocessing import make_model, spread_scores
 
+only_registered_names()  # as anomdet.load does first
 HOW = Preprocessing((96, 128), (), (), "rgb", 32)
 
 
@@ -82,12 +84,36 @@ def test_nothing_is_fetched_and_no_weights_are_read():
         (("neck", "_scope_"), "evil"),
         (("neck", "norm_cfg"), {"type": "torch.nn.BatchNorm2d"}),
         (("backbone", "type"), "FileBackbone"),
+        (("backbone", "type"), "BertModel"),  # asks a server for its words
+        (("backbone", "type"), "mmdet.BertModel"),
     ],
 )
 def test_a_name_that_no_registry_holds_is_not_built(path, value):
     with pytest.raises(UserError, match="expected the name of a registered class") as caught:
         build_model(ModelInfo("tiny", changed(path, value)), "x.pth")
     assert f"x.pth: model.config.{'.'.join(path)}" in str(caught.value)
+
+
+def test_a_teacher_is_neither_fetched_nor_read(monkeypatch):
+    """Its weights stand under a key of their own, ``teacher_ckpt``; a stranger's file would have it fetch them."""
+    asked = []
+    monkeypatch.setattr("mmdet.models.detectors.kd_one_stage.load_checkpoint", lambda *given, **_: asked.append(given))
+    student = tiny_config()
+    teacher = {"teacher_config": {"model": tiny_config()}, "teacher_ckpt": "https://example.org/teacher.pth"}
+    config = {**student, "type": "KnowledgeDistillationSingleStageDetector", **teacher}
+    assert isinstance(build_model(ModelInfo("taught", config), "x.pth"), MODELS.get(config["type"]))
+    assert not asked
+
+
+def test_a_teachers_config_is_no_python_file(tmp_path, monkeypatch):
+    file = tmp_path / "evil.py"
+    file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nmodel = dict(type='RTMDet')\n")
+    monkeypatch.chdir(tmp_path)
+    for given in (str(file), "evil.py"):
+        config = {**tiny_config(), "type": "KnowledgeDistillationSingleStageDetector", "teacher_config": given}
+        with pytest.raises(UserError, match="it may be Python code"):
+            build_model(ModelInfo("taught", config), "x.pth")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_arguments_that_the_model_refuses_are_one_message():

@@ -159,8 +159,8 @@ def test_splits_by_the_number_of_images():
 
 
 def test_schedule_aims_at_the_presets_steps():
-    chosen = choose_schedule(875, 8, CPU)  # 110 steps; 1600 / 110 = 14.5
-    assert chosen["training.epochs"].value == 15
+    chosen = choose_schedule(875, 8, CPU)  # 110 steps; 2400 / 110 = 21.8
+    assert chosen["training.epochs"].value == 22
     assert chosen["training.epoch_images"].value is None
     assert chosen["training.val_interval"].value == 2
     assert chosen["training.early_stopping.patience"].value == 5
@@ -172,8 +172,8 @@ def test_schedule_aims_at_the_presets_steps():
 def test_an_epoch_of_few_images_is_many_passes():
     tiny = choose_schedule(5, 2, CPU)
     assert tiny["training.epoch_images"].value == 50  # 25 steps
-    assert tiny["training.epochs"].value == 64
-    assert tiny["training.val_interval"].value == 6
+    assert tiny["training.epochs"].value == 96
+    assert tiny["training.val_interval"].value == 10
     given = choose_schedule(5, 2, CPU, Given(epochs=7))
     assert given["training.epoch_images"].value is None
     assert given["training.epochs"].value == 7
