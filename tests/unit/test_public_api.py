@@ -30,6 +30,7 @@ NAMES = {
     "convert",
     "evaluate",
     "evaluate_files",
+    "leave_class_out",
     "export",
     "load",
     "load_settings",
