@@ -24,6 +24,7 @@ from anomdet.fields import (
     one_of,
     optional,
     plain,
+    shown,
     text,
 )
 from anomdet.inference.artifact import Artifact
@@ -138,7 +139,7 @@ class Manifest:
         version = content.get("version")
         if version != EXPORT_VERSION:
             hint = "it was written by another version of AnomDet: install that one, or export again"
-            raise UserError(Problem(f"{where}: version", str(EXPORT_VERSION), repr(version), hint))
+            raise UserError(Problem(f"{where}: version", str(EXPORT_VERSION), shown(version), hint))
         artifact = Artifact.from_dict(with_numbers(content.get("artifact")), f"{where}: artifact")
         network = from_mapping(Network, content.get("network"), f"{where}: network")
         if network.file not in network.sha256:

@@ -164,6 +164,7 @@ def _set(key, value):
     [
         (lambda content: content.update(version=2), "a map of anomdet tile, version 1, got version 2"),
         (lambda content: content.pop("version"), "got version None"),
+        (lambda content: content.update(version="9" * 10**6), r"got version '9{56}\.\.\."),
         (lambda content: content.update(images=None), "a map of anomdet tile"),
         (lambda content: content["images"].insert(0, 3), r"images\[0\]: expected file_name, height"),
         (lambda content: content["images"][0].pop("tiles"), r"images\[0\]: expected file_name, height"),
