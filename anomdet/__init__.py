@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anomdet.workflows.evaluate_files import evaluate_files as evaluate_files
     from anomdet.workflows.export import export as export
     from anomdet.workflows.export_source import ExportOptions as ExportOptions
+    from anomdet.workflows.leave_class_out import leave_class_out as leave_class_out
     from anomdet.workflows.load import load as load
     from anomdet.workflows.predict import predict as predict
     from anomdet.workflows.predict_job import PredictJob as PredictJob
@@ -47,6 +48,7 @@ _WHERE = {
     "evaluate": "anomdet.workflows.evaluate",
     "evaluate_files": "anomdet.workflows.evaluate_files",
     "export": "anomdet.workflows.export",
+    "leave_class_out": "anomdet.workflows.leave_class_out",
     "load": "anomdet.workflows.load",
     "load_settings": "anomdet.config.load",
     "predict": "anomdet.workflows.predict",

@@ -60,7 +60,7 @@ def looks_like_two_corners(bboxes_xywh: Array, sizes_wh: NDArray[Any]) -> NDArra
         sizes_wh: ``(N, 2)`` width and height of each one's image.
 
     >>> boxes, sizes = np.array([[50, 40, 90, 70.0]] * 3), np.array([[100, 80.0]] * 3)
-    >>> looks_like_two_corners(boxes, sizes).sum(), looks_like_two_corners(boxes / 2, sizes)
+    >>> int(looks_like_two_corners(boxes, sizes).sum()), looks_like_two_corners(boxes / 2, sizes)
     (3, None)
     """
     first, second = bboxes_xywh[:, :2], bboxes_xywh[:, 2:]

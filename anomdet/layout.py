@@ -46,6 +46,11 @@ METRICS_CSV, PER_IMAGE_CSV = "metrics.csv", "per_image.csv"
 RESULT_FILES = (GROUND_TRUTH, PREDICTIONS, METRICS, DETAILS, METRICS_CSV, PER_IMAGE_CSV)
 REPORT, COMPARISON, COMPARISON_PAGE = "report.html", "comparison.json", "comparison.html"
 
+# log_dir/leave_class_out: beside these a folder for each class
+LEFT_OUT_DIR, LEFT_OUT, LEFT_OUT_PAGE = "leave_class_out", "leave_class_out.json", "leave_class_out.html"
+LEFT_OUT_CLASS, LEFT_OUT_ROW = "class_{num}", "row.json"
+RUN_DIR = "run"  # log_dir and checkpoint_dir of one of several runs, of a fold or without a class
+
 # log_dir/visualization
 CONTACT_SHEET = "contact_sheet.jpg"
 EPOCH_DIR, STRIP, STRIP_COLUMN = "epoch_{epoch}", "strip.jpg", "strip_column.jpg"  # of a run; the column in EPOCH_DIR

@@ -45,7 +45,7 @@ def decode_text(data: bytes) -> str:
     Raises:
         UnicodeDecodeError: it is neither.
 
-    >>> decode_text("ä".encode("utf-16")), decode_text(b"\xef\xbb\xbfa")
+    >>> decode_text("ä".encode("utf-16")), decode_text(b"\\xef\\xbb\\xbfa")
     ('ä', 'a')
     """
     return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")

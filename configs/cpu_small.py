@@ -61,14 +61,19 @@ log_level = 'INFO'
 minutes = None
 model = dict(
     backbone=dict(
-        frozen_blocks=5, pretrained=True, type='anomdet.EfficientNetLite0'),
+        frozen_blocks=5,
+        out_blocks=[
+            4,
+            10,
+        ],
+        pretrained=True,
+        type='anomdet.EfficientNetLite0'),
     bbox_head=dict(
         act_cfg=dict(inplace=True, type='SiLU'),
         anchor_generator=dict(
             offset=0, strides=[
                 8,
                 16,
-                32,
             ], type='MlvlPointGenerator'),
         bbox_coder=dict(type='DistancePointBBoxCoder'),
         exp_on_reg=False,
@@ -103,17 +108,10 @@ model = dict(
         ],
         type='DetDataPreprocessor'),
     neck=dict(
-        act_cfg=dict(inplace=True, type='SiLU'),
-        expand_ratio=0.5,
         in_channels=[
-            96,
-            192,
-            384,
-        ],
-        norm_cfg=dict(type='BN'),
-        num_csp_blocks=1,
-        out_channels=64,
-        type='CSPNeXtPAFPN'),
+            40,
+            112,
+        ], num_outs=2, out_channels=64, type='FPN'),
     test_cfg=dict(
         max_per_img=100,
         min_bbox_size=0,
@@ -134,6 +132,7 @@ optim_wrapper = dict(
     constructor='anomdet.TwoGroups',
     dtype='auto',
     optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.25))),
     type='anomdet.MixedPrecision')
 param_scheduler = [
     dict(

@@ -55,7 +55,7 @@ log_level = 'INFO'
 minutes = None
 model = dict(
     backbone=dict(
-        frozen_blocks=3,
+        frozen_blocks=5,
         out_blocks=[
             4,
             10,
@@ -84,7 +84,8 @@ model = dict(
         pred_kernel_size=1,
         share_conv=True,
         stacked_convs=2,
-        type='RTMDetSepBNHead',
+        start_strides=2.5,
+        type='anomdet.QuickStartRTMDetHead',
         with_objectness=False),
     data_preprocessor=dict(
         bgr_to_rgb=True,
@@ -113,7 +114,8 @@ model = dict(
         score_thr=0.001),
     train_cfg=dict(
         allowed_border=-1,
-        assigner=dict(topk=13, type='DynamicSoftLabelAssigner'),
+        assigner=dict(
+            min_positives=4, topk=13, type='anomdet.QuickStartAssigner'),
         debug=False,
         pos_weight=-1),
     type='RTMDet',
@@ -122,8 +124,9 @@ optim_wrapper = dict(
     accumulative_counts=1,
     clip_grad=dict(max_norm=35.0, norm_type=2),
     constructor='anomdet.TwoGroups',
-    optimizer=dict(lr=0.0015, type='AdamW', weight_decay=0.05),
-    type='OptimWrapper')
+    dtype='auto',
+    optimizer=dict(lr=0.002, type='AdamW', weight_decay=0.05),
+    type='anomdet.MixedPrecision')
 param_scheduler = [
     dict(
         T_0=10,
@@ -131,11 +134,11 @@ param_scheduler = [
         convert_to_iter_based=True,
         eta_min=2e-05,
         gamma=0.1,
-        max_epochs=11,
+        max_epochs=3,
         name='cosine_annealing',
         step_size=3,
         type='anomdet.IterationSchedule',
-        warmup_iterations=100,
+        warmup_iterations=50,
         warmup_start=0.01),
 ]
 randomness = dict(deterministic=False, seed=42)
@@ -145,7 +148,7 @@ runner_type = 'anomdet.InspectionRunner'
 scale_lr = None
 test_cfg = dict(type='anomdet.InspectionTestLoop')
 test_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     dataset=dict(
         classes=[
             [
@@ -183,8 +186,8 @@ test_dataloader = dict(
                 type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
-                320,
-                320,
+                480,
+                480,
             ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
@@ -243,12 +246,12 @@ test_evaluator = dict(
     score_threshold=None,
     type='anomdet.InspectionMetric')
 train_cfg = dict(
-    max_epochs=11,
+    max_epochs=3,
     nan_limit=5,
     type='anomdet.InspectionTrainLoop',
-    val_interval=6)
+    val_interval=3)
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     dataset=dict(
         classes=[
             [
@@ -287,12 +290,34 @@ train_dataloader = dict(
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
                 transforms=[
-                    dict(p=1.0, type='D4'),
+                    dict(p=0.5, type='HorizontalFlip'),
+                    dict(p=0.5, type='VerticalFlip'),
+                    dict(
+                        border_mode=0,
+                        fill=[
+                            124,
+                            116,
+                            104,
+                        ],
+                        limit=[
+                            -15.0,
+                            15.0,
+                        ],
+                        p=0.5,
+                        rotate_method='ellipse',
+                        type='Rotate'),
+                    dict(
+                        brightness=0.2,
+                        contrast=0.2,
+                        hue=0.1,
+                        p=0.5,
+                        saturation=0.2,
+                        type='ColorJitter'),
                 ],
                 type='anomdet.AlbumentationsAugment'),
             dict(size_hw=(
-                320,
-                320,
+                480,
+                480,
             ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(
@@ -324,13 +349,10 @@ train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     sampler=dict(
-        normal_ratio=0.05,
-        replacement=True,
-        seed=42,
-        type='anomdet.BalancedSampler'))
+        num_samples=4352, seed=42, shuffle=True, type='anomdet.DrawSampler'))
 val_cfg = dict(type='anomdet.InspectionValLoop', with_loss=True)
 val_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     dataset=dict(
         classes=[
             [
@@ -368,8 +390,8 @@ val_dataloader = dict(
                 type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(size_hw=(
-                320,
-                320,
+                480,
+                480,
             ), type='anomdet.FitInside'),
             dict(
                 meta_keys=(

@@ -1,9 +1,10 @@
-"""An exported detector without AnomDet: numpy, OpenCV and ONNX Runtime alone. The same steps for other languages.
+"""An exported detector without AnomDet: numpy and ONNX Runtime alone. The same steps for other languages.
 
-    python examples/plain_python.py exported part.png
+    python examples/plain_python.py exported part.ppm
 
 Prints JSON: the verdict, and the detections from the threshold of their class on. The steps and a test vector are
-described in docs/other_languages.md. 8 bit images without EXIF rotation; AnomDet's own reader knows the others.
+described in docs/other_languages.md. Reads binary PPM files by itself, PNG and JPEG where OpenCV is installed: 8 bit
+images without EXIF rotation; AnomDet's own reader knows the others.
 """
 
 from __future__ import annotations
@@ -12,16 +13,8 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnxruntime
-
-KERNELS = {
-    "bilinear": cv2.INTER_LINEAR,
-    "area": cv2.INTER_AREA,
-    "bicubic": cv2.INTER_CUBIC,
-    "nearest": cv2.INTER_NEAREST,
-}
 
 
 def fitted_size(height: int, width: int, size_hw: list[int]) -> tuple[int, int]:
@@ -38,6 +31,43 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
     return [at * (length - tile) // (count - 1) for at in range(count)]
 
 
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An image ``(H, W, 3)`` uint8 as OpenCV's ``INTER_LINEAR`` resizes it, bit for bit."""
+    if image.shape[:2] == (2 * height, 2 * width):  # to exactly half: the mean of four
+        four = [image[top::2, left::2].astype(np.int64) for top in (0, 1) for left in (0, 1)]
+        return ((sum(four) + 2) >> 2).astype(np.uint8)
+    left, right, across = neighbours(image.shape[1], width, at_edges=False)
+    upper, lower, down = neighbours(image.shape[0], height, at_edges=True)
+    rows = image[:, left] * across[0, None, :, None] + image[:, right] * across[1, None, :, None] >> 4
+    above, below = rows[upper] * down[0, :, None, None] >> 16, rows[lower] * down[1, :, None, None] >> 16
+    return (above + below + 2 >> 2).astype(np.uint8)
+
+
+def neighbours(source: int, target: int, *, at_edges: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each pixel of a resized axis: the two pixels it lies between, and their weights ``(2, target)`` of 2048.
+
+    Args:
+        source, target: lengths.
+        at_edges: weigh the pixel at an edge twice, as OpenCV does down an image; across it counts alone.
+    """
+    place = ((np.arange(target) + 0.5) * (source / target) - 0.5).astype(np.float32)
+    first = np.floor(place)
+    share = place - first
+    if not at_edges:
+        share[(first < 0) | (first >= source - 1)] = 0
+    weights = np.rint(np.stack([1 - share, share]) * np.float32(2048)).astype(np.int64)
+    first = first.astype(np.int64)
+    return first.clip(0, source - 1), (first + 1).clip(0, source - 1), weights
+
+
+def resize_by_opencv(image: np.ndarray, height: int, width: int, kernel: str) -> np.ndarray:
+    """The kernels that are not the default."""
+    import cv2
+
+    kernels = {"area": cv2.INTER_AREA, "bicubic": cv2.INTER_CUBIC, "nearest": cv2.INTER_NEAREST}
+    return cv2.resize(image, (width, height), interpolation=kernels[kernel])
+
+
 def prepare(image: np.ndarray, preprocessing: dict) -> tuple[np.ndarray, np.ndarray]:
     """What the graph takes, of an image ``(H, W, 3)`` uint8 BGR.
 
@@ -47,7 +77,9 @@ def prepare(image: np.ndarray, preprocessing: dict) -> tuple[np.ndarray, np.ndar
     """
     height, width = fitted_size(image.shape[0], image.shape[1], preprocessing["size_hw"])
     if image.shape[:2] != (height, width):
-        image = cv2.resize(image, (width, height), interpolation=KERNELS[preprocessing["interpolation"]])
+        kernel = preprocessing["interpolation"]
+        linear = kernel == "bilinear"
+        image = resize(image, height, width) if linear else resize_by_opencv(image, height, width, kernel)
     multiple = preprocessing["pad_multiple"]
     padded = np.zeros((-(-height // multiple) * multiple, -(-width // multiple) * multiple, 3), np.uint8)
     padded[:height, :width] = image
@@ -128,10 +160,24 @@ def judge(folder: Path, image: np.ndarray) -> dict:
     return {"verdict": "reject" if found else "accept", "detections": found}
 
 
+def read(path: Path) -> np.ndarray:
+    """An image ``(H, W, 3)`` uint8 BGR: a binary PPM without comments, or whatever OpenCV reads."""
+    content = path.read_bytes()
+    if content[:2] != b"P6":
+        import cv2
+
+        return cv2.imread(str(path), cv2.IMREAD_COLOR)
+    _, width, height, most = content.split(maxsplit=4)[:4]
+    size = int(height) * int(width) * 3
+    if int(most) != 255 or len(content) < size:
+        raise SystemExit(f"expected a binary PPM of 8 bit, got {path}")
+    return np.frombuffer(content[-size:], np.uint8).reshape(int(height), int(width), 3)[..., ::-1]
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         raise SystemExit("usage: python plain_python.py EXPORTED IMAGE")
-    pixels = cv2.imread(sys.argv[2], cv2.IMREAD_COLOR)
+    pixels = read(Path(sys.argv[2]))
     if pixels is None:
         raise SystemExit(f"expected an image, got {sys.argv[2]}")
     sys.stdout.write(json.dumps(judge(Path(sys.argv[1]), pixels), indent=2) + "\n")

@@ -44,6 +44,7 @@ class TorchFeatures:
             _load(network, weights)
         self.device = device
         self.network = network.to(device=device, memory_format=torch.channels_last).requires_grad_(False).eval()
+        self.network.fold_norms()
 
     def weights(self) -> dict[str, torch.Tensor]:
         """What a checkpoint holds of the backbone."""

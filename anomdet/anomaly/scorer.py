@@ -48,6 +48,13 @@ class Scorer:
             found += self.features(images_bgr[start : start + BATCH])
         return [self.of_maps(maps, size_hw) for maps, size_hw in zip(found, sizes_hw, strict=True)]
 
+    def cell_ratios(self, images_bgr: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Of prepared images ``(N, S, S, 3)``: ``(h, w)`` the distance of each cell, as a multiple of its threshold."""
+        return [
+            (self.model.judge(maps).distances / self.info.cell_threshold).astype(np.float32)
+            for maps in self.features(images_bgr)
+        ]
+
     def of_maps(self, maps_hwc: Sequence[NDArray[np.float32]], size_hw: tuple[int, int]) -> Anomaly:
         """Of an image of this size, from its maps."""
         info, seen = self.info, self.model.judge(maps_hwc)

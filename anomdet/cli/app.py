@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 import anomdet
+<<<<<<< HEAD
 from anomdet.addresses import without_secrets
 from anomdet.layout import REPORT
+=======
+>>>>>>> main
 from anomdet.ranks import is_main_process, num_processes
 from anomdet.terminal import give, one_line, prepare, say
 
@@ -87,7 +90,7 @@ def end_evaluation(result: Evaluation) -> None:
     """Files first, then what a person looks at: the verdict, the classes, the page."""
     name_files(result.written)
     if result.written:
-        pages = [f"open {one_line(str(path))}" for path in result.written if path.name == REPORT]
+        pages = [f"open {one_line(str(path))}" for path in result.written if path.suffix == ".html"]
         say("\n".join(["", result.table, *pages]))
 
 

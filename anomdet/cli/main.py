@@ -60,19 +60,27 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     images: Annotated[Optional[Path], typer.Option(help="Folder of the images, for the report.")] = None,  # noqa: UP045
     tile_map: Annotated[Optional[Path], typer.Option(help="Of `anomdet tile`, if these are of tiles.")] = None,  # noqa: UP045
     tiles: Annotated[str, typer.Option(help="as-trained; off: whole images; compare: both.")] = "as-trained",
+    leave_class_out: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="CLASS", help="Train without this class, or each in turn (all): are its parts rejected?"),
+    ] = None,
+    minutes: Annotated[Optional[float], typer.Option(help="Of --leave-class-out, for all its runs.")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
     """Measure a trained detector.
 
     Or any detector's results, from COCO files: --predictions and --ground-truth, with --val-predictions and
-    --val-ground-truth to choose the score threshold on.
+    --val-ground-truth to choose the score threshold on. Or what becomes of a defect that nobody labelled:
+    --leave-class-out.
     """
     say_it_starts("loading libraries, settings and results")
-    from anomdet.workflows.evaluate_files import evaluate_command as run
+    from anomdet.workflows.evaluate_command import EvaluateOptions
+    from anomdet.workflows.evaluate_command import evaluate_command as run
 
     files = dict(val_predictions=val_predictions, val_ground_truth=val_ground_truth, images=images)
     files |= dict(predictions=predictions, ground_truth=ground_truth, tile_map=tile_map)
-    end_evaluation(run(config, overrides or (), split=split, checkpoint=checkpoint, out=out, tiles=tiles, **files))
+    options = EvaluateOptions(split, checkpoint, out, tiles, leave_class_out, minutes)
+    end_evaluation(run(config, overrides or (), options, files))
 
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")

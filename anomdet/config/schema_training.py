@@ -82,6 +82,8 @@ class TrainingSettings(Section):
     """Images in a step, for each process."""
     learning_rate: PositiveFloat = 0.001
     """Of the optimizer, before the scheduler lowers it."""
+    backbone_lr_mult: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the learning rate for the backbone: below 1, what it knows already is kept better."""
     scale_lr: ScaleLrSettings | None = None
     """Linear scaling: the learning rate is meant for a batch of `base_batch_size` images over all processes."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0001

@@ -108,7 +108,7 @@ def _optim_wrapper(settings: Settings) -> dict[str, Any]:
     )
     if training.optimizer == "sgd":
         optimizer["momentum"] = 0.9
-    clip = training.gradient_clip_norm
+    clip, share = training.gradient_clip_norm, training.backbone_lr_mult
     return dict(
         **(
             dict(type="anomdet.MixedPrecision", dtype=training.amp_dtype)
@@ -119,6 +119,7 @@ def _optim_wrapper(settings: Settings) -> dict[str, Any]:
         accumulative_counts=training.accumulation_steps,
         clip_grad=dict(max_norm=clip, norm_type=2) if clip else None,
         constructor="anomdet.TwoGroups",
+        **({} if share == 1 else dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=share))))),
     )
 
 

@@ -229,6 +229,31 @@ class Training(TypedDict):
     columns: dict[str, list[Number]]
 
 
+class NormalOnly(TypedDict):
+    """The normal-only score of each image of ground_truth.json, in its order, as a multiple of the threshold.
+
+    ``spread``: standard deviation of the logarithm of normal images' scores.
+    """
+
+    spread: Annotated[float, Field(ge=0, le=1e100)]
+    image_ratio: list[Annotated[float, Field(ge=0, le=1e100)]]
+
+
+CellPercent = Annotated[int, Field(ge=0, le=1000)]
+CellRow = Annotated[list[CellPercent], Field(min_length=1, max_length=32)]
+
+
+class HeatMap(TypedDict):
+    """Where an image is unlike the normal ones: ``cells`` are rows of percent of a cell's threshold."""
+
+    file_name: str
+    classes: list[str]
+    defective: bool
+    rejected: bool
+    ratio: Annotated[float, Field(ge=0, le=1e100)]
+    cells: Annotated[list[CellRow], Field(min_length=1, max_length=32)]
+
+
 class Details(TypedDict):
     """details.json: what the report shows beside the numbers."""
 
@@ -237,6 +262,8 @@ class Details(TypedDict):
     froc: Froc
     roc: Roc
     anomaly_scores: Scores
+    normal_only: NotRequired[NormalOnly]
+    heat_maps: NotRequired[Annotated[list[HeatMap], Field(max_length=24)]]
     cases: list[Case]
     rethreshold: NotRequired[Rethreshold]
     training: NotRequired[Training]

@@ -168,6 +168,9 @@ def _wrong_details(document: Mapping[str, Any]) -> Wrong:
             yield name, "lists of one length", f"lengths {sorted(lengths)}"
     if "rethreshold" in document:
         yield from _wrong_columns(document["rethreshold"])
+    for i, heat_map in enumerate(document.get("heat_maps") or ()):
+        if len(lengths := {len(row) for row in heat_map["cells"]}) > 1:
+            yield f"heat_maps[{i}].cells", "rows of one length", f"lengths {sorted(lengths)}"
     for i, case in enumerate(document["cases"]):
         for box in (case, *case["truth"], *case["predictions"], *case.get("below", ())):
             if min(box["bbox_xywh"][2:]) < 0:

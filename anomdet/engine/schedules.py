@@ -97,9 +97,10 @@ class IterationSchedule(_ParamScheduler):
             return base * self.gamma ** (iteration // self.epoch_length // self.step_size)
         iteration -= self.warmup_iterations
         epoch = iteration / self.epoch_length
+        lowest = min(self.eta_min, base)  # a group with a small share of the rate never rises above its own
         if self.name == "cosine_annealing_warm_restarts":
-            return cosine(restart_progress(epoch, self.T_0, self.T_mult), base, self.eta_min)
+            return cosine(restart_progress(epoch, self.T_0, self.T_mult), base, lowest)
         if self.name == "cosine_annealing":
             total = max(self.max_epochs * self.epoch_length - self.warmup_iterations, 1)
-            return cosine(min(iteration / total, 1.0), base, self.eta_min)
+            return cosine(min(iteration / total, 1.0), base, lowest)
         return base

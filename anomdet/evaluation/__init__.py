@@ -3,10 +3,12 @@
 __all__ = [
     "alone",
     "box_units",
+    "class_left_out",
     "coco_json",
     "comparison",
     "counts",
     "files",
+    "heat_maps",
     "intervals",
     "operating_point",
     "pairs",

@@ -42,7 +42,7 @@ def score_alone(
     class_score = np.repeat(score[:, None], results.num_classes, axis=1)
     parts = Parts(score, defective, class_score, measured.parts.class_defective)
     level = parts_level(score, defective, rejected, measured.metrics["part_level"]["unit"])
-    verdicts = Verdicts(anomaly_scores / threshold, rejected, rejected, alone=True)
+    verdicts = Verdicts(anomaly_scores / threshold, rejected, rejected, spread, alone=True)
     measured = replace(measured, parts=parts, verdicts=verdicts)
     left_out = {*COCO_KEYS, *MATCHING_KEYS.values(), *map(threshold_key, measured.iou_thresholds), *_OF_BOXES}
     metrics = {key: value for key, value in measured.metrics.items() if key not in left_out}

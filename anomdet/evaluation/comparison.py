@@ -23,9 +23,9 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
     Both are measured on the same resampled parts, so that what is hard in the test set weighs on both alike.
 
     Returns:
-        ``confidence``, ``num_resamples``, ``unit``, ``num_images``, ``counts`` of escapes and overkill, ``sentences``,
-        and ``numbers``: name to ``first``, ``second``, ``difference`` (second less first) and ``interval`` of the
-        difference; None where one cannot be measured.
+        ``confidence``, ``num_resamples``, ``unit``, ``num_images``, ``verdict_by`` (what rejects a part, of both),
+        ``counts`` of escapes and overkill, ``sentences``, and ``numbers``: name to ``first``, ``second``,
+        ``difference`` (second less first) and ``interval`` of the difference; None where one cannot be measured.
 
     Raises:
         UserError: the test sets or the matching thresholds differ.
@@ -49,10 +49,17 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
         "num_resamples": num_resamples,
         "unit": first.metrics["part_level"]["unit"],
         "num_images": first.results.num_images,
+        "verdict_by": {"first": _verdict_by(first), "second": _verdict_by(second)},
         "counts": _counts(*(one.metrics["part_level"] for one in (first, second))),
         "numbers": out,
     }
     return {**table, "sentences": [sentence(name, table) for name in _SAID]}
+
+
+def _verdict_by(measured: Measured) -> str:
+    if measured.verdicts is None:
+        return "boxes"
+    return "normal-only score" if measured.verdicts.alone else "boxes or normal-only score"
 
 
 def _counts(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, dict[str, int]]:
@@ -106,6 +113,10 @@ def comparison_text(table: dict[str, Any], first: str, second: str) -> str:
     for name, row in table["counts"].items():
         what = f"{row['of']} {'defective' if name == 'escapes' else 'good'} {table['unit']}s"
         lines.append(f"{name}: A {row['first']}, B {row['second']} of {what}")
+    by = table["verdict_by"]
+    if set(by.values()) != {"boxes"}:
+        same = f"both by {by['first']}" if by["first"] == by["second"] else f"A by {by['first']}, B by {by['second']}"
+        lines.append(f"{table['unit']}s are rejected: {same}")
     lines.append(
         f"{counted(table['num_images'], 'image')}, {table['num_resamples']} resamples by {table['unit']}, "
         f"{100 * table['confidence']:g} % intervals"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from anomdet.evaluation.counts import confuse, kept
 from anomdet.evaluation.curves import curves, froc
 from anomdet.evaluation.error_breakdown import Kind, diagnose
+from anomdet.evaluation.heat_maps import heat_maps
 from anomdet.evaluation.image_level import roc
 from anomdet.evaluation.matching import least_iou
 from anomdet.evaluation.pairs import Pairs
@@ -34,6 +35,7 @@ def details(measured: Measured) -> dict[str, Any]:
             "good": parts.score[parts.good].tolist(),
             "defective": parts.score[parts.defective].tolist(),
         },
+        **_of_score(measured),
         # Of a model without boxes no object is missed by one.
         **(
             {"cases": []}
@@ -41,6 +43,15 @@ def details(measured: Measured) -> dict[str, Any]:
             else {"cases": cases(measured), "rethreshold": rethreshold(measured)}
         ),
     }
+
+
+def _of_score(measured: Measured) -> dict[str, Any]:
+    """Of a model with a normal-only score: its score of each image, and the maps of some."""
+    verdicts = measured.verdicts
+    if verdicts is None:
+        return {}
+    scores = {"spread": verdicts.spread, "image_ratio": verdicts.image_ratio.tolist()}
+    return {"normal_only": scores, "heat_maps": heat_maps(measured)}
 
 
 def cases(measured: Measured) -> list[dict[str, Any]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anomdet.defaults import MATCHING_IOU_THR
 from anomdet.documents import VERSION
@@ -32,13 +33,17 @@ class Verdicts:
         image_ratio: ``(I,)`` the normal-only score of each image, as a multiple of its threshold.
         rejected: ``(U,)`` of the parts.
         unlike_normal: ``(U,)`` parts that the normal-only score rejects.
+        spread: standard deviation of the logarithm of normal images' scores.
         alone: there are no boxes.
+        cell_ratios: of some images ``(h, w)`` the distance of each cell, as a multiple of its threshold.
     """
 
     image_ratio: Floats
     rejected: Bools
     unlike_normal: Bools
+    spread: float
     alone: bool
+    cell_ratios: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ _LEAST = 1e-6
 _RESAMPLES = 500
 _MOST_LOG_ODDS = 30.0
 WAYS = ("detector", "normal_only", "fused")
+AT_EQUAL_OVERKILL = "detector_at_equal_overkill"
 
 
 def detector_margins(class_scores: Floats, score_thrs: Floats) -> Floats:
@@ -60,7 +61,7 @@ def fused(measured: Measured, anomaly_scores: Floats, threshold: float, spread: 
     return replace(
         measured,
         parts=replace(measured.parts, score=score),
-        verdicts=Verdicts(anomaly_scores / threshold, rejected, unlike_normal, alone=False),
+        verdicts=Verdicts(anomaly_scores / threshold, rejected, unlike_normal, spread, alone=False),
         metrics={
             **measured.metrics,
             "part_level": {**boxes, **level},
@@ -113,6 +114,35 @@ def unseen_level(measured: Measured, anomaly_scores: Floats, threshold: float, s
         "threshold": threshold,
         **{name: _level(values, parts.defective) for name, values in margins.items()},
         "normal_only_auroc_per_class": per_class,
+        "rejected_per_class": rejected_per_class(measured, margins),
+    }
+
+
+def rejected_per_class(measured: Measured, margins: Mapping[str, Floats]) -> dict[str, dict[str, int]]:
+    """Of the parts that show one class and no other, how many each way rejects.
+
+    ``detector_at_equal_overkill`` are the boxes with a threshold so low that they reject as many good parts as the
+    verdict of both does, at most.
+
+    Args:
+        measured: of the boxes.
+        margins: ``(U,)`` by each way.
+    """
+    parts, detector = measured.parts, margins["detector"]
+    overkill = int((margins["fused"][parts.good] >= 0).sum())
+    rejected = {name: values >= 0 for name, values in margins.items()}
+    if len(good := np.sort(detector[parts.good])[::-1]) > overkill:  # as many as may be rejected lie above the next
+        rejected[AT_EQUAL_OVERKILL] = detector > good[overkill]
+    else:  # all of them may be
+        rejected[AT_EQUAL_OVERKILL] = np.ones_like(detector, dtype=bool)
+    alone = parts.class_defective & (parts.class_defective.sum(axis=1) == 1)[:, None]
+    return {
+        name: {
+            "num_parts": int(column.sum()),
+            "num_with_others": int(shown.sum() - column.sum()),
+            **{way: int((out & column).sum()) for way, out in rejected.items()},
+        }
+        for name, column, shown in zip(measured.results.unique_names, alone.T, parts.class_defective.T, strict=True)
     }
 
 

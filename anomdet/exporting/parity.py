@@ -34,6 +34,8 @@ class Parity:
         stage: the first that differs, where the comparison failed; empty: it passed.
         reasons: why it failed.
         worst_anomaly: largest difference of a normal-only score, as a share of its threshold; None: there is none.
+        escapes, overkill: images of both at their operating points; for int8, whose rows differ by design: the rows
+            above are then those of the fp32 network that it was made from.
         ms: of both, processor time of one image at a time, from the prepared image to its result.
     """
 
@@ -50,6 +52,8 @@ class Parity:
     worst_anomaly: float | None = None
     ms: tuple[float, float] | None = None
     num_no_tie: int = 0
+    escapes: tuple[int, int] | None = None
+    overkill: tuple[int, int] | None = None
 
     @property
     def passed(self) -> bool:

@@ -274,7 +274,7 @@ class Detector:
 
     def _finish(self, image: Seen, found: Detections, min_score: float | None, network: float) -> Result:
         start = time.perf_counter()
-        detections, num_dropped = valid(found)
+        detections, num_dropped = valid(found, len(self._class_nums), self.file)
         class_nums = self._class_nums[detections.labels]
         counted = at_or_above(detections.scores, class_nums, self.thresholds)
         kept = counted if min_score is None else counted | at_or_above(detections.scores, class_nums, min_score)

@@ -64,7 +64,7 @@ class Network:
     with_nms: bool = field(metadata=checked("true or false", flag))
     iou_threshold: float | None = field(metadata=checked("a number, or null", optional(number)))
     max_kept: int = field(metadata=checked("an integer >= 1", partial(integer, least=1)))
-    floor: float = field(metadata=checked("a number", number))
+    floor: float = field(metadata=checked("a number from 0, below 1", lambda value: _floor(value)))
     fixed_hw: tuple[int, int] | None = field(
         default=None, metadata=checked(_SIZE, optional(lambda value: _size_hw(value)))
     )
@@ -119,7 +119,7 @@ class Manifest:
         """What JSON can hold."""
         return {
             "version": self.version,
-            "network": asdict(self.network),
+            "network": _without_defaults(self.network),
             "unseen": asdict(self.unseen) if self.unseen else None,
             "checkpoint_sha256": self.checkpoint_sha256,
             "parity": self.parity,
@@ -154,6 +154,14 @@ class Manifest:
             str(content.get("licence", "")),
             unseen,
         )
+
+
+def _without_defaults(network: Network) -> dict[str, Any]:
+    """Keys that came later only where they say something: earlier versions open the folder, too."""
+    content = asdict(network)
+    if not network.one_image:
+        del content["one_image"]
+    return content
 
 
 def _score_files(content: Any, where: str, artifact: Artifact) -> ScoreFiles | None:
@@ -224,6 +232,14 @@ def _file_name(value: Any) -> str:
     if not name or name in (".", "..") or any(mark in name for mark in "/\\:\0"):
         raise ValueError(value)
     return name
+
+
+def _floor(value: Any) -> float:
+    """One at 1 would let every part pass."""
+    floor = number(value)
+    if not 0.0 <= floor < 1.0:
+        raise ValueError(value)
+    return floor
 
 
 def _size_hw(value: Any) -> tuple[int, int]:

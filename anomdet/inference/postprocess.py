@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.boxes import area_xyxy, clip_xyxy
+from anomdet.errors import Problem, UserError
 from anomdet.inference.thresholds import Threshold
 
 Floats = NDArray[np.float32]
@@ -103,11 +104,18 @@ def clipped(detections: Detections, size_hw: tuple[int, int]) -> Detections:
     return Detections(boxes, detections.scores, detections.labels)
 
 
-def valid(detections: Detections) -> tuple[Detections, int]:
+def valid(detections: Detections, num_classes: int, where: str) -> tuple[Detections, int]:
     """The rows with finite coordinates and a score from 0 to 1, by falling score, and how many others there were.
 
     A box turned inside out gets no size, as in the evaluation.
+
+    Raises:
+        UserError: the network has more classes than are known.
     """
+    if (most := int(detections.labels.max(initial=-1))) >= num_classes:
+        hint = "the network and what is written about it do not belong together; export again"
+        got = f"a detection of class {most + 1}"
+        raise UserError(Problem(where or "the detector", f"a network of {num_classes} classes", got, hint))
     good = is_valid(detections)
     if not good.all():
         detections = detections.rows(good)

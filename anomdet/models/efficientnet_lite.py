@@ -52,6 +52,7 @@ class ConvNorm(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, eps=BN_EPSILON, momentum=BN_MOMENTUM)
         self.act = act
+        self.folded: tuple[Tensor, Tensor] | None = None  # weight and bias with the norm in them
         self.sides_are_even = False  # of every map that a graph for other runtimes will see
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,9 +61,7 @@ class ConvNorm(nn.Module):
         if norm.training:
             x = norm(self._conv_copying(x, conv.weight) if self.crop else conv(x))
         else:
-            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-            weight = conv.weight * scale[:, None, None, None]
-            bias = norm.bias - norm.running_mean * scale
+            weight, bias = self.folded or self._with_norm()
             if self.crop and self.sides_are_even and torch.onnx.is_in_onnx_export():
                 x = self._conv_copying(x, weight, bias)  # runtimes pad within the convolution; a crop they copy
             elif self.crop and conv.groups > 1:
@@ -71,6 +70,17 @@ class ConvNorm(nn.Module):
                 x = conv2d(x, weight, bias, conv.stride, conv.padding, conv.groups)
                 x = x[:, :, 1:, 1:] if self.crop else x
         return F.relu6(x, inplace=True) if self.act else x
+
+    def fold_norm(self) -> None:
+        """Keep weight and bias with the norm in them."""
+        with torch.no_grad():
+            weight, bias = self._with_norm()
+            self.folded = weight.contiguous(memory_format=torch.channels_last), bias
+
+    def _with_norm(self) -> tuple[Tensor, Tensor]:
+        conv, norm = self.conv, self.norm
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        return conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
 
     def _conv_copying(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The same by a padded copy: a norm on a cropped map would be slower than the copy."""
@@ -171,6 +181,12 @@ class EfficientNetLite0(nn.Module):
                 if isinstance(norm, nn.BatchNorm2d):
                     norm.eval()
         return self
+
+    def fold_norms(self) -> None:
+        """Put the norms into the convolutions once, not in each pass: for weights and a device that do not change."""
+        for module in self.modules():
+            if isinstance(module, ConvNorm):
+                module.fold_norm()
 
     def init_weights(self) -> None:
         """Nothing: the constructor did it. MMDetection calls this on every backbone."""

@@ -3,6 +3,7 @@
 __all__ = [
     "browse",
     "browse_folder",
+    "class_left_out",
     "comparison",
     "export_page",
     "health_page",

@@ -77,7 +77,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return DASH if value is None else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
-def share(part: int | None, whole: int | None, why_none: str, interval: Sequence[float] | None = None) -> Cell:
+def share(part: float | None, whole: int | None, why_none: str, interval: Sequence[float] | None = None) -> Cell:
     """``2 of 40 (5.0 %)`` with the interval of the share."""
     if part is None or not whole:
         return Cell(DASH, why_none)

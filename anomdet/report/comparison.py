@@ -41,7 +41,10 @@ def _counts(table: Mapping[str, Any]) -> Table:
         for key, row in table["counts"].items()
         for meaning in (METRIC[key].worded(table["unit"]).meaning,)
     ]
-    columns = [Column("Verdict", numeric=False), Column("A"), Column("B"), Column(f"of {table['unit']}s")]
+    columns = [
+        *(Column("Verdict", numeric=False), Column("A", f"rejected by {table['verdict_by']['first']}")),
+        *(Column("B", f"rejected by {table['verdict_by']['second']}"), Column(f"of {table['unit']}s")),
+    ]
     return Table("Escapes and overkill, each at its own operating point", columns, rows)
 
 

@@ -20,7 +20,7 @@ class Row:
         num_bytes: of its files.
         ms: processor time an image, from the prepared image to its result; None: not measured.
         mean_ap: from score 0.05 on, on the validation images; None: no labels.
-        num_unmatched: detections without a partner; None: it is what the others are compared with.
+        num_unmatched: detections without a partner; None: it is what the others are compared with, or 8 bit.
     """
 
     name: str

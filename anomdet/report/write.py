@@ -10,6 +10,7 @@ from anomdet.report.class_table import class_table
 from anomdet.report.figures import charts, class_styles, score_chart
 from anomdet.report.gallery import gallery, worst_first
 from anomdet.report.headline import headline, more_coco, unit, without_suspected
+from anomdet.report.heat_maps import heat_views
 from anomdet.report.page import date, room_for_pictures, shared_view, template, write_page
 from anomdet.report.pictures import ReadImage, choose_pictures, encode_pictures, encode_strip
 from anomdet.report.tables import confusion, error_tables, operating_point, size_table, split_table
@@ -43,7 +44,7 @@ def write_report(
 def render(metrics: Mapping[str, Any], details: Mapping[str, Any], read_image: ReadImage | None) -> str:
     """The page as text."""
     page = template("evaluation.html")
-    view = _view(metrics, details)
+    view = {**_view(metrics, details), "heat_maps": heat_views(details, read_image)}
     cases = details.get("cases") or []
     encoded = encode_pictures([(case["file_name"], case["bbox_xywh"]) for case in cases], read_image)
     # Once with empty pictures, to know how much room there is for them.

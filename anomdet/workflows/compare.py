@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import COMPARISON, COMPARISON_PAGE, EVALUATION_DIR, GROUND_TRUTH, METRICS, PREDICTIONS
+from anomdet.layout import COMPARISON, COMPARISON_PAGE, DETAILS, EVALUATION_DIR, GROUND_TRUTH, METRICS, PREDICTIONS
+
+if TYPE_CHECKING:
+    from anomdet.documents import Metrics
 
 _FILES = (COMPARISON, COMPARISON_PAGE)
 
@@ -35,7 +38,7 @@ def compare(
     confidence: float = 0.95,
     out: str | Path | None = None,
 ) -> Comparison:
-    """Compare two evaluations of one test set, each at its own operating point.
+    """Compare two evaluations of one test set, each at its own operating point and by its one verdict on each part.
 
     Args:
         first: a folder that ``anomdet evaluate`` wrote, or a run's that holds one as ``evaluation``.
@@ -92,4 +95,31 @@ def _measured(folder: Path) -> Any:
         nums = {name: row["class_num"] for name, row in metrics["per_class"].items()}
         point["per_class"] = {nums[name]: value for name, value in metrics["operating_point"]["per_class"].items()}
     iou_thr = metrics["matching_iou_threshold"]
-    return measure(results, OperatingPoint(**cast(Any, point)), matching_iou_threshold=iou_thr, complete=False)
+    measured = measure(results, OperatingPoint(**cast(Any, point)), matching_iou_threshold=iou_thr, complete=False)
+    return _with_score(measured, metrics, folder)
+
+
+def _with_score(measured: Any, metrics: Metrics, folder: Path) -> Any:
+    """The evaluation with the verdicts of its normal-only score, where it has one.
+
+    Raises:
+        UserError: the score of each image is not in the files.
+    """
+    unseen = metrics.get("unseen")
+    if unseen is None:
+        return measured
+    import numpy as np
+
+    from anomdet.documents import read_details
+    from anomdet.evaluation.alone import score_alone
+    from anomdet.evaluation.unseen import fused
+
+    kept, num_images = read_details(folder).get("normal_only"), measured.results.num_images
+    if kept is None or len(kept["image_ratio"]) != num_images:
+        got = "none" if kept is None else f"{len(kept['image_ratio'])} numbers"
+        expected = f"the normal-only score of {num_images} images"
+        raise UserError(Problem(f"{folder / DETAILS}: normal_only", expected, got, "evaluate again"))
+    ratio = np.array(kept["image_ratio"], dtype=np.float64)
+    if unseen.get("alone"):
+        return score_alone(measured, ratio, 1.0, kept["spread"], 0.95)
+    return fused(measured, ratio, 1.0, kept["spread"])

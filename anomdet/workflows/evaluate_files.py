@@ -12,8 +12,7 @@ from anomdet.config.load import SettingsSource, load_settings
 from anomdet.config.schema import Settings
 from anomdet.errors import Problem, UserError
 from anomdet.layout import EVALUATION_DIR
-from anomdet.workflows.evaluate import Evaluation, evaluate
-from anomdet.workflows.tiles import AS_TRAINED, COMPARE
+from anomdet.workflows.evaluate import Evaluation
 
 if TYPE_CHECKING:
     from anomdet.evaluation.results import Results
@@ -89,36 +88,6 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
     files = Files(*(None if path is None else Path(path) for path in paths))
     _check(files)
     return _evaluate(files, load_settings(settings, overrides), out)
-
-
-def evaluate_command(
-    config: Path | None,
-    overrides: Sequence[str],
-    *,
-    split: str,
-    checkpoint: Path | None,
-    out: Path | None,
-    tiles: str = AS_TRAINED,
-    **files: Path | None,
-) -> Evaluation:
-    """What the command's options ask for: :func:`evaluate_files` where a file is given, else :func:`evaluate`.
-
-    Raises:
-        UserError: neither files nor settings; or as these.
-    """
-    if any(files.values()):
-        if tiles != AS_TRAINED:
-            raise UserError(Problem("--tiles", "no value beside --predictions, which are of whole images", repr(tiles)))
-        predictions, ground_truth = files.pop("predictions", None), files.pop("ground_truth", None)
-        return evaluate_files(predictions, ground_truth, settings=config, overrides=overrides, out=out, **files)
-    if config is None:
-        hint = "or --predictions and --ground-truth; see: anomdet evaluate --help"
-        raise UserError(Problem("--config", "a YAML or Python file", "nothing", hint))
-    if tiles == COMPARE:
-        from anomdet.workflows.compare_tiles import evaluate_with_and_without_tiles
-
-        return evaluate_with_and_without_tiles(config, overrides, split=split, checkpoint=checkpoint, out=out)
-    return evaluate(config, overrides, split=split, checkpoint=checkpoint, out=out, tiles=tiles)
 
 
 def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evaluation:

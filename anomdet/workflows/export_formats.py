@@ -68,4 +68,6 @@ def _row(folder: Path, checkpoint_sha256: str) -> tuple[Any, ...] | None:
         return None
     if manifest.checkpoint_sha256 != checkpoint_sha256:
         return None
-    return manifest.network.format, manifest.network.precision, size, seconds, value, num_unmatched
+    network = manifest.network
+    unmatched = num_unmatched if network.precision == "fp32" else None  # of 8 bit no row is the checkpoint's
+    return network.format, network.precision, size, seconds, value, unmatched

@@ -60,7 +60,9 @@ def quantise(source: Source, manifest: Manifest, images: ParityImages, folder: P
         figures = f"mAP {before.mean_ap:.4f} to {after.mean_ap:.4f}, escapes {before.escapes} to {after.escapes}"
         _log.info(f"int8, {rung}: {figures}, overkill {before.overkill} to {after.overkill}")
         if before.mean_ap - after.mean_ap <= MAX_LOSS and after.escapes <= before.escapes:
-            return made, replace(parity, mean_ap=(before.mean_ap, after.mean_ap))
+            escapes, overkill = (before.escapes, after.escapes), (before.overkill, after.overkill)
+            mean_ap = (before.mean_ap, after.mean_ap)
+            return made, replace(parity, mean_ap=mean_ap, escapes=escapes, overkill=overkill)
         failures.append(f"{rung}: {figures}")
     expected = f"a loss of mAP of at most {MAX_LOSS} and no new escape on the validation images"
     hint = "export without --int8; more calibration images of each class may help"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from anomdet.workflows.propose import Proposal, choice_problems, is_this_machine
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
+    from anomdet.workflows.time_budget import Plan
 
 _COMPLETE = '"Chosen:" says why a value was chosen; all the others are the preset\'s.'
 _SHORT = (
@@ -82,7 +83,9 @@ def init(
         hint = "only the normal-only score is learned, which has no epochs to plan"
         raise_any([Problem("--minutes", "none for a folder of normal images", f"{minutes:g}", hint)])
     if minutes is not None:
-        found = _with_minutes(found, minutes)
+        found = _with_minutes(
+            found, minutes, lambda mp: propose_settings(data_dir, overrides, device=device, megapixels=mp)
+        )
     title = (
         f"Settings for {data_dir}, written by `anomdet init`, from configs/{found.base}.\n{found.notes[0]}\n"
         f"{_SHORT if short else _COMPLETE} Every one is yours to change.\n"
@@ -126,16 +129,23 @@ def _minutes_problems(minutes: float | None, overrides: Sequence[str]) -> list[P
     return problems
 
 
-def _with_minutes(found: Proposal, minutes: float) -> Proposal:
-    """The proposal with ``training.minutes``; a preview of the plan is timed, and stands among the reasons."""
-    from anomdet.config.translate import to_mmengine
+def _with_minutes(found: Proposal, minutes: float, propose: Callable[[float], Proposal]) -> Proposal:
+    """The proposal with ``training.minutes``; a preview of the plan is timed, and stands among the reasons.
+
+    Args:
+        found: for any time.
+        minutes: of the run.
+        propose: the same data and wishes, for a run that has time for so many megapixels of the network's input.
+    """
+    from anomdet.config.translate_data import size_hw
     from anomdet.workflows.libraries import load_libraries
-    from anomdet.workflows.time_budget import plan, time_here, timing_seconds
 
     load_libraries()
-    costs, sizes = time_here(to_mmengine(found.settings), timing_seconds(minutes))
-    warmup = found.settings.training.scheduler.warmup_iterations
-    preview = plan(minutes * 60, costs, sizes, warmup=warmup)
+    preview = _preview(found, minutes)
+    height, width = size_hw(found.settings.data.image_size)
+    larger = propose(preview.epochs * preview.epoch_images * height * width / 1e6)
+    if larger.settings.data.image_size != found.settings.data.image_size:
+        found, preview = larger, _preview(larger, minutes)
     planned = {key: getattr(preview, key) for key in ("epochs", "epoch_images", "val_interval")}
     training = found.settings.training.model_copy(update={"minutes": minutes, **planned})
     settings = found.settings.model_copy(update={"training": training})
@@ -147,6 +157,15 @@ def _with_minutes(found: Proposal, minutes: float) -> Proposal:
         reasons={**found.reasons, "training.minutes": reason, **{f"training.{key}": _PLANNED for key in planned}},
         notes=[*notes, f"  plan          {preview}"],
     )
+
+
+def _preview(found: Proposal, minutes: float) -> Plan:
+    """The plan of a run of these minutes, from some steps of it here."""
+    from anomdet.config.translate import to_mmengine
+    from anomdet.workflows.time_budget import plan, time_here, timing_seconds
+
+    costs, sizes = time_here(to_mmengine(found.settings), timing_seconds(minutes))
+    return plan(minutes * 60, costs, sizes, warmup=found.settings.training.scheduler.warmup_iterations)
 
 
 def _data_problems(data_dir: Path) -> list[Problem]:

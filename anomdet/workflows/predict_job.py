@@ -59,6 +59,15 @@ class PredictJob:
     watch: bool = False
     patience: Patience = field(default_factory=Patience)
 
+    def __post_init__(self) -> None:
+        """A single source, a text for ``save`` and one for ``out`` are taken too."""
+        one = isinstance(self.sources, (str, os.PathLike))
+        object.__setattr__(self, "sources", (self.sources,) if one else tuple(self.sources))
+        if isinstance(self.save, str):
+            object.__setattr__(self, "save", tuple(self.save.split(",")))
+        if self.out is not None:
+            object.__setattr__(self, "out", Path(self.out))
+
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> PredictJob:
         """From the options of the command line, which have the names of the fields where they mean the same.
@@ -69,9 +78,9 @@ class PredictJob:
         same = {key: value for key, value in options.items() if key in cls.__dataclass_fields__}
         batch = str(options["batch"])
         own = {
-            "sources": tuple(options["source"]),
-            "out": None if options["out"] == "-" else Path(options["out"]),
-            "save": tuple(options["save"].split(",")) if options["save"] else None,
+            "sources": options["source"],
+            "out": None if options["out"] == "-" else options["out"],
+            "save": options["save"] or None,
             "batch_size": int(batch) if batch.isdecimal() else batch,
             "patience": Patience(idle_s=options["idle"]),
         }

@@ -61,13 +61,17 @@ class Proposal:
     base: str
 
 
-def propose_settings(data_dir: str | Path, overrides: Sequence[str] = (), *, device: str = "auto") -> Proposal:
+def propose_settings(
+    data_dir: str | Path, overrides: Sequence[str] = (), *, device: str = "auto", megapixels: float | None = None
+) -> Proposal:
     """Look at a data folder and this machine, and choose settings; nothing is written.
 
     Args:
         data_dir: holds images/ and labels/; it is not changed.
         overrides: ``key=value`` each: what the user has chosen, in place of a rule.
         device: ``auto`` looks for a GPU; ``cpu`` and ``gpu`` say what the run will use.
+        megapixels: of the network's input, all images together, that the run has time for: where it is enough for many
+            images, a larger image size is chosen. None: unknown.
 
     Raises:
         UserError: an override is wrong, or the data has problems.
@@ -98,10 +102,10 @@ def propose_settings(data_dir: str | Path, overrides: Sequence[str] = (), *, dev
     names = _names(data_dir, facts, settings)
     lists, list_notes = _lists(settings.data, index, given)
     taken = given | ({"data.split_files"} if lists else set())
-    alone = settings.model.name is None
-    chosen = (
-        choose_alone(facts, machine) if alone else choose(facts, machine, _given(settings, given, facts.num_images))
-    )
+    if settings.model.name is None:
+        chosen = choose_alone(facts, machine)
+    else:
+        chosen = choose(facts, machine, _given(settings, given, facts.num_images), megapixels)
     choices = _without(chosen, taken)
     reasons = {
         "data.classes": f"names from {names.source}" if names.source else "no names found beside the data",

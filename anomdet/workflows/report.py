@@ -69,7 +69,7 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
 
 def _shown(details: Details) -> Iterator[str]:
     """Names that stay below the folder; others are refused when they are read."""
-    for case in details["cases"]:
+    for case in [*details["cases"], *details.get("heat_maps", ())]:
         path = PurePath(case["file_name"])
         if not path.is_absolute() and not path.drive and ".." not in path.parts:
             yield case["file_name"]

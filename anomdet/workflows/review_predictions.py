@@ -20,7 +20,7 @@ from anomdet.data.splits.folds import Fold, make_folds
 from anomdet.data.splits.groups import Grouping, group_images
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.results import Results, make_ground_truth, make_predictions
-from anomdet.layout import FOLDS_DIR, IMAGES_DIR, SPLITS, TEST, TRAIN, VAL
+from anomdet.layout import FOLDS_DIR, IMAGES_DIR, RUN_DIR, SPLITS, TEST, TRAIN, VAL
 
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
@@ -91,7 +91,7 @@ def predict_by_folds(
         folder.mkdir(parents=True)
         lists = freeze(folder, index, fold.splits, {"by": "folds of anomdet review", "fold": number})
         _log.info(f"fold {number} of {num_folds}: {_sizes(fold)}")
-        own = _fold_settings(settings, lists, folder / "run", None if minutes is None else minutes / num_folds)
+        own = _fold_settings(settings, lists, folder / RUN_DIR, None if minutes is None else minutes / num_folds)
         try:
             done = train(own)
         except UserError:

@@ -14,9 +14,9 @@ from anomdet.errors import Problem, UserError
 from anomdet.layout import TRAINING_LOG
 from anomdet.ranks import num_processes
 from anomdet.words import counted
-from anomdet.workflows.anomaly import check_score, normal_images_of, with_score
 from anomdet.workflows.data_index import index_of
 from anomdet.workflows.describe import let_stand_alone
+from anomdet.workflows.learn_score import check_score, learn_score, normal_images_of, with_score
 from anomdet.workflows.run_config import Run, has_no_network
 from anomdet.workflows.run_folders import make_rooms, write_inputs
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
@@ -90,7 +90,9 @@ def learn_alone(
     runner.logger.info(f"data: {counted(num_images, 'training image')}, {len(images)} of them normal; {NO_CLASS}")
     log_splits(runner, looked)
     content = collect_checkpoint(runner, progress=Progress(0, 0, 0), best=None, for_resume=False, operating_point=None)
-    save_atomically(with_score(runner, config, images, content), best)
+    learned = learn_score(config, images, runner.logger)
+    assert learned is not None, "one process"
+    save_atomically(with_score(learned, content), best)
     return ""
 
 

@@ -64,7 +64,8 @@ def read_map(path: Path) -> list[dict[str, Any]]:
     content = read_json(path, "anomdet tile writes such a file")
     version = content.get("version") if isinstance(content, dict) else None
     if version != MAP_VERSION or not isinstance(content.get("images"), list):
-        raise UserError(Problem(str(path), f"a map of anomdet tile, version {MAP_VERSION}", f"version {shown(version)}"))
+        expected = f"a map of anomdet tile, version {MAP_VERSION}"
+        raise UserError(Problem(str(path), expected, f"version {shown(version)}"))
     problems = [
         Problem(f"{path}: images[{at}]", expected, got)
         for at, image in enumerate(content["images"])

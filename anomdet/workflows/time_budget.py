@@ -217,6 +217,20 @@ def time_here(
     return costs, sizes
 
 
+def expected_minutes(settings: Settings, costs: Costs, sizes: Sizes) -> float:
+    """How long a run without a budget takes, as it was timed here; an early stop may end it sooner.
+
+    Args:
+        settings: of the run, with ``training.epochs``.
+        costs, sizes: as :func:`time_here` found them.
+    """
+    training = settings.training
+    steps = math.ceil((training.epoch_images or sizes.pass_images) / sizes.batch_size)
+    validations = math.ceil(training.epochs / training.val_interval)
+    besides_s = _besides_steps(training.epochs, validations, costs, sizes)
+    return (costs.setup_s + training.epochs * steps * costs.step_s + besides_s) / 60
+
+
 def timing_seconds(minutes: float) -> float:
     """Of a timing run before a run of so many minutes."""
     return min(max(TIMING_SHARE * minutes * 60, SHORTEST_TIMING_S), LONGEST_TIMING_S)

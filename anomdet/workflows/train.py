@@ -20,9 +20,9 @@ from anomdet.layout import BEST, LAST, TRAINING_LOG
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
-from anomdet.workflows.anomaly import add_score, check_score
 from anomdet.workflows.beside_data import refuse_raw_data, unused_files
 from anomdet.workflows.describe import let_stand_alone
+from anomdet.workflows.learn_score import add_score, check_score
 from anomdet.workflows.run_config import Run, has_no_network, load_run
 from anomdet.workflows.run_folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, output_folders, write_inputs
 from anomdet.workflows.score_alone import learn_alone, or_score_alone

@@ -64,9 +64,12 @@ def visualize(
         if measured is None:  # not the first process
             return []
         images_dir = Path(config.test_dataloader.dataset.data_root) / IMAGES_DIR
-        measured = with_unseen(measured, loaded.file, images_dir, bit_depth_of(config))
-        wanted = errors_first(measured)[:limit] if only else list(range(measured.results.num_images))
-        pictures = _draw_all(measured, wanted, config, folder)
+
+        def chosen(measured: Any) -> list[int]:
+            return errors_first(measured)[:limit] if only else list(range(measured.results.num_images))
+
+        measured = with_unseen(measured, loaded.file, images_dir, bit_depth_of(config), chosen)
+        pictures = _draw_all(measured, chosen(measured), config, folder)
     scores = _thresholds(measured)
     runner.logger.info(f"drew {counted(len(pictures), 'image')} of the {split} split; score >= {scores}")
     return [folder / CONTACT_SHEET, folder] if pictures else [folder]
@@ -177,7 +180,8 @@ def _draw_all(measured: Any, wanted: list[int], config: Any, folder: Path) -> li
         right = _objects(results.pred, rows, results.unique_names, results.pred.score[rows].tolist())
         path = images_dir / file_name
         image = read_image(path, max_megapixels=None, bit_depth=bit_depth)  # the data set has checked its size
-        picture = with_verdict(comparison(image, left, right, title=file_name, colors=colors), *verdicts[i])
+        picture = _beside_heat(comparison(image, left, right, title=file_name, colors=colors), image, measured, i)
+        picture = with_verdict(picture, *verdicts[i])
         path = folder / _jpg_name(file_name)
         write_image(path, picture)
         pictures.append(picture)
@@ -186,6 +190,18 @@ def _draw_all(measured: Any, wanted: list[int], config: Any, folder: Path) -> li
         return []
     write_image(folder / CONTACT_SHEET, contact_sheet(pictures[:12], columns=2, cell_px=900))
     return paths
+
+
+def _beside_heat(picture: Any, image: Any, measured: Any, at: int) -> Any:
+    """With the heat map of the normal-only score on the right, where there is one."""
+    verdicts = measured.verdicts
+    if verdicts is None or at not in verdicts.cell_ratios:
+        return picture
+    from anomdet.images.heat import heat
+    from anomdet.visualization.sheets import side_by_side
+
+    caption = f"unlike normal: {verdicts.image_ratio[at]:.2f} x threshold"
+    return side_by_side(picture, heat(image, verdicts.cell_ratios[at]), ("", caption))
 
 
 def _jpg_name(file_name: str) -> str:

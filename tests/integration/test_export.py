@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import anomdet
@@ -141,6 +143,42 @@ def test_a_changed_folder_is_refused(exported: Path, tmp_path: Path, change: obj
     change(folder)  # type: ignore[operator]
     with pytest.raises(anomdet.UserError, match=said):
         anomdet.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda content: content["network"].update(with_nms=False),
+            "expected a network of images, sizes with 2 outputs",
+        ),
+        (lambda content: content["network"].update(floor=1.0), "floor: expected a number from 0, below 1, got 1.0"),
+        (
+            lambda content: content["artifact"]["preprocessing"].update(pad_multiple=1),
+            "a network that runs on images as",
+        ),
+        (
+            lambda content: _of_one_class(content["artifact"]),
+            "expected a network of 1 classes, got a detection of class",
+        ),
+    ],
+)
+def test_a_manifest_of_another_network_is_refused_in_one_sentence(
+    exported: Path, tmp_path: Path, change: Any, said: str
+) -> None:
+    """The files have their hashes, and do not belong together."""
+    folder = shutil.copytree(exported, tmp_path / "copy")
+    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    change(content)
+    (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    image = np.full((50, 90, 3), 128, np.uint8)
+    with pytest.raises(anomdet.UserError, match=said):
+        anomdet.load(folder)(image, min_score=0.0)
+
+
+def _of_one_class(artifact: dict[str, Any]) -> None:
+    artifact.update(class_nums=artifact["class_nums"][:1], class_names=artifact["class_names"][:1])
+    artifact["operating_point"].update(per_class=None, score_threshold=0.5)
 
 
 def test_a_network_that_decides_otherwise_is_not_written(

@@ -131,6 +131,10 @@ def test_goes_on_after_an_interruption_then_is_measured_and_drawn(
     predictions = json.loads((tmp_path / "logs" / "evaluation" / "predictions.json").read_text(encoding="utf-8"))
     assert predictions or "custom_backbone_file" in MODELS[name]  # the presets leave out low scores
     assert {one["category_id"] for one in predictions} <= set(CLASSES)
+    if "custom_model_file" in MODELS[name]:
+        checkpoint, own = tmp_path / "checkpoints" / "best_model.pth", ("--custom-file", tmp_path / "model.py")
+        run_command("export", checkpoint, "--out", tmp_path / "out", "--config", config, *own)
+        assert json.loads((tmp_path / "out" / "parity.json").read_text(encoding="utf-8"))["num_rows"] > 0
     run_command("visualize", "-c", config, "--limit", "2")
     assert list((tmp_path / "logs" / "visualization").glob("part_*.jpg"))
 

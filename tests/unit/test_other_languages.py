@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -31,7 +32,9 @@ def vector() -> dict[str, Any]:
             {"original_hw": size, "size_hw": [320, 320], "fitted_hw": list(fitted_size((size[0], size[1]), (320, 320)))}
             for size in sizes
         ],
-        "prepare": [prepared(kernel, hw) for kernel in ("bilinear", "area") for hw in ([5, 9], [16, 11], [8, 12])],
+        "prepare": [
+            prepared(kernel, hw) for kernel in ("bilinear", "area") for hw in ([5, 9], [16, 11], [8, 12], [16, 24])
+        ],
         "suppress": [suppressed(seed) for seed in range(3)],
         "to_image": placed(),
         "verdict": verdicts(),
@@ -140,6 +143,21 @@ def test_the_reference_prepares_alike(written: dict[str, Any], reference: Module
         assert sizes.tolist() == case["sizes"]
     for case in written["tile_starts"]:
         assert reference.tile_starts(case["length"], case["tile"], case["overlap"]) == case["starts"]
+
+
+def test_the_reference_resizes_as_opencv_does_bit_for_bit(reference: ModuleType) -> None:
+    source = np.random.default_rng(0)
+    for _ in range(60):
+        height, width, to_height, to_width = source.integers(1, 160, 4).tolist()
+        image = source.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        expected = cv2.resize(image, (to_width, to_height), interpolation=cv2.INTER_LINEAR)
+        assert np.array_equal(reference.resize(image, to_height, to_width), expected), (image.shape, expected.shape)
+
+
+def test_the_reference_reads_without_opencv(reference: ModuleType, tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    assert cv2.imwrite(str(tmp_path / "a.ppm"), image)
+    assert np.array_equal(reference.read(tmp_path / "a.ppm"), image)
 
 
 def test_the_reference_suppresses_alike(written: dict[str, Any], reference: ModuleType) -> None:

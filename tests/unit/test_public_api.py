@@ -30,6 +30,7 @@ NAMES = {
     "convert",
     "evaluate",
     "evaluate_files",
+    "leave_class_out",
     "export",
     "load",
     "load_settings",
@@ -53,6 +54,13 @@ def test_each_name_is_there_and_documented(name: str) -> None:
     if inspect.isfunction(getattr(anomdet, name)):
         assert ">>>" in documentation, "a public function shows how it is called"
         assert "Raises:" in documentation
+
+
+def test_the_page_names_each_function() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    functions = [name for name in anomdet.__all__ if name.islower() and not name.startswith("_")]
+    assert len(functions) > 12
+    assert not [name for name in functions if f"anomdet.{name}(" not in page]
 
 
 def test_a_misspelt_name_is_an_attribute_error() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.inference.backends.rows import check_size, detections, runs, threshold_input
+from anomdet.inference.backends.rows import check_names, check_size, detections, failed, runs, threshold_input
 from anomdet.inference.exported import Network
 from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import Batch
@@ -37,6 +37,8 @@ class OnnxBackend:
     def __init__(self, folder: Path, network: Network, device: str = "auto", threads: int | None = None) -> None:
         self._network, self._where = network, str(folder)
         self._session = _session(folder / network.file, device, threads)
+        names = [one.name for one in self._session.get_inputs()]
+        check_names(network, names, len(self._session.get_outputs()), self._where)
         self.device = "cuda" if self._session.get_providers()[0] in _GPU else "cpu"
 
     def run(self, batch: Batch, min_score: float) -> list[Detections]:
@@ -48,7 +50,11 @@ class OnnxBackend:
         inputs = {"images": batch.images, "sizes": batch.sizes_hw}
         if self._network.with_nms:
             inputs["threshold"] = threshold_input(self._network, min_score)
-        return detections(self._network, batch, self._session.run(None, inputs), min_score)
+        try:
+            outputs = self._session.run(None, inputs)
+        except Exception as error:
+            raise failed(self._where, error) from error
+        return detections(self._network, batch, outputs, min_score)
 
 
 def open_graph(path: Path, device: str, threads: int | None) -> Callable[[NDArray[np.float32]], list[NDArray]]:

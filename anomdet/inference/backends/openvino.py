@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.inference.backends.rows import check_size, detections, runs, threshold_input
+from anomdet.inference.backends.rows import check_names, check_size, detections, failed, runs, threshold_input
 from anomdet.inference.exported import Network
 from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import Batch
@@ -40,6 +40,8 @@ class OpenVinoBackend:
     def __init__(self, folder: Path, network: Network, device: str = "auto", threads: int | None = None) -> None:
         self._network, self._where = network, str(folder)
         self._core, self._model, self._settings = _read(folder / network.file, device, threads)
+        names = [name for one in self._model.inputs for name in one.names]
+        check_names(network, names, len(self._model.outputs), self._where)
         self._compiled: dict[tuple[int, ...], Any] = {}
         self._lock = threading.Lock()
 
@@ -53,8 +55,10 @@ class OpenVinoBackend:
         if self._network.with_nms:
             inputs["threshold"] = threshold_input(self._network, min_score)
         with self._lock:
-            request = self._request(batch.images.shape)
-            found = request.infer(inputs)
+            try:
+                found = self._request(batch.images.shape).infer(inputs)
+            except RuntimeError as error:
+                raise failed(self._where, error) from error
             outputs = [found[at].copy() for at in range(len(found))]
         return detections(self._network, batch, outputs, min_score)
 

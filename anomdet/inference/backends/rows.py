@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.errors import Problem, UserError
+from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.inference.exported import Network
 from anomdet.inference.postprocess import Detections, suppress, to_original
 from anomdet.inference.preprocess import Batch
 
+INPUTS = ("images", "sizes", "threshold")
 _ALL = 2**31 - 1
+_AGAIN = "the files do not belong together; export again"
 
 
 def threshold_input(network: Network, min_score: float) -> NDArray[np.float32]:
@@ -31,6 +33,27 @@ def check_size(network: Network, batch: Batch, where: str) -> None:
         got = ", ".join(f"{size[1]} x {size[0]}" for size in sorted(sizes))
         hint = "this network was exported for one size; use the checkpoint for images of another shape"
         raise UserError(Problem(where, f"images that fill {width} x {height} px after resizing", got, hint))
+
+
+def check_names(network: Network, inputs: Collection[str], num_outputs: int, where: str) -> None:
+    """Raises UserError for a graph that has other inputs or outputs than its manifest says."""
+    expected = INPUTS if network.with_nms else INPUTS[:2]
+    wanted = 4 if network.with_nms else 2
+    if set(inputs) == set(expected) and num_outputs == wanted:
+        return
+    got = f"{', '.join(sorted(inputs))} and {num_outputs} outputs"
+    problem = Problem(
+        where, f"a network of {', '.join(expected)} with {wanted} outputs, as its manifest says", got, _AGAIN
+    )
+    raise UserError(problem)
+
+
+def failed(where: str, error: Exception) -> Exception:
+    """What to raise where a runtime cannot run a network: in one sentence, but for a lack of memory."""
+    if machine_limit(error) or "alloc" in str(error):
+        return error
+    got = " ".join(str(error).split())[:200]
+    return UserError(Problem(where, "a network that runs on images as its manifest says", got, _AGAIN))
 
 
 def runs(network: Network, batch: Batch) -> list[Batch]:

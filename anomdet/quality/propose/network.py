@@ -10,11 +10,13 @@ from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import SMALL_PX, DataFacts
 
 # Memory as measured by benchmarks/train_memory.py, on a CPU in float32: for a GPU on the safe side.
-CPU = Preset("cpu_small", 8, 320, 640, 1.1, 0.75, 1600, 5)
+CPU = Preset("cpu_small", 8, 320, 640, 1.1, 0.4, 2400, 5)
 GPU = Preset("default", 16, 640, 1024, 1.5, 1.7, 5000, 12)
 
 STRIDE = 32  # of the coarsest map of most networks: sizes are multiples of it
 MAX_SMALL_SHARE = 0.1  # of boxes below SMALL_PX, before a larger size is taken
+# A larger size still, up to that shorter side, where the time is enough for so many images.
+CLEAR_PX, ENOUGH_IMAGES = 20.0, 12_000
 LONG_SHAPE = 0.8  # images whose shorter side is below this share of the longer one are not fitted into a square
 MIN_STEPS_A_PASS = 2
 COPIES, WORKER_GB = 7, 0.3  # of the largest image in each process that loads images; the process itself
@@ -61,6 +63,38 @@ def choose_size(facts: DataFacts, preset: Preset) -> tuple[Choice, tuple[int, in
         )
     height, width = size_hw
     return Choice(height if height == width else [height, width], reason, warning=not enough), size_hw
+
+
+def choose_clear_size(
+    facts: DataFacts, preset: Preset, size_hw: tuple[int, int], megapixels: float
+) -> tuple[Choice, tuple[int, int]] | None:
+    """A larger size than needed, where the run has the time for it, and ``(height, width)`` of it; None: none.
+
+    In a short run many images teach more, in a long one clear images do: docs/recipes.md.
+
+    Args:
+        facts: of the data.
+        preset: whose largest size is the limit.
+        size_hw: that is needed.
+        megapixels: of the network's input, all images together, that the run has time for.
+    """
+    own_px = _round_up(float(np.percentile(facts.sizes_hw.max(axis=1), 90)))
+    clear_hw = size_hw
+    for long_px in range(max(size_hw) + STRIDE, min(preset.largest_px, own_px) + 1, STRIDE):
+        larger_hw = _shape(facts, long_px)
+        is_clear = np.percentile(facts.short_sides_px(clear_hw), 100 * MAX_SMALL_SHARE) >= CLEAR_PX
+        if is_clear or megapixels * 1e6 < ENOUGH_IMAGES * larger_hw[0] * larger_hw[1]:
+            break
+        clear_hw = larger_hw
+    if clear_hw == size_hw:
+        return None
+    images = megapixels * 1e6 / (clear_hw[0] * clear_hw[1])
+    reason = (
+        f"{_sizes(facts)}; {_text(size_hw)} is enough, but there is time for about {images:,.0f} images of this size, "
+        "in which the boxes are clearer"
+    )
+    height, width = clear_hw
+    return Choice(height if height == width else [height, width], reason), clear_hw
 
 
 def _shape(facts: DataFacts, long_px: int) -> tuple[int, int]:

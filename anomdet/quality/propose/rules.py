@@ -16,6 +16,7 @@ from anomdet.quality.propose.facts import DataFacts
 from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
 from anomdet.quality.propose.network import (
     choose_batch,
+    choose_clear_size,
     choose_model,
     choose_size,
     choose_workers,
@@ -25,7 +26,9 @@ from anomdet.quality.propose.network import (
 from anomdet.quality.propose.tiles import TOO_LARGE, choose_tiles
 
 
-def choose(facts: DataFacts, machine: Machine, given: Given | None = None) -> dict[str, Choice]:
+def choose(
+    facts: DataFacts, machine: Machine, given: Given | None = None, megapixels: float | None = None
+) -> dict[str, Choice]:
     """Key of the settings, as ``data.image_size``, to what was chosen; what is not there stays as the preset has it.
 
     The classes are not among them: their names do not come from numbers.
@@ -34,12 +37,15 @@ def choose(facts: DataFacts, machine: Machine, given: Given | None = None) -> di
         facts: of the data.
         machine: to train on.
         given: what the user has chosen; the rest is chosen around it. Choices of the same keys are of no use then.
+        megapixels: of the network's input, all images together, that the run has time for; None: unknown.
     """
     given, preset = given or Given(), preset_of(machine)
     size, size_hw = choose_size(facts, preset)
     tiles = _tiles(facts, given.size_hw or size_hw, preset)
     if tiles.value is not None and given.size_hw is None:
         size = replace(size, reason=f"{size.reason.partition(';')[0]}; of a tile, see data.tiles", warning=False)
+    elif megapixels is not None:
+        size, size_hw = choose_clear_size(facts, preset, size_hw, megapixels) or (size, size_hw)
     splits = choose_splits(facts)
     num_train = given.num_train or max(int(facts.num_images * splits["data.train_split"].value), 1)
     workers = choose_workers(facts, machine)

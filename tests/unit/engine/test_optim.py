@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from anomdet.engine.optim import TwoGroups, decay_groups
+from anomdet.errors import UserError
 
 
 class Scaled(nn.Module):
@@ -78,3 +79,38 @@ def test_decay_shrinks_kernels_only() -> None:
 def test_without_kernels_there_is_one_group() -> None:
     build = TwoGroups(dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.1)))
     assert len(build(nn.BatchNorm2d(3)).optimizer.param_groups) == 1
+
+
+class Detector(nn.Module):
+    """A backbone, as a part of a name too, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3))
+        self.backbone_head = nn.Linear(3, 2)
+
+
+def test_the_backbone_learns_at_its_share_of_the_rate() -> None:
+    model = Detector()
+    slower = dict(custom_keys=dict(backbone=dict(lr_mult=0.25)))
+    build = TwoGroups(dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.5, weight_decay=0.1)), slower)
+    groups = build(model).optimizer.param_groups
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [
+        (0.5, 0.1),  # the first group's rate is what the log shows
+        (0.5, 0.0),
+        (0.125, 0.1),
+        (0.125, 0.0),
+    ]
+    assert [names(model, group["params"]) for group in groups] == [
+        {"backbone_head.weight"},
+        {"backbone_head.bias"},
+        {"backbone.0.weight"},
+        {"backbone.0.bias", "backbone.1.weight", "backbone.1.bias"},
+    ]
+
+
+def test_a_model_without_a_backbone_has_no_share_for_it() -> None:
+    slower = dict(custom_keys=dict(backbone=dict(lr_mult=0.25)))
+    build = TwoGroups(dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.5)), slower)
+    with pytest.raises(UserError, match=r"training\.backbone_lr_mult: expected a model with a part named backbone"):
+        build(Scaled())

@@ -95,6 +95,13 @@ def test_constant() -> None:
     assert_equal(ours(2, name="constant"), [list(BASES)] * (2 * LENGTH))
 
 
+@pytest.mark.parametrize("name", ["cosine_annealing", "cosine_annealing_warm_restarts"])
+def test_a_rate_below_the_lowest_one_stays_as_it_is(name: str) -> None:
+    rates = ours(3, name=name, eta_min=0.01)
+    assert all(rate >= 0.01 for rate, _ in rates)
+    assert [slow for _, slow in rates] == [BASES[1]] * len(rates)
+
+
 def test_warm_up_rises_to_the_full_rate_where_the_schedule_begins() -> None:
     warm = 5
     for name in ("cosine_annealing_warm_restarts", "cosine_annealing", "constant", "step_lr"):

@@ -145,6 +145,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_no_memory_is_taken(tmp_path):
     """In a process of its own, whose peak is known; the last file is honest, to show that the measure sees memory."""

@@ -47,20 +47,22 @@ def test_what_is_no_number_is_left_out_and_counted():
     boxes[0, 2] = np.nan
     boxes[1, 0] = np.inf
     scores = np.array([0.5, 0.5, np.nan, 1.5, 0.25], np.float32)
-    found, num_dropped = valid(Detections(boxes, scores, np.zeros(5, np.int64)))
+    found, num_dropped = valid(Detections(boxes, scores, np.zeros(5, np.int64)), 1, "")
     assert (num_dropped, found.scores.tolist()) == (4, [0.25])
 
 
 def test_by_falling_score_equal_ones_in_their_order():
     found, _ = valid(
-        Detections(np.zeros((4, 4), np.float32), np.array([0.1, 0.9, 0.1, 0.9], np.float32), np.array([0, 1, 2, 3]))
+        Detections(np.zeros((4, 4), np.float32), np.array([0.1, 0.9, 0.1, 0.9], np.float32), np.array([0, 1, 2, 3])),
+        4,
+        "",
     )
     assert found.labels.tolist() == [1, 3, 0, 2]
 
 
 def test_a_box_turned_inside_out_has_no_size():
     boxes = np.array([[10, 10, 5, 20]], np.float32)
-    found, num_dropped = valid(Detections(boxes, np.array([0.5], np.float32), np.array([0])))
+    found, num_dropped = valid(Detections(boxes, np.array([0.5], np.float32), np.array([0])), 1, "")
     assert (found.bboxes_xyxy.tolist(), num_dropped) == ([[10, 10, 10, 20]], 0)
 
 

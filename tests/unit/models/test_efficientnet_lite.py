@@ -139,3 +139,15 @@ def test_exported_for_even_sides_it_pads_within_the_convolution(kernel: int, tmp
         x = torch.randn(2, 4, *size)
         with torch.no_grad():
             np.testing.assert_allclose(session.run(None, {"x": x.numpy()})[0], layer(x).numpy(), atol=1e-6)
+
+
+def test_folded_norms_change_no_bit() -> None:
+    """As a frozen backbone runs: channels innermost."""
+    model = EfficientNetLite0((4, 12), pretrained=True).to(memory_format=torch.channels_last).eval()
+    images = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    images = images.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        before = model(images)
+        model.fold_norms()
+        after = model(images)
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

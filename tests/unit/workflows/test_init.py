@@ -120,7 +120,7 @@ def test_the_rest_is_chosen_around_what_the_user_says(data_dir, tmp_path):
     assert training.early_stopping.patience == 3
     training, text = chosen("batch", "training.batch_size=16")
     assert training.accumulation_steps == 1 and training.epoch_images == 25 * 16
-    assert "25 steps each, 1,600 in all" in text
+    assert "25 steps each, 2,400 in all" in text
     training, text = chosen("share", *(f"data.{key}_split={share}" for key, share in SHARES.items()))
     assert training.epoch_images == 25 * 4  # of 8 images
     training, text = chosen("method", "training.class_imbalance_handling.method=repeat_factor")

@@ -363,3 +363,10 @@ def test_it_says_what_it_left_out(job: PredictJob, caplog: pytest.LogCaptureFixt
     caplog.set_level(logging.INFO, logger="anomdet")
     predict(job)
     assert "left out, by their names no images: 2 .md, 1 .mp4" in caplog.text
+
+
+def test_one_source_and_texts_are_taken_as_they_are_written() -> None:
+    job = PredictJob("best_model.pth", "images", out="found", save="json, csv")  # type: ignore[arg-type]
+    assert (job.sources, job.out, job.kinds) == (("images",), Path("found"), ("json", "csv"))
+    assert PredictJob("best_model.pth", Path("images")).sources == (Path("images"),)  # type: ignore[arg-type]
+    assert PredictJob("best_model.pth", ["a", "b"]).sources == ("a", "b")  # type: ignore[arg-type]

@@ -56,6 +56,7 @@ def test_nothing_to_end(loader: object) -> None:
     end_processes(loader)
 
 
+@pytest.mark.slow
 def test_they_end_with_the_main_one() -> None:
     """Also those of a loop that was broken off, and of one that lives on in a cycle of references."""
     lines = [

@@ -8,7 +8,7 @@ import pytest
 from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import DataFacts
 from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
-from anomdet.quality.propose.network import CPU, GPU, choose_batch, choose_size, choose_workers
+from anomdet.quality.propose.network import CPU, GPU, choose_batch, choose_clear_size, choose_size, choose_workers
 from anomdet.quality.propose.rules import choose, nested
 from anomdet.quality.propose.tiles import choose_tiles
 
@@ -158,9 +158,34 @@ def test_splits_by_the_number_of_images():
     assert "class 8 is in fewer than three images" in choice.reason
 
 
+@pytest.mark.parametrize(
+    ("short_px", "images", "expected"),
+    [
+        (32, 21_000, 416),  # 20.8 px at 416, 19.2 at 384: clear
+        (32, 60_000, 416),  # clear is enough, whatever the time
+        (32, 18_000, 384),  # 12,500 of 384 x 384 px, but 10,651 of 416 x 416
+        (16, 60_000, 640),  # never clear: the images' own size
+        (64, 60_000, 320),  # clear as it is
+    ],
+)
+def test_a_long_run_sees_larger_images(short_px, images, expected):
+    found = choose_clear_size(facts(bboxes_wh=[(90, short_px)]), PRESET, (320, 320), images * 320**2 / 1e6)
+    assert (found[1] if found else (320, 320)) == (expected, expected)
+
+
+def test_a_size_is_not_larger_than_the_time_allows():
+    small = facts(bboxes_wh=[(30, 20)])
+    assert choose_clear_size(small, PRESET, (320, 320), 12_000 * 352**2 / 1e6 - 1) is None
+    choice, size_hw = choose_clear_size(small, PRESET, (320, 320), 12_000 * 352**2 / 1e6)
+    assert size_hw == (352, 352) and choice.value == 352
+    assert "320 is enough, but there is time for about 12,000 images of this size" in choice.reason
+    assert choose(small, LAPTOP, None, 12_000 * 352**2 / 1e6)["data.image_size"].value == 352
+    assert choose(small, LAPTOP)["data.image_size"].value == 320
+
+
 def test_schedule_aims_at_the_presets_steps():
-    chosen = choose_schedule(875, 8, CPU)  # 110 steps; 1600 / 110 = 14.5
-    assert chosen["training.epochs"].value == 15
+    chosen = choose_schedule(875, 8, CPU)  # 110 steps; 2400 / 110 = 21.8
+    assert chosen["training.epochs"].value == 22
     assert chosen["training.epoch_images"].value is None
     assert chosen["training.val_interval"].value == 2
     assert chosen["training.early_stopping.patience"].value == 5
@@ -172,8 +197,8 @@ def test_schedule_aims_at_the_presets_steps():
 def test_an_epoch_of_few_images_is_many_passes():
     tiny = choose_schedule(5, 2, CPU)
     assert tiny["training.epoch_images"].value == 50  # 25 steps
-    assert tiny["training.epochs"].value == 64
-    assert tiny["training.val_interval"].value == 6
+    assert tiny["training.epochs"].value == 96
+    assert tiny["training.val_interval"].value == 10
     given = choose_schedule(5, 2, CPU, Given(epochs=7))
     assert given["training.epoch_images"].value is None
     assert given["training.epochs"].value == 7
