@@ -14,11 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 import anomdet
-<<<<<<< HEAD
 from anomdet.addresses import without_secrets
-from anomdet.layout import REPORT
-=======
->>>>>>> main
 from anomdet.ranks import is_main_process, num_processes
 from anomdet.terminal import give, one_line, prepare, say
 
