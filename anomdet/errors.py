@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from anomdet.addresses import without_secrets
 from anomdet.terminal import one_line
 
 NO_SHARED_MEMORY = 113
@@ -36,8 +35,7 @@ class Problem:
 
     def __str__(self) -> str:
         text = f"{self.where}: expected {self.expected}, got {self.got}"
-        text = f"{text}; {self.hint}" if self.hint else text
-        return one_line(without_secrets(text) if "://" in text else text)
+        return one_line(f"{text}; {self.hint}" if self.hint else text)
 
 
 class UserError(Exception):

@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from anomdet.addresses import without_secrets
 from anomdet.engine.distributed.last_words import leave, own_words
 from anomdet.errors import Terminated, UserError, bad_file, interruption, machine_limit, missing_library
 from anomdet.terminal import give_up, say
@@ -44,7 +45,7 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
         if debug:
             traceback.print_exc()
         message, code = explain(error, arguments)
-        if told := own_words(error, message, code):  # of many processes one tells it
+        if told := own_words(error, without_secrets(message), code):  # of many processes one tells it
             say(told, err=True)
         return leave(code)
 
@@ -65,8 +66,7 @@ def explain(error: BaseException, arguments: Sequence[str] = ()) -> tuple[str, i
         from anomdet.config.usage_errors import usage_problem
 
         return f"error: {usage_problem(error, arguments)}", 2
-    limit = machine_limit(error)
-    if limit:
+    if limit := machine_limit(error):
         return f"error: {limit}", _broken(arguments)
     if isinstance(error, ImportError):
         return f"error: {missing_library(error)}", 2

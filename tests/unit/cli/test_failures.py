@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -236,3 +237,12 @@ def test_where_1_is_a_finding_what_could_not_be_done_is_2(command: str) -> None:
     for error in (MemoryError(), ZeroDivisionError("division by zero")):
         assert explain(error, [command, "x"])[1] == 2
         assert explain(error, ["train", "x"])[1] == 1
+
+
+def test_no_message_shows_the_secret_of_an_address(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        raise UserError("expected null, got 'https://me:SECRET1@host/x.pth?token=SECRET2'; see https://a/b")
+
+    with contextlib.suppress(SystemExit):
+        run_command(work, [], debug=False)
+    assert capsys.readouterr().err == "error: expected null, got 'https://host/x.pth?hidden'; see https://a/b\n"
