@@ -119,6 +119,11 @@ ROWS: dict[str, Row] = {
     "training.epochs": (("training.epochs=3",), lambda c: c.train_cfg.max_epochs, 3),
     "training.batch_size": (("training.batch_size=5",), lambda c: [c[name].batch_size for name in LOADERS], [5] * 3),
     "training.learning_rate": (("training.learning_rate=0.25",), lambda c: c.optim_wrapper.optimizer.lr, 0.25),
+    "training.backbone_lr_mult": (
+        ("training.backbone_lr_mult=0.5",),
+        lambda c: c.optim_wrapper.get("paramwise_cfg"),
+        {"custom_keys": {"backbone": {"lr_mult": 0.5}}},
+    ),
     "training.weight_decay": (("training.weight_decay=0.5",), lambda c: c.optim_wrapper.optimizer.weight_decay, 0.5),
     "training.optimizer": (
         ("training.optimizer=sgd",),
