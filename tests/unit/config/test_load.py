@@ -84,7 +84,8 @@ VALUES = [
     ("metrics: [3]", "metrics: expected a section of keys, got [3]"),
     (
         "metrics: {score_threshold: 1.5}",
-        "metrics.score_threshold: expected a number from 0 to 1, or one for each class, as {1: 0.4, 2: 0.3}, or null, got 1.5",
+        "metrics.score_threshold: expected a number from 0 to 1, or one for each class, as {1: 0.4, 2: 0.3}, or null, "
+        "got 1.5",
     ),
     (
         "data: {group_by: '('}",
