@@ -8,7 +8,9 @@ from typing import Any
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".pth.tar", ".ckpt", ".safetensors")
 _ADDRESS = re.compile(r"(?:[\w-]+:)?[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_WITH_SECRET = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?:[^/\s'\"@]+@)?([^\s'\"?#]*)(?:[?#][^\s'\"]*)?", re.IGNORECASE)
+# The marks that a sentence has after an address are not of its query.
+_QUERY = r"[?#][^\s'\"]*?(?=[,;:.]{0,3}(?:[\s'\"]|\Z))"
+_WITH_SECRET = re.compile(rf"(\b[a-z][a-z0-9+.-]*://)(?:[^/\s'\"@]+@)?([^\s'\"?#]*)(?:{_QUERY})?", re.IGNORECASE)
 HIDDEN = "?hidden"
 _WEIGHT_KEYS = ("checkpoint", "teacher_ckpt")  # whatever a file is called
 

@@ -28,6 +28,8 @@ def test_no_address(value: Any) -> None:
         ("https://me:pw@host:80/a.pth", "https://host:80/a.pth"),
         ("s3://key:abc@bucket/a.pth", "s3://bucket/a.pth"),
         ("a: 'HTTPS://me@h/a?x=abc', b: \"rtsp://u:abc@cam/1\"", "a: 'HTTPS://h/a?hidden', b: \"rtsp://cam/1\""),
+        ("from https://h/a.pth?x=a,b;c, got nothing", "from https://h/a.pth?hidden, got nothing"),
+        ("fetch https://h/a.pth?x=abc; then", "fetch https://h/a.pth?hidden; then"),
         ("no address: a@b?c", "no address: a@b?c"),
     ],
 )
