@@ -45,8 +45,8 @@ def run_command(work: Callable[[], Any], arguments: Sequence[str], *, debug: boo
         if debug:
             traceback.print_exc()
         message, code = explain(error, arguments)
-        if told := own_words(error, without_secrets(message), code):  # of many processes one tells it
-            say(told, err=True)
+        if words := own_words(error, without_secrets(message), code):  # of many processes one says it
+            say(words, err=True)
         return leave(code)
 
 

@@ -50,7 +50,13 @@ class TwoGroups(DefaultOptimWrapperConstructor):
     """
 
     def __call__(self, model: nn.Module) -> Any:
-        shares = learning_rate_shares(model, (self.paramwise_cfg or {}).get("custom_keys", {}))
+        paramwise = dict(self.paramwise_cfg or {})
+        custom_keys = paramwise.pop("custom_keys", {})
+        others = {*paramwise, *(key for values in custom_keys.values() for key in values if key != "lr_mult")}
+        if others:  # they would be ignored
+            hint = "or use MMEngine's DefaultOptimWrapperConstructor"
+            raise UserError(Problem("paramwise_cfg", "lr_mult in custom_keys alone", ", ".join(sorted(others)), hint))
+        shares = learning_rate_shares(model, custom_keys)
         decayed, free = decay_groups(model)
         groups: list[dict[str, Any]] = []
         for share in sorted({1.0, *shares.values()}, reverse=True):  # the log shows the rate of the first group

@@ -140,6 +140,7 @@ def _parse(
     values = [number or 0.0 for number in numbers]
     if len(values) == 6 and not keypoints and fields[-1].isdecimal() and 0 <= values[4] <= 1:
         hint = "the last two numbers seem to be a prediction's score and track; delete them if these are labels"
+        hint += f", or write {fields[-1]}.0 for the last point of a triangle"
         findings.problem(place, _EXPECTED, line, hint)
         return None
     if max(map(abs, values[:4] if keypoints else values)) > _MAX_FRACTION:

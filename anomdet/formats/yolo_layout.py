@@ -77,6 +77,7 @@ def _settings(source: Source) -> tuple[Path | None, dict]:
     if source.path.is_file():
         paths = [source.path]
     else:
+        _report_special(source)
         yaml = [path for path in files_in(source.path, "*.yaml", "*.yml") if path.name != CLASSES_FILE]
         yaml.sort(key=lambda path: path.stem != "data")
         paths = yaml + files_in(source.path, "*.data")
@@ -91,6 +92,13 @@ def _settings(source: Source) -> tuple[Path | None, dict]:
     if not source.findings.problems:
         source.findings.problem(f"{source.name(source.path)}: names", "the names of the classes", NOTHING)
     return None, {}
+
+
+def _report_special(source: Source) -> None:
+    """A pipe, a device or a link to nothing in the place of the settings: they would be missed without a word."""
+    for path in sorted(path for pattern in ("*.yaml", "*.yml", "*.data") for path in source.path.glob(pattern)):
+        if not (path.is_file() or path.is_dir() or path.name.startswith(".")):
+            source.findings.problem(source.name(path), "a regular file", Phrase("a pipe, a device or a broken link"))
 
 
 def _settings_below(source: Source) -> tuple[Path | None, dict]:

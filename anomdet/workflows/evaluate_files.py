@@ -170,8 +170,8 @@ def _point(files: Files, settings: Any, test: Results) -> Any:
     check_same_classes(results, test, (str(files.val_ground_truth), str(files.ground_truth)))
     if shared := num_shared(results, test):
         found = f"{shared} of its {results.num_images} images are in {files.ground_truth} too, by their names"
-        told = "a threshold chosen on what is measured makes escapes and overkill too good"
-        _log.warning(f"{files.val_ground_truth}: {found}: {told}")
+        why = "a threshold chosen on what is measured makes escapes and overkill too good"
+        _log.warning(f"{files.val_ground_truth}: {found}: {why}")
     if not len(results.pred):
         _log.warning(f"{files.val_predictions} holds no predictions: no threshold can be chosen on them")
     return measure(results, criterion, matching_iou_threshold=criterion.iou_thr, complete=False).point

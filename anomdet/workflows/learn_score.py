@@ -14,6 +14,7 @@ from anomdet.layout import IMAGES_DIR, LAST
 from anomdet.ranks import is_main_process
 from anomdet.workflows.anomaly import ARRAYS, BACKBONE, KEY
 from anomdet.workflows.bit_depth import bit_depth_of
+from anomdet.workflows.own_metric import own_metric
 
 if TYPE_CHECKING:  # they cost torch
     from anomdet.anomaly.features import TorchFeatures
@@ -59,7 +60,7 @@ def normal_images(dataset: Any, group_by: str | None) -> list[NormalImage]:
 
 def normal_images_of(runner: Any, config: Any) -> list[NormalImage]:
     """The normal images of a run."""
-    return normal_images(runner.train_dataloader.dataset, _group_by(config))
+    return normal_images(runner.train_dataloader.dataset, own_metric(config).get("group_by"))
 
 
 def wants_score(config: Any, images: list[NormalImage]) -> bool:
@@ -214,10 +215,3 @@ def _collected(config: Any, images: list[NormalImage], features: TorchFeatures, 
         if at % 200 == 0:
             _log.info(f"normal-only score: {at} of {len(images)} images")
     return collected
-
-
-def _group_by(config: Any) -> str | None:
-    evaluator = config.test_evaluator
-    own = evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
-    group_by: str | None = own.get("group_by")
-    return group_by

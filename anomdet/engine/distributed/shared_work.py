@@ -37,7 +37,7 @@ def shared_work(items: Sequence[Item], work: Callable[[Item], Result]) -> Iterat
         except UserError as error:
             failure = str(error)
         everyone = all_gather_object((own, failure))
-        if told := next((text for _, text in everyone if text), ""):
-            raise UserError(told)
+        if first := next((text for _, text in everyone if text), ""):
+            raise UserError(first)
         for at in range(len(block)):
             yield everyone[at % world][0][at // world]

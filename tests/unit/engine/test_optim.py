@@ -109,6 +109,15 @@ def test_the_backbone_learns_at_its_share_of_the_rate() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "paramwise", [dict(norm_decay_mult=0.0), dict(custom_keys=dict(backbone=dict(lr_mult=0.5, decay_mult=0.0)))]
+)
+def test_what_would_be_ignored_is_refused(paramwise: dict) -> None:
+    build = TwoGroups(dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.5, weight_decay=0.1)), paramwise)
+    with pytest.raises(UserError, match=r"paramwise_cfg: expected lr_mult in custom_keys alone, got .*decay_mult"):
+        build(Detector())
+
+
 def test_a_model_without_a_backbone_has_no_share_for_it() -> None:
     slower = dict(custom_keys=dict(backbone=dict(lr_mult=0.25)))
     build = TwoGroups(dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.5)), slower)
