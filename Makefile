@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # make install CPU=1: PyTorch without the libraries of NVIDIA GPUs, from PyTorch's own index.
 WHEELS := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# A container may forbid Python to keep what it compiled; then every process of the tests compiles all of it again.
+export PYTHONDONTWRITEBYTECODE :=
 RUNTIME := requirements.txt constraints.txt setup.py pyproject.toml $(wildcard requirements/*.txt)
 
 .PHONY: demo test test-fast lint docs format install hashed clean

@@ -60,6 +60,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 def test_three_processes_and_their_store(tmp_path: Path) -> None:
     """The others go on once the main process has done its task; exactly one is the last."""
     shared = {"WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_USE_AGENT_STORE": "True"}

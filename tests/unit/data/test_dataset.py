@@ -227,6 +227,7 @@ def epochs_of(
     return epochs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["anomdet.DrawSampler", "anomdet.BalancedSampler"])
 def test_the_same_samples_whatever_the_workers(data_dir, sampler):
     dataset = build(data_dir, pipeline=PIPELINE, serialize_data=True)

@@ -172,6 +172,7 @@ def test_a_byte_order_mark_is_nothing(tmp_path, marked):
     assert is_perfect(read_results(tmp_path / "gt.json", tmp_path / "p.json"))
 
 
+@pytest.mark.slow
 def test_random_ways_never_mix_images_up():
     """Ids, stems, names and numbers, with and without file names: perfect or refused, never another image's boxes."""
     rng = np.random.default_rng(0)

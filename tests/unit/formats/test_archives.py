@@ -113,6 +113,7 @@ def test_a_damaged_or_encrypted_archive_and_other_kinds(tmp_path: Path) -> None:
     assert "expected a file that is not encrypted" in refused(tmp_path / "locked.zip", tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "name"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "LZMA")])
 def test_a_packing_that_cannot_be_read_bit_by_bit(tmp_path: Path, method: int, name: str) -> None:
     """Two kilobytes of bzip2 were 2 GB of memory before a byte was counted."""

@@ -225,6 +225,7 @@ def test_millions_of_empty_pieces_are_not_walked(data):
 _FUZZ = Path(__file__).with_name("fuzz_images.py")
 
 
+@pytest.mark.slow
 def test_any_damage_is_an_image_or_a_bad_image_error():
     """1,500 damaged files in a process of its own: no crash, no other exception, 512 MB and 10 s for each at most."""
     done = subprocess.run(

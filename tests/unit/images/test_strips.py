@@ -52,6 +52,7 @@ def readable_variants() -> list[Variant]:
     return found
 
 
+@pytest.mark.slow
 def test_every_kind_of_file_has_the_pixels_of_the_whole_file(tmp_path: Path) -> None:
     variants = readable_variants()
     assert len(variants) > 250

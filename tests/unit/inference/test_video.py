@@ -114,6 +114,7 @@ def until(condition: Any) -> None:
     assert condition()
 
 
+@pytest.mark.slow
 def test_a_slow_judge_gets_the_newest_frame_and_knows_what_was_dropped() -> None:
     fake = FakeCamera([100])
     camera = Camera("rtsp://me:secret@host/live", 1, fake)
@@ -136,6 +137,7 @@ def test_a_slow_judge_gets_the_newest_frame_and_knows_what_was_dropped() -> None
     assert camera.summary() == "rtsp://host/live: 3 frames dropped"
 
 
+@pytest.mark.slow
 def test_a_lost_camera_is_connected_to_again(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="anomdet")
     logging.getLogger("anomdet").propagate = True
@@ -159,6 +161,7 @@ def test_a_name_that_is_no_utf8_never_reaches_opencv(tmp_path: Path) -> None:
         open_sources(path)
 
 
+@pytest.mark.slow
 def test_an_address_that_takes_the_call_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anomdet.inference.video._ANSWER_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:

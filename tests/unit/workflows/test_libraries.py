@@ -26,6 +26,7 @@ def page_faults(call: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_a_block_that_is_freed_is_used_again() -> None:
     pages = 80_000_000 // resource.getpagesize()

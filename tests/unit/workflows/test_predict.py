@@ -304,6 +304,7 @@ def test_a_job_with_other_parts_or_files_is_not_continued(job: PredictJob) -> No
     assert (out(job) / "coco.json").is_file()
 
 
+@pytest.mark.slow
 def test_watched_files_are_judged_once_over_restarts(job: PredictJob) -> None:
     watching = replace(job, watch=True, patience=Patience(0.02, 0.05, 0.3, idle_s=0.3))
     assert dict(predict(watching).verdicts) == {"accept": 5, "reject": 5, "failed": 1}

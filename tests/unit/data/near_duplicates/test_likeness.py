@@ -105,6 +105,7 @@ def test_likeness_is_symmetric_and_one_for_itself():
     assert likeness(first, second) == pytest.approx(likeness(second, first), abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DEEPPCB.is_dir(), reason="DeepPCB is not here; ANOMDET_DEEPPCB names its folder")
 def test_deeppcb_twins_are_found(tmp_path, monkeypatch):
     """``X_normal.jpg`` is the board of ``X.jpg`` without its defects; three of 250 are nearly blank or hardly alike."""

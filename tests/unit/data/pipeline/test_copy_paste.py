@@ -164,6 +164,7 @@ def test_what_touches_the_border_goes_to_the_border(tmp_path):
     assert {float(x2) for results in found for x2 in boxes_of(results)[:, 2]} == {128.0}
 
 
+@pytest.mark.slow
 def test_how_often(folder):
     dataset = build(folder, {**PASTE, "prob": 0.5, "onto_defects": 0.25, "most": 1})
     gained = {True: 0, False: 0}

@@ -39,6 +39,7 @@ def test_a_port_in_use(monkeypatch: pytest.MonkeyPatch, listening: socket.socket
     )
 
 
+@pytest.mark.slow
 def test_a_process_that_never_comes(monkeypatch: pytest.MonkeyPatch, listening: socket.socket) -> None:
     port = listening.getsockname()[1]
     listening.close()

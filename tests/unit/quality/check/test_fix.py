@@ -93,6 +93,7 @@ def test_a_missing_label_that_means_normal_becomes_an_empty_file(make_data, tmp_
     assert [row["action"] for row in rows(tmp_path / "out")] == ["added"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [3, 4])
 def test_a_second_check_finds_no_errors(any_dir, tmp_path, seed):
     plant(any_dir, tmp_path / "data", seed)

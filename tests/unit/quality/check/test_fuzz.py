@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 
 import cv2
 import numpy as np
+import pytest
 
 from anomdet.data.labels import parse_label_file
 from anomdet.quality.check.check import Rules, check_data
@@ -33,6 +34,7 @@ def judge(file: str, findings: list[Finding], bad: list[int], good: list[int], s
         assert whole, file
 
 
+@pytest.mark.slow
 def test_every_bad_line_is_found_and_no_good_one_blamed():
     rng = random.Random(0)
     styles: Counter[str] = Counter()

@@ -13,6 +13,7 @@ def keys(findings: list[Finding]) -> set[tuple[str, str, int]]:
     return {(found.code, found.file, found.line) for found in findings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_all_are_found(any_dir, tmp_path, seed):
     own = keys(check_data(any_dir, Rules()).findings)
