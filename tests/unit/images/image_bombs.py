@@ -1,4 +1,4 @@
-"""Tiny files that claim huge images, PNGs whose side chunks inflate to hundreds of megabytes, JPEGs of endless scans."""
+"""Tiny files that claim huge images, PNGs whose side chunks inflate to hundreds of megabytes, JPEGs of many scans."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_no_reader_decodes_it(
 def _large(path: Path) -> str:
     """As an image of 50 megapixels is read, with libvips where it is installed."""
     data, header = np.fromfile(path, np.uint8), check_image(path)
-    with pytest.raises(UserError, match="scans|compressed texts"):
+    with pytest.raises(UserError, match=r"scans|compressed texts"):
         Strips(str(path), data, header, 16).rows(0, header.height)
     return "refused"
 
