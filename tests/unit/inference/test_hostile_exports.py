@@ -11,8 +11,9 @@ import pytest
 
 from anomdet.errors import UserError
 from anomdet.file_hash import sha256
-from anomdet.inference.backends.onnx import open_graph
+from anomdet.inference.backends.onnx import OnnxBackend, open_graph
 from anomdet.inference.exported import Manifest, Network, read_manifest
+from anomdet.inference.preprocess import Batch
 from anomdet.layout import EXPORT_MANIFEST
 from tests.unit.inference.test_artifact import ARTIFACT
 
@@ -143,3 +144,27 @@ def test_a_manifest_with_a_wrong_value_is_one_message(tmp_path: Path, changes: d
     folder = exported(tmp_path / "exported", "onnx", ["model.onnx"], **changes)
     with pytest.raises(UserError, match=r"expected"):
         read_manifest(folder)
+
+
+def test_a_network_that_asks_for_more_memory_than_there_is(tmp_path: Path) -> None:
+    """ONNX Runtime has an error of its own for it, which was unforeseen."""
+    from onnx import TensorProto, helper
+
+    names = {"images": TensorProto.UINT8, "sizes": TensorProto.INT64, "threshold": TensorProto.FLOAT}
+    inputs = [helper.make_tensor_value_info(name, kind, None) for name, kind in names.items()]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "abcd"]
+    values = [helper.make_tensor("flat", TensorProto.INT64, [1], [-1])]
+    values.append(helper.make_tensor("large", TensorProto.INT64, [1], [2**16]))
+    nodes = [
+        helper.make_node("Reshape", ["sizes", "flat"], ["size"]),
+        helper.make_node("Mul", ["size", "large"], ["s"]),
+    ]
+    nodes += [helper.make_node("ConstantOfShape", ["s"], [name]) for name in "abcd"]  # 16 TB each, known at work only
+    graph = helper.make_graph(nodes, "g", inputs, outputs, values)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    network = Network("onnx", "fp32", "model.onnx", {"model.onnx": ""}, True, 0.5, 100, 0.001)
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    batch = Batch(images, np.array([[32, 32]]), np.array([[32, 32]]))
+    with pytest.raises(MemoryError):
+        OnnxBackend(tmp_path, network, "cpu", 1).run(batch, 0.5)
