@@ -171,7 +171,7 @@ def closed_loop(server: Server, images: list[bytes], seconds: float, num_clients
 def open_loop(
     server: Server, images: list[bytes], seconds: float, per_second: float, num_clients: int, *, by_chance: bool = True
 ) -> Load:
-    """Requests that are due at a rate, however the service answers: by chance, or one after the other as a line does."""
+    """Requests that are due at a rate, however the service answers: by chance, or evenly as a line's cycle."""
     source, load = np.random.default_rng(0), Load()
     count = int(seconds * per_second) + 1
     due = np.cumsum(source.exponential(1 / per_second, count) if by_chance else np.full(count, 1 / per_second))
@@ -237,13 +237,14 @@ def throughput(server: Server, model: Path, paths: list[Path], images: list[byte
 
 
 def latency(server: Server, images: list[bytes], seconds: float, rate: float) -> None:
+    half = rate / 2
     for how, load in (
         (f"{NUM_CLIENTS // 2} clients", closed_loop(server, images, seconds, NUM_CLIENTS // 2)),
         (
             f"{rate / 2:.1f} a second, evenly",
             open_loop(server, images, seconds, rate / 2, NUM_CLIENTS, by_chance=False),
         ),
-        (f"{rate / 2:.1f} a second, by chance", open_loop(server, images, seconds, rate / 2, NUM_CLIENTS)),
+        (f"{half:.1f} a second, by chance", open_loop(server, images, seconds, half, NUM_CLIENTS)),
     ):
         median, p99 = 1e3 * np.percentile(load.seconds, [50, 99])
         say(f"half load, {how}: median {median:.0f} ms, p99 {p99:.0f} ms, {p99 / median:.1f} x")
