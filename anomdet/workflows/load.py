@@ -51,7 +51,8 @@ def load(
         threads: of an exported network; None: the runtime decides. PyTorch's own are set by ``torch.set_num_threads``.
 
     Raises:
-        UserError: an option that means nothing for this model, no such file, not a checkpoint, one without what a detector must know, or a device that is not there.
+        UserError: no such file, not a checkpoint, one without what a detector must know, a device that is not there, or
+            an option that means nothing for this model.
 
     >>> detector = load("best_model.pth")            # doctest: +SKIP
     >>> detector("part.png").verdict                 # doctest: +SKIP
