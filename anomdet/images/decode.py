@@ -190,7 +190,7 @@ def check_work(data: NDArray[np.uint8], kind: str) -> None:
     if kind == "png":
         check_chunks(_reader(data), len(data))
     elif kind == "jpeg":
-        check_scans(data.tobytes())
+        check_scans(_reader(data), len(data))
 
 
 def decode_stored(data: NDArray[np.uint8], header: Header) -> NDArray:

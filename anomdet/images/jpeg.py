@@ -41,13 +41,19 @@ def jpeg_header(read: Read, size: int) -> Header:
     return Header("jpeg", height, width, orientation, bit_depth, num_channels)
 
 
-def check_scans(data: bytes) -> None:
-    """Count the scans of a whole file: a megabyte of them keeps a decoder busy for half an hour.
+def check_scans(read: Read, size: int) -> None:
+    """Count the scans of a file that may have several: a megabyte of them keeps a decoder busy for half an hour.
 
     Raises:
         BadImageError: there are too many.
     """
-    num_scans = data.count(b"\xff\xda")
+    frame, kind, position = b"", 0, 0
+    for marker, position, length in _segments(read):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            frame, kind = read(position, length), marker
+    if kind in (*_HUFFMAN, _ARITHMETIC[0]) and read(position, 1) == frame[5:6]:
+        return  # the first scan has all channels, and all of their bits: a decoder stops behind it
+    num_scans = read(position, size).count(b"\xff\xda") + 1
     if num_scans > _MAX_SCANS:
         raise BadImageError(f"a JPEG of {num_scans:,} scans, where at most {_MAX_SCANS} are supported; save it again")
 
