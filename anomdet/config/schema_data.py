@@ -18,7 +18,7 @@ from anomdet.config.key_types import (
     Transform,
     spell_out,
 )
-from anomdet.defaults import MAX_IMAGE_MEGAPIXELS, MISSING_LABELS
+from anomdet.defaults import MAX_IMAGE_MEGAPIXELS, MISSING_LABELS, TILE_CACHE_GB
 
 TileSide = Annotated[int, Field(ge=32)]
 _OVERLAP = "a share below 1, or whole pixels from 1 on"
@@ -118,6 +118,8 @@ class TileSettings(Section):
     """Share of tiles without defects among the drawn, with `balanced_sampler`; null: as in the data, 0.5 at most."""
     include_whole: bool = False
     """Look at the whole image too, scaled down, for defects that are larger than a tile."""
+    cache_gb: Annotated[float, Field(ge=0)] = TILE_CACHE_GB
+    """GB on disk for decoded images of 4 megapixels and more, so that training decodes each one once; 0: none."""
 
 
 class DataSettings(Section):

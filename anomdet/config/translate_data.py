@@ -32,6 +32,7 @@ def tile_arguments(data: DataSettings) -> dict[str, Any] | str | None:
         include_whole=tiles.include_whole,
         min_visible=tiles.min_visible,
         empty_share=tiles.empty_share,
+        cache_gb=tiles.cache_gb,
     )
 
 

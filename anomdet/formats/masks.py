@@ -23,6 +23,7 @@ from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.mask_levels import SOFT_HINT, is_opaque, soft_rims, two_levels
 from anomdet.formats.pictures import child_of, images_below, is_image
+from anomdet.images.decode import imdecode
 from anomdet.images.headers import BadImageError
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.layout import SPLIT_OF
@@ -216,10 +217,9 @@ def _read_mask(path: Path, where: str, label: str, picture: Picture, findings: F
 
 def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
     try:
-        check_size(
-            check_image(path, max_megapixels=None), MAX_IMAGE_MEGAPIXELS, remedy=_TILES
-        )  # tells what is wrong; the decoder would only complain on stderr
-        mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        header = check_image(path, max_megapixels=None)  # says what is wrong; OpenCV would only complain on stderr
+        check_size(header, MAX_IMAGE_MEGAPIXELS, remedy=_TILES)
+        mask = imdecode(np.fromfile(path, np.uint8), header.kind, cv2.IMREAD_UNCHANGED)
     except (BadImageError, cv2.error) as error:
         findings.problem(where, "a readable mask", Phrase(str(error).strip()))
         return None

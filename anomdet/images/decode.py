@@ -22,6 +22,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.images.decode_tiff import decode_tiff, layout_of
 from anomdet.images.header import Read
 from anomdet.images.headers import BadImageError, Header, read_header
+from anomdet.images.jpeg import check_scans
 from anomdet.images.jpeg_end import ends_blank, is_whole
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.images.png import check_chunks
@@ -169,6 +170,29 @@ def _reader(data: NDArray[np.uint8]) -> Read:
     return lambda offset, size: data[offset : offset + size].tobytes()
 
 
+def imdecode(data: NDArray[np.uint8], kind: str, flags: int) -> NDArray | None:
+    """OpenCV's function of this name, for a file in which nothing takes more time or memory than its pixels.
+
+    Args:
+        data: of a file whose header is sound.
+        kind: of the header.
+        flags: OpenCV's.
+
+    Raises:
+        BadImageError: a PNG or JPEG in which something does.
+    """
+    check_work(data, kind)
+    return cv2.imdecode(data, flags)
+
+
+def check_work(data: NDArray[np.uint8], kind: str) -> None:
+    """Refuse what would keep a decoder busy, or fill the memory, by pieces of a few bytes; see :func:`imdecode`."""
+    if kind == "png":
+        check_chunks(_reader(data), len(data))
+    elif kind == "jpeg":
+        check_scans(data.tobytes())
+
+
 def decode_stored(data: NDArray[np.uint8], header: Header) -> NDArray:
     """Pixels as stored, uint8 or uint16, grey or BGR."""
     try:
@@ -188,15 +212,10 @@ def _decode_tiff(data: NDArray[np.uint8], header: Header) -> NDArray | None:
     return decode_tiff(data, layout)
 
 
-def _decode_png(data: NDArray[np.uint8], header: Header) -> NDArray | None:
-    check_chunks(_reader(data), len(data))
-    return _decode_other(data, header)
-
-
 def _decode_jpeg(data: NDArray[np.uint8], header: Header) -> NDArray | None:
     # A grey JPEG decoded as grey and spread afterwards takes half the time of letting the decoder spread it.
     colour = cv2.IMREAD_GRAYSCALE if header.num_channels == 1 else cv2.IMREAD_COLOR
-    pixels = cv2.imdecode(data, cv2.IMREAD_IGNORE_ORIENTATION | colour)
+    pixels = imdecode(data, header.kind, cv2.IMREAD_IGNORE_ORIENTATION | colour)
     if pixels is not None and ends_blank(pixels):
         check_end(data)
     return pixels
@@ -210,12 +229,11 @@ def check_end(data: NDArray[np.uint8]) -> None:
 
 def _decode_other(data: NDArray[np.uint8], header: Header) -> NDArray | None:
     depth = cv2.IMREAD_ANYDEPTH if header.bit_depth > 8 else 0
-    return cv2.imdecode(data, cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_COLOR | depth)
+    return imdecode(data, header.kind, cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_COLOR | depth)
 
 
 _DECODERS: dict[str, Callable[[NDArray[np.uint8], Header], NDArray | None]] = {
     "tiff": _decode_tiff,
-    "png": _decode_png,
     "jpeg": _decode_jpeg,
 }
 

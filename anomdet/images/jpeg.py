@@ -8,6 +8,7 @@ from anomdet.images.header import MAX_PIECES, BadImageError, Header, Read, is_ne
 from anomdet.images.tiff_directory import exif_orientation
 
 _HUFFMAN, _PROGRESSIVE, _ARITHMETIC = (0xC0, 0xC1), 0xC2, (0xC9, 0xCA)
+_MAX_SCANS = 64  # encoders write ten; each costs a decoder a walk over all pixels, and may be 20 bytes
 _FRAMES = {at: "lossless" for at in (0xC3, 0xC7, 0xCB, 0xCF)} | {at: "hierarchical" for at in (0xC5, 0xC6, 0xCD, 0xCE)}
 
 
@@ -38,6 +39,17 @@ def jpeg_header(read: Read, size: int) -> Header:
     if kind not in _ARITHMETIC and size - pixels_start < _least_bytes(frame, kind):
         raise BadImageError(f"a truncated JPEG ({size - pixels_start:,} bytes are too few for {width} x {height} px)")
     return Header("jpeg", height, width, orientation, bit_depth, num_channels)
+
+
+def check_scans(data: bytes) -> None:
+    """Count the scans of a whole file: a megabyte of them keeps a decoder busy for half an hour.
+
+    Raises:
+        BadImageError: there are too many.
+    """
+    num_scans = data.count(b"\xff\xda")
+    if num_scans > _MAX_SCANS:
+        raise BadImageError(f"a JPEG of {num_scans:,} scans, where at most {_MAX_SCANS} are supported; save it again")
 
 
 def _least_bytes(frame: bytes, kind: int) -> int:

@@ -12,7 +12,9 @@ _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _END = b"IEND\xaeB`\x82"
 _TAIL_BYTES = 4096
+_KEYWORD_BYTES = 79
 _MAX_CHUNKS = 2_000_000
+_MAX_PACKED_TEXTS = 16  # a decoder unpacks each to 8 MB, whatever it is worth, and keeps them all
 
 
 def png_header(read: Read, size: int) -> Header:
@@ -38,18 +40,21 @@ def png_header(read: Read, size: int) -> Header:
 
 
 def check_chunks(read: Read, size: int) -> None:
-    """Walk all chunks: a decoder takes as much memory as the length of each claims.
+    """Walk all chunks: a decoder takes as much memory as the length of each claims, and unpacks texts.
 
     This touches every 8 kB of a file, and so it is done only where all of it is read anyway.
 
     Raises:
-        BadImageError: a chunk that reaches beyond the file.
+        BadImageError: a chunk that reaches beyond the file, or too many compressed texts.
     """
-    position = 8
+    position, num_packed = 8, 0
     for _ in range(_MAX_CHUNKS):
         name, length = _chunk(read, size, position)
         if name == b"IEND":
             return
+        num_packed += name == b"zTXt" or (name == b"iTXt" and _is_packed(read(position + 8, _KEYWORD_BYTES + 2)))
+        if num_packed > _MAX_PACKED_TEXTS:
+            raise BadImageError(f"a PNG of more than {_MAX_PACKED_TEXTS} compressed texts; save it without them")
         position += 12 + length
     raise BadImageError(f"a damaged PNG (more than {_MAX_CHUNKS:,} chunks)")
 
@@ -69,6 +74,12 @@ def _chunk(read: Read, size: int, position: int) -> tuple[bytes, int]:
     if position + 12 + length > size:
         raise BadImageError(f"a truncated PNG (a chunk claims {length:,} bytes in a file of {size:,})")
     return name, length
+
+
+def _is_packed(text: bytes) -> bool:
+    """Whether an iTXt chunk is compressed: a byte behind its keyword and a zero says so."""
+    _, _, behind = text.partition(b"\0")
+    return behind[:1] not in (b"", b"\0")
 
 
 def _check_one_frame(num_frames: bytes) -> None:

@@ -21,6 +21,7 @@ from anomdet.images.decode import (
     as_8_bit,
     bytes_of,
     check_end,
+    check_work,
     checked_header,
     clipping,
     decode_stored,
@@ -31,7 +32,6 @@ from anomdet.images.decode_tiff import layout_of
 from anomdet.images.headers import BadImageError, Header
 from anomdet.images.jpeg_end import ends_blank
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
-from anomdet.images.png import check_chunks
 from anomdet.images.tiff_rows import tiff_rows
 
 LARGE_MEGAPIXELS = 50.0
@@ -209,8 +209,7 @@ def _by_libvips(path: str, data: NDArray[np.uint8], header: Header) -> Iterator[
         _LOG.info(f"decoding {header.width:,} x {header.height:,} px as a whole; anomdet[large] would read rows only")
         return None
     pyvips.cache_set_max(0)
-    if header.kind == "png":
-        check_chunks(lambda at, size: data[at : at + size].tobytes(), len(data))
+    check_work(data, header.kind)
     load = {"jpeg": pyvips.Image.jpegload, "png": pyvips.Image.pngload}[header.kind]
     try:
         image = load(path, access="sequential", fail_on="truncated")

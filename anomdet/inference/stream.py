@@ -104,9 +104,9 @@ def judge_all(
     tiled = detector.info.get("tiles") is not None
     batch_size = batch_size or auto_batch_size(detector.info["device"])
     load = partial(_load, detector, keep_pixels, reading)
-    loaded = _Reader(load, items, 2 * _images_at_once(batch_size, tiled))
+    loaded = _Reader(load, items, 2 * images_at_once(batch_size, tiled))
     try:
-        while batch := loaded.batch(_images_at_once(batch_size, tiled), wait_for_all=not live):
+        while batch := loaded.batch(images_at_once(batch_size, tiled), wait_for_all=not live):
             ready = [one for one in batch if not one.error]
             found, batch_size = _run(detector, ready, batch_size, tiled, min_score)
             found_of = dict(zip(map(id, ready), found, strict=True))
@@ -130,7 +130,7 @@ def auto_batch_size(device: str) -> int:
     return 8 if device == "cpu" else 32
 
 
-def _images_at_once(batch_size: int, tiled: bool) -> int:
+def images_at_once(batch_size: int, tiled: bool) -> int:
     """Images that are read for a batch; of those that are cut, a few fill it, and each is large."""
     return min(max(1, batch_size // _LEAST_TILES), _MOST_TILED_IMAGES) if tiled else batch_size
 
@@ -157,7 +157,7 @@ def _run(
     """The results, or why there is none, and the batch size that fits the memory."""
     results: list[Result | str] = []
     while len(results) < len(ready):
-        some = ready[len(results) :][: _images_at_once(batch_size, tiled)]
+        some = ready[len(results) :][: images_at_once(batch_size, tiled)]
         alone = next((at for at, one in enumerate(some) if one.in_strips), len(some))
         some = some[: max(alone, 1)]
         try:

@@ -35,7 +35,14 @@ def build_app(desk: Desk) -> FastAPI:
         yield
         desk.close()
 
-    app = FastAPI(title="AnomDet", version=anomdet.__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="AnomDet",
+        version=anomdet.__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect of /models/ would go to the host that the client names
+        lifespan=lifespan,
+    )
     app.include_router(routes_predict.routes(desk))
     app.include_router(routes_kserve.routes(desk))
     _add_pages(app, desk)
@@ -108,5 +115,6 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        log.error("unforeseen error at %s: %s: %s", request.url.path, type(error).__name__, error)
+        route = getattr(request.scope.get("route"), "path", "no route")  # what the client wrote may forge a line
+        log.error("unforeseen error at %s: %s: %s", route, type(error).__name__, ascii(str(error)))
         return JSONResponse({"error": "an error of the service; see its log"}, 500)

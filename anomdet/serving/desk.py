@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from anomdet.errors import UserError, machine_limit
 from anomdet.inference.result import Result
 from anomdet.inference.stream import NUM_READERS
 from anomdet.serving.meters import Meters
-from anomdet.serving.models import Live, Models
+from anomdet.serving.models import Given, Live, Models
 from anomdet.serving.refusal import Refusal
-from anomdet.serving.settings import ServeSettings
+from anomdet.serving.settings import MAX_IMAGES, ServeSettings
 
-MAX_IMAGES = 16  # of one request
 log = logging.getLogger("anomdet")
 
 
@@ -35,13 +35,13 @@ class Desk:
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
 
     async def judge(
-        self, model: str | None, data: bytes, *, name: str | None = None, min_score: float | None = None
+        self, model: str | None, given: Given, *, name: str | None = None, min_score: float | None = None
     ) -> Result:
         """The result of one image.
 
         Args:
             model: its name; None: the first.
-            data: of an image file.
+            given: an image's file.
             name: for the result only; nothing is read by it.
             min_score: as of :meth:`Detector.run`.
 
@@ -49,7 +49,7 @@ class Desk:
             Refusal: no such model, no image, too large, too late, or the network failed.
         """
         with self.models.use(model) as live:
-            work = self._judge(live, data, name, min_score)
+            work = self._judge(live, given, name, min_score)
             try:
                 result = await asyncio.wait_for(work, self.settings.timeout_s)
             except asyncio.TimeoutError:
@@ -58,10 +58,11 @@ class Desk:
         self.meters.judged(live.name, result)
         return result
 
-    async def _judge(self, live: Live, data: bytes, name: str | None, min_score: float | None) -> Result:
-        ready = await asyncio.get_running_loop().run_in_executor(self._readers, live.prepare, data)
+    async def _judge(self, live: Live, given: Given, name: str | None, min_score: float | None) -> Result:
         try:
-            found = await asyncio.wrap_future(live.batcher.submit(ready.prepared, min_score))
+            async with live.places:
+                ready = await asyncio.get_running_loop().run_in_executor(self._readers, live.prepare, given)
+                found = await asyncio.wrap_future(live.batcher.submit(ready.prepared, min_score))
         except UserError as error:
             log.warning("%s: %s", live.name, error)
             raise Refusal(400, "this network does not take an image of this shape") from None
@@ -73,7 +74,7 @@ class Desk:
         return ready.finish(found, name)
 
     async def judge_all(
-        self, model: str | None, images: list[bytes], *, min_score: float | None = None
+        self, model: str | None, images: Sequence[Given], *, min_score: float | None = None
     ) -> list[Result]:
         """The results of the images of one request, in their order; one that fails fails the request.
 
@@ -82,7 +83,7 @@ class Desk:
         """
         if len(images) > MAX_IMAGES:
             raise Refusal(413, f"expected at most {MAX_IMAGES} images in a request, got {len(images):,}")
-        tasks = [asyncio.ensure_future(self.judge(model, data, min_score=min_score)) for data in images]
+        tasks = [asyncio.ensure_future(self.judge(model, given, min_score=min_score)) for given in images]
         try:
             return list(await asyncio.gather(*tasks))
         finally:

@@ -8,19 +8,23 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from anomdet.inference.result import Result
+from anomdet.serving.json_body import read_json
 from anomdet.serving.refusal import Refusal
+from anomdet.serving.settings import MAX_IMAGES
 
 INPUT = "image"
+_MAX_DIGITS = 20
 HEADER_LENGTH = "inference-header-content-length"
 # Name, type and shape of the outputs; K rows of all images, of which `image_index` says whose they are.
 OUTPUTS = {
@@ -35,11 +39,14 @@ OUTPUTS = {
 _DTYPES = {"FP32": "<f4", "INT64": "<i8"}
 
 
+_Size = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class _Tensor(BaseModel):
     model_config = ConfigDict(extra="ignore")
     name: str
     datatype: str = "BYTES"
-    shape: list[int] = Field(default_factory=list)
+    shape: list[_Size] = Field(default_factory=list, max_length=8)
     parameters: dict[str, Any] = Field(default_factory=dict)
     data: list[str] | None = None
 
@@ -52,7 +59,7 @@ class _Wanted(BaseModel):
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    id: str | None = None
+    id: str | None = Field(default=None, max_length=1000)
     parameters: dict[str, Any] = Field(default_factory=dict)
     inputs: list[_Tensor]
     outputs: list[_Wanted] | None = None
@@ -82,18 +89,13 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
         Refusal: 400, with what was expected.
     """
     length = _length(header_length, len(body))
-    try:
-        request = _Request.model_validate_json(body[:length])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the request"
-        raise Refusal(400, f"{where}: {first['msg']}") from None
+    request = read_json(_Request, body[:length])
     if len(request.inputs) != 1 or request.inputs[0].name != INPUT or request.inputs[0].datatype != "BYTES":
         got = ", ".join(f"{one.name} {one.datatype}" for one in request.inputs[:5])
         raise Refusal(400, f"expected one input, {INPUT} of BYTES, got {got[:100]!r}")
     images = _images(request.inputs[0], body[length:])
     shape = request.inputs[0].shape
-    if not images or (shape and int(np.prod(shape, dtype=object)) != len(images)):
+    if not images or (shape and math.prod(shape) != len(images)):
         raise Refusal(400, f"expected as many images as the shape says, {shape!r:.100}, got {len(images)}")
     return InferRequest(request.id, images, _outputs(request), _min_score(request.parameters))
 
@@ -128,7 +130,7 @@ def metadata(name: str, version: str, backend: str) -> dict[str, Any]:
 def _length(given: str | None, most: int) -> int:
     if given is None:
         return most
-    if not given.isascii() or not given.isdigit() or int(given) > most:
+    if not given.isascii() or not given.isdigit() or len(given) > _MAX_DIGITS or int(given) > most:
         raise Refusal(400, f"expected {HEADER_LENGTH} from 0 to {most}, got {given!r:.50}")
     return int(given)
 
@@ -147,8 +149,11 @@ def _images(tensor: _Tensor, binary: bytes) -> list[bytes]:
 
 def _elements(binary: bytes) -> list[bytes]:
     """Of a tensor of BYTES: each is its length, four bytes, least first, and its bytes."""
-    found, at = [], 0
+    found: list[bytes] = []
+    at = 0
     while at < len(binary):
+        if len(found) == MAX_IMAGES:
+            raise Refusal(413, f"expected at most {MAX_IMAGES} images in a request, got more")
         (size,) = struct.unpack_from("<I", binary, at) if at + 4 <= len(binary) else (len(binary),)
         if at + 4 + size > len(binary):
             raise Refusal(400, "expected elements with their lengths behind the JSON, got one that is cut")

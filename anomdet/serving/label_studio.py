@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import os
 import threading
 import time
@@ -17,11 +18,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.parsers import expat
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from anomdet.inference.result import Result
+from anomdet.serving.json_body import read_json
 from anomdet.serving.refusal import Refusal
+from anomdet.strict_files import read_regular
 
+_MAX_CONFIG, _MAX_ADDRESS = 2**20, 2**12  # characters
 _LIST_AGAIN_S = 5.0
 _MAX_LISTED = 1_000_000
 
@@ -53,12 +57,7 @@ def read_tasks(body: bytes) -> Tasks:
     Raises:
         Refusal: 400.
     """
-    try:
-        return Tasks.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the request"
-        raise Refusal(400, f"{where}: {first['msg']}") from None
+    return read_json(Tasks, body)
 
 
 def read_names(label_config: str | None) -> Names:
@@ -69,6 +68,8 @@ def read_names(label_config: str | None) -> Names:
     """
     if not label_config:
         return Names()
+    if len(label_config) > _MAX_CONFIG:
+        raise Refusal(400, f"label_config: expected at most {_MAX_CONFIG:,} characters, got {len(label_config):,}")
     tags: list[tuple[str, dict[str, str]]] = []
 
     def refuse(*_about: object) -> int:
@@ -112,17 +113,16 @@ class Images:
             raise Refusal(400, "expected a task with the address of its image")
         if address.startswith("data:"):
             return _inline(address)
-        path = self._find(address)
+        path = self._find(address) if len(address) <= _MAX_ADDRESS else None
         if path is None:
             raise Refusal(400, f"expected data:image/...;base64,... or a file of --images, got {address!r:.200}")
         try:
-            with path.open("rb") as file:
-                data = file.read(most_bytes + 1)
+            return read_regular(path, most_bytes)
         except OSError as error:
+            if error.errno == errno.EFBIG:
+                said = f"{path.name}: expected at most {most_bytes:,} bytes; raise --request-mb"
+                raise Refusal(413, said) from None
             raise Refusal(400, f"{path.name}: {error.strerror}") from None
-        if len(data) > most_bytes:
-            raise Refusal(413, f"{path.name}: expected at most {most_bytes:,} bytes; raise --request-mb")
-        return data
 
     def _find(self, address: str) -> Path | None:
         name = _name(address)

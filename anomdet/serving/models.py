@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,10 +17,13 @@ from anomdet.images.headers import BadImageError
 from anomdet.images.limits import TooLargeImageError
 from anomdet.inference.detector import Detector
 from anomdet.inference.result import Result
+from anomdet.inference.stream import NUM_READERS, images_at_once
 from anomdet.serving.batching import Batcher
 from anomdet.serving.meters import Meters
 from anomdet.serving.refusal import Refusal
 
+Given: TypeAlias = "bytes | Callable[[], bytes]"
+"""An image's file, or what reads it when its turn comes."""
 _REMEDY = "; whoever runs the service can raise --megapixels"
 
 
@@ -61,6 +65,9 @@ class Live:
         self.batcher = Batcher(
             detector, batch_size, lambda images, _s: meters.batch_images.labels(name).observe(images)
         )
+        at_once = images_at_once(batch_size, detector.info.get("tiles") is not None)
+        self.places = asyncio.Semaphore(3 * at_once + NUM_READERS)
+        """Of images in memory as pixels: in a batch, in the next two, and those that are being read."""
         self._lock, self._num_users, self._is_replaced = threading.Lock(), 0, False
 
     @property
@@ -68,13 +75,14 @@ class Live:
         """The first digits of the model's hash."""
         return self.detector.sha256[:12]
 
-    def prepare(self, data: bytes) -> ReadyImage:
+    def prepare(self, given: Given) -> ReadyImage:
         """Decode a file's bytes and resize them; runs in several threads.
 
         Raises:
             Refusal: no image (400), or too large a one (413), found by its header before any pixel is decoded.
         """
         start = time.perf_counter()
+        data = given if isinstance(given, bytes) else given()
         try:
             pixels, note = decode_noted(
                 np.frombuffer(data, np.uint8),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
-from anomdet.serving.desk import MAX_IMAGES, Desk
-from anomdet.serving.label_studio import Images, prediction, read_names, read_tasks
+from anomdet.serving.desk import Desk
+from anomdet.serving.label_studio import Images, Names, prediction, read_names, read_tasks
 from anomdet.serving.multipart import file_in
 from anomdet.serving.refusal import Refusal
+from anomdet.serving.settings import MAX_IMAGES
 
 _BINARY = {"type": "string", "format": "binary"}
 _FORM = {"type": "object", "properties": {"file": _BINARY}, "required": ["file"]}
@@ -92,16 +92,20 @@ async def _judge(desk: Desk, images: Images, request: Request, model: str | None
 
 
 async def _tasks(desk: Desk, images: Images, model: str | None, body: bytes) -> dict[str, Any]:
-    request = read_tasks(body)
-    names = read_names(request.label_config)
-    if len(request.tasks) > MAX_IMAGES:
-        raise Refusal(413, f"expected at most {MAX_IMAGES} tasks in a request, got {len(request.tasks):,}")
+    names, addresses = _asked(body)
     most = desk.settings.request_bytes
-    addresses = [task.data.get(names.field) for task in request.tasks]
-    files = await asyncio.gather(*(run_in_threadpool(images.read, address, most) for address in addresses))
-    results = await desk.judge_all(model, list(files))
+    results = await desk.judge_all(model, [partial(images.read, address, most) for address in addresses])
     version = _version(desk, model)
     return {"results": [prediction(result, names, version) for result in results], "model_version": version}
+
+
+def _asked(body: bytes) -> tuple[Names, list[Any]]:
+    """The project's names and the images' addresses; nothing else of the tasks stays in memory."""
+    request = read_tasks(body)
+    if len(request.tasks) > MAX_IMAGES:
+        raise Refusal(413, f"expected at most {MAX_IMAGES} tasks in a request, got {len(request.tasks):,}")
+    names = read_names(request.label_config)
+    return names, [task.data.get(names.field) for task in request.tasks]
 
 
 def _version(desk: Desk, model: str | None) -> str:

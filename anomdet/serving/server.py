@@ -106,23 +106,25 @@ class _Server(uvicorn.Server):
 
 
 class _Lingering:
-    """Closes connections that have begun no request, or not finished its head, for too long."""
+    """Closes connections that have begun no request, not finished its head, or not read its answer, for too long."""
 
     def __init__(self, server: uvicorn.Server) -> None:
         self._server = server
-        self._since: dict[Any, tuple[Any, float]] = {}
+        self._since: dict[Any, tuple[tuple[Any, int], float]] = {}
 
     async def close(self) -> None:
         """Called about once a second."""
         now, waiting = time.monotonic(), {}
         for connection in list(self._server.server_state.connections):
             cycle = getattr(connection, "cycle", None)
-            if cycle is not None and not cycle.response_complete:
-                continue
-            last, since = self._since.get(connection, (cycle, now))
-            waiting[connection] = (cycle, since if last is cycle else now)
-            if last is cycle and now - since > _REQUEST_LINE_S:
-                connection.transport.close()
+            unread = connection.transport.get_write_buffer_size()
+            if cycle is not None and not cycle.response_complete and not unread:
+                continue  # it is being judged
+            state = (cycle, unread)  # the answer to a request behind it waits, and holds a place in the queue
+            last, since = self._since.get(connection, (state, now))
+            waiting[connection] = (state, since if last == state else now)
+            if last == state and now - since > _REQUEST_LINE_S:
+                connection.transport.abort()  # a close would wait for the client
         self._since = waiting
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anomdet.errors import Problem, UserError
 
+MAX_IMAGES = 16  # of one request
 LOOPBACK = "127.0.0.1"
 _LEAST_TOKEN = 16  # characters: 96 bits in Base64
 

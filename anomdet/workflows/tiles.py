@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anomdet.data.contracts import HasSplits
+from anomdet.defaults import TILE_CACHE_GB
 from anomdet.errors import Problem, UserError
+from anomdet.layout import TRAIN
 from anomdet.tiles import Tiling, plan
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ _LOAD, _CUT, FIT, PACK_IMAGE = (
 )
 _MERGE, COLLATE = "anomdet.MergeTiles", "anomdet.flat_collate"
 _MOST_NORMAL = 0.5  # of the tiles drawn, where nobody says it: most tiles of most images are empty
+_UNSAID = dict(min_visible=0.3, empty_share=None, cache_gb=TILE_CACHE_GB)
 TESTED = (("val_dataloader", "val_cfg"), ("test_dataloader", "test_cfg"))
 
 
@@ -69,7 +73,7 @@ def put_tiles(config: Any, tiles: Mapping[str, Any], index: DataIndex | None) ->
 
     Args:
         config: of images.
-        tiles: ``size_hw, overlap_hw, include_whole, min_visible, empty_share``.
+        tiles: ``size_hw, overlap_hw, include_whole, min_visible, empty_share, cache_gb``.
         index: for how many tiles an image has; None: not known.
 
     Raises:
@@ -102,7 +106,7 @@ def _put_into_training(config: Any, tiles: Mapping[str, Any]) -> None:
         kinds = ", ".join(str(step.type) for step in pipeline)
         raise UserError(Problem("data.tiles", f"a pipeline that begins with {_LOAD} and has {FIT}", kinds))
     loader.dataset.tiles = dict(tiles, seen_hw=list(fits[0].size_hw))
-    loader.dataset.pipeline = [pipeline[0], dict(type=_CUT), *pipeline[1:]]
+    loader.dataset.pipeline = [dict(pipeline[0], cache_gb=tiles["cache_gb"]), dict(type=_CUT), *pipeline[1:]]
     if loader.sampler.get("type") == "anomdet.BalancedSampler":
         if tiles["empty_share"] is not None:
             loader.sampler.normal_ratio = tiles["empty_share"]
@@ -151,7 +155,7 @@ def tile_as_trained(config: Any, trained: Tiling | None, path: Path, wanted: str
             shown = "null" if own is None else _shown(own)
             raise UserError(Problem("data.tiles", f"{shown}, as in training", _shown(given), hint))
     if own is not None and wanted == AS_TRAINED:
-        config.tiles = dict(own, min_visible=0.3, empty_share=None)
+        config.tiles = dict(own, **_UNSAID)
 
 
 def _plain(tiling: Tiling | None) -> dict[str, Any]:
@@ -196,7 +200,17 @@ def _decided(config: Any, index: DataIndex) -> tuple[dict[str, Any] | None, str]
     value = choice.value
     overlap = [value["overlap"]] * 2
     tiles = dict(size_hw=value["size"], overlap_hw=overlap, include_whole=value["include_whole"])
-    return dict(tiles, min_visible=0.3, empty_share=None), f"data.tiles: auto: {choice.reason}"
+    return dict(tiles, **_UNSAID), f"data.tiles: auto: {choice.reason}"
+
+
+def note_on_decoded(config: Any, dataset: Any) -> str:
+    """What a run on tiles keeps of its images on disk; empty: nothing."""
+    if not is_tiled(config) or not isinstance(dataset, HasSplits):
+        return ""
+    from anomdet.data.tiles.decoded import note_on_kept
+
+    most_gb = config.train_dataloader.dataset.pipeline[0].get("cache_gb", 0.0)
+    return note_on_kept(dataset.index.columns, dataset.splits.positions[TRAIN], most_gb)
 
 
 def with_tiles(settings: Settings, config: Any) -> Settings:

@@ -12,6 +12,7 @@ from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.layout import BEST, LAST
 from anomdet.metric_catalogue import MONITORS, VAL_LOSS
 from anomdet.workflows.bit_depth import note_on_bits
+from anomdet.workflows.tiles import note_on_decoded
 from anomdet.workflows.views import note_on_views
 
 _NEED_OBJECTS = frozenset(MONITORS) - {VAL_LOSS}
@@ -31,6 +32,8 @@ def log_data(runner: Any, notes: Sequence[str]) -> None:
     runner.logger.info(f"data: {num_images} training images{tiles}; classes {names}")
     if note := runner.cfg.get("tiles_note"):
         runner.logger.info(note)
+    if note := note_on_decoded(runner.cfg, dataset):
+        runner.logger.info(f"data: {note}")
     if note := note_on_views(runner.cfg):
         runner.logger.info(note)
     if note := note_on_bits(runner.cfg):

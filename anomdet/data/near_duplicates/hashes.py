@@ -21,7 +21,7 @@ from PIL import Image
 
 from anomdet.data.near_duplicates.residual import NUM_CELLS, cells_of
 from anomdet.defaults import BIT_DEPTHS
-from anomdet.images.decode import decode_image, largest_value
+from anomdet.images.decode import decode_image, imdecode, largest_value
 from anomdet.images.headers import BadImageError, read_header
 
 HASH_SIZE = 16
@@ -120,7 +120,7 @@ def read_thumbnail(path: str | Path, side_px: int) -> NDArray[np.uint8] | None:
         if header.kind == "tiff" or header.bit_depth > 8:  # OpenCV alone reads some wrong, and 12 bits of 16 as black
             pixels = cv2.cvtColor(_all_grey_levels(data), cv2.COLOR_BGR2GRAY)
         else:
-            pixels = cv2.imdecode(data, flags)
+            pixels = imdecode(data, header.kind, flags)
     except (OSError, BadImageError, cv2.error):
         return None
     if pixels is None:

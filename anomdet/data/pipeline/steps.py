@@ -11,6 +11,7 @@ from mmcv.transforms.base import BaseTransform
 
 from anomdet import defaults
 from anomdet.data.pipeline.mmdet_bases import PackDetInputs, Resize
+from anomdet.data.tiles.decoded import read_kept
 from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_image
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
@@ -25,17 +26,22 @@ class LoadInspectionImage(BaseTransform):
     Args:
         max_megapixels: larger images are refused.
         bit_depth: bits that are used of 16; ``auto`` is the settings' word, which a run resolves before it starts.
+        cache_gb: decoded images to keep on disk for further tiles of them, see :mod:`anomdet.data.tiles.decoded`.
 
     Required keys: ``img_path``. Sets ``img`` (uint8 BGR ``(H, W, 3)``), ``img_shape`` and ``ori_shape``, both
-    ``(H, W)``. Optional key: ``window`` ``(4,)``: of a TIFF file only its rows are read, and ``img_top`` is the first.
+    ``(H, W)``. Optional key: ``window`` ``(4,)``: of a TIFF file only its rows are read, and ``img_top`` is the first;
+    of another, ``img`` may be read-only.
     """
 
-    def __init__(self, max_megapixels: float = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16) -> None:
+    def __init__(
+        self, max_megapixels: float = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16, cache_gb: float = 0.0
+    ) -> None:
         if bit_depth not in defaults.BIT_DEPTHS:
             expected = f"one of {', '.join(map(str, defaults.BIT_DEPTHS))} in a config that is built"
             raise UserError(Problem("LoadInspectionImage: bit_depth", expected, repr(bit_depth)))
         self.max_megapixels = max_megapixels
         self.bit_depth = bit_depth
+        self.cache_gb = cache_gb
 
     def transform(self, results: dict) -> dict:
         most, bits = self.max_megapixels, self.bit_depth
@@ -44,6 +50,8 @@ class LoadInspectionImage(BaseTransform):
             _, top, _, bottom = results["window"].tolist()
             image = read_tiff_rows(results["img_path"], top, bottom, max_megapixels=most, bit_depth=bits)
             results["img_top"] = None if image is None else top
+            if image is None and self.cache_gb:
+                image = read_kept(results["img_path"], max_megapixels=most, bit_depth=bits, most_gb=self.cache_gb)
         if image is None:
             image = read_image(results["img_path"], max_megapixels=most, bit_depth=bits)
         results["img"] = image

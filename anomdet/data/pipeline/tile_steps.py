@@ -42,7 +42,7 @@ class CutTile(BaseTransform):
         left, top, right, bottom = results["window"].tolist()
         first = results.pop("img_top", None)
         rows = results["img"][top:bottom] if first is None else results["img"][top - first : bottom - first]
-        tile = np.ascontiguousarray(rows[:, left:right])
+        tile = np.array(rows[:, left:right], order="C", subok=False)  # a copy: the image may be read-only
         ignored = [one["bbox"] for one in results.get("instances", ()) if one["ignore_flag"]]
         if ignored and (first is not None or tile.shape != results["img"].shape):
             tile = blanked(tile, ignored, [one["bbox"] for one in results["instances"] if not one["ignore_flag"]])

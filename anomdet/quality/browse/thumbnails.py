@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.data.index.files import FoundFile, list_files
-from anomdet.errors import UserError
-from anomdet.images.decode import read_image
-from anomdet.images.headers import Header
+from anomdet.errors import Problem, UserError
+from anomdet.images.decode import imdecode, read_image
+from anomdet.images.headers import BadImageError, Header
 from anomdet.quality.check.check import CheckedFile
 
 THUMB_PX = 256  # longest side
@@ -158,11 +158,18 @@ def read_small(path: Path, header: Header, longest_px: int, bit_depth: int = 16)
         }[factor]
         if header.orientation == 1:  # else OpenCV turns it
             flags |= cv2.IMREAD_IGNORE_ORIENTATION
-        pixels = cv2.imdecode(np.fromfile(os.fspath(path), dtype=np.uint8), flags)
+        pixels = _decoded(path, header.kind, flags)
         height, width = (-(-side // factor) for side in header.upright_hw)
         if pixels is not None and pixels.shape[:2] == (height, width):
             return shrink(pixels, longest_px, header.upright_hw)
     return shrink(read_image(path, max_megapixels=None, bit_depth=bit_depth), longest_px)
+
+
+def _decoded(path: Path, kind: str, flags: int) -> NDArray | None:
+    try:
+        return imdecode(np.fromfile(os.fspath(path), dtype=np.uint8), kind, flags)
+    except BadImageError as error:
+        raise UserError(Problem(str(path), "a readable image", str(error))) from None
 
 
 def shrink(pixels: NDArray[np.uint8], longest_px: int, size_hw: tuple[int, int] | None = None) -> NDArray[np.uint8]:

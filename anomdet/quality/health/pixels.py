@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from anomdet.errors import UserError
-from anomdet.images.decode import read_image
-from anomdet.images.headers import Header
+from anomdet.images.decode import imdecode, read_image
+from anomdet.images.headers import BadImageError, Header
 from anomdet.layout import IMAGES_DIR, SPLITS
 from anomdet.quality.check.table import Floats, Ints
 from anomdet.quality.health.numbers import quantiles
@@ -84,8 +84,8 @@ def _grey(path: str, header: Header, bit_depth: int) -> Grey | None:
         if header.kind == "tiff" or header.bit_depth > 8:  # as training sees them
             image = cv2.cvtColor(read_image(path, max_megapixels=None, bit_depth=bit_depth), cv2.COLOR_BGR2GRAY)
         else:
-            image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), _flags(header))
-    except (OSError, UserError, cv2.error):
+            image = imdecode(np.fromfile(path, dtype=np.uint8), header.kind, _flags(header))
+    except (OSError, UserError, BadImageError, cv2.error):
         return None
     if image is None:
         return None

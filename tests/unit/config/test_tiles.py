@@ -57,6 +57,7 @@ def test_words(written):
         ("{min_visible: 1.01}", "a number > 0 and <= 1"),
         ("{empty_share: 1}", "a number >= 0"),
         ("{empty_share: -0.1}", "a number >= 0"),
+        ("{cache_gb: -1}", "a number >= 0"),
         ("{include_whole: maybe}", "true or false"),
     ],
 )

@@ -497,8 +497,12 @@ _TILES: dict[str, tuple[str, Any]] = {
     "min_visible": ("min_visible", 0.6),
     "empty_share": ("empty_share", 0.25),
     "include_whole": ("include_whole", True),
+    "cache_gb": ("cache_gb", 2.5),
 }
-_TILED = "data.tiles={size: [96, 128], overlap: 0.5, min_visible: 0.6, empty_share: 0.25, include_whole: true}"
+_TILED = (
+    "data.tiles={size: [96, 128], overlap: 0.5, min_visible: 0.6, empty_share: 0.25, include_whole: true, "
+    "cache_gb: 2.5}"
+)
 for _key, (_seen, _value) in _TILES.items():
     ROWS[f"data.tiles.{_key}"] = ((_TILED,), lambda c, s=_seen: (c.tiles or {}).get(s), _value)  # type: ignore[misc]
 ROWS["data.tiles"] = (("data.tiles=auto",), lambda c: c.get("tiles"), "auto")

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DATASETS
+from torch.utils.data import DataLoader
 
 from anomdet.data.sampling import sampler as sampling
 from anomdet.data.sampling.draw import Draw
 from anomdet.data.sampling.sampler import BalancedSampler
+from anomdet.data.tiles import decoded
 from anomdet.errors import UserError
 from anomdet.tiles import Tiling, plan
 
@@ -84,6 +86,19 @@ def test_the_same_draw_is_the_same_tile_in_any_process_and_another_epoch_moves_i
         assert torch.equal(first["inputs"], same["inputs"])
         moved += not torch.equal(first["inputs"], later["inputs"])
     assert moved > 3
+
+
+def test_kept_images_change_no_item_whatever_worker_keeps_them(data_dir, monkeypatch, tmp_path):
+    """Of a run of several workers, and of one that resumes with nothing kept or with all of it."""
+    monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(decoded, "_LEAST_MEGAPIXELS", 0.0)
+    keeping = build(data_dir, pipeline=[{**PIPELINE[0], "cache_gb": 1.0}, *PIPELINE[1:]])
+    draws = [Draw(at, seed=1, epoch=3, position=at) for at in range(0, len(keeping), 7)]
+    wanted = [build(data_dir)[draw]["inputs"] for draw in draws]
+    for num_workers in (2, 0):
+        loader = DataLoader(keeping, batch_size=None, sampler=draws, num_workers=num_workers, collate_fn=dict)
+        assert all(torch.equal(found["inputs"], own) for found, own in zip(loader, wanted, strict=True))
+        assert len(list(tmp_path.glob("decoded/*.npy"))) == keeping.num_images
 
 
 def test_two_ranks_see_what_one_sees(data_dir, monkeypatch):

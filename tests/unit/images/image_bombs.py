@@ -1,4 +1,4 @@
-"""Tiny files that claim huge images, and PNGs whose side chunks inflate to hundreds of megabytes."""
+"""Tiny files that claim huge images, PNGs whose side chunks inflate to hundreds of megabytes, JPEGs of many scans."""
 
 from __future__ import annotations
 
@@ -69,12 +69,19 @@ def _bmp(side: int) -> bytes:
     return bytes(data)
 
 
-def png_with_side_bomb(name: bytes, num_bytes: int) -> bytes:
-    """A good small PNG with a chunk (iCCP, zTXt, iTXt) that inflates to ``num_bytes``."""
+def jpeg_of_scans(num: int) -> bytes:
+    """A good progressive JPEG, whose last scan, of a few bytes, comes ``num`` times more."""
+    data = encoded("JPEG", (480, 640), progressive=True)
+    last = data.rindex(b"\xff\xc4")  # its Huffman table stands before each scan
+    return data[:-2] + data[last:-2] * num + data[-2:]
+
+
+def png_with_side_bomb(name: bytes, num_bytes: int, times: int = 1) -> bytes:
+    """A good small PNG with a chunk (iCCP, zTXt, iTXt) that inflates to ``num_bytes``, a few times."""
     body = {
         b"iCCP": b"profile\0\0",
         b"zTXt": b"Comment\0\0",
         b"iTXt": b"Comment\0\x01\0\0\0",
     }[name] + zlib.compress(bytes(num_bytes), 9)
     data = encoded("PNG", (16, 16))
-    return data[:33] + _chunk(name, body) + data[33:]  # behind IHDR
+    return data[:33] + _chunk(name, body) * times + data[33:]  # behind IHDR

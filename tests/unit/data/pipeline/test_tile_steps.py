@@ -8,6 +8,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from anomdet.data.pipeline.blanking import blanked
 from anomdet.data.pipeline.steps import LoadInspectionImage
 from anomdet.data.pipeline.tile_steps import CutTile, PackTiles, flat_collate
+from anomdet.data.tiles import decoded
 from anomdet.inference.artifact import Preprocessing
 from anomdet.inference.preprocess import cut_tiles
 from anomdet.tiles import Tiling
@@ -52,6 +53,19 @@ def test_a_tile_read_from_its_file_is_that_of_the_whole_image(suffix, window, tm
     wanted = CutTile().transform({**results, "img": image()})
     assert np.array_equal(found["img"], wanted["img"]) and "img_top" not in found
     assert found["img_shape"] == wanted["img_shape"]
+
+
+@pytest.mark.parametrize("window", [(20, 30, 84, 94), (0, 0, 150, 64), (0, 0, 150, 100)])
+def test_a_tile_of_a_kept_image_is_that_of_the_decoded_one_and_can_be_written_to(window, tmp_path, monkeypatch):
+    monkeypatch.setattr(decoded, "_LEAST_MEGAPIXELS", 0.0)
+    path = str(tmp_path / "image.png")
+    cv2.imwrite(path, image())
+    results = {"window": np.array(window), "instances": [instance([0, 0, 9, 9], True)]}
+    wanted = CutTile().transform({**results, "img": image()})
+    for _ in range(2):  # decoded, and mapped
+        found = CutTile().transform(LoadInspectionImage(cache_gb=1).transform({**results, "img_path": path}))
+        assert np.array_equal(found["img"], wanted["img"]) and type(found["img"]) is np.ndarray
+        assert found["img"].flags.writeable and found["img"].flags.c_contiguous
 
 
 def test_the_whole_image_keeps_its_pixels():
