@@ -152,7 +152,7 @@ class Client:
         return True
 
 
-def closed_loop(server: Server, images: list[bytes], seconds: float) -> Load:
+def closed_loop(server: Server, images: list[bytes], seconds: float, num_clients: int = NUM_CLIENTS) -> Load:
     """Clients that send the next image when they have the answer; until the time is up, or the service is gone."""
     load, end = Load(), time.perf_counter() + seconds
 
@@ -163,15 +163,18 @@ def closed_loop(server: Server, images: list[bytes], seconds: float) -> Load:
             if now > end or not client.send(images[at % len(images)], now):
                 return
 
-    with ThreadPoolExecutor(NUM_CLIENTS) as pool:
-        list(pool.map(work, range(NUM_CLIENTS)))
+    with ThreadPoolExecutor(num_clients) as pool:
+        list(pool.map(work, range(num_clients)))
     return load
 
 
-def open_loop(server: Server, images: list[bytes], seconds: float, per_second: float, num_clients: int) -> Load:
-    """Requests that are due at random moments of a rate, however the service answers."""
+def open_loop(
+    server: Server, images: list[bytes], seconds: float, per_second: float, num_clients: int, *, by_chance: bool = True
+) -> Load:
+    """Requests that are due at a rate, however the service answers: by chance, or evenly as a line's cycle."""
     source, load = np.random.default_rng(0), Load()
-    due = np.cumsum(source.exponential(1 / per_second, int(seconds * per_second) + 1))
+    count = int(seconds * per_second) + 1
+    due = np.cumsum(source.exponential(1 / per_second, count) if by_chance else np.full(count, 1 / per_second))
     start, lock, next_one = time.perf_counter() + 0.2, threading.Lock(), iter(enumerate(due.tolist()))
 
     def work(_at: int) -> None:
@@ -234,9 +237,17 @@ def throughput(server: Server, model: Path, paths: list[Path], images: list[byte
 
 
 def latency(server: Server, images: list[bytes], seconds: float, rate: float) -> None:
-    load = open_loop(server, images, seconds, rate / 2, NUM_CLIENTS)
-    median, p99 = 1e3 * np.percentile(load.seconds, [50, 99])
-    say(f"half load, {rate / 2:.1f} a second: median {median:.0f} ms, p99 {p99:.0f} ms, {p99 / median:.1f} x")
+    half = rate / 2
+    for how, load in (
+        (f"{NUM_CLIENTS // 2} clients", closed_loop(server, images, seconds, NUM_CLIENTS // 2)),
+        (
+            f"{rate / 2:.1f} a second, evenly",
+            open_loop(server, images, seconds, rate / 2, NUM_CLIENTS, by_chance=False),
+        ),
+        (f"{half:.1f} a second, by chance", open_loop(server, images, seconds, half, NUM_CLIENTS)),
+    ):
+        median, p99 = 1e3 * np.percentile(load.seconds, [50, 99])
+        say(f"half load, {how}: median {median:.0f} ms, p99 {p99:.0f} ms, {p99 / median:.1f} x")
 
 
 def overload(server: Server, images: list[bytes], seconds: float, rate: float) -> None:

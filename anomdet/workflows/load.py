@@ -48,10 +48,11 @@ def load(
         threshold: least score that rejects a part, one for all or one for each class number; None: the operating point
             in the model.
         custom_file: the Python file of a custom backbone or model, which is run; its hash must be the one in the model.
-        threads: of an exported network; None: the runtime decides.
+        threads: of an exported network; None: the runtime decides. PyTorch's own are set by ``torch.set_num_threads``.
 
     Raises:
-        UserError: no such file, not a checkpoint, one without what a detector must know, or a device that is not there.
+        UserError: no such file, not a checkpoint, one without what a detector must know, a device that is not there, or
+            an option that means nothing for this model.
 
     >>> detector = load("best_model.pth")            # doctest: +SKIP
     >>> detector("part.png").verdict                 # doctest: +SKIP
@@ -62,12 +63,25 @@ def load(
     if "://" in os.fspath(model):
         raise UserError(Problem("model", "a file or folder on this machine", repr(str(model)), "download it first"))
     path = Path(model).expanduser()
+    _check_options(path, threads, custom_file)
     if path.is_dir():
         return _open_folder(path, device, backend, _plain(threshold), threads)
     if backend not in ("auto", "torch"):
         hint = "anomdet export writes such a folder"
         raise UserError(Problem(str(path), f"a folder exported for {backend}", "a file", hint))
     return torch_detector(open_checkpoint(path, custom_file), device, _plain(threshold))
+
+
+def _check_options(path: Path, threads: int | None, custom_file: str | os.PathLike[str] | None) -> None:
+    """What would be ignored is refused."""
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise UserError(Problem("threads", "a whole number from 1 on, or None", repr(threads)))
+    if threads is not None and not path.is_dir():
+        hint = "leave it out; torch.set_num_threads or OMP_NUM_THREADS sets PyTorch's"
+        raise UserError(Problem("threads", "a folder that anomdet export wrote", f"{path}, which PyTorch runs", hint))
+    if custom_file is not None and path.is_dir():
+        hint = "leave it out: an exported network needs no code"
+        raise UserError(Problem("custom_file", "a checkpoint", f"the folder {path}", hint))
 
 
 def _open_folder(path: Path, device: str, backend: str, threshold: Any, threads: int | None) -> Detector:

@@ -190,8 +190,15 @@ def test_a_custom_file_must_be_the_one_of_the_training(trained: Trained, tmp_pat
         ({"device": "meta"}, "device: expected auto, cpu, cuda or cuda:<number>, got 'meta'"),
         ({"device": "cuda:99"}, "device cuda:99: expected that GPU"),
         ({"threshold": {1: 0.5}}, "threshold: expected a score for each of"),
+        ({"threads": 0}, "threads: expected a whole number from 1 on, or None, got 0"),
+        ({"threads": 2}, r"threads: expected a folder that anomdet export wrote, got .*\.pth, which PyTorch runs"),
     ],
 )
 def test_an_argument_that_is_refused(trained: Trained, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         load(trained.checkpoint_dir / BEST, **arguments)
+
+
+def test_a_custom_file_beside_an_exported_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="custom_file: expected a checkpoint, got the folder"):
+        load(tmp_path, custom_file="mine.py")

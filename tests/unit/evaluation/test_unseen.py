@@ -38,6 +38,15 @@ def test_the_rule_is_monotone_in_both_and_rejects_where_either_does() -> None:
     assert ((fused >= 0) == ((one >= 0) | (other >= 0))).all()
 
 
+def test_among_parts_of_one_verdict_both_count_and_boxes_more() -> None:
+    """Accepted: A before B by the boxes, B before C by the score. Rejected: each before all accepted ones."""
+    detector = np.array([-1.0, -2.0, -2.0, 0.0, -20.0])
+    normal_only = np.array([-3.0, -1.0, -3.0, -9.0, 0.0])
+    fused = fuse(detector, normal_only)
+    assert fused[0] > fused[1] > fused[2] and fused[3:].min() >= 0 and fused[:3].max() < 0
+    assert fuse(np.array([-np.inf]), np.array([0.5]))[0] > fuse(np.array([-np.inf]), np.array([0.1]))[0] >= 0
+
+
 def test_a_defect_that_only_one_sees_does_not_escape() -> None:
     defective = np.array([True, True, False, False])
     detector, normal_only = np.array([2.0, -3.0, -3.0, -2.0]), np.array([-1.0, 1.0, -1.0, -2.0])
