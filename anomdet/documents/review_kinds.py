@@ -37,12 +37,16 @@ class ReviewDocument(TypedDict):
     suspects: list[SuspectedError]
 
 
+Kind = Literal["missing", "class", "box", "unsupported", "double", "merged"]
+"""Of suspected errors; it comes into a table, and so it is no text of a stranger."""
+
+
 class Decision(TypedDict):
     """About one suspected error: accepted, the labels of ``remove`` go and those of ``add`` come."""
 
     id: Count
     image: str
-    kind: str
+    kind: Kind
     decision: Literal["accept", "reject", "skip"]
     remove: list[LabelBox]
     add: list[LabelBox]

@@ -33,6 +33,7 @@ from anomdet.strict_files import parse_json, read_regular
 
 EXPORT_VERSION = 1
 _MAX_BYTES = 64 * 2**20
+_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 _SIZE = "two integers, height and width, or null"
 
 
@@ -142,9 +143,10 @@ class Manifest:
             raise UserError(Problem(f"{where}: version", str(EXPORT_VERSION), shown(version), hint))
         artifact = Artifact.from_dict(with_numbers(content.get("artifact")), f"{where}: artifact")
         network = from_mapping(Network, content.get("network"), f"{where}: network")
-        if network.file not in network.sha256:
-            raise UserError(Problem(f"{where}: network.sha256", f"the hash of {network.file}", "none"))
+        _check_graph(network.format, network.file, network.sha256, f"{where}: network")
         unseen = _score_files(content.get("unseen"), f"{where}: unseen", artifact)
+        if unseen is not None:
+            _check_graph(network.format, unseen.file, unseen.sha256, f"{where}: unseen")
         parity = content.get("parity")
         return cls(
             artifact,
@@ -164,6 +166,16 @@ def _without_defaults(network: Network) -> dict[str, Any]:
     return content
 
 
+def _check_graph(kind: str, name: str, sha256: Mapping[str, str], where: str) -> None:
+    """A runtime chooses its reader by a graph's suffix, and OpenVINO opens the file of weights beside it unasked."""
+    suffix = _SUFFIXES[kind]
+    if not name.endswith(suffix):
+        raise UserError(Problem(f"{where}.file", f"a name that ends in {suffix}", repr(name), "export again"))
+    opened = [name, f"{name.removesuffix(suffix)}.bin"] if kind == "openvino" else [name]
+    if lacking := [one for one in opened if one not in sha256]:
+        raise UserError(Problem(f"{where}.sha256", f"the hash of {', '.join(lacking)}", "none", "export again"))
+
+
 def _score_files(content: Any, where: str, artifact: Artifact) -> ScoreFiles | None:
     """Those of a detector that has the score: without them, parts would pass that the checkpoint rejects."""
     if content is None and artifact.anomaly is None:
@@ -174,8 +186,8 @@ def _score_files(content: Any, where: str, artifact: Artifact) -> ScoreFiles | N
         )
         raise UserError(Problem(where, expected, "null" if content is None else "files", "export again"))
     files = from_mapping(ScoreFiles, content, where)
-    if lacking := [name for name in (files.file, files.arrays) if name not in files.sha256]:
-        raise UserError(Problem(f"{where}.sha256", f"the hash of {', '.join(lacking)}", "none"))
+    if files.arrays not in files.sha256:
+        raise UserError(Problem(f"{where}.sha256", f"the hash of {files.arrays}", "none"))
     return files
 
 

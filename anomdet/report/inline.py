@@ -35,8 +35,8 @@ def render(template: str, styles: Iterable[str], scripts: Iterable[str], **value
         style=Markup(style),  # noqa: S704 - assets of ours, these three
         theme=Markup(theme),  # noqa: S704
         script=Markup(script),  # noqa: S704
-        style_hashes=_hash(style),
-        script_hashes=f"{_hash(theme)} {_hash(script)}",
+        style_hashes=csp_hash(style),
+        script_hashes=f"{csp_hash(theme)} {csp_hash(script)}",
     )
 
 
@@ -44,6 +44,6 @@ def _asset(name: str) -> str:
     return (importlib.resources.files("anomdet.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def csp_hash(text: str) -> str:
     """As a Content-Security-Policy names an inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"

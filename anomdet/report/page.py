@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from anomdet.outputs import write_text
 from anomdet.palette import css_variables
+from anomdet.report.inline import csp_hash
 from anomdet.report.traces import Chart
 
 MAX_BYTES = 9_900_000  # a page stays below 10 MB
@@ -34,11 +36,13 @@ def template(name: str) -> Template:
 
 def shared_view(charts: Sequence[Chart]) -> dict[str, Any]:
     """What ``base.html`` needs beside the page's own: its charts, and how to put in an asset."""
+    plotly = get_plotlyjs().replace("</script", "<\\/script") if charts else ""
     return {
+        "script_hashes": " ".join([*_own_hashes(), *([csp_hash(plotly)] if plotly else [])]),
         "figures": [chart.spec() for chart in charts],
         "asset": _asset,
         "palette": Markup(css_variables()),  # noqa: S704 - made of our colours
-        "plotlyjs": Markup(get_plotlyjs().replace("</script", "<\\/script") if charts else ""),  # noqa: S704 - plotly's own
+        "plotlyjs": Markup(plotly),  # noqa: S704 - plotly's own
     }
 
 
@@ -64,6 +68,14 @@ def date(created: str | None) -> str:
     except ValueError:
         return created or ""
     return f"{time:%Y-%m-%d %H:%M} {time.tzname() or ''}".strip()
+
+
+@cache
+def _own_hashes() -> tuple[str, ...]:
+    """Of our scripts: a page runs these, whatever a file name or a class name smuggles in."""
+    assets = importlib.resources.files("anomdet.report") / "assets"
+    names = sorted(file.name for file in assets.iterdir() if file.name.endswith(".js"))
+    return tuple(csp_hash(_asset(name)) for name in names)
 
 
 def _asset(name: str) -> Markup:

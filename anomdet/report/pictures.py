@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from anomdet.errors import UserError
 from anomdet.images.decode import read_image
+from anomdet.layout import STRIP, VISUALIZATION_DIR
 
 ReadImage = Callable[[str], NDArray[np.uint8]]
 LEAST_PX = 160
@@ -119,9 +120,9 @@ def _encode(image_rgb: NDArray[np.uint8], bbox_xywh: Sequence[float]) -> list[by
 def encode_strip(path: str | None) -> str | None:
     """The strip of a run as a data URI; None: there is none, or it is no image that can be read.
 
-    It is decoded and encoded again: ``path`` comes from a file, which may name anything.
+    It is decoded and encoded again, and only a file of its name: ``path`` comes from a file, which may name anything.
     """
-    if path is None or Path(path).suffix != ".jpg" or not Path(path).is_file():
+    if path is None or Path(path).parts[-2:] != (VISUALIZATION_DIR, STRIP) or not Path(path).is_file():
         return None
     try:
         image = read_image(Path(path), max_megapixels=STRIP_MEGAPIXELS)

@@ -117,9 +117,10 @@ class _Lingering:
         now, waiting = time.monotonic(), {}
         for connection in list(self._server.server_state.connections):
             cycle = getattr(connection, "cycle", None)
-            if cycle is not None and not cycle.response_complete:
-                continue
-            state = (cycle, connection.transport.get_write_buffer_size())  # what the client has not read yet
+            unread = connection.transport.get_write_buffer_size()
+            if cycle is not None and not cycle.response_complete and not unread:
+                continue  # it is being judged
+            state = (cycle, unread)  # the answer to a request behind it waits, and holds a place in the queue
             last, since = self._since.get(connection, (state, now))
             waiting[connection] = (state, since if last == state else now)
             if last == state and now - since > _REQUEST_LINE_S:

@@ -16,6 +16,7 @@ from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import Batch
 
 _GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+_EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 _INSTALL = "pip install anomdet[runtime]"
 
 
@@ -75,6 +76,8 @@ def _session(path: Path, device: str, threads: int | None) -> Any:
         raise UserError(Problem(str(path.parent), "the package onnxruntime", "none", _INSTALL)) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Weights in files beside the network would be opened without their hash: they are looked for where none can be.
+    options.add_session_config_entry(_EXTERNAL_FOLDER, str(path / "none"))
     if threads is not None:
         options.intra_op_num_threads = threads
     providers = _providers(device, onnxruntime.get_available_providers())

@@ -50,9 +50,11 @@ def check_names(network: Network, inputs: Collection[str], num_outputs: int, whe
 
 def failed(where: str, error: Exception) -> Exception:
     """What to raise where a runtime cannot run a network: in one sentence, but for a lack of memory."""
-    if machine_limit(error) or "alloc" in str(error):
+    if machine_limit(error):
         return error
     got = " ".join(str(error).split())[:200]
+    if "alloc" in str(error):  # by errors of their own kinds, which nobody else knows
+        return MemoryError(got)
     return UserError(Problem(where, "a network that runs on images as its manifest says", got, _AGAIN))
 
 

@@ -94,7 +94,12 @@ def _edits(
     """What is to be done to which image; all that is wrong at once."""
     edits: dict[int, _Edit] = {}
     problems: list[Problem] = []
+    decided: set[int] = set()
     for at, decision in enumerate(decisions):
+        if decision["id"] in decided:
+            problems.append(Problem(f"{where}: decisions[{at}].id", "each suspect once", f"{decision['id']} again"))
+            continue
+        decided.add(decision["id"])
         if decision["decision"] != "accept":
             continue
         place = f"{where}: decisions[{at}]"

@@ -12,7 +12,7 @@
   apply(current());
   system.addEventListener("change", () => apply(current()));
   document.addEventListener("DOMContentLoaded", () => {
-    document.getElementById("theme").addEventListener("click", () => {
+    document.getElementById("theme")?.addEventListener("click", () => {
       chosen = current() === "dark" ? "light" : "dark";
       apply(chosen);
     });

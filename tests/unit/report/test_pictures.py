@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from anomdet.report.pictures import LEVELS, PREFIX, choose_pictures, crop_window, encode_pictures
+from anomdet.report.pictures import LEVELS, PREFIX, choose_pictures, crop_window, encode_pictures, encode_strip
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
 
@@ -64,3 +65,13 @@ def test_quality_falls_before_pictures_are_left_out():
     assert sum(map(len, least.sources.values())) <= whole // 60
     assert f"of {10 - len(least.sources)} cases are left out" in least.note
     assert f"{LEVELS[-1][0]} px" in least.note
+
+
+def test_a_strip_is_the_one_that_a_run_draws_and_no_other_image(tmp_path: Path) -> None:
+    """metrics.json, which may be a stranger's, names it: any JPEG of this machine came into the page."""
+    own, other = tmp_path / "visualization/strip.jpg", tmp_path / "private.jpg"
+    own.parent.mkdir()
+    for path in (own, other, own.parent / "other.jpg", tmp_path / "strip.jpg"):
+        path.write_bytes(cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+        assert (encode_strip(str(path)) is not None) == (path == own)
+    assert encode_strip(None) is None and encode_strip(str(tmp_path)) is None

@@ -134,17 +134,17 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(monkeypatch: pytest.M
 
     class Connection:
         def __init__(self, name: str, unread: Callable[[], int]) -> None:
-            self.cycle = SimpleNamespace(response_complete=name != "busy")
+            self.cycle = SimpleNamespace(response_complete=name not in ("busy", "many requests"))
             self.transport = SimpleNamespace(get_write_buffer_size=unread, abort=lambda: cut.append(name))
 
     stuck, busy = Connection("stuck", lambda: 1000), Connection("busy", lambda: 0)
-    slow = Connection("slow", lambda: 1000 - int(now))
-    server = SimpleNamespace(server_state=SimpleNamespace(connections=[stuck, slow, busy]))
+    slow, many = Connection("slow", lambda: 1000 - int(now)), Connection("many requests", lambda: 65536)
+    server = SimpleNamespace(server_state=SimpleNamespace(connections=[stuck, slow, busy, many]))
     lingering = _Lingering(server)  # type: ignore[arg-type]
     while now < 20:
         asyncio.run(lingering.close())
         now += 1
-    assert set(cut) == {"stuck"}
+    assert set(cut) == {"stuck", "many requests"}
 
 
 @pytest.mark.slow

@@ -16,8 +16,10 @@ from anomdet.workflows.export_formats import write_page
 def exported(folder: Path, kind: str, checkpoint: str, *, ms: float, mean_ap: float) -> tuple[Manifest, Parity]:
     """A folder as an export leaves it, with a network of 2 MB."""
     folder.mkdir()
-    (folder / "network").write_bytes(bytes(2_000_000))
-    network = Network(kind, "fp32", "network", {"network": "0" * 64}, True, 0.5, 100, 0.001)  # type: ignore[arg-type]
+    names = {"onnx": ["model.onnx"], "openvino": ["model.xml", "model.bin"]}[kind]
+    for name in names:
+        (folder / name).write_bytes(bytes(2_000_000 // len(names)))
+    network = Network(kind, "fp32", names[0], dict.fromkeys(names, "0" * 64), True, 0.5, 100, 0.001)  # type: ignore[arg-type]
     point = OperatingPoint("fixed", "settings", 0.3)
     preprocessing = Preprocessing((32, 32), (), (), "rgb", 32)
     artifact = Artifact(ModelInfo("rtmdet_tiny", {"type": "RTMDet"}), preprocessing, (1,), ("dent",), point)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.documents import read_decisions
+from anomdet.documents.review_kinds import Kind
 from anomdet.errors import UserError
 from anomdet.quality.review.corrected import Corrected, write_corrected
+from anomdet.quality.review.suspects import KINDS
 from tests.unit.formats.cases import write_image
 
 SIZE_WH = (80, 60)
@@ -41,7 +43,8 @@ def decide(image: str, remove: list, add: list, decision: str = "accept", kind: 
 
 
 def write(index: DataIndex, decisions: list, out_dir: Path, hard_normals: list[str] | None = None) -> Corrected:
-    decided: Any = {"review": "x", "decisions": decisions, "hard_normals": hard_normals or []}
+    numbered = [{**decision, "id": at} for at, decision in enumerate(decisions)]
+    decided: Any = {"review": "x", "decisions": numbered, "hard_normals": hard_normals or []}
     return write_corrected(index, decided, out_dir, "decisions.json")
 
 
@@ -195,3 +198,42 @@ def test_a_hard_normal_is_an_image_of_the_data_without_labels(index: DataIndex, 
     ]
     assert "got 'a.png' with 2" in str(caught.value)
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"image": "../labels/a.png"}, r"decisions\[0\]\.image: expected the name of an image in"),
+        ({"image": "/etc/passwd"}, "expected the name of an image in"),
+        ({"image": "./a.png"}, "expected the name of an image in"),
+        ({"image": "a.png\0"}, "expected the name of an image in"),
+        ({"kind": "=cmd|' /C calc'!A0"}, r"decisions\[0\]\.kind: expected 'missing', 'class', 'box'"),
+        ({"kind": "box\x1b[2J"}, "kind: expected 'missing'"),
+        ({"add": [box(1, 1e308, 1, 1, 1)]}, "less than or equal to 2147483648"),
+        ({"add": [box(1, 1, 2, -3, 4)]}, "a box within the image of 80 x 60 pixels"),
+        ({"add": [box(1, True, 2, 3, 4)]}, "a valid number, got True"),  # type: ignore[list-item]
+        ({"add": [box(10**30, 1, 2, 3, 4)]}, "less than 1000000000000000000"),
+        ({"id": -1}, "greater than or equal to 0"),
+        ({"id": 2**70}, "decisions"),
+    ],
+)
+def test_decisions_of_a_stranger_lead_nowhere(
+    index: DataIndex, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "decisions.json"
+    decision = {**decide("a.png", [], [box(1, 12, 11, 18, 19)]), **changes}
+    path.write_text(json.dumps({"review": "x", "decisions": [decision]}), encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        write_corrected(index, read_decisions(path), tmp_path / "copy", str(path))
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_suspect_is_decided_once(index: DataIndex, tmp_path: Path) -> None:
+    """Else a label would come as often as it is repeated."""
+    decided: Any = {"review": "x", "decisions": [decide("a.png", [], [box(1, 12, 11, 18, 19)])] * 2}
+    with pytest.raises(UserError, match=r"decisions\[1\]\.id: expected each suspect once, got 0 again"):
+        write_corrected(index, decided, tmp_path / "copy", "decisions.json")
+
+
+def test_kinds_are_those_of_the_review() -> None:
+    assert get_args(Kind) == KINDS
