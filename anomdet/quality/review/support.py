@@ -14,6 +14,7 @@ from anomdet.evaluation.results import Bools, Floats, Ints, Results
 HIT_IOU = 0.4  # below the 0.5 of a metric: a misplaced label still shows that its object was found
 _LEAST_OVERLAP = 1e-6
 _FEW = 30  # predictions of a class; with fewer, those of all classes decide together
+_PARTS = 5  # of the images: the trust of one part is measured on the others
 _TIES = 0.05  # weight of the plain score, which orders predictions of one plateau
 
 
@@ -71,21 +72,30 @@ def find_support(results: Results, trust: Floats | None = None) -> Support:
 
 
 def measure_trust(results: Results, pairs: Pairs) -> Floats:
-    """``(P,)`` precision as a function of score and class that never falls with the score (isotonic regression)."""
+    """``(P,)`` precision as a function of score and class that never falls with the score (isotonic regression).
+
+    Each prediction's is measured on the other images: a wrong label would else lower the trust of the very predictions
+    that show it, which no error planted later does.
+    """
     pred = results.pred
     hit: Floats = np.zeros(len(pred))
     hit[pairs.pred[pairs.same_class & (pairs.iou >= HIT_IOU)]] = 1
-    trust = _isotonic(pred.score, hit)
-    for label in range(results.num_classes):
-        rows = np.flatnonzero(pred.label == label)
-        if len(rows) >= _FEW:
-            trust[rows] = _isotonic(pred.score[rows], hit[rows])
+    part = pred.image % _PARTS
+    trust: Floats = np.zeros(len(pred))
+    for one in range(_PARTS):
+        mine, others = part == one, part != one
+        trust[mine] = _precision(pred.score[others], hit[others], pred.score[mine])
+        for label in range(results.num_classes):
+            rows, of_class = np.flatnonzero(mine & (pred.label == label)), others & (pred.label == label)
+            if of_class.sum() >= _FEW:
+                trust[rows] = _precision(pred.score[of_class], hit[of_class], pred.score[rows])
     return np.asarray((1 - _TIES) * trust + _TIES * np.clip(pred.score, 0, 1))
 
 
-def _isotonic(score: Floats, hit: Floats) -> Floats:
+def _precision(score: Floats, hit: Floats, at: Floats) -> Floats:
+    """``(N,)`` the share of hits at some scores, as others show it."""
     if not len(score):
-        return np.zeros(0)
-    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
+        return np.zeros(len(at))
+    steps, place, counts = np.unique(score, return_inverse=True, return_counts=True)
     means = np.bincount(place, hit) / counts
-    return np.asarray(isotonic_regression(means, weights=counts).x[place])
+    return np.asarray(np.interp(at, steps, isotonic_regression(means, weights=counts).x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -104,11 +105,17 @@ def test_right_labels_raise_little_suspicion() -> None:
     assert suspects.where(suspects.image == 0).raw.max(initial=0) < 0.35
 
 
+def test_a_removed_label_does_not_lower_the_trust_of_the_prediction_that_shows_it() -> None:
+    pred = [(0, BOX, 0.99), (1, FAR, 0.95)]
+    right, missing = (find_support(faulty(2, gt, pred)) for gt in ([(0, BOX), (1, FAR)], [(1, FAR)]))
+    assert missing.trust[0] == right.trust[0] > 0.95
+
+
 def test_trust_is_the_precision_of_class_and_score_and_never_falls() -> None:
     results = detections(seed=3)
     support = find_support(results)
-    for label in range(results.num_classes):
-        mine = results.pred.label == label
+    for label, part in product(range(results.num_classes), range(5)):  # measured on the images of the other parts
+        mine = (results.pred.label == label) & (results.pred.image % 5 == part)
         order = np.argsort(results.pred.score[mine], kind="stable")
         assert (np.diff(support.trust[mine][order]) >= 0).all()
     hit = np.zeros(len(results.pred), dtype=bool)
