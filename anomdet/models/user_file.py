@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,16 @@ def problem_from(error: BaseException, path: Path, expected: str) -> Problem:
     return Problem(where, expected, f"{type(error).__name__}: {message}")
 
 
+@contextlib.contextmanager
+def keeping_no_bytecode() -> Iterator[None]:
+    """Within, modules are imported without a ``__pycache__`` beside them: the user's folders stay as they are."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
 def _import(path: Path) -> Any:
     digest = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]
     module_name = f"anomdet_user_{path.stem}_{digest}"
@@ -56,7 +68,8 @@ def _import(path: Path) -> Any:
     sys.modules[module_name] = module  # dataclasses and pickle look it up there
     sys.path.insert(0, str(path.parent))  # its neighbours may be imported by it
     try:
-        spec.loader.exec_module(module)
+        with keeping_no_bytecode():
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[module_name]
         raise UserError(problem_from(error, path, "a file that imports without an error")) from error

@@ -46,8 +46,12 @@ def import_plugins(names: Iterable[str]) -> None:
     Raises:
         UserError: one that is not there, or that fails.
     """
+    if not (names := list(names)):
+        return
+    from anomdet.models.user_file import keeping_no_bytecode
+
     problems = []
-    with importing_from(Path.cwd()):
+    with importing_from(Path.cwd()), keeping_no_bytecode():
         for name in names:
             try:
                 importlib.import_module(name)

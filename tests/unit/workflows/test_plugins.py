@@ -20,12 +20,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_plugin_and_its_neighbours_are_found(here: Path) -> None:
+def test_a_plugin_and_its_neighbours_are_found(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     (here / "plugin_a.py").write_text("import neighbour_a\nVALUE = neighbour_a.VALUE")
     (here / "neighbour_a.py").write_text("VALUE = 3")
     import_plugins(["plugin_a"])
     assert sys.modules["plugin_a"].VALUE == 3
     assert in_folder_only(["plugin_a", "json.decoder"]) == ["plugin_a"]
+    assert not (here / "__pycache__").exists()
 
 
 def test_a_part_of_a_package_is_found(here: Path) -> None:
