@@ -240,10 +240,7 @@ def latency(server: Server, images: list[bytes], seconds: float, rate: float) ->
     half = rate / 2
     for how, load in (
         (f"{NUM_CLIENTS // 2} clients", closed_loop(server, images, seconds, NUM_CLIENTS // 2)),
-        (
-            f"{rate / 2:.1f} a second, evenly",
-            open_loop(server, images, seconds, rate / 2, NUM_CLIENTS, by_chance=False),
-        ),
+        (f"{half:.1f} a second, evenly", open_loop(server, images, seconds, half, NUM_CLIENTS, by_chance=False)),
         (f"{half:.1f} a second, by chance", open_loop(server, images, seconds, half, NUM_CLIENTS)),
     ):
         median, p99 = 1e3 * np.percentile(load.seconds, [50, 99])

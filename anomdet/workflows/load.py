@@ -76,7 +76,7 @@ def _check_options(path: Path, threads: int | None, custom_file: str | os.PathLi
     """What would be ignored is refused."""
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise UserError(Problem("threads", "a whole number from 1 on, or None", repr(threads)))
-    if threads is not None and not path.is_dir():
+    if threads is not None and path.is_file():
         hint = "leave it out; torch.set_num_threads or OMP_NUM_THREADS sets PyTorch's"
         raise UserError(Problem("threads", "a folder that anomdet export wrote", f"{path}, which PyTorch runs", hint))
     if custom_file is not None and path.is_dir():

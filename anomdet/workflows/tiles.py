@@ -106,7 +106,8 @@ def _put_into_training(config: Any, tiles: Mapping[str, Any]) -> None:
         kinds = ", ".join(str(step.type) for step in pipeline)
         raise UserError(Problem("data.tiles", f"a pipeline that begins with {_LOAD} and has {FIT}", kinds))
     loader.dataset.tiles = dict(tiles, seen_hw=list(fits[0].size_hw))
-    loader.dataset.pipeline = [dict(pipeline[0], cache_gb=tiles["cache_gb"]), dict(type=_CUT), *pipeline[1:]]
+    reading = dict(pipeline[0], cache_gb=tiles.get("cache_gb", 0.0))  # a Python config of before does not say it
+    loader.dataset.pipeline = [reading, dict(type=_CUT), *pipeline[1:]]
     if loader.sampler.get("type") == "anomdet.BalancedSampler":
         if tiles["empty_share"] is not None:
             loader.sampler.normal_ratio = tiles["empty_share"]

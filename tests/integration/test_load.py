@@ -199,6 +199,11 @@ def test_an_argument_that_is_refused(trained: Trained, arguments: dict[str, Any]
         load(trained.checkpoint_dir / BEST, **arguments)
 
 
+def test_a_folder_that_is_not_there_is_reported_as_that_with_threads_too(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="exproted: expected a checkpoint file, got nothing there"):
+        load(tmp_path / "exproted", threads=2)
+
+
 def test_a_custom_file_beside_an_exported_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="custom_file: expected a checkpoint, got the folder"):
         load(tmp_path, custom_file="mine.py")

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
 from anomdet.boxes import pairwise_iou, xywh_to_xyxy
+from anomdet.documents.review_kinds import Kind
 from anomdet.evaluation.pairs import overlapping_pairs
 from anomdet.evaluation.results import Bools, Floats, Ints, Results, make_ground_truth, make_predictions
 from anomdet.quality.review.support import Support
 
 MISSING, WRONG_CLASS, MISPLACED, UNSUPPORTED, DOUBLE, MERGED = range(6)
-KINDS = ("missing", "class", "box", "unsupported", "double", "merged")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """Their names in files, by number."""
 
 _LEAST_RAW = 0.02  # whatever is below is no suspicion

@@ -66,7 +66,7 @@ def test_a_file_that_has_changed_is_decoded_again(tmp_path):
     os.utime(path, ns=(1, 1))
     assert np.array_equal(read(path), read_image(path))
     write(tmp_path / "a.png", seed=2)
-    os.utime(path, ns=(1, 1))  # only the time of the change of its state tells
+    os.utime(path, ns=(1, 1))  # only the time of the change of its state shows it
     assert np.array_equal(read(path), read_image(path))
 
 
