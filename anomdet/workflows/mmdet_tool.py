@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import multiprocessing.pool
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +16,9 @@ from anomdet.errors import Problem, UserError
 @contextlib.contextmanager
 def mmdet_tool(name: str) -> Iterator[Path]:
     """Within, a tool of MMDetection's can run: operators are there, and weights are loaded without running code.
+
+    A tool's pool is of threads: it would fork up to 48 copies of a process whose libraries have threads by now, and
+    such a copy may wait for ever on a lock that one of them held.
 
     Its Python configs may name anything, and results may be pickles, as for MMDetection.
 
@@ -34,8 +39,18 @@ def mmdet_tool(name: str) -> Iterator[Path]:
     from anomdet.engine.weights import use_safe_loading
 
     use_safe_loading()
-    with as_python():
+    with as_python(), _pools_of_threads():
         yield path
+
+
+@contextlib.contextmanager
+def _pools_of_threads() -> Iterator[None]:
+    forking = multiprocessing.Pool
+    multiprocessing.Pool = multiprocessing.pool.ThreadPool  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        multiprocessing.Pool = forking
 
 
 def find_tool(name: str) -> Path:
