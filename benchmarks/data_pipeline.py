@@ -1,10 +1,10 @@
-"""Images a second on one core at 640 px: our data pipeline, MMDetection's with equal operations, plain decoding.
+"""Images a second on one core at 640 px: our data pipeline as settings make it, MMDetection's, plain decoding.
 
     python benchmarks/data_pipeline.py [--data DIR ...] [--images 200] [--rounds 9]
 
-The three take turns over the same images in the same process; a line gives the median over the rounds and the median of
-the paired ratios. Without --data: DeepPCB (640 x 640, grey) if it lies in ../shared/data/deeppcb, and drawn colour
-JPEGs of 960 x 800.
+The same operations in each. They take turns over the same images in the same process; a line gives the median over the
+rounds and the median of the paired ratios. Without --data: DeepPCB (640 x 640, grey) if it lies in
+../shared/data/deeppcb, and drawn colour JPEGs of 960 x 800.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ from anomdet.data.sampling.draw import Draw  # noqa: E402
 DEEPPCB = Path(__file__).resolve().parents[2] / "shared/data/deeppcb"
 META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
 LOAD_BOXES = {"type": "mmdet.LoadAnnotations", "with_bbox": True}
-RESIZE = {"type": "mmdet.Resize", "scale": (640, 640), "keep_ratio": True}
+SIZE_HW = (640, 640)
+RESIZE = {"type": "mmdet.Resize", "scale": SIZE_HW[::-1], "keep_ratio": True}
+FIT = {"type": "anomdet.FitInside", "size_hw": SIZE_HW}
 PACK = {"type": "anomdet.PackInspectionInputs", "meta_keys": META_KEYS}
 MMDET_PACK = {"type": "mmdet.PackDetInputs", "meta_keys": META_KEYS}
 FLIP = {"type": "anomdet.AlbumentationsAugment", "transforms": [{"type": "HorizontalFlip", "p": 0.5}]}
-OURS = [{"type": "anomdet.LoadInspectionImage"}, LOAD_BOXES, FLIP, RESIZE, PACK]
+OURS = [{"type": "anomdet.LoadInspectionImage"}, LOAD_BOXES, {**FIT, "enlarge": False}, FLIP, FIT, PACK]
 MMDET = [{"type": "mmdet.LoadImageFromFile"}, LOAD_BOXES, RESIZE, {"type": "mmdet.RandomFlip", "prob": 0.5}, MMDET_PACK]
 
 

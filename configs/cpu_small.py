@@ -246,6 +246,11 @@ train_dataloader = dict(
                 type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
+                enlarge=False, size_hw=(
+                    320,
+                    320,
+                ), type='anomdet.FitInside'),
+            dict(
                 transforms=[
                     dict(p=0.5, type='HorizontalFlip'),
                     dict(p=0.5, type='VerticalFlip'),

@@ -273,6 +273,11 @@ train_dataloader = dict(
                 type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
             dict(
+                enlarge=False, size_hw=(
+                    320,
+                    320,
+                ), type='anomdet.FitInside'),
+            dict(
                 transforms=[
                     dict(p=1.0, type='D4'),
                 ],

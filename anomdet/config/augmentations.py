@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -78,6 +78,24 @@ def to_albumentations(settings: AugmentationSettings) -> list[TransformDict]:
     if settings.color_jitter and settings.color_jitter_prob and any(strengths.values()):
         transforms.append(dict(type="ColorJitter", **strengths, p=settings.color_jitter_prob))
     return transforms
+
+
+# These do the same to an image of any size, in less time to a smaller one; the latter where its sides may be exchanged.
+_OF_ANY_SIZE = frozenset(
+    ["ColorJitter", "HorizontalFlip", "NoOp", "RandomBrightnessContrast", "Rotate", "VerticalFlip"]
+)
+_EXCHANGE_SIDES = frozenset(["D4", "RandomRotate90", "Transpose"])
+
+
+def take_any_size(transforms: Sequence[Mapping[str, Any]], size_hw: tuple[int, int]) -> bool:
+    """Whether an image may be fitted into ``size_hw`` before these transforms, with the same result but for rounding.
+
+    Example:
+        >>> take_any_size([dict(type="D4")], (320, 320)), take_any_size([dict(type="D4")], (320, 480))
+        (True, False)
+    """
+    known = _OF_ANY_SIZE | (_EXCHANGE_SIDES if size_hw[0] == size_hw[1] else frozenset())
+    return all(transform.get("type") in known and not transform.get("crop_border") for transform in transforms)
 
 
 def to_mixing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anomdet.config.augmentations import to_albumentations, to_mixing
+from anomdet.config.augmentations import take_any_size, to_albumentations, to_mixing
 from anomdet.config.schema import EvaluationSettings, Settings, TtaSettings
 from anomdet.config.schema_data import AugmentationSettings, DataSettings
 from anomdet.layout import HARD_NORMALS
@@ -89,13 +89,16 @@ def train_loader(settings: Settings) -> dict[str, Any]:
     transforms = to_albumentations(styled) if isinstance(styled, AugmentationSettings) else styled
     length = settings.training.epochs, settings.training.epoch_images
     seen_hw = size_hw(data.image_size)
+    fit = dict(type="anomdet.FitInside", size_hw=seen_hw)
+    first = bool(transforms) and take_any_size(transforms, seen_hw) and not data.transforms
     pipeline: list[dict[str, Any]] = [
         _load_step(data),
         dict(type="LoadAnnotations", with_bbox=True),
         *(to_mixing(styled, seen_hw, *length) if isinstance(styled, AugmentationSettings) else []),
+        *([dict(fit, enlarge=False)] if first else []),
         *([dict(type="anomdet.AlbumentationsAugment", transforms=transforms)] if transforms else []),
         *data.transforms,
-        dict(type="anomdet.FitInside", size_hw=seen_hw),
+        fit,
         dict(type="anomdet.PackInspectionInputs", meta_keys=META_KEYS),
     ]
     samplers: dict[str, dict[str, Any]] = {

@@ -68,19 +68,34 @@ class FitInside(Resize):
 
     Args:
         size_hw: height and width in pixels.
+        enlarge: false: an image that fits stays as it is.
     """
 
-    def __init__(self, size_hw: Sequence[int]) -> None:
+    def __init__(self, size_hw: Sequence[int], enlarge: bool = True) -> None:
         self.size_hw = tuple(size_hw)
+        self.enlarge = enlarge
         super().__init__(scale=(self.size_hw[1], self.size_hw[0]), keep_ratio=False)  # `transform` keeps it
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resizes ``img`` and ``gt_bboxes``; sets ``img_shape`` and ``scale_factor``."""
+        """Resizes ``img`` and ``gt_bboxes``; sets ``img_shape`` and ``scale_factor``, of all such steps together."""
         height, width = results["img"].shape[:2]
         factor = min(self.size_hw[0] / height, self.size_hw[1] / width)
+        fits = factor == 1 and "scale_factor" in results
+        if fits or (factor >= 1 and not self.enlarge):
+            return results
         self.scale = (max(int(width * factor + 0.5), 1), max(int(height * factor + 0.5), 1))
+        across, down = results.get("scale_factor", (1.0, 1.0))
         result: dict[str, Any] = super().transform(results)
+        width_scale, height_scale = result["scale_factor"]
+        result["scale_factor"] = (across * width_scale, down * height_scale)
         return result
+
+    def _resize_img(self, results: dict[str, Any]) -> None:
+        height, width = results["img"].shape[:2]
+        if results["scale"] != (width, height):
+            super()._resize_img(results)
+            return
+        results.update(img_shape=(height, width), scale_factor=(1.0, 1.0), keep_ratio=self.keep_ratio)
 
 
 @TRANSFORMS.register_module()

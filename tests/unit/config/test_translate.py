@@ -33,8 +33,8 @@ def config_of(*overrides: str) -> Config:
 
 def pipeline(config: Config, kind: str, loader: str = "train_dataloader") -> Any:
     found = [step for step in config[loader].dataset.pipeline if step.type == kind]
-    assert len(found) == 1, kind
-    return found[0]
+    assert len(found) == 1 or kind == "anomdet.FitInside", kind
+    return found[-1]
 
 
 def transform(config: Config, kind: str) -> Any:
@@ -253,8 +253,8 @@ ROWS: dict[str, Row] = {
     ),
     "data.image_size": (
         ("data.image_size=[200, 300]",),
-        lambda c: [pipeline(c, "anomdet.FitInside", name).size_hw for name in LOADERS],
-        [(200, 300)] * 3,
+        lambda c: [step.size_hw for name in LOADERS for step in c[name].dataset.pipeline if "size_hw" in step],
+        [(200, 300)] * 4,
     ),
     "data.missing_labels": (
         ("data.missing_labels=normal",),
@@ -580,14 +580,39 @@ def test_no_augmentation_leaves_no_augment_step() -> None:
 def test_what_is_mixed_in_comes_before_the_other_augmentations() -> None:
     given = [AUG + f"{key}=0.3" for key in ("copy_paste", "mosaic", "crop")]
     kinds = [step.type for step in config_of(*given).train_dataloader.dataset.pipeline]
-    assert kinds[:6] == [
+    assert kinds[:7] == [
         "anomdet.LoadInspectionImage",
         "LoadAnnotations",
         "anomdet.CopyPaste",
         "anomdet.InspectionMosaic",
         "anomdet.CropAroundDefect",
+        "anomdet.FitInside",
         "anomdet.AlbumentationsAugment",
     ]
+
+
+def test_an_image_is_made_smaller_before_what_takes_any_size() -> None:
+    """Cropping and a user's own transforms are in pixels of the stored image."""
+
+    def smaller_first(*overrides: str) -> bool:
+        steps = config_of(*overrides).train_dataloader.dataset.pipeline
+        kinds = [step.type for step in steps]
+        assert kinds[-2:] == ["anomdet.FitInside", "anomdet.PackInspectionInputs"] and "enlarge" not in steps[-2]
+        if kinds.count("anomdet.FitInside") == 1:
+            return False
+        at = kinds.index("anomdet.AlbumentationsAugment")
+        assert (kinds[at - 1], steps[at - 1].enlarge) == ("anomdet.FitInside", False)
+        return True
+
+    assert smaller_first() and smaller_first(AUG + "mosaic=0.3", AUG + "crop=0.3")
+    assert not smaller_first(AUG + "random_crop=true")
+    square, other = "data.image_size=96", "data.image_size=[96, 128]"
+    d4, flip = "data.augmentations=[D4]", "data.augmentations=[HorizontalFlip, {type: Rotate, limit: 9}]"
+    assert smaller_first(d4, square) and smaller_first(flip, other)
+    assert not smaller_first(d4, other)  # turned, it would fit another way
+    assert not smaller_first("data.augmentations=[D4, {type: GaussNoise}]", square)
+    assert not smaller_first("data.augmentations=[{type: Rotate, crop_border: true}]", square)
+    assert not smaller_first("data.transforms=[{type: RandomFlip, prob: 0.5}]")
 
 
 def test_square_image_size() -> None:

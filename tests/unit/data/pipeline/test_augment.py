@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 
+import albumentations
 import numpy as np
 import pytest
 import torch
@@ -128,6 +129,38 @@ def test_visibility_and_size_decide_what_stays():
     assert kept(min_visibility=0.2, min_size_px=2) == [1]
     assert kept(min_visibility=0.12, min_size_px=2) == [1, 2]
     assert kept(min_visibility=0.05, min_size_px=1) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [FLIPS, [*FLIPS, {"type": "Rotate", "limit": 60, "p": 0.8}, {"type": "ColorJitter"}], [{"type": "D4", "p": 1}]],
+)
+def test_boxes_are_those_of_albumentations_own_processor(transforms):
+    """Where its checks are left out for their time."""
+    rng = np.random.default_rng(3)
+    augment, checked = AlbumentationsAugment(transforms), AlbumentationsAugment(transforms)
+    assert not augment._filters
+    params = albumentations.BboxParams(format="pascal_voc", min_visibility=0.1)
+    checked._compose.processors["bboxes"] = albumentations.core.bbox_utils.BboxProcessor(params)
+    checked._filters = True
+    dropped = 0
+    for position in range(300):
+        corners = rng.uniform(0, [50, 30], (5, 2))
+        boxes = np.hstack([corners, corners + rng.uniform(3, 30, (5, 2))])
+        one, other = augment(sample(boxes, position=position)), checked(sample(boxes, position=position))
+        np.testing.assert_array_equal(one["img"], other["img"])
+        assert one["gt_bboxes_labels"].tolist() == other["gt_bboxes_labels"].tolist()
+        np.testing.assert_allclose(one["gt_bboxes"].tensor, other["gt_bboxes"].tensor, atol=1e-4)
+        dropped += 5 - len(one["gt_bboxes"])
+    assert (dropped > 0) == any(one["type"] == "Rotate" for one in transforms)
+
+
+def test_a_least_size_is_in_pixels_of_the_stored_image():
+    """A box of 3 px is not lost where the image was made smaller first."""
+    boxes = [[10, 5, 11.5, 20], [40, 25, 40.4, 38]]
+    results = AlbumentationsAugment(FLIPS[:1], min_size_px=2)({**sample(boxes), "scale_factor": (0.5, 0.5)})
+    assert results["gt_bboxes_labels"].tolist() == [0]
+    assert AlbumentationsAugment(FLIPS[:1], min_size_px=2)(sample(boxes))["gt_bboxes_labels"].tolist() == []
 
 
 def test_a_box_that_was_cropped_away_does_not_come_back():
