@@ -59,6 +59,7 @@ def test_the_docs_are_in_plain_words(path: Path) -> None:
     assert not found, f"{path.name}: {found} near lines {lines[:9]}; write {WORDS}"
 
 
+@pytest.mark.slow
 def test_messages_help_settings_and_docstrings_are_in_plain_words() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}: {', '.join(words)}"

@@ -18,6 +18,7 @@ def test_distances_after_it_are_mahalanobis_distances_before_it() -> None:
     assert np.linalg.norm(whitened, axis=1) == pytest.approx(wanted, rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_shrinkage_is_that_of_ledoit_and_wolf() -> None:
     covariance = pytest.importorskip("sklearn.covariance")
     rows = np.random.default_rng(1).normal(size=(30, 12)).astype(np.float32)

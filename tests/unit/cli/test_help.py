@@ -27,6 +27,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_help_imports_nothing_heavy() -> None:
     """Half a second is the bar; what it hangs on is what is imported, and that a busy machine does not change.
 

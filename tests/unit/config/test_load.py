@@ -275,6 +275,7 @@ def test_what_is_not_a_mapping_in_yaml(text: str, expected: str) -> None:
     assert found.startswith(expected)
 
 
+@pytest.mark.slow
 def test_an_anchor_bomb_is_refused_quickly() -> None:
     text = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         f"a{n + 1}: &a{n + 1} [{','.join([f'*a{n}'] * 10)}]\n" for n in range(9)

@@ -190,6 +190,7 @@ def paths(data: Any, prefix: tuple = ()) -> list[tuple]:
     return [path for key, value in items for path in ((*prefix, key), *paths(value, (*prefix, key)))]
 
 
+@pytest.mark.slow
 def test_any_junk_anywhere_is_a_user_error_or_is_harmless(tmp_path):
     """Every place of the files with every junk; what is let through is measured and written as strict JSON."""
     refused = passed = 0

@@ -132,6 +132,7 @@ def test_scores_of_the_parts():
     assert found["anomaly_scores"] == {"good": [0.7, 0.0], "defective": [0.1]}
 
 
+@pytest.mark.slow
 def test_of_a_crowded_image_the_nearest_objects_and_the_highest_scores_are_listed():
     """Hundreds of cases with all boxes of one image each would take gigabytes."""
     truth = gt_dict(*((0, 1, [20 * at, 0, 10, 10]) for at in range(MOST_BOXES + 50)))

@@ -421,6 +421,7 @@ def test_processes_that_build_at_once_build_once(data_dir, cache):
     assert len(index_files(cache)) == 1 and not list(cache.glob(".*"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a run is known by /proc")
 def test_of_the_ranks_of_a_machine_one_looks(data_dir, cache):
     ranks = {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "2"}
