@@ -106,7 +106,8 @@ def overrides(args: argparse.Namespace, name: str) -> list[str]:
     folders = [f"logging.log_dir={args.out}/{name}/logs", f"logging.checkpoint_dir={args.out}/{name}/checkpoints"]
     tiles = [f"data.tiles={TILES}"] if name == "tiled" else []
     size = f"data.image_size={args.size}"
-    return [*lists, *folders, *tiles, size, f"data.data_dir={args.out}/boards", "data.num_workers=0"]
+    point = f"evaluation.operating_point.by={args.point}"
+    return [*lists, *folders, *tiles, size, point, f"data.data_dir={args.out}/boards", "data.num_workers=0"]
 
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
@@ -277,6 +278,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=17, help="of each training, processor time")
     parser.add_argument("--size", type=int, default=320, help="what the network sees")
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--point", default="max_f1", help="operating point of both; `auto` judges boards, not boxes")
     parser.add_argument("--sahi", type=Path, help="folder that SAHI was installed into; without it, it is left out")
     parser.add_argument("--compared", type=int, default=8, help="boards for the comparison with SAHI")
     parser.add_argument("--floor", type=float, default=0.05, help="least score of the rows of that comparison")
