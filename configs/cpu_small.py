@@ -88,10 +88,11 @@ model = dict(
         norm_cfg=dict(type='BN'),
         num_classes=None,
         pred_kernel_size=1,
-        share_conv=True,
+        share_conv=False,
         stacked_convs=2,
         start_strides=2.5,
         type='anomdet.QuickStartRTMDetHead',
+        use_depthwise=True,
         with_objectness=False),
     data_preprocessor=dict(
         bgr_to_rgb=True,

@@ -82,10 +82,11 @@ model = dict(
         norm_cfg=dict(type='BN'),
         num_classes=4,
         pred_kernel_size=1,
-        share_conv=True,
+        share_conv=False,
         stacked_convs=2,
         start_strides=2.5,
         type='anomdet.QuickStartRTMDetHead',
+        use_depthwise=True,
         with_objectness=False),
     data_preprocessor=dict(
         bgr_to_rgb=True,
