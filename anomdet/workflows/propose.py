@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SPLITS_DIR, TRAIN, VAL
+from anomdet.layout import SPLITS_DIR, TILE_MAP, TRAIN, VAL
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 from anomdet.words import counted
 from anomdet.workflows.beside_data import refuse_raw_data, split_lists
@@ -41,6 +42,7 @@ _SHOWN = {
     "data.train_split": "train share",
     "data.num_workers": "loading",
     "data.group_by": "groups",
+    "data.split.group_regex": "groups",
 }
 
 
@@ -100,13 +102,16 @@ def propose_settings(
         settings = load_settings(base, [*overrides, _NO_NETWORK[0]])
     facts = facts_of(index)
     names = _names(data_dir, facts, settings)
-    lists, list_notes = _lists(settings.data, index, given)
+    together = _without(_tile_groups(data_dir, settings.data, index), given)
+    if together:  # patterns by other parts of the names would suggest the same, or tear images apart
+        facts = replace(facts, group_pattern=None)
+    lists, list_notes = _lists(_grouped(settings.data, together), index, given)
     taken = given | ({"data.split_files"} if lists else set())
     if settings.model.name is None:
         chosen = choose_alone(facts, machine)
     else:
         chosen = choose(facts, machine, _given(settings, given, facts.num_images), megapixels)
-    choices = _without(chosen, taken)
+    choices = _without(chosen, taken) | together
     reasons = {
         "data.classes": f"names from {names.source}" if names.source else "no names found beside the data",
         **{key: choice.reason for key, choice in choices.items()},
@@ -227,6 +232,33 @@ def _without(choices: dict[str, Choice], given: set[str]) -> dict[str, Choice]:
     return {key: choice for key, choice in choices.items() if not _is_given(key, taken)}
 
 
+def _tile_groups(data_dir: Path, data: DataSettings, index: DataIndex) -> dict[str, Choice]:
+    """How the tiles of an image stay in one split, where the folder is one of ``anomdet tile``: they overlap."""
+    from anomdet.quality.propose.choices import Choice
+    from anomdet.workflows.tile import GROUPS
+
+    if data.split.by not in (None, "files") or not (data_dir / TILE_MAP).is_file():
+        return {}
+    others = [name for name in index.columns.file_names() if re.match(GROUPS, name) is None]
+    if others:
+        reason = (
+            f"{TILE_MAP} lies there, but {counted(len(others), 'name')} as {others[0]} are none of tiles: keep the "
+            f"tiles of an image in one split; '{GROUPS}' does where all images are tiles"
+        )
+        return {"data.split.group_regex": Choice(None, reason, warning=True)}
+    reason = (
+        f"the images are tiles ({TILE_MAP}): those of one image stay in one split; where several images show one "
+        "part, write a pattern of the part"
+    )
+    return {"data.split.group_regex": Choice(GROUPS, reason)}
+
+
+def _grouped(data: DataSettings, together: dict[str, Choice]) -> DataSettings:
+    regex = [choice.value for choice in together.values()]
+    split = data.split.model_copy(update={"group_regex": regex[0]}) if regex else data.split
+    return data.model_copy(update={"split": split})
+
+
 def _lists(data: DataSettings, index: DataIndex, given: set[str]) -> tuple[dict[str, str], list[str]]:
     """The lists of the splits beside the data, if there are those of train and val; and a line about them.
 
@@ -289,6 +321,15 @@ def _summary(facts: DataFacts, names: FoundNames, choices: dict[str, Choice]) ->
     for key, choice in choices.items():
         if key not in _SHOWN and not choice.warning:
             continue
-        value = "" if choice.value is None else f"{choice.value}: "
+        value = "" if choice.value is None else f"{_flow(choice.value)}: "
         lines.append(f"{'!' if choice.warning else ' '} {_SHOWN.get(key, key):13} {value}{choice.reason}")
     return lines
+
+
+def _flow(value: Any) -> str:
+    """As one may write it in YAML, on one line."""
+    import yaml
+
+    if not isinstance(value, (dict, list)):
+        return str(value)
+    return str(yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)).strip()

@@ -86,7 +86,15 @@ def _tiles(facts: DataFacts, size_hw: tuple[int, int], preset: Preset) -> Choice
     """Tiles where the device trains no larger size, or where that would be dearer than tiles."""
     own_hw = np.median(facts.sizes_hw, axis=0)
     is_capped = max(size_hw) >= preset.largest_px and bool((own_hw > size_hw).any())
-    return choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, size_hw, 1.0 if is_capped else TOO_LARGE)
+    chosen = choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, size_hw, 1.0 if is_capped else TOO_LARGE)
+    return chosen if chosen.value is None else replace(chosen, value=_short_tiles(**chosen.value))
+
+
+def _short_tiles(size: list[int], overlap: int, include_whole: bool) -> dict[str, Any]:
+    """As one would write it: one number for a square, and no default."""
+    height, width = size
+    sides = {"size": height if height == width else size, "overlap": overlap}
+    return {**sides, "include_whole": True} if include_whole else sides
 
 
 def suggest_groups(facts: DataFacts) -> dict[str, Choice]:
