@@ -72,12 +72,14 @@ class Graph(nn.Module):
 
     def normalised(self, images: Tensor, sizes: Tensor) -> Tensor:
         """``(N, 3, H, W)`` float32; the padding is set after the normalisation, as in training."""
-        inputs = images.permute(0, 3, 1, 2).to(torch.float32)
-        if self.flip:
-            inputs = inputs[:, [2, 1, 0]]
-        inputs = (inputs - self.mean) / self.std
         rows = torch.arange(images.shape[1], device=images.device)[None, :] < sizes[:, :1]
         columns = torch.arange(images.shape[2], device=images.device)[None, :] < sizes[:, 1:]
+        inputs = images.permute(0, 3, 1, 2)
+        if self.flip:
+            inputs = inputs.flip(1)
+        inputs = (inputs.to(torch.float32) - self.mean) / self.std
+        if self.pad_value == 0:  # by products, in less time than by a choice
+            return inputs * rows[:, None, :, None].to(torch.float32) * columns[:, None, None, :].to(torch.float32)
         inside = rows[:, None, :, None] & columns[:, None, None, :]
         return torch.where(inside, inputs, torch.full_like(inputs, self.pad_value))
 

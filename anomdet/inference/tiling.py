@@ -21,6 +21,9 @@ __all__ = ["AGREEING_IOU", "BORDER", "COMPARABLE", "CONTAINED", "Tiling", "merge
 
 AGREEING_IOU = 0.5  # of two boxes of one tile; of two tiles, each cut to the region that both see
 CONTAINED = 0.7  # of a cut box's area inside another box
+# How far a box may reach out of the other one: a share of its own side or of the other's, 2 px at least, the border at
+# most. A detector is that much off; what lies further away is something else.
+SLACK_OF_OWN, SLACK_OF_OTHER = 0.25, 0.02
 BORDER = 0.01  # of the tile's side, and 2 px at least: a box that comes so near to the border is cut by it
 COMPARABLE = 0.5  # a score below this share of another one does not speak against it
 _LEAST_BORDER_PX = 2.0
@@ -109,19 +112,50 @@ def _merged(rows: _Rows, windows: NDArray[np.int64]) -> tuple[Boxes, NDArray[np.
         if is_open[at]:
             groups[at] = _join(at, rows, agreeing, is_open, boxes)
     for at, members in groups.items():  # step 5: the same object seen whole elsewhere
-        near = {one for member in members for one in (*agreeing[member], *inside[member])}
-        whole = sorted(one for one in near if is_open[one] and not rows.is_cut[one])
+        agree = {one for member in members for one in agreeing[member]}
+        near = agree | {one for member in members for one in inside[member]}
+        whole = [one for one in near if is_open[one] and not rows.is_cut[one]]
+        whole = [one for one in whole if rows.scores[one] >= COMPARABLE * rows.scores[at]]
         if len(members) > 1:
             whole = [one for one in whole if _explains(one, boxes[at], rows)]
-        if whole and rows.scores[whole[0]] >= COMPARABLE * rows.scores[at]:
+        if whole:
+            best = min(whole, key=lambda one: (one not in agree, one))
             is_open[at] = False
-            scores[whole[0]] = max(scores[whole[0]], rows.scores[at])
-    for at in (at for at, members in groups.items() if is_open[at] and len(members) > 1):  # step 6: of faint rows
-        same = np.flatnonzero(is_open & ~rows.is_cut & (rows.labels == rows.labels[at]))
-        same = same[pairwise_iou(boxes[at][None], boxes[same])[0] >= AGREEING_IOU]
-        is_open[at] = not (scores[same] > scores[at]).any()
-        is_open[same[scores[same] <= scores[at]]] = False
+            scores[best] = max(scores[best], rows.scores[at])
+    joined_rows = [at for at, members in groups.items() if is_open[at] and len(members) > 1]
+    _drop_doubles(boxes, scores, rows.labels, agreeing, joined_rows, is_open)
     return boxes[is_open], scores[is_open], rows.labels[is_open]
+
+
+def _drop_doubles(
+    boxes: Boxes,
+    scores: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    agreeing: list[list[int]],
+    joined_rows: list[int],
+    is_open: NDArray[np.bool_],
+) -> None:
+    """Step 6: of what overlaps by more than half, whichever tiles say so, the best stays.
+
+    Boxes as they were overlap so only where they agree; a joined one may overlap any.
+    """
+    pairs: list[NDArray[np.int64]] = [
+        np.array([(at, other) for at, others in enumerate(agreeing) for other in others], int).reshape(-1, 2)
+    ]
+    for at in joined_rows:
+        others = np.flatnonzero(is_open & (labels == labels[at]))
+        pairs.append(np.stack([np.full(len(others), at), others], axis=1))
+    both = np.concatenate(pairs)
+    both = both[is_open[both].all(axis=1) & (both[:, 0] != both[:, 1])]
+    shared = area_xyxy(_cut(boxes[both[:, 0]], boxes[both[:, 1]]))
+    area = area_xyxy(boxes)
+    both = both[shared > AGREEING_IOU * (area[both].sum(axis=1) - shared)]
+    rank = np.empty(len(boxes), int)
+    rank[np.argsort(-scores, kind="stable")] = np.arange(len(boxes))
+    both = np.where((rank[both[:, 0]] < rank[both[:, 1]])[:, None], both, both[:, ::-1])
+    for better, other in both[np.argsort(rank[both[:, 0]], kind="stable")].tolist():
+        if is_open[better]:
+            is_open[other] = False
 
 
 def _join(seed: int, rows: _Rows, agreeing: list[list[int]], is_open: NDArray[np.bool_], boxes: Boxes) -> list[int]:
@@ -144,7 +178,7 @@ def _join(seed: int, rows: _Rows, agreeing: list[list[int]], is_open: NDArray[np
 
 
 def _explains(whole: int, box: Boxes, rows: _Rows) -> bool:
-    return _share_inside_of(box, _widened(rows, np.array([whole]))[0]) >= CONTAINED
+    return float(_shares_inside(box[None], rows, np.array([whole]))[0, 0]) >= CONTAINED
 
 
 def _neighbours(rows: _Rows, windows: NDArray[np.int64]) -> tuple[list[list[int]], list[list[int]]]:
@@ -159,10 +193,10 @@ def _neighbours(rows: _Rows, windows: NDArray[np.int64]) -> tuple[list[list[int]
             agreeing[first[at]].append(int(second[other]))
             agreeing[second[other]].append(int(first[at]))
         for small, large in ((first, second), (second, first)):
-            is_in = _share_inside(rows, small, large) >= CONTAINED
-            is_in &= rows.is_cut[small][:, None] & (rows.labels[small][:, None] == rows.labels[large])
-            for at, other in np.argwhere(is_in).tolist():
-                inside[small[at]].append(int(large[other]))
+            cut = small[rows.is_cut[small]]
+            is_in = _shares_inside(rows.boxes[cut], rows, large) >= CONTAINED
+            for at, other in np.argwhere(is_in & (rows.labels[cut][:, None] == rows.labels[large])).tolist():
+                inside[cut[at]].append(int(large[other]))
     return [sorted(others) for others in agreeing], inside
 
 
@@ -193,12 +227,14 @@ def _widened(rows: _Rows, chosen: NDArray[np.int64]) -> Boxes:
     return widened
 
 
-def _share_inside(rows: _Rows, small: NDArray[np.int64], large: NDArray[np.int64]) -> NDArray[np.float64]:
-    """``(S, L)`` share of the area of each small box that lies in each large one, widened by its border."""
-    around = _widened(rows, large)
-    top_left = np.maximum(rows.boxes[small][:, None, :2], around[None, :, :2])
-    size_wh = np.maximum(np.minimum(rows.boxes[small][:, None, 2:], around[None, :, 2:]) - top_left, 0)
-    shares: NDArray[np.float64] = size_wh.prod(axis=2) / np.maximum(area_xyxy(rows.boxes[small])[:, None], 1e-9)
+def _shares_inside(boxes: Boxes, rows: _Rows, large: NDArray[np.int64]) -> NDArray[np.float64]:
+    """``(S, L)`` share of the area of each box ``(S, 4)`` that lies in each large row, widened by the slack."""
+    own_wh, other_wh = boxes[:, 2:] - boxes[:, :2], rows.boxes[large, 2:] - rows.boxes[large, :2]
+    slack_wh = np.maximum(SLACK_OF_OWN * own_wh[:, None], SLACK_OF_OTHER * other_wh[None])
+    slack_wh = np.clip(slack_wh, _LEAST_BORDER_PX, rows.border_px[large][None])
+    top_left = np.maximum(boxes[:, None, :2], rows.boxes[large][None, :, :2] - slack_wh)
+    size_wh = np.minimum(boxes[:, None, 2:], rows.boxes[large][None, :, 2:] + slack_wh) - top_left
+    shares: NDArray[np.float64] = np.maximum(size_wh, 0).prod(axis=2) / np.maximum(area_xyxy(boxes)[:, None], 1e-9)
     return shares
 
 

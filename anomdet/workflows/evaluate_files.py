@@ -43,15 +43,17 @@ class Files:
         """Whether any was given."""
         return any(vars(self).values())
 
-    def results(self, ground_truth: Path, predictions: Path) -> Any:
-        """The columns of one split, of whole images."""
+    def results(self, ground_truth: Path, predictions: Path) -> tuple[Results, list[str]]:
+        """The columns of one split, of whole images, and a sentence for each doubt about the files."""
         if self.tile_map is not None:
-            from anomdet.workflows.tile_map import read_tiled_results
+            from anomdet.workflows.tiled_results import read_tiled_results
 
             return read_tiled_results(ground_truth, predictions, self.tile_map)
+        from anomdet.evaluation.box_units import check_box_units
         from anomdet.evaluation.files import read_results
 
-        return read_results(ground_truth, predictions)
+        results = read_results(ground_truth, predictions)
+        return results, check_box_units(results, str(ground_truth), str(predictions))
 
 
 def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and where to write)
@@ -91,7 +93,6 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
 
 
 def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evaluation:
-    from anomdet.evaluation.box_units import check_box_units
     from anomdet.evaluation.coco_json import to_coco
     from anomdet.evaluation.summary import measure
     from anomdet.evaluation.tables import format_table
@@ -100,8 +101,8 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, with_context, write_all
 
     assert files.ground_truth is not None and files.predictions is not None
-    results = _grouped(files.results(files.ground_truth, files.predictions), settings.data.group_by)
-    doubts = check_box_units(results, str(files.ground_truth), str(files.predictions))
+    results, doubts = files.results(files.ground_truth, files.predictions)
+    results = _grouped(results, settings.data.group_by)
     folder = Path(out or files.predictions.parent / EVALUATION_DIR)
     check_apart(folder, [files.images] if files.images else [], "--out")
     check_names(folder, ALL_FILES, "--out")
@@ -166,7 +167,10 @@ def _point(files: Files, settings: Any, test: Results) -> Any:
         note = f"no validation results to choose on: {FALLBACK_SCORE} taken; give --val-ground-truth and "
         return fixed(FALLBACK_SCORE, "default", f"{note}--val-predictions, or metrics.score_threshold=...")
     criterion = _criterion(settings)
-    results = _grouped(files.results(files.val_ground_truth, files.val_predictions), settings.data.group_by)
+    results, doubts = files.results(files.val_ground_truth, files.val_predictions)
+    for note in (*(f"{files.val_predictions}: {note}" for note in results.notes), *doubts):
+        _log.warning(note)
+    results = _grouped(results, settings.data.group_by)
     check_same_classes(results, test, (str(files.val_ground_truth), str(files.ground_truth)))
     if shared := num_shared(results, test):
         found = f"{shared} of its {results.num_images} images are in {files.ground_truth} too, by their names"

@@ -266,8 +266,9 @@ def _report(work: _Work, done: Tiled) -> None:
     """The summary, and a warning if objects are lost."""
     (height, width), (down, across) = work.tiles.rule.tiling.size_hw, work.tiles.rule.tiling.overlap_hw
     _log.info(
-        f"{counted(done.num_images, 'image')} in {counted(done.num_tiles, 'tile')} of {width:,} x {height:,} px, overlap "
-        f"{across:,} x {down:,} px; {counted(done.num_hidden, 'part')} of objects, too small a share, blanked out; "
+        f"{counted(done.num_images, 'image')} in {counted(done.num_tiles, 'tile')} of {width:,} x {height:,} px, "
+        f"overlap {across:,} x {down:,} px; "
+        f"{counted(done.num_hidden, 'part')} of objects, too small a share, blanked out; "
         f"{counted(done.num_lost, 'object')} in no tile, {counted(done.num_left_out, 'tile')} left out for them"
     )
     _log.info(f"keep the tiles of an image in one split: data.split.group_regex='{GROUPS}'")

@@ -1,101 +1,133 @@
-"""Any detector's results on the tiles of ``anomdet tile``, put together: results on the images themselves."""
+"""tile_map.json of ``anomdet tile``: which tile shows which part of which image, and the objects of the images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from anomdet.boxes import xywh_to_xyxy
 from anomdet.documents import read_json
 from anomdet.errors import Problem, UserError
 from anomdet.fields import shown
-from anomdet.inference.postprocess import Detections
-from anomdet.inference.tiling import merge
 from anomdet.workflows.tile import MAP_VERSION
 
 _MOST_SHOWN = 20
+_KEYS = ("file_name", "height", "width", "objects", "tiles")
+_TILE_KEYS = ("file_name", "window")
 
 
-def read_tiled_results(ground_truth: Path, predictions: Path, tile_map: Path) -> Any:
-    """The columns of an evaluation on whole images.
+@dataclass(frozen=True)
+class TileMap:
+    """What a map holds.
 
     Args:
-        ground_truth: COCO data set of tiles, whose file names are those of the map; its annotations do not count.
-        predictions: COCO results on them.
-        tile_map: of ``anomdet tile``; holds the objects of the images.
-
-    Raises:
-        UserError: a file is wrong, a tile is not in the map, or an image lacks some of its tiles.
+        class_nums: of all objects.
+        images: each with ``file_name, height, width, objects, tiles``; an object is ``class_num, x1, y1, x2, y2`` in
+            pixels of the image, a tile has ``file_name`` and ``window``, which is ``x1, y1, x2, y2``.
     """
-    from anomdet.evaluation.coco_json import results_from_coco
-    from anomdet.evaluation.files import read_results
 
-    tiles = read_results(ground_truth, predictions)
-    images = _chosen(tiles.file_names, read_map(tile_map), ground_truth, tile_map)
-    position = {name: at for at, name in enumerate(tiles.file_names)}
-    truth: dict[str, Any] = {"images": [], "annotations": []}
-    rows: list[dict[str, Any]] = []
-    nums = sorted({int(num) for num in tiles.class_nums})
-    names = dict(zip([int(num) for num in tiles.class_nums], tiles.class_names, strict=True))
-    for at, image in enumerate(images):
-        truth["images"].append({key: image[key] for key in ("file_name", "height", "width")} | {"id": at})
-        for num, x1, y1, x2, y2 in image["objects"]:
-            if num not in names:
-                expected = f"one of {', '.join(map(str, nums))}, the categories of {ground_truth}"
-                raise UserError(Problem(f"{tile_map}: {image['file_name']}: class number", expected, str(num)))
-            box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
-            truth["annotations"].append(
-                {"id": len(truth["annotations"]) + 1, "image_id": at, "category_id": num, **box}
-            )
-        rows += _rows(at, image, tiles, position, nums)
-    truth["categories"] = [{"id": num, "name": names[num]} for num in nums]
-    return results_from_coco(truth, rows, gt_file=str(tile_map), predictions_file=str(predictions))
+    class_nums: tuple[int, ...]
+    images: list[dict[str, Any]]
 
 
-def read_map(path: Path) -> list[dict[str, Any]]:
-    """The images of a map, each with ``file_name, height, width, objects, tiles``.
+def read_map(path: Path) -> TileMap:
+    """Read and check a map.
 
     Raises:
-        UserError: it is none, or another version's.
+        UserError: it is none, another version's, or damaged; up to twenty places at once.
     """
     content = read_json(path, "anomdet tile writes such a file")
     version = content.get("version") if isinstance(content, dict) else None
     if version != MAP_VERSION or not isinstance(content.get("images"), list):
         expected = f"a map of anomdet tile, version {MAP_VERSION}"
         raise UserError(Problem(str(path), expected, f"version {shown(version)}"))
-    problems = [
-        Problem(f"{path}: images[{at}]", expected, got)
-        for at, image in enumerate(content["images"])
-        for expected, got in _wrong(image)
-    ]
-    if problems:
-        raise UserError(problems[:_MOST_SHOWN])
+    class_nums = content.get("class_nums")
+    if not isinstance(class_nums, list) or not all(type(num) is int for num in class_nums):
+        raise UserError(Problem(f"{path}: class_nums", "a list of integers", shown(class_nums)))
     images: list[dict[str, Any]] = content["images"]
-    return images
+    entries = [(image, f"{path}: images[{at}]") for at, image in enumerate(images)]
+    problems = list(
+        islice(chain.from_iterable(_wrong(image, where, class_nums) for image, where in entries), _MOST_SHOWN)
+    )
+    if problems := problems or list(islice(_repeated(entries), _MOST_SHOWN)):
+        raise UserError(problems)
+    return TileMap(tuple(class_nums), images)
 
 
-def _wrong(image: Any) -> list[tuple[str, str]]:
-    if not isinstance(image, dict) or set(image) != {"file_name", "height", "width", "objects", "tiles"}:
-        return [("file_name, height, width, objects and tiles", type(image).__name__)]
-    if not isinstance(image["file_name"], str) or not all(_is_count(image[key]) for key in ("height", "width")):
-        return [("a name and two integers >= 1, height and width", repr(image.get("file_name"))[:60])]
-    if not isinstance(image["objects"], list) or not all(_is_row(one, 5) for one in image["objects"]):
-        return [("objects of class number, x1, y1, x2, y2", "something else")]
-    if not isinstance(image["tiles"], list) or not image["tiles"]:
-        return [("at least one tile", "none")]
-    for tile in image["tiles"]:
-        if not isinstance(tile, dict) or not isinstance(tile.get("file_name"), str):
-            return [("tiles of a file_name and a window", "something else")]
-        window: Any = tile.get("window")
-        if not _is_row(window, 4) or not all(type(side) is int for side in window):
-            return [("a window of four integers", repr(window)[:60])]
-        left, top, right, bottom = window
-        if not (0 <= left < right <= image["width"] and 0 <= top < bottom <= image["height"]):
-            return [("a window inside the image", repr(window))]
-    return []
+def _wrong(image: Any, where: str, class_nums: list[int]) -> Iterator[Problem]:
+    if problem := _wrong_keys(image, _KEYS, where):
+        yield problem
+    elif not isinstance(image["file_name"], str):
+        yield Problem(f"{where}.file_name", "a name", shown(image["file_name"]))
+    elif wrong := [key for key in ("height", "width") if not _is_count(image[key])]:
+        yield from (Problem(f"{where}.{key}", "an integer >= 1", shown(image[key])) for key in wrong)
+    elif not isinstance(image["objects"], list):
+        yield Problem(f"{where}.objects", "a list of objects", shown(image["objects"]))
+    elif not isinstance(image["tiles"], list) or not image["tiles"]:
+        yield Problem(f"{where}.tiles", "a list of at least one tile", shown(image["tiles"]))
+    else:
+        known = set(class_nums)
+        for at, one in enumerate(image["objects"]):
+            yield from _wrong_object(one, f"{where}.objects[{at}]", image, known)
+        for at, tile in enumerate(image["tiles"]):
+            yield from _wrong_tile(tile, f"{where}.tiles[{at}]", image)
+
+
+def _wrong_keys(entry: Any, keys: tuple[str, ...], where: str) -> Problem | None:
+    expected = f"{', '.join(keys[:-1])} and {keys[-1]}"
+    if not isinstance(entry, dict):
+        return Problem(where, f"a JSON object with {expected}", shown(entry))
+    wrong = [f"no {key}" for key in keys if key not in entry]
+    wrong += [f"the unknown key {shown(key)}" for key in entry if key not in keys]
+    return Problem(where, expected, " and ".join(wrong[:3])) if wrong else None
+
+
+def _wrong_object(one: Any, where: str, image: dict[str, Any], class_nums: set[int]) -> Iterator[Problem]:
+    if not _is_row(one, 5) or type(one[0]) is not int:
+        yield Problem(where, "an integer as class number, and x1, y1, x2, y2", shown(one))
+        return
+    num, x1, y1, x2, y2 = one
+    if num not in class_nums:
+        yield Problem(where, "a class number of the map's class_nums", str(num))
+    if not (x1 <= x2 and y1 <= y2):
+        yield Problem(where, "x1 <= x2 and y1 <= y2 in class_num, x1, y1, x2, y2", shown(one))
+    elif min(x1, y1) < 0 or x2 > image["width"] or y2 > image["height"]:
+        yield Problem(where, f"a box inside the image of {_wide(image)} (width x height)", shown(one[1:]))
+
+
+def _wrong_tile(tile: Any, where: str, image: dict[str, Any]) -> Iterator[Problem]:
+    if problem := _wrong_keys(tile, _TILE_KEYS, where):
+        yield problem
+        return
+    if not isinstance(tile["file_name"], str):
+        yield Problem(f"{where}.file_name", "a name", shown(tile["file_name"]))
+    window = tile["window"]
+    if not _is_row(window, 4) or not all(type(side) is int for side in window):
+        yield Problem(f"{where}.window", "a window of four integers, x1, y1, x2, y2", shown(window))
+        return
+    left, top, right, bottom = window
+    if not (0 <= left < right <= image["width"] and 0 <= top < bottom <= image["height"]):
+        yield Problem(f"{where}.window", f"a window inside the image of {_wide(image)} (width x height)", shown(window))
+
+
+def _wide(image: dict[str, Any]) -> str:
+    return f"{image['width']} x {image['height']} px"
+
+
+def _repeated(entries: list[tuple[dict[str, Any], str]]) -> Iterator[Problem]:
+    """Names that two images have, or two tiles."""
+    image_at: dict[str, str] = {}
+    tile_at: dict[str, str] = {}
+    for image, where in entries:
+        named = [(image_at, image["file_name"], where)]
+        named += [(tile_at, tile["file_name"], f"{where}.tiles[{at}]") for at, tile in enumerate(image["tiles"])]
+        for places, name, place in named:
+            if name in places:
+                first = places[name].rpartition(": ")[2]
+                yield Problem(f"{place}.file_name", f"a name that only it has, not {first} too", shown(name))
+            places.setdefault(name, place)
 
 
 def _is_count(value: Any) -> bool:
@@ -105,47 +137,3 @@ def _is_count(value: Any) -> bool:
 def _is_row(value: Any, length: int) -> bool:
     is_list = isinstance(value, list) and len(value) == length
     return is_list and all(type(one) in (int, float) and abs(one) < 2**31 for one in value)
-
-
-def _chosen(names: Sequence[str], images: list[dict[str, Any]], truth: Path, tile_map: Path) -> list[dict[str, Any]]:
-    """The images whose tiles are in the data set, in full."""
-    wanted = set(names)
-    known = {tile["file_name"] for image in images for tile in image["tiles"]}
-    problems = [
-        Problem(f"{truth}: images", f"tiles of {tile_map}", repr(name), "give the map of this very data set")
-        for name in names
-        if name not in known
-    ]
-    chosen = []
-    for image in images:
-        missing = [tile["file_name"] for tile in image["tiles"] if tile["file_name"] not in wanted]
-        if missing and len(missing) < len(image["tiles"]):
-            expected = f"all {len(image['tiles'])} tiles of {image['file_name']}"
-            hint = "keep the tiles of an image in one split"
-            problems.append(Problem(f"{truth}: images", expected, f"{len(missing)} missing, as {missing[0]}", hint))
-        elif not missing:
-            chosen.append(image)
-    if problems:
-        raise UserError(problems[:_MOST_SHOWN])
-    return chosen
-
-
-def _rows(
-    at: int, image: dict[str, Any], tiles: Any, position: dict[str, int], nums: list[int]
-) -> list[dict[str, Any]]:
-    """COCO rows of one image, merged from those of its tiles."""
-    found = []
-    own_nums = np.asarray(tiles.class_nums)
-    for tile in image["tiles"]:
-        mine = tiles.pred.image == position[tile["file_name"]]
-        boxes = xywh_to_xyxy(tiles.pred.bboxes_xywh[mine]).astype(np.float32)
-        labels = np.searchsorted(nums, own_nums[tiles.pred.label[mine]])
-        found.append(Detections(boxes, tiles.pred.score[mine].astype(np.float32), labels.astype(np.int64)))
-    windows = np.array([tile["window"] for tile in image["tiles"]], dtype=np.int64)
-    merged = merge(found, windows, (image["height"], image["width"]))
-    return [
-        {"image_id": at, "category_id": nums[label], "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score}
-        for label, (x1, y1, x2, y2), score in zip(
-            merged.labels.tolist(), merged.bboxes_xyxy.tolist(), merged.scores.tolist(), strict=True
-        )
-    ]

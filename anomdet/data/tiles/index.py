@@ -162,7 +162,7 @@ class TileIndex:
     def _shown(
         self, at: NDArray[np.int64], size: int
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-        """Rows of the boxes of images of one size, ``(rows, tiles)`` which tile keeps which, and boxes of each image."""
+        """Rows of the boxes of images of one size, ``(boxes, tiles)`` which tile keeps which, boxes of each image."""
         images = self.rows[at].astype(np.int64)
         first, lengths = self.columns.box_starts[images], self.columns.box_starts[images + 1]
         lengths = lengths - first

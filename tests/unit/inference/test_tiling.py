@@ -245,3 +245,47 @@ def test_the_reference_vector_for_other_languages():
         assert found.labels.tolist() == case["merged"]["labels"], case["name"]
         assert np.allclose(found.scores, case["merged"]["scores"], atol=1e-6)
         assert np.allclose(found.bboxes_xyxy, np.reshape(case["merged"]["bboxes_xyxy"], (-1, 4)), atol=1e-3)
+
+
+WIDE_HW, TWO_WINDOWS = (576, 1200), np.array([[0, 0, 800, 576], [400, 0, 1200, 576]])
+
+
+def merged_of_two(first, second):
+    """Rows (x1, x2, score) of 10 px height, in pixels of the image, of the left window and of the right one."""
+    tiles = []
+    for window, rows in zip(TWO_WINDOWS, (first, second), strict=True):
+        boxes = [[x1 - window[0], 100, x2 - window[0], 110] for x1, x2, _ in rows]
+        tiles.append(detections(boxes, [score for *_, score in rows], [0] * len(rows)))
+    found = merge(tiles, TWO_WINDOWS, WIDE_HW)
+    return [
+        (x1, x2, round(score, 3))
+        for (x1, _, x2, _), score in zip(found.bboxes_xyxy.tolist(), found.scores.tolist(), strict=True)
+    ]
+
+
+def test_a_box_near_the_border_that_its_neighbour_sees_faintly_is_one_object():
+    """It counts as cut in the left tile, and the right one has less than half of its score for it."""
+    assert merged_of_two([(784, 794, 0.9)], [(784, 794, 0.4)]) == [(784, 794, 0.9)]
+    assert merged_of_two([(784, 794, 0.3)], [(784, 794, 0.9)]) == [(784, 794, 0.9)]
+
+
+def test_two_defects_near_the_border_that_almost_touch_stay_two():
+    """In large tiles the border is as wide as a small defect."""
+    assert merged_of_two([(784, 794, 0.9)], [(795, 809, 0.5)]) == [(784, 794, 0.9), (795, 809, 0.5)]
+    assert merged_of_two([(784, 794, 0.9)], [(784, 794, 0.46), (795, 809, 0.5)]) == [(784, 794, 0.9), (795, 809, 0.5)]
+    # beside a large one, too
+    assert merged_of_two([(786, 796, 0.9)], [(797, 997, 0.8)]) == [(786, 796, 0.9), (797, 997, 0.8)]
+
+
+def test_no_two_boxes_of_a_class_overlap_by_more_than_half():
+    rng = np.random.default_rng(8)
+    windows = plan(SIZE_HW, WITH_WHOLE)
+    for _ in range(20):
+        tiles = []
+        for window in windows:
+            corner = rng.uniform(0, window[2:] - window[:2] - 60, (30, 2))
+            boxes = np.hstack([corner, corner + rng.uniform(10, 60, (30, 2))])
+            tiles.append(detections(boxes, rng.uniform(0, 1, 30), rng.integers(0, 2, 30)))
+        found = merge(tiles, windows, SIZE_HW)
+        overlap = pairwise_iou(found.bboxes_xyxy, found.bboxes_xyxy) - np.eye(len(found))
+        assert not (overlap * (found.labels[:, None] == found.labels) > 0.5 + 1e-6).any()
