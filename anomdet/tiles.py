@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:  # what a checkpoint says of its tiles is read without numpy
     import numpy as np
     from numpy.typing import NDArray
 
+MAX_TILES = 10_000  # of an image, unless it is larger than a quarter as many tiles without overlap
+MAX_OVERLAP = 0.9  # as a share
 _MOST_PX = 2**16
 _SIDES = f"two integers from 1 to {_MOST_PX}, height and width"
 
@@ -45,10 +48,34 @@ def starts(length: int, tile: int, overlap: int) -> list[int]:
     >>> starts(1000, 400, 80), starts(300, 400, 80)
     ([0, 300, 600], [0])
     """
-    if length <= tile:
-        return [0]
-    count = -(-(length - overlap) // (tile - overlap))
-    return [at * (length - tile) // (count - 1) for at in range(count)]
+    count = _count(length, tile, overlap)
+    return [at * (length - tile) // max(count - 1, 1) for at in range(count)]
+
+
+def _count(length: int, tile: int, overlap: int) -> int:
+    return 1 if length <= tile else -(-(length - overlap) // (tile - overlap))
+
+
+def num_tiles(size_hw: tuple[int, int], tiling: Tiling) -> int:
+    """How many windows :func:`plan` gives, without making any.
+
+    >>> num_tiles((1200, 1600), Tiling((640, 640), (639, 639)))
+    539121
+    """
+    sides = zip(size_hw, tiling.size_hw, tiling.overlap_hw, strict=True)
+    count = math.prod(_count(length, tile, overlap) for length, tile, overlap in sides)
+    return count + (tiling.include_whole and count > 1)
+
+
+def most_tiles(size_hw: tuple[int, int], tiling: Tiling) -> int:
+    """The most tiles that an image may have: 10,000, or 4 times those without overlap, so that one half always passes.
+
+    >>> most_tiles((1200, 1600), Tiling((640, 640), (639, 639)))
+    10000
+    """
+    return max(
+        MAX_TILES, 4 * math.prod(-(-length // tile) for length, tile in zip(size_hw, tiling.size_hw, strict=True))
+    )
 
 
 def plan(size_hw: tuple[int, int], tiling: Tiling) -> NDArray[np.int64]:

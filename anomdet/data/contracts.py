@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from anomdet.data.index.scan import DataIndex
     from anomdet.data.splits.make import SplitRule, Splits
+    from anomdet.data.tiles.index import TileIndex
 
 
 @runtime_checkable
@@ -56,3 +57,10 @@ class CountsImages(Protocol):
     @property
     def num_images(self) -> int:
         """Whole images."""
+
+
+@runtime_checkable
+class HasTiles(Protocol):
+    """A data set whose items may be tiles, and which knows where they lie; None: they are whole images."""
+
+    tile_index: TileIndex | None

@@ -96,7 +96,7 @@ class TextLabelDataset(BaseDetDataset):
         self._images_dir = str(Path(data_root) / IMAGES_DIR)
         self._label_of = {num: label for label, num in enumerate(self.index.class_nums)}
         self._tile_rule = None if tiles is None else TileRule.of(tiles)
-        self._tiles: TileIndex | None = None
+        self.tile_index: TileIndex | None = None
         metainfo = {**_metainfo(self.index.class_nums, names), **kwargs.pop("metainfo", {})}
         super().__init__(
             data_root=str(data_root), metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode, **kwargs
@@ -122,8 +122,8 @@ class TextLabelDataset(BaseDetDataset):
         """Objects of each class in each item, ``(len(self), num_classes)``; counted at each access, not kept."""
         if self._tile_rule is not None:
             self.full_init()
-            assert self._tiles is not None
-            return self._tiles.class_counts(self.index.class_nums)
+            assert self.tile_index is not None
+            return self.tile_index.class_counts(self.index.class_nums)
         if self._counts is not None:
             return self._counts
         rows = self.positions if self._rows is None else self._rows
@@ -141,7 +141,7 @@ class TextLabelDataset(BaseDetDataset):
         if self._rows is None:
             raise UserError(Problem("hard_normals", "none with a data set that makes its records", type(self).__name__))
         hard = np.isin(self._rows, () if self.hard_normals is None else self.hard_normals)
-        return hard if self._tiles is None else np.repeat(hard, np.diff(self._tiles.starts))
+        return hard if self.tile_index is None else np.repeat(hard, np.diff(self.tile_index.starts))
 
     def full_init(self) -> None:
         """Choose the images; their records are made from the index at each access.
@@ -174,12 +174,12 @@ class TextLabelDataset(BaseDetDataset):
     def _set_rows(self, rows: NDArray[np.int32]) -> None:
         self._rows = rows
         if self._tile_rule is not None:
-            self._tiles = TileIndex(self.index.columns, rows, self._tile_rule)
+            self.tile_index = TileIndex(self.index.columns, rows, self._tile_rule)
 
     @property
     def num_images(self) -> int:
         """Of this split; as many as items, unless these are tiles."""
-        return len(self) if self._tiles is None else len(self._tiles.rows)
+        return len(self) if self.tile_index is None else len(self.tile_index.rows)
 
     def image_info(self, at: int) -> dict:
         """The record of the whole image at ``at``, 0 to ``num_images``, also where the items are tiles."""
@@ -218,8 +218,8 @@ class TextLabelDataset(BaseDetDataset):
         if self._rows is None:
             result: dict = super().get_data_info(idx)
             return result
-        if self._tiles is not None:
-            return self._tiles.cut_record(self._data_info, idx % len(self), draw)
+        if self.tile_index is not None:
+            return self.tile_index.cut_record(self._data_info, idx % len(self), draw)
         info = self._data_info(int(self._rows[idx]))
         info["sample_idx"] = idx if idx >= 0 else len(self._rows) + idx
         return info
@@ -228,8 +228,8 @@ class TextLabelDataset(BaseDetDataset):
         """Images (or tiles) of this split, or of the part of it that is kept."""
         if not self._fully_initialized:
             self.full_init()
-        if self._tiles is not None:
-            return len(self._tiles)
+        if self.tile_index is not None:
+            return len(self.tile_index)
         return super().__len__() if self._rows is None else len(self._rows)
 
     def get_subset_(self, indices: Sequence[int] | int) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import IMAGES_DIR, LABELS_DIR, TILE_MAP
-from anomdet.tiles import Tiling, plan
+from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR, TILE_MAP
+from anomdet.tiles import Tiling
+from anomdet.words import counted
 
 if TYPE_CHECKING:
-    from anomdet.data.index.columns import ImageRecord
     from anomdet.data.index.scan import DataIndex
+    from anomdet.data.tiles.index import TileIndex
+    from anomdet.workflows.tile_losses import LostObjects
 
 MAP_VERSION = 1
 _log = logging.getLogger("anomdet")
@@ -30,15 +33,20 @@ class Tiled:
     """What was written.
 
     Args:
-        written: the folder, and the map in it.
+        written: the folder, the map in it, and the names of the classes if there are any.
         num_images, num_tiles: how many.
         num_hidden: parts of objects that are too small a share of theirs: blanked out, and without a label.
+        num_lost: objects that no tile keeps, since each shows too small a share of them.
+        num_left_out: tiles that show a part of such an object and no other object: not written, since without a label
+            they would count as good parts; the map lists them.
     """
 
     written: list[Path]
     num_images: int
     num_tiles: int
     num_hidden: int
+    num_lost: int = 0
+    num_left_out: int = 0
 
 
 def tile(
@@ -50,6 +58,9 @@ def tile(
     min_visible: float = 0.3,
 ) -> Tiled:
     """Cut a data folder into tiles: images/, labels/ in the same format, and tile_map.json; the source stays as it is.
+
+    Tiles are PNG files of 8 bits a channel. Images of 16 bit are scaled by the bits that the data uses, as in training
+    with ``data.bit_depth: auto``.
 
     Args:
         data_dir: holds images/ and labels/.
@@ -71,13 +82,15 @@ def tile(
     check_apart(target, data_folders(data_dir), "--out")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(Problem(f"--out {out}", "a new or empty folder", "one that holds something"))
-    index = scan(str(data_dir))
     partial = target.parent / f".{target.name}.partial-{os.getpid()}"
+    work = _Work.of(scan(str(data_dir)), partial, tiling, min_visible)
     try:
         for name in (IMAGES_DIR, LABELS_DIR):
             (partial / name).mkdir(parents=True)
-        entries = [_write_image(index, record, partial, tiling, min_visible) for record in index.records]
-        _write_map(partial / TILE_MAP, index, tiling, [entry for entry, _ in entries])
+        for at in range(len(work.index.records)):
+            work.write_image(at)
+        work.write_map()
+        written = [target, target / TILE_MAP, *(target / name for name in _write_names(work.index, partial))]
         if target.exists():
             target.rmdir()
         partial.replace(target)
@@ -85,12 +98,9 @@ def tile(
         raise UserError(Problem(f"--out {out}", "a folder that can be written", str(error))) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    num_tiles, num_hidden = sum(len(entry["tiles"]) for entry, _ in entries), sum(hidden for _, hidden in entries)
-    _log.info(
-        f"{len(entries)} images in {num_tiles} tiles; {num_hidden} parts of objects, too small a share, blanked out"
-    )
-    _log.info(f"keep the tiles of an image in one split: data.split.group_regex='{GROUPS}'")
-    return Tiled([target, target / TILE_MAP], len(entries), num_tiles, num_hidden)
+    done = work.done(written)
+    _report(work, done)
+    return done
 
 
 def _tiling(given: dict[str, float]) -> Tiling:
@@ -103,49 +113,171 @@ def _tiling(given: dict[str, float]) -> Tiling:
     return Tiling(tuple(tiles["size_hw"]), tuple(tiles["overlap_hw"]))
 
 
-def _write_image(
-    index: DataIndex, record: ImageRecord, out: Path, tiling: Tiling, min_visible: float
-) -> tuple[dict[str, Any], int]:
-    """All tiles of an image, lossless; its entry of the map, and how many parts were hidden."""
+@dataclass
+class _Work:
+    """The tiles of a data folder, written one image after the other.
+
+    Args:
+        index: of the data.
+        out: the folder.
+        tiles: of all images.
+        lost: objects that no tile keeps.
+        is_lost: ``(M,)`` the same, of each of the columns' boxes.
+        bits: that images of 16 bit use.
+        entries: of the map, of the images that have a tile.
+        num_hidden: parts that were blanked out.
+        left_out: names of the tiles that are not written.
+    """
+
+    index: DataIndex
+    out: Path
+    tiles: TileIndex
+    lost: LostObjects
+    is_lost: NDArray[np.bool_]
+    bits: int
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    num_hidden: int = 0
+    left_out: list[str] = field(default_factory=list)
+    images_left_out: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, index: DataIndex, out: Path, tiling: Tiling, min_visible: float) -> _Work:
+        from anomdet.data.tiles.index import TileIndex, TileRule
+        from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
+        from anomdet.workflows.bit_depth import bits_of
+        from anomdet.workflows.tile_losses import LostObjects, check_num_tiles
+
+        check_num_tiles(index.columns, tiling)
+        rows = np.arange(len(index.records), dtype=np.int32)
+        tiles = TileIndex(index.columns, rows, TileRule(tiling, min_visible, tiling.size_hw))
+        lost = LostObjects.of(tiles)
+        is_lost = np.zeros(len(index.columns.class_nums), dtype=bool)
+        is_lost[lost.rows] = True
+        used = bits_of(index, MAX_IMAGE_MEGAPIXELS)
+        if sentence := used.sentence():
+            _log.info(f"data: {sentence}; tiles have 8 bits")
+        return cls(index, out, tiles, lost, is_lost, used.bits)
+
+    def write_image(self, at: int) -> None:
+        """All tiles of an image, lossless, but not those that only show parts of objects that no tile keeps."""
+        from anomdet.images.decode import read_image
+
+        record, columns = self.index.records[at], self.index.columns
+        pixels = read_image(Path(self.index.data_dir) / IMAGES_DIR / record.file_name, bit_depth=self.bits)
+        is_lost = self.is_lost[columns.box_starts[at] : columns.box_starts[at + 1]]
+        stem, entries = Path(record.file_name).with_suffix("").as_posix(), []
+        for number in range(self.tiles.starts[at], self.tiles.starts[at + 1]):
+            window = self.tiles.window(number)
+            cut = self.tiles.cut(number, window)
+            left, top, right, bottom = window.tolist()
+            name = f"{stem}_x{left}_y{top}"
+            if is_lost[cut.rows].any() and not cut.is_kept.any():
+                self.left_out.append(f"{name}.png")
+                continue
+            kept, hidden = cut.bboxes_xyxy[cut.is_kept].tolist(), cut.bboxes_xyxy[~cut.is_kept].tolist()
+            self.num_hidden += len(hidden)
+            _write_tile(self.out, name, _hide(pixels[top:bottom, left:right], hidden, kept))
+            _write_label(self.out, name, record.labels.class_nums[cut.rows[cut.is_kept]].tolist(), kept)
+            entries.append({"file_name": f"{name}.png", "window": [left, top, right, bottom]})
+        boxes = record.labels.bboxes_xyxy.tolist()
+        objects = [[num, *box] for num, box in zip(record.labels.class_nums.tolist(), boxes, strict=True)]
+        entry = {"file_name": record.file_name, "height": record.height, "width": record.width, "objects": objects}
+        if entries:
+            self.entries.append({**entry, "tiles": entries})
+        else:
+            self.images_left_out.append(record.file_name)
+
+    def write_map(self) -> None:
+        """``tile_map.json``.
+
+        Raises:
+            UserError: no tile is left.
+        """
+        import json
+
+        from anomdet.outputs import write_text
+
+        tiling = self.tiles.rule.tiling
+        if not self.entries:
+            got = "tiles that only show parts of objects larger than a tile"
+            raise UserError(Problem("data.tiles.size", "at least one tile that can be labelled", got, _LARGER))
+        head = {"version": MAP_VERSION, "size_hw": tiling.size_hw, "overlap_hw": tiling.overlap_hw}
+        left_out = {"tiles": self.left_out, "images": self.images_left_out}
+        content = {**head, "class_nums": self.index.class_nums, "images": self.entries, "left_out": left_out}
+        write_text(self.out / TILE_MAP, json.dumps(content) + "\n")
+
+    def done(self, written: list[Path]) -> Tiled:
+        num_tiles = sum(len(entry["tiles"]) for entry in self.entries)
+        lost, left_out = len(self.lost.rows), len(self.left_out)
+        return Tiled(written, len(self.entries), num_tiles, self.num_hidden, lost, left_out)
+
+
+_LARGER = (
+    "choose a larger --size or more --overlap; in its own training AnomDet sees such objects with "
+    "data.tiles.include_whole=true"
+)
+
+
+def _hide(pixels: NDArray[np.uint8], hidden: list[list[float]], kept: list[list[float]]) -> NDArray[np.uint8]:
+    from anomdet.data.pipeline.blanking import blanked
+
+    own = np.ascontiguousarray(pixels)
+    return blanked(own, hidden, kept) if hidden else own
+
+
+def _write_tile(out: Path, name: str, pixels: NDArray[np.uint8]) -> None:
     import cv2
 
-    from anomdet.data.pipeline.blanking import blanked
-    from anomdet.data.tiles.cut import cut_boxes
-    from anomdet.images.decode import read_image
-
-    pixels = read_image(Path(index.data_dir) / IMAGES_DIR / record.file_name)
-    labels, entries, num_hidden = record.labels, [], 0
-    for window in plan((record.height, record.width), tiling):
-        left, top, right, bottom = window.tolist()
-        name = f"{Path(record.file_name).with_suffix('').as_posix()}_x{left}_y{top}"
-        cut = cut_boxes(labels.bboxes_xyxy, window, min_visible)
-        kept, hidden = cut.bboxes_xyxy[cut.is_kept], cut.bboxes_xyxy[~cut.is_kept]
-        own = np.ascontiguousarray(pixels[top:bottom, left:right])
-        own = blanked(own, hidden.tolist(), kept.tolist()) if len(hidden) else own
-        num_hidden += len(hidden)
-        lines = [
-            f"{num} {x1:.9g} {y1:.9g} {x2 - x1:.9g} {y2 - y1:.9g}\n"
-            for num, (x1, y1, x2, y2) in zip(labels.class_nums[cut.rows[cut.is_kept]], kept.tolist(), strict=True)
-        ]
-        image, label = out / IMAGES_DIR / f"{name}.png", out / LABELS_DIR / f"{name}.txt"
-        for path in (image, label):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        _save(image, cv2.imencode(".png", own)[1].tobytes())
-        label.write_text("".join(lines), encoding="utf-8")
-        entries.append({"file_name": f"{name}.png", "window": [left, top, right, bottom]})
-    objects = [[num, *box] for num, box in zip(labels.class_nums.tolist(), labels.bboxes_xyxy.tolist(), strict=True)]
-    entry = {"file_name": record.file_name, "height": record.height, "width": record.width}
-    return {**entry, "objects": objects, "tiles": entries}, num_hidden
+    path = out / IMAGES_DIR / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
 
 
-def _save(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+def _write_label(out: Path, name: str, nums: list[int], bboxes_xyxy: list[list[float]]) -> None:
+    path = out / LABELS_DIR / f"{name}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [
+        f"{num} {x1:.9g} {y1:.9g} {x2 - x1:.9g} {y2 - y1:.9g}\n"
+        for num, (x1, y1, x2, y2) in zip(nums, bboxes_xyxy, strict=True)
+    ]
+    path.write_text("".join(lines), encoding="utf-8")
 
 
-def _write_map(path: Path, index: DataIndex, tiling: Tiling, entries: list[dict[str, Any]]) -> None:
-    import json
+def _write_names(index: DataIndex, out: Path) -> list[str]:
+    """``classes.yaml`` as the source has it, or of the names in another file there; the names of the files."""
+    from anomdet.formats.side_files import classes_yaml
+    from anomdet.quality.propose.class_names import names_beside
+    from anomdet.strict_files import MAX_YAML_BYTES, read_regular
 
-    from anomdet.outputs import write_text
+    source = Path(index.data_dir)
+    if (source / CLASSES_FILE).is_file():
+        (out / CLASSES_FILE).write_bytes(read_regular(source / CLASSES_FILE, MAX_YAML_BYTES))
+        return [CLASSES_FILE]
+    found = names_beside(source, index.class_nums)
+    for note in found.notes:
+        _log.info(f"classes: {note}")
+    if not found.source:
+        return []
+    (out / CLASSES_FILE).write_text(classes_yaml(found.names), encoding="utf-8")
+    return [CLASSES_FILE]
 
-    head = {"version": MAP_VERSION, "size_hw": tiling.size_hw, "overlap_hw": tiling.overlap_hw}
-    write_text(path, json.dumps({**head, "class_nums": index.class_nums, "images": entries}) + "\n")
+
+def _report(work: _Work, done: Tiled) -> None:
+    """The summary, and a warning if objects are lost."""
+    (height, width), (down, across) = work.tiles.rule.tiling.size_hw, work.tiles.rule.tiling.overlap_hw
+    _log.info(
+        f"{counted(done.num_images, 'image')} in {counted(done.num_tiles, 'tile')} of {width:,} x {height:,} px, "
+        f"overlap {across:,} x {down:,} px; "
+        f"{counted(done.num_hidden, 'part')} of objects, too small a share, blanked out; "
+        f"{counted(done.num_lost, 'object')} in no tile, {counted(done.num_left_out, 'tile')} left out for them"
+    )
+    _log.info(f"keep the tiles of an image in one split: data.split.group_regex='{GROUPS}'")
+    if sentence := work.lost.sentence(work.tiles.rule.min_visible):
+        gone = work.images_left_out
+        names = ", ".join(gone[:3]) + (" ..." if len(gone) > 3 else "")
+        whole = f"; {counted(len(gone), 'image')} ({names}) with no tile left" if gone else ""
+        _log.warning(
+            f"{sentence}. Their parts are blanked out, and {counted(done.num_left_out, 'tile')} with nothing but such "
+            f"parts, which would count as good parts, were not written{whole}; {TILE_MAP} lists them under left_out. "
+            f"To keep these objects, {_LARGER}"
+        )

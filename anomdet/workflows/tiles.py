@@ -10,7 +10,7 @@ from anomdet.data.contracts import HasSplits
 from anomdet.defaults import TILE_CACHE_GB
 from anomdet.errors import Problem, UserError
 from anomdet.layout import TRAIN
-from anomdet.tiles import Tiling, plan
+from anomdet.tiles import Tiling, num_tiles
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -180,8 +180,11 @@ def _tiles_an_image(tiling: Tiling, index: DataIndex | None) -> tuple[int, int]:
         return 1, 1
     import numpy as np
 
+    from anomdet.workflows.tile_losses import check_num_tiles
+
+    check_num_tiles(index.columns, tiling)
     sizes, counts = np.unique(index.columns.sizes_hw, axis=0, return_counts=True)
-    tiles = np.array([len(plan((height, width), tiling)) for height, width in sizes.tolist()])
+    tiles = np.array([num_tiles((height, width), tiling) for height, width in sizes.tolist()])
     return int(tiles.max()), int(np.median(np.repeat(tiles, counts)))
 
 

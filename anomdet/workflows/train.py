@@ -28,6 +28,7 @@ from anomdet.workflows.run_folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, o
 from anomdet.workflows.score_alone import learn_alone, or_score_alone
 from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.starting_weights import check_init_files, check_start, read_start
+from anomdet.workflows.tile_losses import look_at_tiles
 from anomdet.workflows.time_budget import with_plan
 from anomdet.workflows.training_log import checkpoint_hook, log_best, log_data
 
@@ -159,7 +160,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         add_score(runner, prepared.config, result.best_checkpoint, if_missing=True)
         return replace(result, nothing_to_do=finished)
     check_score(runner, prepared.config)
-    looked = look_at_splits(runner)
+    looked, warnings = look_at_splits(runner), look_at_tiles(runner)
     with run.blamed():
         runner.begin_tracking(backends)
     if is_main_process():
@@ -168,7 +169,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():
-        log_data(runner, [*notes, *let_stand_alone(runner, prepared.config, run.settings)])
+        log_data(runner, [*notes, *let_stand_alone(runner, prepared.config, run.settings)], warnings)
         log_splits(runner, looked)
         runner.logger.debug(f"ready after {time.monotonic() - prepared.started:.1f} s")
         _run(runner, again)

@@ -22,7 +22,7 @@ def checkpoint_hook(runner: Any) -> BestAndLastHook:
     return next(hook for hook in runner.hooks if isinstance(hook, BestAndLastHook))
 
 
-def log_data(runner: Any, notes: Sequence[str]) -> None:
+def log_data(runner: Any, notes: Sequence[str], warnings: Sequence[str] = ()) -> None:
     for note in notes:
         runner.logger.info(note)
     dataset = runner.train_dataloader.dataset
@@ -45,7 +45,7 @@ def log_data(runner: Any, notes: Sequence[str]) -> None:
             f"the run ends within the warm-up of the learning rate: {runner.max_iters} steps, "
             f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
         )
-    for note in undefined_metrics(runner):
+    for note in (*warnings, *undefined_metrics(runner)):
         runner.logger.warning(note)
     for note in dataset.index.notes if isinstance(dataset, HasSplits) else ():
         runner.logger.info(f"data: {note}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -126,35 +126,55 @@ class TileIndex:
         )
         return counts
 
+    def objects_in_no_tile(self) -> NDArray[np.int64]:
+        """Objects that every tile shows less than ``min_visible`` of: ascending rows of the columns' boxes."""
+        found: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+        for first in range(0, len(self.rows), _PIECE):
+            at = np.arange(first, min(first + _PIECE, len(self.rows)))
+            for some, size in self._of_one_size(at):
+                boxes, is_in, _ = self._shown(some, size)
+                found.append(boxes[~is_in.any(axis=1)])
+        return np.sort(np.concatenate(found))
+
     def _counted(self, class_nums: NDArray[np.int64]) -> NDArray[np.uint8]:
         counts: NDArray[np.uint8] = np.zeros((len(self), len(class_nums)), dtype=np.uint8)
         for first in range(0, len(self.rows), _PIECE):
             at = np.arange(first, min(first + _PIECE, len(self.rows)))
             begin, end = self.starts[at[0]], self.starts[at[-1] + 1]
-            sizes = self._size_of[at]
-            cells = [self._cells(at[sizes == size], size, class_nums) for size in np.unique(sizes).tolist()]
+            cells = [self._cells(some, size, class_nums) for some, size in self._of_one_size(at)]
             shape = (int(end - begin), len(class_nums))
             found = np.bincount(np.concatenate(cells) - begin * len(class_nums), minlength=shape[0] * shape[1])
             counts[begin:end] = np.minimum(found, _MOST_COUNTED).reshape(shape)
         return counts
 
+    def _of_one_size(self, at: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], int]]:
+        sizes = self._size_of[at]
+        yield from ((at[sizes == size], size) for size in np.unique(sizes).tolist())
+
     def _cells(self, at: NDArray[np.int64], size: int, class_nums: NDArray[np.int64]) -> NDArray[np.int64]:
         """Tile times classes plus class of each object that images of one size show, once for each tile."""
+        boxes, is_in, lengths = self._shown(at, size)
+        rows, tiles = np.nonzero(is_in)
+        labels = np.searchsorted(class_nums, self.columns.class_nums[boxes[rows]])
+        cells: NDArray[np.int64] = (self.starts[np.repeat(at, lengths)[rows]] + tiles) * len(class_nums) + labels
+        return cells
+
+    def _shown(
+        self, at: NDArray[np.int64], size: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+        """Rows of the boxes of images of one size, ``(boxes, tiles)`` which tile keeps which, boxes of each image."""
         images = self.rows[at].astype(np.int64)
         first, lengths = self.columns.box_starts[images], self.columns.box_starts[images + 1]
         lengths = lengths - first
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        boxes = np.repeat(first, lengths) + within
+        boxes: NDArray[np.int64] = np.repeat(first, lengths) + within
         size_hw = self._sizes[size]
         windows = _windows(size_hw, self.rule.tiling)
         bboxes_xyxy = self.columns.bboxes_xyxy[boxes]
         is_in = visible_shares(bboxes_xyxy, windows) >= self.rule.min_visible
         if self.rule.tiling.include_whole and len(windows) > 1:
             is_in[:, -1] &= ~too_small_to_see(bboxes_xyxy, size_hw, self.rule.seen_hw)
-        rows, tiles = np.nonzero(is_in)
-        labels = np.searchsorted(class_nums, self.columns.class_nums[boxes[rows]])
-        cells: NDArray[np.int64] = (self.starts[np.repeat(at, lengths)[rows]] + tiles) * len(class_nums) + labels
-        return cells
+        return boxes, is_in, lengths
 
 
 @lru_cache(maxsize=1024)

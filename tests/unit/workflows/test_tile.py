@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from anomdet.data.index.scan import scan
 from anomdet.errors import UserError
@@ -129,9 +130,136 @@ def test_nothing_is_overwritten(data_dir, tmp_path):
     with pytest.raises(UserError, match="a new or empty folder"):
         tile(data_dir, tmp_path / "tiles")
     assert mine.read_text() == "mine"
-    with pytest.raises(UserError):
-        tile(data_dir, data_dir / "images/tiles")
+    for inner in ("images/tiles", "labels/tiles", "images/a/tiles", "labels"):
+        with pytest.raises(UserError, match="--out"):
+            tile(data_dir, data_dir / inner)
     assert not list(tmp_path.glob(".*partial*"))
+
+
+def write_data(folder, images):
+    """Images of noise, or of given pixels, each with its lines of labels."""
+    rng = np.random.default_rng(1)
+    for name, (pixels, rows) in images.items():
+        for kind in ("images", "labels"):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 255, (*pixels, 3), dtype=np.uint8) if isinstance(pixels, tuple) else pixels
+        cv2.imwrite(str(folder / "images" / name), pixels)
+        label = (folder / "labels" / name).with_suffix(".txt")
+        label.write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+    return folder
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_images_of_16_bit_are_scaled_by_the_bits_that_the_data_uses(tmp_path, caplog, bits):
+    """As a run scales them; tiles have 8 bits a channel, of which the brightest pixel uses all."""
+    white = (1 << bits) - 1
+    pixels = np.linspace(white // 8, white, 100 * 120).reshape(100, 120).astype(np.uint16)
+    data = write_data(tmp_path / "data", {"deep.png": (pixels, []), "other.png": ((100, 120), [])})
+    with caplog.at_level("INFO", "anomdet"):
+        tile(data, tmp_path / "tiles", size=64)
+    found = cv2.imread(str(tmp_path / "tiles/images/deep_x56_y36.png"), cv2.IMREAD_UNCHANGED)
+    assert found.dtype == np.uint8
+    assert np.abs(found[..., 0].astype(float) - pixels[36:100, 56:120] / white * 255).max() <= 1
+    assert found.max() == 255
+    used = "16 bit uses all of them" if bits == 16 else f"16 bit uses {bits} bits"
+    assert used in caplog.text and "tiles have 8 bits" in caplog.text
+
+
+LARGE = {
+    "large.png": ((300, 400), [(3, 50, 60, 200, 180), (3, 5, 5, 20, 20)]),
+    "other.png": ((300, 400), [(3, 100, 100, 20, 20), (9, 60, 60, 30, 30)]),
+}
+
+
+def test_an_object_that_no_tile_keeps_is_counted_and_makes_no_good_part(tmp_path, caplog):
+    """Its tiles have no label: written, they would count as good parts; the one with another object is kept."""
+    data = write_data(tmp_path / "data", LARGE)
+    with caplog.at_level("INFO", "anomdet"):
+        done = tile(data, tmp_path / "tiles", size=64, overlap=13)
+    x1, y1, x2, y2 = 50, 60, 250, 240
+    windows = plan((300, 400), Tiling((64, 64), (13, 13))).tolist()
+    shows = [left < x2 and right > x1 and top < y2 and bottom > y1 for left, top, right, bottom in windows]
+    assert shows[0], "the first tile shows a corner of it, and the small object"
+    shows[0] = False
+    assert done.num_lost == 1
+    assert done.num_left_out == sum(shows)
+    assert done.num_tiles == 2 * len(windows) - sum(shows)
+    content = json.loads((tmp_path / "tiles/tile_map.json").read_text())
+    left_out = {f"large_x{w[0]}_y{w[1]}.png" for w, is_shown in zip(windows, shows, strict=True) if is_shown}
+    assert set(content["left_out"]["tiles"]) == left_out
+    on_disk = {path.name for path in (tmp_path / "tiles/images").iterdir()}
+    assert on_disk == {one["file_name"] for image in content["images"] for one in image["tiles"]}
+    assert not on_disk & left_out
+    assert len(on_disk) == len(list((tmp_path / "tiles/labels").iterdir()))
+    assert len(content["images"][0]["objects"]) == 2, "it stays an object of its image, so that it counts as missed"
+    warning = next(one.getMessage() for one in caplog.records if one.levelname == "WARNING")
+    for text in ("1 of 4 objects is kept in no tile", "(large.png)", "--size", "--overlap", "data.tiles.include_whole"):
+        assert text in warning
+    assert "1 object in no tile" in caplog.text
+
+
+def test_a_tile_with_another_object_hides_a_part_of_the_large_one(tmp_path):
+    """It has a label, so it is no good part."""
+    objects = [(3, 50, 60, 200, 180), (9, 90, 90, 20, 20)]
+    data = write_data(tmp_path / "data", {"large.png": ((300, 400), objects)})
+    tile(data, tmp_path / "tiles", size=64, overlap=13)
+    labelled = [path for path in (tmp_path / "tiles/labels").iterdir() if path.read_text()]
+    assert labelled
+    assert all(path.read_text().split()[0] == "9" for path in labelled)
+    image = cv2.imread(str(tmp_path / "tiles/images" / f"{labelled[0].stem}.png"))
+    counts = np.unique(image.reshape(-1, 3), axis=0, return_counts=True)[1]
+    assert counts.max() > 0.4 * 64 * 64, "the large object is blanked out"
+
+
+def test_an_image_without_a_tile_is_named_and_none_at_all_is_an_error(tmp_path, caplog):
+    data = write_data(tmp_path / "data", {**LARGE, "all.png": ((200, 200), [(3, 0, 0, 200, 200)])})
+    tile(data, tmp_path / "tiles", size=64)
+    assert "1 image (all.png) with no tile left" in caplog.text
+    content = json.loads((tmp_path / "tiles/tile_map.json").read_text())
+    assert content["left_out"]["images"] == ["all.png"]
+    assert len(read_map(tmp_path / "tiles/tile_map.json").images) == 2
+    alone = write_data(tmp_path / "alone", {"all.png": ((200, 200), [(3, 0, 0, 200, 200)])})
+    with pytest.raises(UserError, match=r"at least one tile that can be labelled"):
+        tile(alone, tmp_path / "none", size=64)
+    assert not (tmp_path / "none").exists()
+
+
+def test_four_images_with_large_objects_are_three_names_and_a_count(tmp_path, caplog):
+    data = write_data(tmp_path / "data", {f"{at}.png": ((300, 400), LARGE["large.png"][1]) for at in range(5)})
+    tile(data, tmp_path / "tiles", size=64)
+    assert "5 of 10 objects are kept in no tile" in caplog.text
+    assert "(0.png, 1.png, 2.png and 2 more images)" in caplog.text
+
+
+def test_the_names_of_the_classes_come_along(tmp_path):
+    data = write_data(tmp_path / "data", LARGE)
+    assert not (data / "classes.yaml").exists()
+    assert not (tile(data, tmp_path / "none", size=128).written[0] / "classes.yaml").exists()
+    (data / "classes.txt").write_text("".join(f"name{num}\n" for num in range(10)))
+    tile(data, tmp_path / "lines", size=128)
+    assert yaml.safe_load((tmp_path / "lines/classes.yaml").read_text())["data"]["classes"] == {3: "name3", 9: "name9"}
+    text = "# mine\ndata:\n  classes: {3: open, 9: short, 11: never}\n"
+    (data / "classes.yaml").write_text(text)
+    done = tile(data, tmp_path / "same", size=128)
+    assert (tmp_path / "same/classes.yaml").read_text() == text
+    assert tmp_path / "same/classes.yaml" in done.written
+
+
+def test_an_overlap_of_absurdly_many_tiles_is_refused(tmp_path):
+    data = write_data(tmp_path / "data", LARGE)
+    with pytest.raises(
+        UserError, match=r"at most 10,000 tiles of this image, got 12,141 tiles of large\.png"
+    ) as caught:
+        tile(data, tmp_path / "tiles", size=230, overlap=229)
+    assert "(400 x 300 px)" in str(caught.value)
+    assert not (tmp_path / "tiles").exists()
+
+
+def test_the_summary_has_size_overlap_and_tiles(tmp_path, caplog):
+    data = write_data(tmp_path / "data", LARGE)
+    with caplog.at_level("INFO", "anomdet"):
+        done = tile(data, tmp_path / "tiles", size=320, overlap=0.25)
+    assert f"2 images in {done.num_tiles} tiles of 320 x 320 px, overlap 80 x 80 px" in caplog.text
 
 
 @pytest.mark.parametrize(

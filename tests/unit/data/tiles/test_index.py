@@ -56,6 +56,21 @@ def test_the_classes_of_each_tile_are_those_of_the_boxes_in_it(rule):
     assert found.any()
 
 
+@pytest.mark.parametrize("rule", [RULE, WITH_WHOLE, TileRule(Tiling((40, 30), (8, 6)), 0.3, (64, 64))])
+def test_an_object_that_no_tile_keeps_is_found(rule):
+    """Against the tiles one after the other."""
+    columns = random_images(3)
+    rows = np.array([5, 2, 9, 20, 21, 0, 29], np.int32)
+    tiles = TileIndex(columns, rows, rule)
+    kept = set()
+    for at in range(len(tiles)):
+        cut = tiles.cut(at, tiles.window(at))
+        kept |= {int(columns.box_starts[tiles.locate(at)[0]]) + int(row) for row in cut.rows[cut.is_kept]}
+    every = {box for row in rows for box in range(columns.box_starts[row], columns.box_starts[row + 1])}
+    assert tiles.objects_in_no_tile().tolist() == sorted(every - kept)
+    assert bool(every - kept) == (rule.tiling.size_hw == (40, 30))
+
+
 def test_each_tile_is_found_by_its_number():
     columns = random_images(1)
     rows = np.arange(30, dtype=np.int32)[::-1].copy()
