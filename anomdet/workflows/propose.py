@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,22 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SPLITS_DIR, TILE_MAP, TRAIN, VAL
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 from anomdet.words import counted
-from anomdet.workflows.beside_data import refuse_raw_data, split_lists
+from anomdet.workflows.beside_data import refuse_raw_data
 from anomdet.workflows.data_index import index_of
+from anomdet.workflows.propose_splits import SHARES, find_lists, is_given, tile_groups, with_groups, without
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
-    from anomdet.config.schema_data import DataSettings
     from anomdet.data.index.scan import DataIndex
     from anomdet.quality.propose.choices import Choice, Given, Machine
     from anomdet.quality.propose.class_names import FoundNames
     from anomdet.quality.propose.facts import DataFacts
 
 DEVICES = ("auto", "cpu", "gpu")
-_SPLITS = {"data.train_split", "data.val_split", "data.test_split"}
 _NO_NETWORK = ("model.name=null", "model.name=~", "model.name=")
 _MIN_IMAGES = 3  # one for each split
 _SHOWN = {
@@ -102,16 +99,16 @@ def propose_settings(
         settings = load_settings(base, [*overrides, _NO_NETWORK[0]])
     facts = facts_of(index)
     names = _names(data_dir, facts, settings)
-    together = _without(_tile_groups(data_dir, settings.data, index), given)
+    together = without(tile_groups(data_dir, settings.data, index), given)
     if together:  # patterns by other parts of the names would suggest the same, or tear images apart
         facts = replace(facts, group_pattern=None)
-    lists, list_notes = _lists(_grouped(settings.data, together), index, given)
+    lists, list_notes = find_lists(with_groups(settings.data, together), index, given)
     taken = given | ({"data.split_files"} if lists else set())
     if settings.model.name is None:
         chosen = choose_alone(facts, machine)
     else:
         chosen = choose(facts, machine, _given(settings, given, facts.num_images), megapixels)
-    choices = _without(chosen, taken) | together
+    choices = without(chosen, taken) | together
     reasons = {
         "data.classes": f"names from {names.source}" if names.source else "no names found beside the data",
         **{key: choice.reason for key, choice in choices.items()},
@@ -205,7 +202,7 @@ def _given(settings: Settings, given: set[str], num_images: int) -> Given:
         "val_interval": ("training.val_interval", training.val_interval),
         "imbalance": ("training.class_imbalance_handling.method", training.class_imbalance_handling.method),
     }
-    found: dict[str, Any] = {name: value for name, (key, value) in values.items() if _is_given(key, given)}
+    found: dict[str, Any] = {name: value for name, (key, value) in values.items() if is_given(key, given)}
     return Given(**found, num_train=_num_train(settings, given, num_images))
 
 
@@ -216,75 +213,8 @@ def _num_train(settings: Settings, given: set[str], num_images: int) -> int | No
         with suppress(OSError):  # the training says what is wrong with it
             lines = read_regular(data.split_files.train, MAX_LIST_BYTES).splitlines()
             return max(sum(bool(line.strip()) for line in lines), 1)
-    split = any(_is_given(key, given) for key in _SPLITS)
+    split = any(is_given(key, given) for key in SHARES)
     return max(int(num_images * data.train_split), 1) if split else None
-
-
-def _is_given(key: str, given: set[str]) -> bool:
-    """Itself, or its whole section."""
-    return any(f"{key}.".startswith(f"{one}.") for one in given)
-
-
-def _without(choices: dict[str, Choice], given: set[str]) -> dict[str, Choice]:
-    """What the user has chosen, a whole section or one of its keys, is not chosen again; splits only together."""
-    has_splits = given & _SPLITS or any(f"{key}.".startswith("data.split_files.") for key in given)
-    taken = given | (_SPLITS if has_splits else set())
-    return {key: choice for key, choice in choices.items() if not _is_given(key, taken)}
-
-
-def _tile_groups(data_dir: Path, data: DataSettings, index: DataIndex) -> dict[str, Choice]:
-    """How the tiles of an image stay in one split, where the folder is one of ``anomdet tile``: they overlap."""
-    from anomdet.quality.propose.choices import Choice
-    from anomdet.workflows.tile import GROUPS
-
-    if data.split.by not in (None, "files") or not (data_dir / TILE_MAP).is_file():
-        return {}
-    others = [name for name in index.columns.file_names() if re.match(GROUPS, name) is None]
-    if others:
-        reason = (
-            f"{TILE_MAP} lies there, but {counted(len(others), 'name')} as {others[0]} are none of tiles: keep the "
-            f"tiles of an image in one split; '{GROUPS}' does where all images are tiles"
-        )
-        return {"data.split.group_regex": Choice(None, reason, warning=True)}
-    reason = (
-        f"the images are tiles ({TILE_MAP}): those of one image stay in one split; where several images show one "
-        "part, write a pattern of the part"
-    )
-    return {"data.split.group_regex": Choice(GROUPS, reason)}
-
-
-def _grouped(data: DataSettings, together: dict[str, Choice]) -> DataSettings:
-    regex = [choice.value for choice in together.values()]
-    split = data.split.model_copy(update={"group_regex": regex[0]}) if regex else data.split
-    return data.model_copy(update={"split": split})
-
-
-def _lists(data: DataSettings, index: DataIndex, given: set[str]) -> tuple[dict[str, str], list[str]]:
-    """The lists of the splits beside the data, if there are those of train and val; and a line about them.
-
-    Raises:
-        UserError: they are faulty. Other splits in their place would train on what is to be measured.
-    """
-    found = split_lists(index.data_dir)
-    if not found or any(_is_given(key, given) for key in (*_SPLITS, "data.split_files", "data.split")):
-        return {}, []
-    from anomdet.config.schema_data import SplitFiles
-    from anomdet.config.translate_data import split_arguments
-    from anomdet.data.splits.make import as_split_rule, make_splits
-
-    if not {TRAIN, VAL} <= found.keys():
-        there = ", ".join(f"{one}.txt" for one in found)
-        return {}, [f"! splits        {SPLITS_DIR}/ is not used: expected {TRAIN}.txt and {VAL}.txt, got {there}"]
-    listed = data.model_copy(update={"split_files": SplitFiles.model_validate(found)})
-    try:
-        splits = make_splits(index, as_split_rule(**split_arguments(listed)))
-    except UserError as error:
-        advice = f"nothing was written; correct the lists, or move {SPLITS_DIR}/ away, and init makes the splits"
-        raise UserError([*error.problems, advice], title=f"The lists in {SPLITS_DIR}/ cannot be used:") from None
-    sizes = {split: len(positions) for split, positions in splits.positions.items()}
-    shown = ", ".join(f"{split} {size:,}" for split, size in sizes.items())
-    halves = "; none of test: that of val is shared out" if splits.is_val_halved else ""
-    return found, [f"  splits        lists found in {SPLITS_DIR}/: {shown}{halves}"]
 
 
 def _chosen(
