@@ -100,14 +100,11 @@ def propose_settings(
     facts = facts_of(index)
     names = _names(data_dir, facts, settings)
     together = without(tile_groups(data_dir, settings.data, index), given)
-    if together:  # patterns by other parts of the names would suggest the same, or tear images apart
-        facts = replace(facts, group_pattern=None)
+    facts = replace(facts, group_pattern=None) if together else facts  # which would be of parts of tiles' names
     lists, list_notes = find_lists(with_groups(settings.data, together), index, given)
     taken = given | ({"data.split_files"} if lists else set())
-    if settings.model.name is None:
-        chosen = choose_alone(facts, machine)
-    else:
-        chosen = choose(facts, machine, _given(settings, given, facts.num_images), megapixels)
+    alone, own = settings.model.name is None, _given(settings, given, facts.num_images)
+    chosen = choose_alone(facts, machine) if alone else choose(facts, machine, own, megapixels)
     choices = without(chosen, taken) | together
     reasons = {
         "data.classes": f"names from {names.source}" if names.source else "no names found beside the data",
