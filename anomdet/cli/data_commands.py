@@ -11,6 +11,8 @@ from anomdet.cli.app import Config, Debug, NewFolder, Out, Overrides, app, name_
 from anomdet.terminal import give, one_line, say
 
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
+_Side = Annotated[int, typer.Option(help="Side of a tile in pixels.")]
+_Overlap = Annotated[float, typer.Option(help="What neighbours share: a share up to 0.9, or pixels from 1 on.")]
 
 
 @app.command(epilog="Example: anomdet check --data data --fix data_fixed")
@@ -115,7 +117,7 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
 
 
 @app.command(epilog="Example: anomdet tile data --out tiles --size 640")
-def tile(data_dir: Path, out: NewFolder, size: int = 640, overlap: float = 0.2, debug: Debug = False) -> None:
+def tile(data_dir: Path, out: NewFolder, size: _Side = 640, overlap: _Overlap = 0.2, debug: Debug = False) -> None:
     """Cut a data folder into tiles, for any trainer."""
     from anomdet.workflows.tile import tile as run
 
