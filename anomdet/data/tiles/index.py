@@ -128,7 +128,7 @@ class TileIndex:
 
     def objects_in_no_tile(self) -> NDArray[np.int64]:
         """Objects that every tile shows less than ``min_visible`` of: ascending rows of the columns' boxes."""
-        found = [np.zeros(0, dtype=np.int64)]
+        found: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
         for first in range(0, len(self.rows), _PIECE):
             at = np.arange(first, min(first + _PIECE, len(self.rows)))
             for some, size in self._of_one_size(at):
