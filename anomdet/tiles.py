@@ -101,3 +101,16 @@ def plan(size_hw: tuple[int, int], tiling: Tiling) -> NDArray[np.int64]:
     if tiling.include_whole and len(windows) > 1:
         windows.append((0, 0, width, height))
     return np.array(windows, dtype=np.int64)
+
+
+def cost_of_share(share: float, side: int) -> str:
+    """For the message on an overlap that is too large; empty where it is pixels.
+
+    >>> cost_of_share(0.95, 640), cost_of_share(640, 640)
+    ('an area of 10 x 10 tiles would be cut into 32,761', '')
+    """
+    if share >= 1:
+        return ""
+    overlap = min(round(side * share), side - 1)
+    count = num_tiles((10 * side, 10 * side), Tiling((side, side), (overlap, overlap)))
+    return f"an area of 10 x 10 tiles would be cut into {count:,}"

@@ -11,6 +11,7 @@ from anomdet.cli.app import Config, Debug, NewFolder, Out, Overrides, app, name_
 from anomdet.terminal import give, one_line, say
 
 _FORMATS = "anomdet, coco, cvat, labelme, labelstudio, voc, yolo"
+_Overlap = Annotated[float, typer.Option(help="What neighbours share: a share up to 0.9, or pixels from 1 on.")]
 
 
 @app.command(epilog="Example: anomdet check --data data --fix data_fixed")
@@ -57,8 +58,7 @@ def browse(
 ) -> None:
     """Look at the data: as training sees it, or all in one page.
 
-    Draws training images, augmented; or, with --page, writes a local page that filters all images by class, size,
-    split and finding.
+    Draws training images, augmented; or, with --page, writes a page that filters all images by class, size and finding.
     """
     from anomdet.workflows.browse import browse_command
 
@@ -115,7 +115,7 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
 
 
 @app.command(epilog="Example: anomdet tile data --out tiles --size 640")
-def tile(data_dir: Path, out: NewFolder, size: int = 640, overlap: float = 0.2, debug: Debug = False) -> None:
+def tile(data_dir: Path, out: NewFolder, size: int = 640, overlap: _Overlap = 0.2, debug: Debug = False) -> None:
     """Cut a data folder into tiles, for any trainer."""
     from anomdet.workflows.tile import tile as run
 

@@ -79,10 +79,9 @@ def _bounds(schema: JsonSchema) -> str:
         low, above = above + 1, None
     if low is not None and high is not None:
         return f" from {low:.10g} to {high:.10g}"
-    if above is not None:
-        most = f" and <= {high:.10g}" if high is not None else f" and < {under:.10g}" if under is not None else ""
-        return f" > {above:.10g}{most}"
-    return f" >= {low:.10g}" if low is not None else f" <= {high:.10g}" if high is not None else ""
+    least = f" > {above:.10g}" if above is not None else f" >= {low:.10g}" if low is not None else ""
+    most = f" <= {high:.10g}" if high is not None else f" < {under:.10g}" if under is not None else ""
+    return f"{least} and{most}" if least and most else least or most
 
 
 def _list_text(schema: JsonSchema) -> str:

@@ -11,6 +11,7 @@ from anomdet.config.preset_names import unknown_name
 from anomdet.config.problems import KeyPath, Report, show_value
 from anomdet.config.schema import FIXED_BACKBONES, Settings
 from anomdet.terminal import one_line
+from anomdet.tiles import MAX_OVERLAP, cost_of_share
 
 
 class Facts:
@@ -209,9 +210,9 @@ def _tiles(facts: Facts) -> None:
         return
     size, overlap = tiles.get("size") or facts.value(IMAGE_SIZE), tiles.get("overlap", 0.2)
     least = min(size) if isinstance(size, (list, tuple)) else size
-    if overlap >= 1 and (overlap >= least or overlap != int(overlap)):
-        expected = f"a share below 1, or whole pixels below the tile's side, {least}"
-        facts.report.add((*TILES, "overlap"), expected, f"{overlap:g}")
+    if overlap > MAX_OVERLAP if overlap < 1 else overlap >= least or overlap != int(overlap):
+        expected = f"a share up to {MAX_OVERLAP:g}, or whole pixels below the tile's side, {least}"
+        facts.report.add((*TILES, "overlap"), expected, f"{overlap:g}", cost_of_share(overlap, least))
     share, method = tiles.get("empty_share"), facts.value((*IMBALANCE, "method"))
     normal_ratio = facts.value((*IMBALANCE, "normal_ratio"))
     if share is not None and method != "balanced_sampler":
@@ -239,8 +240,7 @@ def _tta(facts: Facts) -> None:
     if not isinstance(tta, dict):
         return
     for key in ("flips", "scales"):
-        values = tta.get(key, [])
-        if len(set(values)) != len(values):
+        if len(set(values := tta.get(key, []))) != len(values):
             facts.report.add((*TTA, key), "each once", show_value(values))
     if 1 in tta.get("scales", []):
         facts.report.add((*TTA, "scales"), "scales besides 1, which is always looked at", show_value(tta["scales"]))

@@ -19,9 +19,10 @@ from anomdet.config.key_types import (
     spell_out,
 )
 from anomdet.defaults import MAX_IMAGE_MEGAPIXELS, MISSING_LABELS, TILE_CACHE_GB
+from anomdet.tiles import MAX_OVERLAP
 
 TileSide = Annotated[int, Field(ge=32)]
-_OVERLAP = "a share below 1, or whole pixels from 1 on"
+_OVERLAP = f"a share up to {MAX_OVERLAP:g}, or whole pixels from 1 on"
 
 
 class SplitFiles(Section):

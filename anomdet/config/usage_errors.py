@@ -12,6 +12,7 @@ _VALUES = {"--limit": "an integer >= 1", "--config": "a YAML or Python file", "s
 _VALUES |= {"source": "an image, folder, list, video or camera", "--every": "an integer >= 1", "--idle": "seconds"}
 _VALUES |= dict.fromkeys(("--threshold", "--min-score"), "a score from 0 to 1")
 _LONG = {"-c": "--config"}
+_KINDS = {"integer": "an integer", "number": "a number", "float": "a number"}  # in the words of typer
 _OTHER_WORDS = {"infer": "predict", "detect": "predict", "eval": "evaluate", "fit": "train", "annotate": "review"}
 
 
@@ -68,7 +69,9 @@ def _value_problem(error: Any, param: Any, command: str, arguments: Sequence[str
         hint = f"write {name} {given}" if given and name == "--config" else f"see: {command} --help"
         return Problem(name, _VALUES.get(name, "a value"), "nothing", hint)
     value = next((found for option in param.opts if (found := _value_of(option, arguments)) is not None), None)
-    return Problem(name, _VALUES.get(name, "another value"), repr(value) if value is not None else error.message)
+    kind = re.search(r"valid (integer|number|float)", error.message)
+    expected = _VALUES.get(name) or (_KINDS[kind[1]] if kind else "another value")
+    return Problem(name, expected, repr(value) if value is not None else error.message)
 
 
 def _unknown_command(commands: list[str], arguments: Sequence[str]) -> Problem:

@@ -23,7 +23,7 @@ from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.own_metric import kept_point, own_metric, wanted_criterion
 from anomdet.workflows.run_config import Run, has_no_network, load_run
-from anomdet.workflows.tiles import AS_TRAINED, tile_as_trained
+from anomdet.workflows.tiles import AS_TRAINED, note_on_tiles, tile_as_trained
 from anomdet.workflows.views import take_views, views_fact
 
 if TYPE_CHECKING:  # its type costs torch
@@ -93,6 +93,8 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         runner = build_tester(loaded.config, loaded.file, hooks=test_hooks(loaded.config.get("custom_hooks")))
     dataset = runner.test_dataloader.dataset
     runner.logger.info(f"evaluating {loaded.file.path} on the {loaded.split} split: {counted(len(dataset), 'image')}")
+    if note := note_on_tiles(loaded.config):
+        runner.logger.info(note)
     if views := views_fact(loaded.config):
         runner.logger.info(f"test-time augmentation: {views['tta']}")
     warn_of_other_splits(runner, loaded)

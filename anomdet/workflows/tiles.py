@@ -68,6 +68,17 @@ def _tiling(tiles: Mapping[str, Any]) -> Tiling:
     return Tiling((int(height), int(width)), (int(down), int(across)), bool(tiles["include_whole"]))
 
 
+def note_on_tiles(config: Any) -> str:
+    """What an evaluation looks at, for the log; empty: whole images."""
+    tiling = tiling_of(config)
+    if tiling is None:
+        return ""
+    (height, width), (down, across) = tiling.size_hw, tiling.overlap_hw
+    whole = ", and the whole image" if tiling.include_whole else ""
+    size = f"{width:,} x {height:,} px, overlap {across:,} x {down:,} px{whole}"
+    return f"tiles as trained: {size}; --tiles off measures on whole images"
+
+
 def put_tiles(config: Any, tiles: Mapping[str, Any], index: DataIndex | None) -> None:
     """Train, validate and test on tiles, in place.
 

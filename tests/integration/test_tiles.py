@@ -95,7 +95,10 @@ def test_tiles_off_measures_the_same_checkpoint_on_whole_images(tiled: Trained, 
     out = {"logging.log_dir": str(tmp_path)}
     overrides = [f"{key}={value}" for key, value in out.items()]
     tiles = anomdet.evaluate(tiled.config, overrides, out=tmp_path / "tiles", split="train")
+    line = "tiles as trained: 96 x 96 px, overlap 32 x 32 px; --tiles off measures on whole images"
+    assert (tmp_path / "evaluation.log").read_text(encoding="utf-8").count(line) == 1
     off = anomdet.evaluate(tiled.config, overrides, out=tmp_path / "off", split="train", tiles="off")
+    assert (tmp_path / "evaluation.log").read_text(encoding="utf-8").count(line) <= 1, "whole images are no tiles"
     assert [row["bbox"] for row in tiles.predictions] != [row["bbox"] for row in off.predictions]
     with pytest.raises(anomdet.UserError, match="--tiles: expected as-trained, off or compare, got 'on'"):
         anomdet.evaluate(tiled.config, overrides, out=tmp_path / "no", tiles="on")

@@ -6,7 +6,7 @@ from anomdet.config.load import load_settings
 from anomdet.config.translate_data import tile_arguments
 from anomdet.errors import UserError
 
-SHARE = "a share below 1, or whole pixels"
+SHARE = "a share up to 0.9, or whole pixels"
 SIDE = "an integer >= 32, [height, width] of such, or null"
 
 
@@ -17,7 +17,8 @@ SIDE = "an integer >= 32, [height, width] of such, or null"
         ("{size: 500, overlap: 0.5}", [500, 500], [250, 250]),
         ("{size: [300, 400], overlap: 64}", [300, 400], [64, 64]),
         ("{size: 32, overlap: 0.001}", [32, 32], [1, 1]),
-        ("{size: 32, overlap: 0.999}", [32, 32], [31, 31]),
+        ("{size: 32, overlap: 0.9}", [32, 32], [29, 29]),
+        ("{size: 32, overlap: 31}", [32, 32], [31, 31]),
     ],
 )
 def test_sizes_in_pixels(written, size_hw, overlap_hw):
@@ -50,13 +51,19 @@ def test_words(written):
         ("{overlap: -1}", SHARE),
         ("{overlap: 640}", f"{SHARE} below the tile's side, 640"),
         ("{size: [64, 128], overlap: 64}", f"{SHARE} below the tile's side, 64"),
+        (
+            "{overlap: 0.91}",
+            f"{SHARE} below the tile's side, 640, got 0.91; an area of 10 x 10 tiles would be cut into",
+        ),
+        ("{overlap: 0.999}", "an area of 10 x 10 tiles would be cut into 33,189,121"),
         ("{overlap: 1.5}", f"{SHARE} below the tile's side, 640"),
         ("{overlap: .nan}", SHARE),
         ("{overlap: much}", SHARE),
         ("{min_visible: 0}", "a number > 0 and <= 1"),
         ("{min_visible: 1.01}", "a number > 0 and <= 1"),
-        ("{empty_share: 1}", "a number >= 0"),
-        ("{empty_share: -0.1}", "a number >= 0"),
+        ("{empty_share: 1}", "a number >= 0 and < 1 or null, got 1"),
+        ("{empty_share: 1.5}", "a number >= 0 and < 1 or null, got 1.5"),
+        ("{empty_share: -0.1}", "a number >= 0 and < 1 or null"),
         ("{cache_gb: -1}", "a number >= 0"),
         ("{include_whole: maybe}", "true or false"),
     ],

@@ -267,8 +267,8 @@ def test_the_summary_has_size_overlap_and_tiles(tmp_path, caplog):
     [
         ({"size": 0}, "data.tiles.size: expected an integer >= 32"),
         ({"size": 31}, "data.tiles.size: expected an integer >= 32"),
-        ({"overlap": 0}, "data.tiles.overlap: expected a share below 1"),
-        ({"overlap": -0.5}, "data.tiles.overlap: expected a share below 1"),
+        ({"overlap": 0}, "data.tiles.overlap: expected a share up to 0.9"),
+        ({"overlap": -0.5}, "data.tiles.overlap: expected a share up to 0.9"),
         ({"overlap": 640}, "whole pixels below the tile's side, 640"),
         ({"overlap": 1.5}, "whole pixels below the tile's side, 640"),
         ({"overlap": float("nan")}, "data.tiles.overlap"),

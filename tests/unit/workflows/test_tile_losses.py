@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from mmengine.config import Config
 
 from anomdet.data.dataset import TextLabelDataset
 from anomdet.data.index.columns import ImageRecord, columns_of
@@ -10,6 +11,7 @@ from anomdet.data.labels import NO_OBJECTS
 from anomdet.errors import UserError
 from anomdet.tiles import Tiling
 from anomdet.workflows.tile_losses import check_num_tiles, look_at_tiles
+from anomdet.workflows.tiles import note_on_tiles
 from tests.unit.workflows.test_tile import write_data
 
 SIZE_HW = (300, 400)
@@ -76,3 +78,13 @@ def test_absurdly_many_tiles_are_refused(size_hw, tiling, count):
 def test_large_images_may_have_many_tiles(size_hw, tiling):
     """An overlap of one half passes, however large the image is."""
     check_num_tiles(columns_of([ImageRecord(0, "a.png", *size_hw, NO_OBJECTS)]), tiling)
+
+
+def test_an_evaluation_names_its_tiles_and_how_to_do_without():
+    tiles = {"size_hw": (96, 128), "overlap_hw": (32, 16), "include_whole": True}
+    pipeline = [{"type": "anomdet.PackTiles", "tiles": tiles}]
+    config = Config({"test_dataloader": {"dataset": {"pipeline": pipeline}}})
+    found = note_on_tiles(config)
+    assert found.startswith("tiles as trained: 128 x 96 px, overlap 16 x 32 px, and the whole image; --tiles off ")
+    config.test_dataloader.dataset.pipeline = [{"type": "anomdet.PackInspectionInputs"}]
+    assert note_on_tiles(config) == ""
