@@ -41,6 +41,16 @@ class Tiling:
         if any(overlap >= side for overlap, side in zip(self.overlap_hw, self.size_hw, strict=True)):
             raise WrongValueError(f"less than the tile's sides {list(self.size_hw)}", self.overlap_hw, ".overlap_hw")
 
+    @property
+    def text(self) -> str:
+        """For messages, width first.
+
+        >>> Tiling((480, 640), (96, 128)).text
+        '640 x 480 px, overlap 128 x 96 px'
+        """
+        (height, width), (down, across) = self.size_hw, self.overlap_hw
+        return f"{width:,} x {height:,} px, overlap {across:,} x {down:,} px"
+
 
 def starts(length: int, tile: int, overlap: int) -> list[int]:
     """Where the tiles of one axis begin: as few as share ``overlap`` pixels at least, evenly spread over the length.

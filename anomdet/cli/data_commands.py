@@ -58,7 +58,7 @@ def browse(
 ) -> None:
     """Look at the data: as training sees it, or all in one page.
 
-    Draws training images, augmented; or, with --page, writes a page that filters all images by class, size and finding.
+    Draws augmented training images; or, with --page, writes a page to filter all by class, size, split and finding.
     """
     from anomdet.workflows.browse import browse_command
 

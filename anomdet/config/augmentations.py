@@ -80,10 +80,11 @@ def to_albumentations(settings: AugmentationSettings) -> list[TransformDict]:
     return transforms
 
 
-# These do the same to an image of any size, in less time to a smaller one; the latter where its sides may be exchanged.
+# These do the same to an image of any size, in less time to a smaller one.
 _OF_ANY_SIZE = frozenset(
     ["ColorJitter", "HorizontalFlip", "NoOp", "RandomBrightnessContrast", "Rotate", "VerticalFlip"]
 )
+# So do these where height and width are fitted into the same.
 _EXCHANGE_SIDES = frozenset(["D4", "RandomRotate90", "Transpose"])
 
 

@@ -30,13 +30,13 @@ class Rung:
 
     def __str__(self) -> str:
         if not self.num_last:
-            return "all but the first layer" if self.with_first else "all layers"
+            return "all layers"
         last = "the last layer" if self.num_last == 1 else f"the last {self.num_last} layers"
         return f"all but {'the first and ' if self.with_first else ''}{last} of each branch"
 
 
-# From the boldest to the most careful. The first layer alone, which sees the pixels, costs the most accuracy.
-LADDER = (Rung(0, False), Rung(0, True), Rung(1, True), Rung(2, True), Rung(3, True), Rung(4, True))
+# From the boldest to the most careful.
+LADDER = (Rung(0, False), Rung(1, False), Rung(1, True), Rung(2, True), Rung(3, True), Rung(4, True))
 
 
 def quantise(

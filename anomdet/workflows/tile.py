@@ -26,6 +26,10 @@ MAP_VERSION = 1
 _log = logging.getLogger("anomdet")
 GROUPS = r"^(.*)_x\d+_y\d+"
 """``data.split.group_regex`` by which the tiles of an image stay in one split."""
+_LARGER = (
+    "choose a larger --size or more --overlap; in its own training AnomDet sees such objects with "
+    "data.tiles.include_whole=true"
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class _Work:
         bits: that images of 16 bit use.
         entries: of the map, of the images that have a tile.
         num_hidden: parts that were blanked out.
-        left_out: names of the tiles that are not written.
+        left_out, images_left_out: names of the tiles that are not written, and of the images that have no other.
     """
 
     index: DataIndex
@@ -212,12 +216,6 @@ class _Work:
         return Tiled(written, len(self.entries), num_tiles, self.num_hidden, lost, left_out)
 
 
-_LARGER = (
-    "choose a larger --size or more --overlap; in its own training AnomDet sees such objects with "
-    "data.tiles.include_whole=true"
-)
-
-
 def _hide(pixels: NDArray[np.uint8], hidden: list[list[float]], kept: list[list[float]]) -> NDArray[np.uint8]:
     from anomdet.data.pipeline.blanking import blanked
 
@@ -264,10 +262,8 @@ def _write_names(index: DataIndex, out: Path) -> list[str]:
 
 def _report(work: _Work, done: Tiled) -> None:
     """The summary, and a warning if objects are lost."""
-    (height, width), (down, across) = work.tiles.rule.tiling.size_hw, work.tiles.rule.tiling.overlap_hw
     _log.info(
-        f"{counted(done.num_images, 'image')} in {counted(done.num_tiles, 'tile')} of {width:,} x {height:,} px, "
-        f"overlap {across:,} x {down:,} px; "
+        f"{counted(done.num_images, 'image')} in {counted(done.num_tiles, 'tile')} of {work.tiles.rule.tiling.text}; "
         f"{counted(done.num_hidden, 'part')} of objects, too small a share, blanked out; "
         f"{counted(done.num_lost, 'object')} in no tile, {counted(done.num_left_out, 'tile')} left out for them"
     )

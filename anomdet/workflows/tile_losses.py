@@ -67,8 +67,8 @@ def look_at_tiles(runner: Any) -> list[str]:
     if tiles is None:
         return []
     lost, tiling, min_visible = LostObjects.of(tiles), tiles.rule.tiling, tiles.rule.min_visible
-    larger = "set a larger data.tiles.size or more data.tiles.overlap"
-    hint = larger if tiling.include_whole else f"set data.tiles.include_whole=true, or {larger[4:]}"
+    larger = "a larger data.tiles.size or more data.tiles.overlap"
+    hint = f"set {larger}" if tiling.include_whole else f"set data.tiles.include_whole=true, or {larger}"
     problems = [
         Problem(
             "data.tiles",
@@ -112,9 +112,8 @@ def check_num_tiles(columns: Columns, tiling: Tiling) -> None:
     (height, width), count = max(counts.items(), key=lambda item: item[1] / most_tiles(item[0], tiling))
     most = most_tiles((height, width), tiling)
     if count > most:
-        (down, across), (tall, wide) = tiling.overlap_hw, tiling.size_hw
         at = int(np.flatnonzero((columns.sizes_hw == (height, width)).all(axis=1))[0])
         image = f"{columns.file_name(at)} ({width:,} x {height:,} px)"
-        got = f"{count:,} tiles of {image}: size {wide:,} x {tall:,} px, overlap {across:,} x {down:,} px"
+        got = f"{count:,} tiles of {image}: size {tiling.text}"
         hint = "set less overlap or a larger size; an overlap of half a tile always passes"
         raise UserError(Problem("data.tiles.overlap", f"at most {most:,} tiles of this image", got, hint))

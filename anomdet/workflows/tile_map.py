@@ -26,10 +26,12 @@ class TileMap:
         class_nums: of all objects.
         images: each with ``file_name, height, width, objects, tiles``; an object is ``class_num, x1, y1, x2, y2`` in
             pixels of the image, a tile has ``file_name`` and ``window``, which is ``x1, y1, x2, y2``.
+        left_out: names of the images of which no tile was written, so that no results on tiles measure them.
     """
 
     class_nums: tuple[int, ...]
     images: list[dict[str, Any]]
+    left_out: list[str]
 
 
 def read_map(path: Path) -> TileMap:
@@ -46,6 +48,10 @@ def read_map(path: Path) -> TileMap:
     class_nums = content.get("class_nums")
     if not isinstance(class_nums, list) or not all(type(num) is int for num in class_nums):
         raise UserError(Problem(f"{path}: class_nums", "a list of integers", shown(class_nums)))
+    left_out = content.get("left_out", {"images": []})  # maps of before have none
+    names = left_out.get("images") if isinstance(left_out, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(Problem(f"{path}: left_out.images", "a list of names", shown(left_out)))
     images: list[dict[str, Any]] = content["images"]
     entries = [(image, f"{path}: images[{at}]") for at, image in enumerate(images)]
     problems = list(
@@ -53,7 +59,7 @@ def read_map(path: Path) -> TileMap:
     )
     if problems := problems or list(islice(_repeated(entries), _MOST_SHOWN)):
         raise UserError(problems)
-    return TileMap(tuple(class_nums), images)
+    return TileMap(tuple(class_nums), images, names)
 
 
 def _wrong(image: Any, where: str, class_nums: list[int]) -> Iterator[Problem]:

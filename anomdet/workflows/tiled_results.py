@@ -134,7 +134,14 @@ class _Both:
                 yield Problem(f"{self.truth}: annotations", f"none of category {shown[num]} there", got, hint)
 
     def doubts(self) -> Iterator[str]:
-        """Categories that no object can have, and sizes that nothing says."""
+        """Images that have no tile, categories that no object can have, and sizes that nothing says."""
+        if gone := self.known.left_out:
+            one, several = (
+                "image has no tile, since its objects are larger",
+                "images have no tile, since their objects are larger",
+            )
+            names = ", ".join(gone[:3]) + (" ..." if len(gone) > 3 else "")
+            yield f"{self.tile_map}: {counted(len(gone), one, several)} than one: not measured, in no split ({names})"
         counts, shown = np.bincount(self.tiles.pred.label, minlength=len(self.tiles.class_nums)), self._categories()
         for num, count in zip(self.tiles.class_nums.tolist(), counts.tolist(), strict=True):
             if num not in self.known.class_nums:

@@ -73,10 +73,8 @@ def note_on_tiles(config: Any) -> str:
     tiling = tiling_of(config)
     if tiling is None:
         return ""
-    (height, width), (down, across) = tiling.size_hw, tiling.overlap_hw
     whole = ", and the whole image" if tiling.include_whole else ""
-    size = f"{width:,} x {height:,} px, overlap {across:,} x {down:,} px{whole}"
-    return f"tiles as trained: {size}; --tiles off measures on whole images"
+    return f"tiles as trained: {tiling.text}{whole}; --tiles off measures on whole images"
 
 
 def put_tiles(config: Any, tiles: Mapping[str, Any], index: DataIndex | None) -> None:

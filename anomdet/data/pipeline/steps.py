@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from mmcv.transforms.base import BaseTransform
+from mmdet.structures.bbox import BaseBoxes
 
 from anomdet import defaults
 from anomdet.data.pipeline.mmdet_bases import PackDetInputs, Resize
@@ -80,22 +81,27 @@ class FitInside(Resize):
         """Resizes ``img`` and ``gt_bboxes``; sets ``img_shape`` and ``scale_factor``, of all such steps together."""
         height, width = results["img"].shape[:2]
         factor = min(self.size_hw[0] / height, self.size_hw[1] / width)
-        fits = factor == 1 and "scale_factor" in results
-        if fits or (factor >= 1 and not self.enlarge):
+        if factor >= 1 and not self.enlarge:
             return results
         self.scale = (max(int(width * factor + 0.5), 1), max(int(height * factor + 0.5), 1))
+        boxes = results.get("gt_bboxes")
+        if self.scale == (width, height) and (boxes is None or isinstance(boxes, BaseBoxes)):
+            return self._as_it_is(results, boxes)
         across, down = results.get("scale_factor", (1.0, 1.0))
         result: dict[str, Any] = super().transform(results)
         width_scale, height_scale = result["scale_factor"]
         result["scale_factor"] = (across * width_scale, down * height_scale)
         return result
 
-    def _resize_img(self, results: dict[str, Any]) -> None:
-        height, width = results["img"].shape[:2]
-        if results["scale"] != (width, height):
-            super()._resize_img(results)
-            return
-        results.update(img_shape=(height, width), scale_factor=(1.0, 1.0), keep_ratio=self.keep_ratio)
+    def _as_it_is(self, results: dict[str, Any], boxes: BaseBoxes | None) -> dict[str, Any]:
+        """What the base class gives where nothing is resized, without a copy of the pixels."""
+        shape = results["img"].shape[:2]
+        if boxes is not None:
+            boxes.clip_(shape)
+        results.setdefault("scale_factor", (1.0, 1.0))
+        results.setdefault("homography_matrix", np.eye(3, dtype=np.float32))
+        results.update(scale=self.scale, img_shape=shape, keep_ratio=self.keep_ratio)
+        return results
 
 
 @TRANSFORMS.register_module()

@@ -80,7 +80,7 @@ def test_layers_are_counted_from_the_ends_of_the_branches(tmp_path: Path) -> Non
     rungs = ladder(tmp_path / "m.xml")
     assert [sorted(kept) for kept in rungs.values()] == [
         [],
-        ["stem"],
+        ["long.1", "short"],
         ["long.1", "short", "stem"],
         ["long.0", "long.1", "short", "stem"],
     ]

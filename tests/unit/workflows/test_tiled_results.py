@@ -20,7 +20,7 @@ def a_map():
             "file_name": f"{name}.png",
             "height": 50,
             "width": 100,
-            "objects": objects,
+            "objects": copy.deepcopy(objects),  # a test changes them
             "tiles": [{"file_name": f"{name}_{at}.png", "window": window} for at, window in WINDOWS.items()],
         }
         for name, objects in OBJECTS.items()
@@ -185,3 +185,12 @@ def test_an_object_outside_of_its_image_is_named_in_the_map(files):
 
     (problem,) = problems(files(change_map=outside))
     assert problem.startswith("m.json: images[1].objects[0]: expected a box inside the image of 100 x 50 px")
+
+
+def test_images_of_which_no_tile_was_written_are_named(files):
+    """They are measured nowhere, and must not be forgotten."""
+    paths = files(change_map=lambda content: content.update(left_out={"tiles": [], "images": ["big.png"]}))
+    assert any("1 image has no tile" in doubt and "big.png" in doubt for doubt in read_tiled_results(*paths)[1])
+    assert read_tiled_results(*files())[1] == []
+    (problem,) = problems(files(change_map=lambda content: content.update(left_out=["big.png"])))
+    assert problem.startswith("m.json: left_out.images: expected a list of names")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from mmdet.structures.bbox import HorizontalBoxes
 
+from anomdet.data.pipeline.mmdet_bases import Resize
 from anomdet.data.pipeline.steps import FitInside
 
 
@@ -50,6 +51,9 @@ def test_an_image_that_fits_keeps_its_pixels_and_boxes_are_cut_to_it():
     boxes = HorizontalBoxes(np.array([[-5, 10, 20, 50]], dtype=np.float32))
     image = np.random.default_rng(0).integers(0, 255, (40, 64, 3), dtype=np.uint8)
     results = FitInside((64, 64)).transform({"img": image, "gt_bboxes": boxes})
+    resized = Resize((64, 40)).transform({"img": image, "gt_bboxes": np.array([[-5, 10, 20, 50]], dtype=np.float32)})
+    assert results.keys() == resized.keys()
+    np.testing.assert_array_equal(results["homography_matrix"], resized["homography_matrix"])
     np.testing.assert_array_equal(results["img"], image)
     assert results["gt_bboxes"].tensor.tolist() == [[0, 10, 20, 40]]
     assert (results["scale_factor"], results["img_shape"]) == ((1, 1), (40, 64))
