@@ -50,6 +50,9 @@ def make_network(preset: str) -> Any:
             _fit_backbone(config)
         torch.manual_seed(0)
         model = MODELS.build(config.model).eval()
+    for name, weights in model.named_parameters():
+        if name.endswith("level_embed"):  # DINO's, until a Runner initialises it: memory as it was found
+            nn.init.normal_(weights)
     _spread_scores(model)
     return model
 
