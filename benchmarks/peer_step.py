@@ -5,8 +5,8 @@
 
 Both run on one thread, on batches of equal size with equally many objects, in a process of their own; they never run at
 the same time. A step is forward, loss, backward, clipping, optimizer and averaged weights, without the reading of
-images: AnomDet's under MMEngine's Runner with all its hooks, bfloat16 where the CPU has AMX; Ultralytics' with its
-trainer's parts, in float32 as it trains on a CPU.
+images: AnomDet's under MMEngine's Runner with all its hooks, bfloat16 where the CPU has AMX or AVX-512 BF16;
+Ultralytics' with its trainer's parts, in float32 as it trains on a CPU.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class TrainingSettings(Section):
     use_amp: bool = True
     """Mixed precision, where the device computes it faster; elsewhere the log says that full precision is used."""
     amp_dtype: Literal["auto", "float16", "bfloat16"] = "auto"
-    """Of mixed precision; auto: float16 on a GPU, bfloat16 on a CPU with AMX. bfloat16 runs on any CPU."""
+    """Of mixed precision; auto: float16 on a GPU, bfloat16 on a CPU that is faster in it. bfloat16 runs on any CPU."""
     accumulation_steps: PositiveInt = 1
     """Batches whose gradients are averaged for one step."""
     gradient_clip_norm: PositiveFloat | None = 35.0

@@ -35,8 +35,8 @@ class MixedPrecision(OptimWrapper):
 
 
 def computes_bfloat16() -> bool:
-    """Whether this CPU is faster in bfloat16: with AMX. AVX-512 BF16 alone gains nothing, others emulate it."""
-    return bool(torch.cpu._is_amx_tile_supported())
+    """Whether this CPU is faster in bfloat16: with AMX or AVX-512 BF16 (AMD from Zen 4 on); others emulate it."""
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 # At stride 64 such images are one pixel. There the weight gradient of oneDNN's bfloat16 convolution of stride 2 (torch
@@ -75,8 +75,8 @@ def for_device(optim_wrapper: dict[str, Any], side_px: int | None = None) -> tup
     if dtype == "float16":
         return full, "use_amp: float16 needs a GPU, and there is none here: full precision is used"
     if dtype == "auto" and not computes_bfloat16():
-        return full, "use_amp: no GPU here, and this CPU is not faster in bfloat16 (no AMX): full precision is used"
+        return full, "use_amp: no GPU here, and this CPU is not faster in bfloat16: full precision is used"
     if side_px is not None and side_px <= _TOO_SMALL_PX:
         return full, f"use_amp: bfloat16 is not safe on a CPU for images of {side_px} px: full precision is used"
-    emulated = "" if computes_bfloat16() else "use_amp: bfloat16 is no faster on this CPU, which has no AMX"
+    emulated = "" if computes_bfloat16() else "use_amp: bfloat16 is no faster on this CPU, which has neither AMX nor AVX-512 BF16"
     return {"type": "anomdet.MixedPrecision", "dtype": "bfloat16", **own}, emulated

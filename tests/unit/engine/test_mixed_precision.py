@@ -18,7 +18,7 @@ CASES = [
     (True, False, "float16", "AmpOptimWrapper", "float16", ""),
     (True, False, "bfloat16", OURS, "bfloat16", ""),
     (False, True, "auto", OURS, "bfloat16", ""),
-    (False, False, "auto", "OptimWrapper", None, "this CPU is not faster in bfloat16 (no AMX): full precision is used"),
+    (False, False, "auto", "OptimWrapper", None, "this CPU is not faster in bfloat16: full precision is used"),
     (False, True, "float16", "OptimWrapper", None, "float16 needs a GPU"),
     (False, True, "bfloat16", OURS, "bfloat16", ""),
     (False, False, "bfloat16", OURS, "bfloat16", "no faster on this CPU"),
