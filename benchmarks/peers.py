@@ -50,13 +50,15 @@ def train_anomdet(args: argparse.Namespace) -> dict[str, Any]:
     """Settings by the rules, a run of so many minutes, its predictions on the val list."""
     use_processor_time()
     import anomdet
-    from anomdet.workflows.propose import propose_settings
+    from anomdet.workflows.init import init
+    from anomdet.workflows.run_config import load_run
 
     folder = Path(args.out) / f"anomdet_{args.seed}"
     overrides = [f"data.split_files.{split}={path}" for split, path in lists_of(args).items()]
-    overrides += [f"training.seed={args.seed}", "data.num_workers=0", f"training.minutes={args.minutes}"]
+    overrides += [f"training.seed={args.seed}", "data.num_workers=0"]
     overrides += [f"logging.log_dir={folder}/logs", f"logging.checkpoint_dir={folder}/checkpoints"]
-    settings = propose_settings(args.data, overrides, device="cpu").settings
+    written = init(Path(args.data), overrides, out=folder / "run.yaml", device="cpu", minutes=args.minutes)
+    settings = load_run(str(written.path), []).settings
     started = time.process_time()
     anomdet.train(settings)
     seconds = time.process_time() - started
