@@ -54,6 +54,7 @@ def train_anomdet(args: argparse.Namespace) -> dict[str, Any]:
     from anomdet.workflows.run_config import load_run
 
     folder = Path(args.out) / f"anomdet_{args.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
     overrides = [f"data.split_files.{split}={path}" for split, path in lists_of(args).items()]
     overrides += [f"training.seed={args.seed}", "data.num_workers=0"]
     overrides += [f"logging.log_dir={folder}/logs", f"logging.checkpoint_dir={folder}/checkpoints"]
