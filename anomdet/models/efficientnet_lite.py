@@ -69,7 +69,8 @@ class ConvNorm(nn.Module):
             else:
                 x = conv2d(x, weight, bias, conv.stride, conv.padding, conv.groups)
                 x = x[:, :, 1:, 1:] if self.crop else x
-        return F.relu6(x, inplace=True) if self.act else x
+        # Writing into a view, as a 1 x 1 convolution may return, costs its backward pass four copies of the map.
+        return F.relu6(x, inplace=not x._is_view()) if self.act else x
 
     def fold_norm(self) -> None:
         """Keep weight and bias with the norm in them."""
