@@ -78,5 +78,5 @@ def for_device(optim_wrapper: dict[str, Any], side_px: int | None = None) -> tup
         return full, "use_amp: no GPU here, and this CPU is not faster in bfloat16: full precision is used"
     if side_px is not None and side_px <= _TOO_SMALL_PX:
         return full, f"use_amp: bfloat16 is not safe on a CPU for images of {side_px} px: full precision is used"
-    emulated = "" if computes_bfloat16() else "use_amp: bfloat16 is no faster on this CPU, which has neither AMX nor AVX-512 BF16"
+    emulated = "" if computes_bfloat16() else "use_amp: bfloat16 is no faster on this CPU (no AMX, no AVX-512 BF16)"
     return {"type": "anomdet.MixedPrecision", "dtype": "bfloat16", **own}, emulated
