@@ -15,6 +15,7 @@ from anomdet.formats.dataset import (
     Source,
     add_box,
     around,
+    around_ellipse,
     enclosing,
     rotated,
     to_number,
@@ -120,7 +121,7 @@ def _shape(shape: Element, picture: Picture, where: str, findings: Findings) -> 
     if label and xywh is not None:
         turned = to_number(shape.attributes.get("rotation", "0")) or 0.0
         if turned % 360:
-            xywh = rotated(*xywh, turned, about_center=True)
+            xywh = _turned(shape, xywh, turned)
             findings.note("rotated box", "the upright box around it kept", owner)
         add_box(picture, Box(label, *xywh, place), findings)
     if shape.tag != "box":
@@ -146,6 +147,14 @@ def _ellipse(shape: Element, place: str, findings: Findings) -> _Xywh | None:
         return None
     center_x, center_y, radius_x, radius_y = numbers
     return center_x - radius_x, center_y - radius_y, 2 * radius_x, 2 * radius_y
+
+
+def _turned(shape: Element, xywh: _Xywh, degrees: float) -> _Xywh:
+    """The upright box around a shape that is turned about its centre."""
+    x, y, width, height = xywh
+    if shape.tag == "ellipse":
+        return around_ellipse((x + width / 2, y + height / 2), (width / 2, height / 2), degrees)
+    return rotated(x, y, width, height, degrees, about_center=True)
 
 
 def _mask(shape: Element, place: str, findings: Findings) -> _Xywh | None:

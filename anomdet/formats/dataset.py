@@ -208,6 +208,19 @@ def rotated(
     return enclosing(turn(*corner) for corner in ((x, y), (x + width, y), (x, y + height), (x + width, y + height)))
 
 
+def around_ellipse(
+    center: tuple[float, float], radii: tuple[float, float], degrees: float = 0.0
+) -> tuple[float, float, float, float]:
+    """The upright box around an ellipse that is turned clockwise about its centre.
+
+    >>> [round(number, 6) for number in around_ellipse((50, 20), (10, 5), 90)]
+    [45.0, 10.0, 10.0, 20.0]
+    """
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    half_width, half_height = math.hypot(radii[0] * cos, radii[1] * sin), math.hypot(radii[0] * sin, radii[1] * cos)
+    return center[0] - half_width, center[1] - half_height, 2 * half_width, 2 * half_height
+
+
 @dataclass(frozen=True)
 class Source:
     """What is to be read.

@@ -48,7 +48,7 @@ class ImageFiles:
             roots: folders below which a name may stand as it is; empty: all.
             quiet: do not report that several could be meant.
         """
-        names = [_local(name) for name in names if name]
+        names = [full for name in names if name for full in self._with_suffixes(_local(name))]
         for name in names:
             if (path := _exact(name, roots or self.roots)) is not None:
                 return path
@@ -66,6 +66,10 @@ class ImageFiles:
             if several:
                 break
         return None
+
+    def _with_suffixes(self, name: str) -> list[str]:
+        """A name; one without a suffix, as CVAT names the frames of a video, also with those that there are."""
+        return [name] if is_image(name) else [name, *(f"{name}{suffix}" for suffix in self.suffixes)]
 
     def use(self, picture: Picture, path: Path | None, given: str) -> None:
         """Give an image its file and its name; a second image with that file is a problem.

@@ -21,6 +21,7 @@ from anomdet.formats.dataset import (
     Picture,
     Source,
     add_box,
+    around_ellipse,
     enclosing,
     rotated,
 )
@@ -162,7 +163,7 @@ def _result(result: dict, place: str, picture: Picture, owner: str, findings: Fi
     x, y, width, height = _pixels(percent, picture)
     turn = numbers_of([value.get("rotation") or 0], 1)
     if turn and turn[0] % 360:
-        x, y, width, height = rotated(x, y, width, height, turn[0], about_center=False)
+        x, y, width, height = _turned(kind, (x, y, width, height), turn[0])
         findings.note("rotated box", "the upright box around it kept", owner)
     for label in labels:
         add_box(picture, Box(label, x, y, width, height, place), findings)
@@ -182,6 +183,14 @@ def _percent(kind: str, value: dict) -> _Xywh | None:
         return None
     x, y, width, height = numbers
     return (x - width, y - height, 2 * width, 2 * height) if kind == "ellipselabels" else (x, y, width, height)
+
+
+def _turned(kind: str, xywh: _Xywh, degrees: float) -> _Xywh:
+    """The upright box around a shape: an ellipse is turned about its centre, a rectangle about its top-left corner."""
+    x, y, width, height = xywh
+    if kind == "ellipselabels":
+        return around_ellipse((x + width / 2, y + height / 2), (width / 2, height / 2), degrees)
+    return rotated(x, y, width, height, degrees, about_center=False)
 
 
 def _vertices(value: dict) -> list | None:

@@ -100,3 +100,22 @@ def test_problems_name_the_line(tmp_path: Path) -> None:
         "annotations.xml:40: expected images, got a track of a video; export it as 'CVAT for images 1.1'",
     ):
         assert expected in told, told
+
+
+def test_an_ellipse_is_turned_as_an_ellipse(tmp_path: Path) -> None:
+    """A circle stays where it is; the box around the corners of its box would be 1.4 times too large."""
+    turned = EXPORT.replace('rx="5" ry="4"', 'rx="5" ry="5" rotation="45"')
+    dataset, findings = read("cvat", write_files(tmp_path, {"annotations.xml": turned}))
+    assert ("spur", 45, 35, 10, 10) in boxes_of(dataset)["line a/x.png"]
+    assert notes_of(findings)["rotated box"] == 2
+
+
+def test_frames_of_a_video_have_no_suffix(tmp_path: Path) -> None:
+    """CVAT names the frame in the XML, and adds the suffix to the file alone."""
+    text = EXPORT.replace('name="y.png"', 'name="frame_000001"')
+    files = {"annotations.xml": text, "images/Validation/line a/x.png": None, "images/frame_000001.PNG": None}
+    for path in (write_files(tmp_path, files), tmp_path / "annotations.xml"):
+        dataset, findings = read("cvat", path)
+        assert not findings.problems
+        assert list(boxes_of(dataset)) == ["line a/x.png", "frame_000001.PNG"]
+        assert dataset.pictures[1].path == tmp_path / "images/frame_000001.PNG"

@@ -87,6 +87,15 @@ def test_other_shapes(tmp_path: Path) -> None:
     }
 
 
+def test_an_ellipse_is_turned_about_its_centre(tmp_path: Path) -> None:
+    results = (
+        result("ellipselabels", x=50, y=50, radiusX=10, radiusY=5, rotation=90),  # 16 x 5 pixels
+        result("ellipselabels", x=50, y=50, radiusX=5, radiusY=8, rotation=45),  # a circle of 8 x 8 pixels
+    )
+    dataset, _ = read("labelstudio", write_files(tmp_path, {"e.json": [task("a.png", annotation(*results))]}))
+    assert boxes_of(dataset)["a.png"] == [("dent", 75, 34, 10, 32), ("dent", 72, 42, 16, 16)]
+
+
 def test_problems_name_the_path(tmp_path: Path) -> None:
     nameless = result()
     nameless["value"] = None
