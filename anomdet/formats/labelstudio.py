@@ -27,7 +27,7 @@ from anomdet.formats.dataset import (
 )
 from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.json_files import entries, numbers_of, points_of, read_json, size_of, write_json
-from anomdet.formats.labelstudio_images import drawn_on, image_paths, names_below
+from anomdet.formats.labelstudio_images import drafts, drawn_on, image_paths, names_below
 from anomdet.formats.labelstudio_min import full_tasks, is_min
 from anomdet.formats.pictures import files_in, measure
 from anomdet.formats.xml_files import escape
@@ -128,6 +128,11 @@ def _results(task: dict, place: str, picture: Picture, owner: str, findings: Fin
     results = list(entries(annotation, "result", annotation_place, findings))
     if not results and truth is None and any(one.get("result") for one, _ in submitted):
         findings.leave_out(picture, "annotation of a second opinion, where the first marks nothing", owner)
+    num_drafts = len(drafts(task))
+    if num_drafts and not results:
+        findings.leave_out(picture, "draft that marks something, where the annotation marks nothing", owner)
+    else:
+        findings.note("draft", "left out", owner, num_drafts)
     return results
 
 

@@ -22,6 +22,11 @@ def _all_results(task: dict) -> Iterator[dict]:
         yield from _dicts(annotation.get("result"))
 
 
+def drafts(task: dict) -> list[dict]:
+    """What annotators of a task drew and did not submit; those that mark nothing are left out."""
+    return [draft for draft in _dicts(task.get("drafts")) if draft.get("result")]
+
+
 def _dicts(found: Any) -> list[dict]:
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 

@@ -31,6 +31,7 @@ from anomdet.layout import SPLIT_OF, SPLITS, TRAIN, VAL
 
 _TOP = frozenset({"folder", "filename", "path", "source", "size", "segmented", "object", "owner"})
 _OBJECT = frozenset({"name", "pose", "truncated", "difficult", "occluded", "bndbox", "robndbox", "polygon", "type"})
+_OBJECT |= {"segm", "deleted"}
 _ONE_BASED = ("The VOC", "roboflow.ai")  # the database of VOC's own files, and of those that supervision writes
 _XML_FOLDERS = ("annotations", "annotation", "xml", "xmls", "lable")  # the last is GC10-DET's
 _IMAGE_FOLDERS = ("JPEGImages", "images")
@@ -109,13 +110,16 @@ def _inner(name: str) -> str:
 def _object(element: Element, picture: Picture, where: str, one_based: bool, findings: Findings) -> None:
     place = f"{where}:{element.line}"
     name = element.child_text("name")
+    if element.child_text("deleted") == "1":  # LabelMe keeps what an annotator has deleted
+        findings.note("deleted object", "left out", where)
+        return
     if not name:
         findings.problem(place, "a <name>", NOTHING)
     xywh = _rectangle(element, place, one_based, findings)
     if name and xywh is not None:
         add_box(picture, Box(name, *xywh, place), findings)
     for flag in ("truncated", "difficult", "occluded"):
-        findings.note(f"flag {flag}", "left out", where, int(element.child_text(flag) not in ("", "0")))
+        findings.note(f"flag {flag}", "left out", where, int(element.child_text(flag) not in ("", "0", "no")))
     if element.child_text("pose") not in ("", "Unspecified"):
         findings.note("pose", "left out", where)
     findings.unknown((child.tag for child in element.children), _OBJECT, "object's", where)
@@ -124,7 +128,8 @@ def _object(element: Element, picture: Picture, where: str, one_based: bool, fin
 def _rectangle(
     element: Element, place: str, one_based: bool, findings: Findings
 ) -> tuple[float, float, float, float] | None:
-    box, turned = element.child("bndbox"), element.child("robndbox")
+    box = element.child("bndbox") or element.find("segm", "box")  # the latter is LabelMe's, of a mask
+    turned = element.child("robndbox")
     if box is None and turned is not None:
         return _turned(turned, place.rpartition(":")[0], findings)
     if box is None and (polygon := element.child("polygon")) is not None:

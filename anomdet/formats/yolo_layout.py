@@ -15,7 +15,7 @@ from anomdet.formats.side_files import load_yaml, read_lines, read_names
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
 from anomdet.strict_files import read_regular
 
-_NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "classes.names")
+_NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "classes.names", "_darknet.labels")  # last: Roboflow's
 
 
 @dataclass
@@ -170,13 +170,17 @@ def _names_from_lines(content: dict, path: Path | None, layout: Layout, source: 
 
 
 def _name_files_below(root: Path, source: Source) -> list[Path]:
-    """As LabelImg leaves them beside the labels, in every folder; they must say the same."""
-    paths = [root / file.name for file in list_files(root) if file.name.rpartition("/")[2] in _NAME_FILES]
+    """As LabelImg leaves them beside the labels, in every folder, or darknet's any.names; they must say the same."""
+    paths = [root / file.name for file in list_files(root) if _holds_names(file.name.rpartition("/")[2])]
     for path in paths[1:]:
         if read_regular(path).split() != read_regular(paths[0]).split():
             got = Phrase(f"other names than in {source.name(paths[0])}")
             source.findings.problem(source.name(path), "the same class names in each folder", got)
     return paths
+
+
+def _holds_names(name: str) -> bool:
+    return name in _NAME_FILES or name.endswith(".names")
 
 
 def _listed(content: dict, path: Path, layout: Layout, source: Source) -> Iterator[tuple[Path, str]]:

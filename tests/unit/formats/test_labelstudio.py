@@ -59,6 +59,28 @@ def test_not_labelled_is_not_normal(tmp_path: Path) -> None:
     }
 
 
+def test_a_draft_may_mark_a_defect(tmp_path: Path) -> None:
+    """Who changes an annotation and does not submit it leaves a draft: the image is not known to be a normal one."""
+    draft = {"id": 3, "result": [result()]}
+    tasks = [
+        task("a.png", annotation(), drafts=[draft]),
+        task("b.png", annotation(result()), drafts=[draft]),
+        task("c.png", annotation(), drafts=[{"id": 4, "result": []}]),
+        task("d.png", drafts=[draft]),
+    ]
+    dataset, findings = read("labelstudio", write_files(tmp_path, {"export.json": tasks}))
+    assert {picture.file_name: bool(picture.left_out) for picture in dataset.pictures} == {
+        "a.png": True,
+        "b.png": False,
+        "c.png": False,
+    }
+    assert notes_of(findings) == {
+        "draft that marks something, where the annotation marks nothing": 1,
+        "draft": 1,
+        "task without a submitted annotation": 1,
+    }
+
+
 def test_other_shapes(tmp_path: Path) -> None:
     results = (
         result(x=50, y=50, width=10, height=10, rotation=90),

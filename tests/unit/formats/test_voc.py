@@ -109,6 +109,21 @@ def test_rotated_box_of_rolabelimg(tmp_path: Path) -> None:
     assert notes_of(findings) == {"rotated box": 1}
 
 
+def test_labelme_keeps_deleted_objects_and_masks(tmp_path: Path) -> None:
+    """LabelMe 3.0, as the old LabelMe and CVAT write it."""
+    corners = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in ((10, 20), (30, 20), (30, 25)))
+    mask = "<segm><box><xmin>50</xmin><ymin>60</ymin><xmax>70</xmax><ymax>65</ymax></box><mask>m.png</mask></segm>"
+    objects = "".join(
+        f"<object><name>dent</name><deleted>{deleted}</deleted><occluded>no</occluded>{shape}</object>"
+        for deleted, shape in ((0, f"<polygon>{corners}</polygon>"), (1, f"<polygon>{corners}</polygon>"), (0, mask))
+    )
+    files = {"a.xml": f"<annotation><filename>a.png</filename>{objects}</annotation>", "a.png": None}
+    dataset, findings = read("voc", write_files(tmp_path, files))
+    assert not findings.problems
+    assert boxes_of(dataset) == {"a.png": [("dent", 10, 20, 20, 5), ("dent", 50, 60, 20, 5)]}
+    assert notes_of(findings) == {"deleted object": 1, "polygon": 1}
+
+
 @pytest.mark.parametrize("encoding", ["UTF-8", "utf-16", "GB2312", "gbk", "Shift_JIS", "big5", "EUC-KR"])
 def test_the_encoding_that_the_file_names(encoding: str, tmp_path: Path) -> None:
     name = "\ub4dc" if encoding == "EUC-KR" else "\u4e00"

@@ -57,6 +57,15 @@ def test_darknet_beside_the_images(tmp_path: Path) -> None:
     assert boxes_of(dataset) == {"obj_train_data/a b.png": [("dent", *BOX)]}
 
 
+@pytest.mark.parametrize("name", ["_darknet.labels", "board.names"])
+def test_names_in_files_of_roboflow_and_darknet(name: str, tmp_path: Path) -> None:
+    names = {f"{folder}/{name}": "scratch\ndent\n" for folder in ("train", "valid")}
+    files = {"train/a.png": None, "train/a.txt": LINE, "valid/b.png": None, "valid/b.txt": ""}
+    dataset, findings = read("yolo", write_files(tmp_path, {**files, **names}))
+    assert not findings.problems
+    assert boxes_of(dataset) == {"train/a.png": [("dent", *BOX)], "valid/b.png": []}
+
+
 def test_without_names_the_numbers_stay(tmp_path: Path) -> None:
     dataset, findings = read("yolo", write_files(tmp_path, {"images/a.png": None, "labels/a.txt": LINE}))
     assert not findings.problems
