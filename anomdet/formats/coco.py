@@ -40,13 +40,14 @@ def read(source: Source) -> Dataset:
     paths = [source.path] if source.path.is_file() else _json_files(source)
     splits = _splits(paths, source)
     files = _image_files(paths, source)
-    dataset, num_read = Dataset(), 0
+    dataset, num_read, groups = Dataset(), 0, set()
     for path in paths:
         where = source.name(path)
         content = read_json(path, where, source.findings)
         if isinstance(content, dict) and (len(paths) == 1 or _holds_boxes(content)):
             num_read += 1
             _read_file(content, path, splits[path], files, source, dataset)
+            groups |= _groups(content)
         elif content is not None and source.path.is_file():
             expected = "an object with images, annotations and categories"
             source.findings.problem(where, expected, Phrase(type(content).__name__))
@@ -55,6 +56,7 @@ def read(source: Source) -> Dataset:
     if not num_read and not source.findings.problems:
         hint = "name the JSON file itself"
         source.findings.problem(str(source.path), "a COCO file as annotations/instances.json", NOTHING, hint)
+    _leave_out(groups, dataset, source)
     tell_apart(dataset, source, lambda picture: _folder_of(picture, source, splits))
     take_empty(dataset, source)
     take_unused(files, "image that no JSON file names", dataset, source)
@@ -153,6 +155,23 @@ def _categories(content: dict, where: str, findings: Findings) -> dict[int, str]
             findings.note("category's supercategory", "left out", where)
         findings.unknown(category, frozenset({"id", "name", "supercategory"}), "category's", where)
     return names
+
+
+def _groups(content: dict) -> set[int]:
+    """The numbers of categories that are no classes: Roboflow puts the group of all classes in front of them."""
+    categories = content.get("categories")
+    listed = [one for one in categories if isinstance(one, dict)] if isinstance(categories, list) else []
+    above = {str(one.get("supercategory")) for one in listed if one.get("supercategory") != "none"}
+    heads = [one for one in listed if one.get("supercategory") == "none" and str(one.get("name")) in above]
+    return {_key(one, "id") for one in heads}
+
+
+def _leave_out(groups: set[int], dataset: Dataset, source: Source) -> None:
+    """Groups of classes that no annotation uses, in place."""
+    used = {box.label for picture in dataset.pictures for box in picture.boxes}
+    for number in sorted(groups & dataset.names.keys() - used):
+        what = f"category {dataset.names.pop(number)!r}, the group of the others without an annotation"
+        source.findings.note(what, "left out", f"category {number}")
 
 
 def _images(

@@ -98,6 +98,24 @@ def test_roboflow_layout(tmp_path: Path) -> None:
     assert all(picture.path is not None for picture in dataset.pictures)
 
 
+def test_the_group_that_roboflow_lists_is_no_class(tmp_path: Path) -> None:
+    """It is often called as one of the classes; where an annotation uses it, it is a class all the same."""
+    categories = [
+        {"id": 0, "name": "dent", "supercategory": "none"},
+        {"id": 1, "name": "dent", "supercategory": "dent"},
+        {"id": 2, "name": "hole", "supercategory": "dent"},
+        {"id": 3, "name": "none of them", "supercategory": "none"},
+    ]
+    for used, names in ((1, {1: "dent", 2: "hole", 3: "none of them"}), (0, {0: "dent", 1: "dent", 2: "hole"})):
+        annotation = {"id": 0, "image_id": 0, "category_id": used, "bbox": [1, 2, 3, 4]}
+        content = {"images": [{"id": 0, "file_name": "a.png"}], "annotations": [annotation], "categories": categories}
+        dataset, findings = read("coco", write_files(tmp_path / str(used), {"train/a.json": content}))
+        assert not findings.problems
+        assert {number: dataset.names[number] for number in names} == names
+        assert (0 in dataset.names) == (used == 0)
+        assert any("the group of the others" in what for what in notes_of(findings)) == (used == 1)
+
+
 def test_attributes_keypoints_and_unknown_keys_are_reported(tmp_path: Path) -> None:
     annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "attributes": {"occluded": False}}
     annotation |= {"keypoints": [1, 2, 2], "num_keypoints": 1, "rotation": 12.0}
