@@ -12,6 +12,7 @@ __all__ = [
     "intervals",
     "operating_point",
     "pairs",
+    "repeated",
     "results",
     "summary",
     "tables",

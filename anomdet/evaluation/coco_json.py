@@ -37,7 +37,7 @@ def results_from_coco(
     """
     problems = [
         *_wrong_lists(ground_truth, gt_file),
-        *([] if isinstance(predictions, list) else [_wrong_kind(predictions_file, "a JSON array", predictions)]),
+        *([] if isinstance(predictions, list) else [_no_list(predictions_file, predictions)]),
     ]
     if problems:
         raise UserError(problems)
@@ -144,6 +144,14 @@ def _text(entry: dict, key: str) -> str:
 
 def _wrong_kind(where: str, expected: str, got: Any) -> Problem:
     return Problem(where, expected, type(got).__name__)
+
+
+def _no_list(where: str, got: Any) -> Problem:
+    """COCO's results are a list; some tools write it into an object, or give the data set itself."""
+    lists = [key for key, value in got.items() if isinstance(value, list)] if isinstance(got, dict) else []
+    found = f"an object with {', '.join(map(short_repr, lists[:4]))}" if lists else type(got).__name__
+    hint = "save the list of results alone, as COCO has it: image_id, category_id, bbox and score in each entry"
+    return Problem(where, "a JSON array", found, hint)
 
 
 def _wrong_lists(ground_truth: Any, gt_file: str) -> list[Problem]:

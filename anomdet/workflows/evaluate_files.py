@@ -51,9 +51,10 @@ class Files:
             return read_tiled_results(ground_truth, predictions, self.tile_map)
         from anomdet.evaluation.box_units import check_box_units
         from anomdet.evaluation.files import read_results
+        from anomdet.evaluation.repeated import repeated
 
-        results = read_results(ground_truth, predictions)
-        return results, check_box_units(results, str(ground_truth), str(predictions))
+        results, names = read_results(ground_truth, predictions), (str(ground_truth), str(predictions))
+        return results, [*check_box_units(results, *names), *repeated(results, *names)]
 
 
 def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and where to write)

@@ -39,6 +39,7 @@ def read_tiled_results(ground_truth: Path, predictions: Path, tile_map: Path) ->
     from anomdet.evaluation.box_units import check_box_units
     from anomdet.evaluation.coco_json import results_from_coco
     from anomdet.evaluation.files import read_results
+    from anomdet.evaluation.repeated import repeated
 
     both = _Both(read_results(ground_truth, predictions), read_map(tile_map), ground_truth, tile_map)
     if problems := list(islice(both.name_problems(), _MOST_SHOWN)):
@@ -47,7 +48,8 @@ def read_tiled_results(ground_truth: Path, predictions: Path, tile_map: Path) ->
     if problems := [*both.size_problems(images), *both.category_problems(images)]:
         raise UserError(problems)
     tiles = both.tiles
-    doubts = [*check_box_units(tiles, str(ground_truth), str(predictions)), *both.doubts()]
+    names = str(ground_truth), str(predictions)
+    doubts = [*check_box_units(tiles, *names), *repeated(tiles, *names), *both.doubts()]
     truth, rows = _truth(images, tiles), _rows(images, tiles)
     whole = results_from_coco(truth, rows, gt_file=str(tile_map), predictions_file=str(predictions))
     return replace(whole, notes=tuple(dict.fromkeys((*tiles.notes, *whole.notes)))), doubts
