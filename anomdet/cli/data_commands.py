@@ -33,11 +33,10 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
 
     Ends with 0 if nothing is, with 1 if there are errors, with 2 if it could not look.
     """
-    from anomdet.workflows.check import CheckOptions
-    from anomdet.workflows.check import check as run
+    from anomdet.workflows import check as workflow
 
-    options = CheckOptions(style, strict, everything, decode, leaks, report)
-    told = run(data, settings=config, overrides=overrides or (), options=options, fix=fix, out=out)
+    options = workflow.CheckOptions(style, strict, everything, decode, leaks, report)
+    told = workflow.check(data, settings=config, overrides=overrides or (), options=options, fix=fix, out=out)
     if out is None:
         give(told.text)
     if told.written:

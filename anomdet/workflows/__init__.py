@@ -1,6 +1,7 @@
 """One file a verb: settings, paths and arrays in, frozen results out; UserError for what is wrong."""
 
 __all__ = [
+    "bring_weights",
     "browse",
     "check",
     "compare",
