@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from anomdet.errors import Problem, UserError
 from anomdet.fields import WrongValueError, checked, flag, integer, several
 
 if TYPE_CHECKING:  # what a checkpoint says of its tiles is read without numpy
@@ -111,6 +112,21 @@ def plan(size_hw: tuple[int, int], tiling: Tiling) -> NDArray[np.int64]:
     if tiling.include_whole and len(windows) > 1:
         windows.append((0, 0, width, height))
     return np.array(windows, dtype=np.int64)
+
+
+def limited_plan(size_hw: tuple[int, int], tiling: Tiling) -> NDArray[np.int64]:
+    """:func:`plan` for a detector, whose file may be a stranger's: its overlap could keep a machine busy for hours.
+
+    Raises:
+        UserError: the image would have more tiles than :func:`most_tiles`, which no training allows either.
+    """
+    count, most = num_tiles(size_hw, tiling), most_tiles(size_hw, tiling)
+    if count > most:
+        got = f"{count:,} tiles of an image of {size_hw[1]:,} x {size_hw[0]:,} px: size {tiling.text}"
+        raise UserError(
+            Problem("tiles of the detector", f"at most {most:,} of this image", got, "train with less overlap")
+        )
+    return plan(size_hw, tiling)
 
 
 def cost_of_share(share: float, side: int) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.inference.artifact import Preprocessing
-from anomdet.tiles import Tiling, plan
+from anomdet.tiles import Tiling, limited_plan
 from anomdet.views import View, Views
 
 _INTERPOLATIONS = {
@@ -60,7 +60,7 @@ class PreparedTiles:
 
     Args:
         tiles: one for each window.
-        windows: ``(N, 4)`` of :func:`anomdet.tiles.plan`.
+        windows: ``(N, 4)`` of :func:`anomdet.tiles.limited_plan`.
         original_hw, name, warnings, times, square: as of :class:`Prepared`, of the image.
     """
 
@@ -93,7 +93,7 @@ def cut_tiles(
 ) -> PreparedTiles:
     """An image ``(H, W, 3)`` as its tiles, each resized for the network; one of that size already is not copied."""
     size_hw = (int(image.shape[0]), int(image.shape[1]))
-    windows = plan(size_hw, tiling)
+    windows = limited_plan(size_hw, tiling)
     tiles = [image[top:bottom, left:right] for left, top, right, bottom in windows.tolist()]
     return PreparedTiles(tuple(fitted(tile, preprocessing, views) for tile in tiles), windows, size_hw)
 

@@ -16,7 +16,7 @@ from anomdet.inference.backends import Backend
 from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import Prepared, fitted
 from anomdet.inference.views import run_views
-from anomdet.tiles import Tiling, plan
+from anomdet.tiles import Tiling, limited_plan
 from anomdet.views import Views
 
 
@@ -49,8 +49,8 @@ class TilesInStrips:
 
     @property
     def windows(self) -> NDArray[np.int64]:
-        """``(N, 4)`` of :func:`anomdet.tiles.plan`."""
-        return plan(self.original_hw, self.tiling)
+        """``(N, 4)`` of :func:`anomdet.tiles.limited_plan`."""
+        return limited_plan(self.original_hw, self.tiling)
 
     def run(self, backend: Backend, *, most: int, floor: float) -> tuple[TilesInStrips, list[tuple[Detections, float]]]:
         """What a backend finds on each tile, and the seconds that it took; and with it this image, as it is now known.

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from anomdet.errors import UserError
 from anomdet.images.decode import decode_noted
 from anomdet.images.headers import BadImageError
 from anomdet.images.limits import TooLargeImageError
@@ -94,7 +95,10 @@ class Live:
         except BadImageError as error:
             raise Refusal(400, f"expected a readable image, got {error}") from None
         read = time.perf_counter()
-        prepared = self.detector.prepare(pixels, channels="bgr")
+        try:
+            prepared = self.detector.prepare(pixels, channels="bgr")
+        except UserError as error:  # more tiles than any training allows
+            raise Refusal(413, str(error)) from None
         times = {"read": read - start, "prepare": time.perf_counter() - read}
         return ReadyImage(prepared, (note,) if note else (), times)
 

@@ -179,3 +179,18 @@ def test_what_needs_the_whole_image_reads_it_whole():
     assert not Detector(PLAIN, SpotBackend()).reading.in_strips
     with_whole = replace(PLAIN, tiles=Tiling((128, 128), (32, 32), include_whole=True))
     assert not Detector(with_whole, SpotBackend()).reading.in_strips
+
+
+@pytest.mark.parametrize("in_strips", [False, True])
+def test_a_foreign_detector_cannot_ask_for_half_a_million_tiles(in_strips, tmp_path, monkeypatch):
+    """An overlap of all but a pixel is one that a file may state; small images still have few tiles."""
+    if in_strips:
+        monkeypatch.setattr("anomdet.images.strips.LARGE_MEGAPIXELS", 0.0)
+    hostile = Detector(replace(PLAIN, tiles=Tiling((128, 128), (127, 127))), SpotBackend())
+    cv2.imwrite(str(tmp_path / "a.png"), board(size_hw=(300, 400)))
+    (failed,) = hostile.predict([tmp_path / "a.png"])
+    assert isinstance(failed, FailedImage)
+    assert "47,229 tiles of an image of 400 x 300 px" in failed.error
+    with pytest.raises(UserError, match="expected at most 10,000 of this image"):
+        hostile(board(size_hw=(300, 400)))
+    assert not hostile(board(size_hw=(130, 130))).warnings

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from anomdet.errors import Problem, UserError
 from anomdet.serving import json_body
 from anomdet.serving.kserve import read_request
 from anomdet.serving.label_studio import Images, Tasks, read_names, read_tasks
@@ -165,3 +166,16 @@ def test_a_line_of_the_log_cannot_be_forged_and_no_host_of_the_client_comes_back
     said = [record.getMessage() for record in caplog.records if "unforeseen" in record.getMessage()]
     assert len(said) == 1
     assert "\n" not in said[0]
+
+
+def test_an_image_of_too_many_tiles_is_refused_with_the_reason() -> None:
+    class Tiled(ServedFake):
+        def prepare(self, image: Any, *, channels: str = "rgb") -> Any:
+            if len(image) > 16:  # the first image of a service is one of the network's size
+                raise UserError(Problem("tiles of the detector", "at most 10,000 of this image", "539,121 tiles"))
+            return super().prepare(image, channels=channels)
+
+    with service(fake=Tiled) as running:
+        answer = running.ask("POST", "/predict", image_bytes(0.5, size=32), {"Content-Type": "image/png"})
+        assert answer.status == 413
+        assert "at most 10,000 of this image" in answer.body.decode()
