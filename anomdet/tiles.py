@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # what a checkpoint says of its tiles is read without numpy
 
 MAX_TILES = 10_000  # of an image, unless it is larger than a quarter as many tiles without overlap
 MAX_OVERLAP = 0.9  # as a share
+GROUPS = r"^(.*)_x\d+_y\d+"
+"""``data.split.group_regex`` by which the tiles that ``anomdet tile`` wrote of an image stay in one split."""
 _MOST_PX = 2**16
 _SIDES = f"two integers from 1 to {_MOST_PX}, height and width"
 

@@ -20,7 +20,7 @@ def take_unlabelled(picture: Picture, what: str, dataset: Dataset, source: Sourc
     Args:
         picture: without boxes.
         what: as ``image without an XML file``.
-        dataset: gets the image if it counts as normal.
+        dataset: gets the image if it counts as normal, else its name if it is left out.
         source: takes the note, and says what the user has chosen.
         default: what the format means by it: normal, skip or error.
     """
@@ -28,6 +28,7 @@ def take_unlabelled(picture: Picture, what: str, dataset: Dataset, source: Sourc
     if fate == "error":
         source.findings.problem(picture.where, "labels for each image", NOTHING, _LABEL_HINT)
     elif fate == "skip":
+        dataset.skipped.add(picture.file_name)
         source.findings.note(what, "left out as not labelled", picture.where)
     else:
         source.findings.note(what, "taken as normal", picture.where)

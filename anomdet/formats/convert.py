@@ -20,6 +20,7 @@ from anomdet.formats.side_files import (
     check_source,
     classes_beside,
     read_classes,
+    read_hard_normals,
     read_splits,
     settings_hint,
     settle_classes,
@@ -137,6 +138,7 @@ def _read(source: Source, source_format: Format, given: dict[int, str] | None, t
     if source.path.is_dir():
         note_other_images(source.path, findings)
     read_splits(source, dataset)
+    read_hard_normals(source, dataset)
     drop_left_out(dataset, findings)
     if not dataset.pictures and findings.notes and not findings.problems:
         reasons = "; ".join(_sentences(findings)[:_MAX_REASONS])

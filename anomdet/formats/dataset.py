@@ -51,6 +51,7 @@ class Picture:
         measured: whether the file's header was read and fits; None: not yet.
         is_outside: the file lies outside of what was named as the source.
         left_out: why the image is not carried over: something marked on it has no box; empty: it is carried over.
+        hard_normal: a detector fired on it, and a person found nothing.
     """
 
     file_name: str
@@ -63,6 +64,7 @@ class Picture:
     measured: bool | None = None
     left_out: str = ""
     is_outside: bool = False
+    hard_normal: bool = False
 
     @property
     def stem(self) -> str:
@@ -78,11 +80,13 @@ class Dataset:
         pictures: in any order.
         names: number to name, as far as the source says; a writer gets one for every class.
         numbers: name to number, for labels that are names, unless a file of classes says otherwise.
+        skipped: names of images that are left out as not labelled: lists may name them.
     """
 
     pictures: list[Picture] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    skipped: set[str] = field(default_factory=set)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What many formats have no place for, beside them: classes.yaml (number and name) and splits/train.txt and so on."""
+"""What many formats have no place for, beside them: classes.yaml, splits/train.txt and so on, hard_normals.txt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anomdet.data.index.spelling import plain_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
 from anomdet.formats.pictures import is_text
-from anomdet.layout import CLASSES_FILE, SPLITS, SPLITS_DIR, TRAIN, VAL
+from anomdet.layout import CLASSES_FILE, HARD_NORMALS, SPLITS, SPLITS_DIR, TRAIN, VAL
 from anomdet.strict_files import MAX_LIST_BYTES, MAX_YAML_BYTES, decode_text, parse_yaml, read_regular
 
 _MAX_NUMBER = 10**18
@@ -177,13 +177,34 @@ def read_splits(source: Source, dataset: Dataset) -> None:
         for place, line in read_lines(path, source.name(path), source.findings) if path.is_file() else ():
             picture = by_name.get(line)
             if picture is None:
-                source.findings.problem(place, "the name of an image", line)
+                _report_unlisted(line, place, dataset, source.findings)
             elif picture.split not in ("", split):
                 source.findings.problem(
                     place, "each image in one split", Phrase(f"{line} again, after {picture.split}")
                 )
             else:
                 picture.split = split
+
+
+def _report_unlisted(line: str, place: str, dataset: Dataset, findings: Findings) -> None:
+    if line not in dataset.skipped:
+        findings.problem(place, "the name of an image", line)
+
+
+def read_hard_normals(source: Source, dataset: Dataset) -> None:
+    """Mark the images that the list of hard normals beside the source names, in place."""
+    path = source.path / HARD_NORMALS
+    if not path.is_file():
+        return
+    by_name = {picture.file_name: picture for picture in dataset.pictures}
+    for place, line in read_lines(path, source.name(path), source.findings):
+        picture = by_name.get(line)
+        if picture is None:
+            _report_unlisted(line, place, dataset, source.findings)
+        elif picture.boxes:
+            source.findings.note("hard normal that has labels", "left out of the list", place)
+        else:
+            picture.hard_normal = True
 
 
 def read_lines(path: Path, where: str, findings: Findings) -> list[tuple[str, str]]:
@@ -208,15 +229,19 @@ def read_names(path: Path, where: str, findings: Findings) -> dict[int, str]:
 
 
 def write_side_files(dataset: Dataset, out: Path) -> list[Path]:
-    """classes.yaml, and a list of names for each split that there is; returns them."""
+    """classes.yaml, and a list of names for each split that there is and of hard normals; returns them."""
     written = [out / CLASSES_FILE] if dataset.names else []
     if dataset.names:
         written[0].write_text(_HEAD + classes_yaml(dataset.names), encoding="utf-8")
-    for split in SPLITS:
-        names = [picture.file_name for picture in dataset.pictures if picture.split == split]
+    lists = {
+        f"{SPLITS_DIR}/{split}.txt": [one.file_name for one in dataset.pictures if one.split == split]
+        for split in SPLITS
+    }
+    lists[HARD_NORMALS] = [one.file_name for one in dataset.pictures if one.hard_normal]
+    for file, names in lists.items():
         if names:
-            (out / SPLITS_DIR).mkdir(exist_ok=True)
-            written.append(out / SPLITS_DIR / f"{split}.txt")
+            written.append(out / file)
+            written[-1].parent.mkdir(exist_ok=True)
             written[-1].write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
     return written
 

@@ -12,7 +12,7 @@ from anomdet.data.index.spelling import plain_spelling
 from anomdet.formats.dataset import NOTHING, Phrase, Source, to_number
 from anomdet.formats.pictures import is_file
 from anomdet.formats.yolo_layout import Layout, is_list, without_folder
-from anomdet.layout import SPLITS_DIR
+from anomdet.layout import HARD_NORMALS, SPLITS_DIR
 from anomdet.strict_files import decode_text, read_regular
 
 _MAX_SHOWN = 3
@@ -102,7 +102,8 @@ def _text_files(layout: Layout) -> list[Path]:
     found = []
     for file in list_files(layout.root):
         path = layout.root / file.name
-        is_side_file = file.name.startswith(f"{SPLITS_DIR}/") or path.name.lower().startswith("readme")
+        is_list_of_ours = file.name.startswith(f"{SPLITS_DIR}/") or file.name == HARD_NORMALS
+        is_side_file = is_list_of_ours or path.name.lower().startswith("readme")
         if file.suffix == ".txt" and not is_side_file and _identity(path) not in others:
             found.append(path)
     return found

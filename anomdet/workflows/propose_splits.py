@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anomdet.errors import UserError
 from anomdet.layout import SPLITS_DIR, TILE_MAP, TRAIN, VAL
+from anomdet.tiles import GROUPS
 from anomdet.words import counted
 from anomdet.workflows.beside_data import split_lists
 
@@ -34,7 +35,6 @@ def without(choices: dict[str, Choice], given: set[str]) -> dict[str, Choice]:
 def tile_groups(data_dir: Path, data: DataSettings, index: DataIndex) -> dict[str, Choice]:
     """How the tiles of an image stay in one split, where the folder is one of ``anomdet tile``: they overlap."""
     from anomdet.quality.propose.choices import Choice
-    from anomdet.workflows.tile import GROUPS
 
     if data.split.by not in (None, "files") or not (data_dir / TILE_MAP).is_file():
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 
 def look_at_splits(runner: Any) -> Looked:
-    """Look for near-duplicates in two splits; of many processes one does, unless the run may be refused.
+    """Look for near-duplicates, and for tiles of one image, in two splits.
+
+    Of many processes one does, unless the run may be refused.
 
     Raises:
         UserError: ``data.split.on_leak`` does not allow those that there are; or the processes have other splits.
     """
     from anomdet.data.near_duplicates.across import Looked, look_at_start
     from anomdet.data.splits.lists import check_listable
+    from anomdet.data.splits.tiles import torn_tiles
 
     dataset = runner.train_dataloader.dataset
     if not isinstance(dataset, HasSplits):
@@ -33,7 +36,9 @@ def look_at_splits(runner: Any) -> Looked:
     on_leak = dataset.split_rule.on_leak
     if not is_main_process() and on_leak not in ("error", "group"):
         return Looked()
-    return look_at_start(dataset.index, dataset.splits.positions, on_leak, dataset.split_rule.by)
+    looked = look_at_start(dataset.index, dataset.splits.positions, on_leak, dataset.split_rule.by)
+    torn = torn_tiles(dataset.index, dataset.splits.positions, dataset.split_rule.by)
+    return replace(looked, warning="; ".join(filter(None, (torn, looked.warning))))
 
 
 def _check_same(hashes: dict[str, str]) -> None:

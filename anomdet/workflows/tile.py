@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR, TILE_MAP
-from anomdet.tiles import Tiling
+from anomdet.layout import IMAGES_DIR, LABELS_DIR, SPLITS_DIR, TILE_MAP
+from anomdet.tiles import GROUPS, Tiling
 from anomdet.words import counted
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 MAP_VERSION = 1
 _log = logging.getLogger("anomdet")
-GROUPS = r"^(.*)_x\d+_y\d+"
-"""``data.split.group_regex`` by which the tiles of an image stay in one split."""
 _LARGER = (
     "choose a larger --size or more --overlap; in its own training AnomDet sees such objects with "
     "data.tiles.include_whole=true"
@@ -37,7 +36,7 @@ class Tiled:
     """What was written.
 
     Args:
-        written: the folder, the map in it, and the names of the classes if there are any.
+        written: the folder; in it the map, and the names of classes and the lists that come along.
         num_images, num_tiles: how many.
         num_hidden: parts of objects that are too small a share of theirs: blanked out, and without a label.
         num_lost: objects that no tile keeps, since each shows too small a share of them.
@@ -63,6 +62,8 @@ def tile(
 ) -> Tiled:
     """Cut a data folder into tiles: images/, labels/ in the same format, and tile_map.json; the source stays as it is.
 
+    Class names, lists in splits/ and hard_normals.txt come along, for the tiles.
+
     Tiles are PNG files of 8 bits a channel. Images of 16 bit are scaled by the bits that the data uses, as in training
     with ``data.bit_depth: auto``.
 
@@ -80,6 +81,7 @@ def tile(
     """
     from anomdet.data.index.scan import scan
     from anomdet.output_rule import check_apart, data_folders
+    from anomdet.workflows.tile_sides import SideFiles
 
     tiling = _tiling({"size": size, "overlap": overlap, "min_visible": min_visible})
     target = Path(out)
@@ -87,14 +89,17 @@ def tile(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(Problem(f"--out {out}", "a new or empty folder", "one that holds something"))
     partial = target.parent / f".{target.name}.partial-{os.getpid()}"
-    work = _Work.of(scan(str(data_dir)), partial, tiling, min_visible)
+    index = scan(str(data_dir))
+    sides = SideFiles.of(index)
+    work = _Work.of(index, partial, tiling, min_visible)
     try:
         for name in (IMAGES_DIR, LABELS_DIR):
             (partial / name).mkdir(parents=True)
         for at in range(len(work.index.records)):
             work.write_image(at)
-        work.write_map()
-        written = [target, target / TILE_MAP, *(target / name for name in _write_names(work.index, partial))]
+        work.write_map(sides.class_names)
+        names = [TILE_MAP, *sides.write(partial, work.tiles_of())]
+        written = [target, *(target / name for name in names)]
         if target.exists():
             target.rmdir()
         partial.replace(target)
@@ -191,8 +196,11 @@ class _Work:
         else:
             self.images_left_out.append(record.file_name)
 
-    def write_map(self) -> None:
+    def write_map(self, class_names: Mapping[int, str]) -> None:
         """``tile_map.json``.
+
+        Args:
+            class_names: of the classes that have one.
 
         Raises:
             UserError: no tile is left.
@@ -207,8 +215,13 @@ class _Work:
             raise UserError(Problem("data.tiles.size", "at least one tile that can be labelled", got, _LARGER))
         head = {"version": MAP_VERSION, "size_hw": tiling.size_hw, "overlap_hw": tiling.overlap_hw}
         left_out = {"tiles": self.left_out, "images": self.images_left_out}
-        content = {**head, "class_nums": self.index.class_nums, "images": self.entries, "left_out": left_out}
+        classes = {"class_nums": self.index.class_nums, "class_names": class_names}
+        content = {**head, **classes, "images": self.entries, "left_out": left_out}
         write_text(self.out / TILE_MAP, json.dumps(content) + "\n")
+
+    def tiles_of(self) -> dict[str, list[str]]:
+        """Image to the names of its tiles."""
+        return {entry["file_name"]: [tile["file_name"] for tile in entry["tiles"]] for entry in self.entries}
 
     def done(self, written: list[Path]) -> Tiled:
         num_tiles = sum(len(entry["tiles"]) for entry in self.entries)
@@ -241,25 +254,6 @@ def _write_label(out: Path, name: str, nums: list[int], bboxes_xyxy: list[list[f
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def _write_names(index: DataIndex, out: Path) -> list[str]:
-    """``classes.yaml`` as the source has it, or of the names in another file there; the names of the files."""
-    from anomdet.formats.side_files import classes_yaml
-    from anomdet.quality.propose.class_names import names_beside
-    from anomdet.strict_files import MAX_YAML_BYTES, read_regular
-
-    source = Path(index.data_dir)
-    if (source / CLASSES_FILE).is_file():
-        (out / CLASSES_FILE).write_bytes(read_regular(source / CLASSES_FILE, MAX_YAML_BYTES))
-        return [CLASSES_FILE]
-    found = names_beside(source, index.class_nums)
-    for note in found.notes:
-        _log.info(f"classes: {note}")
-    if not found.source:
-        return []
-    (out / CLASSES_FILE).write_text(classes_yaml(found.names), encoding="utf-8")
-    return [CLASSES_FILE]
-
-
 def _report(work: _Work, done: Tiled) -> None:
     """The summary, and a warning if objects are lost."""
     _log.info(
@@ -267,7 +261,8 @@ def _report(work: _Work, done: Tiled) -> None:
         f"{counted(done.num_hidden, 'part')} of objects, too small a share, blanked out; "
         f"{counted(done.num_lost, 'object')} in no tile, {counted(done.num_left_out, 'tile')} left out for them"
     )
-    _log.info(f"keep the tiles of an image in one split: data.split.group_regex='{GROUPS}'")
+    if not any(path.parent.name == SPLITS_DIR for path in done.written):
+        _log.info(f"keep the tiles of an image in one split: data.split.group_regex='{GROUPS}'")
     if sentence := work.lost.sentence(work.tiles.rule.min_visible):
         gone = work.images_left_out
         names = ", ".join(gone[:3]) + (" ..." if len(gone) > 3 else "")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ class TileMap:
         images: each with ``file_name, height, width, objects, tiles``; an object is ``class_num, x1, y1, x2, y2`` in
             pixels of the image, a tile has ``file_name`` and ``window``, which is ``x1, y1, x2, y2``.
         left_out: names of the images of which no tile was written, so that no results on tiles measure them.
+        class_names: of the classes that have one.
     """
 
     class_nums: tuple[int, ...]
     images: list[dict[str, Any]]
     left_out: list[str]
+    class_names: dict[int, str] = field(default_factory=dict)
 
 
 def read_map(path: Path) -> TileMap:
@@ -52,6 +55,9 @@ def read_map(path: Path) -> TileMap:
     names = left_out.get("images") if isinstance(left_out, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(Problem(f"{path}: left_out.images", "a list of names", shown(left_out)))
+    class_names = content.get("class_names", {})  # maps of before have none
+    if not isinstance(class_names, dict) or not all(_is_named(*one) for one in class_names.items()):
+        raise UserError(Problem(f"{path}: class_names", "a name for each class number", shown(class_names)))
     images: list[dict[str, Any]] = content["images"]
     entries = [(image, f"{path}: images[{at}]") for at, image in enumerate(images)]
     problems = list(
@@ -59,7 +65,7 @@ def read_map(path: Path) -> TileMap:
     )
     if problems := problems or list(islice(_repeated(entries), _MOST_SHOWN)):
         raise UserError(problems)
-    return TileMap(tuple(class_nums), images, names)
+    return TileMap(tuple(class_nums), images, names, {int(num): name for num, name in class_names.items()})
 
 
 def _wrong(image: Any, where: str, class_nums: list[int]) -> Iterator[Problem]:
@@ -138,6 +144,10 @@ def _repeated(entries: list[tuple[dict[str, Any], str]]) -> Iterator[Problem]:
 
 def _is_count(value: Any) -> bool:
     return type(value) is int and 1 <= value < 2**31
+
+
+def _is_named(num: str, name: Any) -> bool:
+    return re.fullmatch(r"-?[0-9]{1,18}", num) is not None and isinstance(name, str)
 
 
 def _is_row(value: Any, length: int) -> bool:

@@ -124,6 +124,7 @@ class _Both:
         for num, name in zip(self.tiles.class_nums.tolist(), self.tiles.class_names, strict=True):
             if name in numbers - {str(num)}:
                 yield Problem(where, f"id {name} for the name '{name}', as the map's class number", f"id {num}", hint)
+        yield from self._exchanged_names(hint)
         image_of = {tile["file_name"]: at for at, image in enumerate(images) for tile in image["tiles"]}
         seen: set[int] = set()
         annotated = np.unique(np.stack([self.tiles.gt.label, self.tiles.gt.image], axis=1), axis=0)
@@ -134,6 +135,21 @@ class _Both:
                 image = images[image_of[name]]["file_name"]
                 got = f"one on {name}, while {self.tile_map} has no object of class {num} on {image}"
                 yield Problem(f"{self.truth}: annotations", f"none of category {shown[num]} there", got, hint)
+
+    def _exchanged_names(self, hint: str) -> Iterator[Problem]:
+        """Names that the map gives to another class number."""
+        num_of = {name: num for num, name in self.known.class_names.items()}
+        for num, name in zip(self.tiles.class_nums.tolist(), self.tiles.class_names, strict=True):
+            if num_of.get(name, num) != num:
+                got = f"id {num}, which is {self.known.class_names.get(num, 'no class')!r} there"
+                expected = f"id {num_of[name]} for {name!r}, as in {self.tile_map}"
+                yield Problem(f"{self.truth}: categories", expected, got, hint)
+
+    def _other_names(self) -> Iterator[str]:
+        for num, name in zip(self.tiles.class_nums.tolist(), self.tiles.class_names, strict=True):
+            known = self.known.class_names.get(num, name)
+            if name not in (known, str(num), *self.known.class_names.values()):
+                yield f"{self.truth}: category {num} is called {name!r}, and {known!r} in {self.tile_map}"
 
     def doubts(self) -> Iterator[str]:
         """Images that have no tile, categories that no object can have, and sizes that nothing says."""
@@ -150,6 +166,7 @@ class _Both:
                 of_it = "prediction of it is a false alarm", "predictions of it are false alarms"
                 effect = counted(count, *of_it) if count else "no prediction has it"
                 yield f"{self.truth}: category {shown[num]} is no class of {self.tile_map} ({self._nums()}); {effect}"
+        yield from self._other_names()
         unknown = int((self.tiles.sizes_hw == 0).any(axis=1).sum())
         if unknown:
             tiles = counted(unknown, "tile has no width or height", "tiles have no width or height")

@@ -12,9 +12,11 @@ from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.near_duplicates.across import find_leaks, remedy
 from anomdet.data.near_duplicates.audit import AFFORDABLE_BYTES, Postponed, audit_images
 from anomdet.data.splits.make import SplitRule, make_splits
+from anomdet.data.splits.tiles import holds_tiles
 from anomdet.errors import Problem, UserError
 from anomdet.quality.check.check import Rules
 from anomdet.quality.check.findings import ERROR, Finding
+from anomdet.tiles import GROUPS
 
 _NAME_PARTS = "name the parts by data.split.group_regex"
 
@@ -45,7 +47,9 @@ def check_splits(
         positions = make_splits(index, split_rule).positions
     except UserError as error:
         return [_refused(problem) for problem in error.problems]
-    findings = _torn_parts(index, positions, group_by) if group_by else []
+    findings = _torn_parts(index, positions, group_by, "data.split.by=group") if group_by else []
+    if holds_tiles(data_dir):
+        findings += _torn_parts(index, positions, GROUPS, f"data.split.group_regex='{GROUPS}'")
     if read_all or split_rule.on_leak != "ignore":
         findings += _near_duplicates(
             index, positions, split_rule.by, read_all or split_rule.on_leak in ("error", "group")
@@ -66,8 +70,8 @@ def _refused(problem: Problem | str) -> Finding:
     return Finding("split-refused", "", 0, problem.expected, problem.got, f"{problem.hint} ({problem.where})".strip())
 
 
-def _torn_parts(index: DataIndex, positions: Mapping[str, Sequence[int]], group_by: str) -> list[Finding]:
-    """Parts, as the evaluation knows them, whose images are in several splits."""
+def _torn_parts(index: DataIndex, positions: Mapping[str, Sequence[int]], group_by: str, setting: str) -> list[Finding]:
+    """Parts, as the evaluation knows them, or images cut into tiles, of which the images are in several splits."""
     pattern = re.compile(group_by)
     places: dict[str, Counter[str]] = {}
     last: dict[str, str] = {}
@@ -83,7 +87,7 @@ def _torn_parts(index: DataIndex, positions: Mapping[str, Sequence[int]], group_
     for part, counts in places.items():
         if len(counts) > 1:
             told = ", ".join(f"{count} in {split}" for split, count in counts.items())
-            hint = "data.split.by=group keeps them together"
+            hint = f"{setting} keeps them together"
             findings.append(
                 Finding("leak-group", f"images/{last[part]}", 0, f"all images of {part!r} in one split", told, hint)
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from anomdet.errors import UserError
 from tests.unit.formats.cases import notes_of, read, run, write_files
 from tests.unit.formats.test_labelme import content
 from tests.unit.formats.test_names import coco, voc
@@ -180,6 +181,30 @@ def test_a_converted_folder_has_its_splits_in_lists_alone(tmp_path: Path) -> Non
     for format_name in ("yolo", "voc", "labelme", "coco"):
         run(tmp_path / "in", "anomdet", format_name, tmp_path / format_name)
         assert set(splits_of(format_name, tmp_path / format_name).values()) == {""}
+
+
+def test_lists_may_name_images_that_are_left_out_as_not_labelled(tmp_path: Path) -> None:
+    files = {"images/a.png": None, "images/b.png": None, "images/c.png": None, "labels/a.txt": "", "labels/b.txt": ""}
+    lists = {"splits/train.txt": "a.png\nc.png\n", "splits/val.txt": "b.png\n", "hard_normals.txt": "c.png\nb.png\n"}
+    source = write_files(tmp_path / "source", files | lists)
+    run(source, "anomdet", "anomdet", tmp_path / "out", unlabelled="skip")
+    assert (tmp_path / "out/splits/train.txt").read_text() == "a.png\n"
+    assert (tmp_path / "out/hard_normals.txt").read_text() == "b.png\n"
+    with pytest.raises(UserError, match=r"splits/train.txt:1: expected the name of an image, got 'gone.png'"):
+        write_files(source, {"splits/train.txt": "gone.png\n"})
+        run(source, "anomdet", "anomdet", tmp_path / "other", unlabelled="skip")
+
+
+@pytest.mark.parametrize("through", ["anomdet", "yolo", "coco", "voc", "labelme", "cvat", "labelstudio"])
+def test_hard_normals_come_along(through: str, tmp_path: Path) -> None:
+    """Whoever confirmed them would have to do so again."""
+    files = {"images/x/a.png": None, "images/b.png": None, "labels/x/a.txt": "", "labels/b.txt": "1 5 5 20 20\n"}
+    source = write_files(tmp_path / "source", {**files, "hard_normals.txt": "x/a.png\nb.png\n"})
+    first = run(source, "anomdet", through, tmp_path / "out")
+    assert any("hard normal that has labels" in note for note in first.notes)
+    again = run(tmp_path / "out", through, "anomdet", tmp_path / "again")
+    assert not [note for note in again.notes if "hard" in note or "list" in note]
+    assert (tmp_path / "again/hard_normals.txt").read_text() == "x/a.png\n"
 
 
 def test_several_settings_below_the_source_are_refused(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from anomdet.config.translate_data import split_arguments
 from anomdet.data.index.scan import scan
 from anomdet.data.splits.make import as_split_rule, make_splits
 from anomdet.errors import UserError
+from anomdet.tiles import GROUPS
 from anomdet.workflows.propose import propose_settings
-from anomdet.workflows.tile import GROUPS, tile
+from anomdet.workflows.tile import tile
 
 
 @pytest.fixture

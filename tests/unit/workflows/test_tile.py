@@ -280,3 +280,31 @@ def test_numbers_out_of_range_are_refused_before_anything_is_written(data_dir, t
     with pytest.raises(UserError, match=message):
         tile(data_dir, tmp_path / "tiles", **arguments)
     assert not (tmp_path / "tiles").exists()
+
+
+def test_lists_of_splits_and_hard_normals_come_along(data_dir, tmp_path):
+    lists = {
+        "splits/train.txt": "a/one.png\ntwo.png\n",
+        "splits/val.txt": "./three.png\r\n",
+        "hard_normals.txt": "two.png\n",
+    }
+    (data_dir / "splits").mkdir()
+    for name, text in lists.items():
+        (data_dir / name).write_text(text)
+    done = tile(data_dir, tmp_path / "tiles", size=160, overlap=20)
+    names = {record.file_name for record in scan(str(tmp_path / "tiles")).records}
+    for name, images in (("splits/train.txt", ("a/one", "two")), ("splits/val.txt", ("three",))):
+        listed = (tmp_path / "tiles" / name).read_text().split()
+        assert listed and set(listed) == {one for one in names if one.startswith(images)}
+        assert tmp_path / "tiles" / name in done.written
+    hard = (tmp_path / "tiles/hard_normals.txt").read_text().split()
+    assert set(hard) == {one for one in names if one.startswith("two")}
+
+
+def test_lists_that_do_not_fit_are_refused_before_anything_is_cut(data_dir, tmp_path):
+    (data_dir / "splits").mkdir()
+    (data_dir / "splits/train.txt").write_text("gone.png\ntwo.png\ntwo.png\n")
+    with pytest.raises(UserError, match="The lists in splits/ do not fit the data") as caught:
+        tile(data_dir, tmp_path / "tiles", size=160)
+    assert len(caught.value.problems) == 2
+    assert not list(tmp_path.glob("*tiles*"))

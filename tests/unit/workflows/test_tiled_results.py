@@ -194,3 +194,21 @@ def test_images_of_which_no_tile_was_written_are_named(files):
     assert read_tiled_results(*files())[1] == []
     (problem,) = problems(files(change_map=lambda content: content.update(left_out=["big.png"])))
     assert problem.startswith("m.json: left_out.images: expected a list of names")
+
+
+def test_names_of_classes_are_compared(files):
+    """Ids alone say nothing where both numbers are classes of the map."""
+
+    def names(**of):
+        return lambda content: content.update(class_names=of)
+
+    assert read_tiled_results(*files(change_map=names(**{"1": "scratch", "2": "dent"})))[1] == []
+    found = problems(files(change_map=names(**{"1": "dent", "2": "scratch"})))
+    assert [text.split(";")[0] for text in found] == [
+        "g.json: categories: expected id 2 for 'scratch', as in m.json, got id 1, which is 'dent' there",
+        "g.json: categories: expected id 1 for 'dent', as in m.json, got id 2, which is 'scratch' there",
+    ]
+    (doubt,) = read_tiled_results(*files(change_map=names(**{"1": "Kratzer", "2": "dent"})))[1]
+    assert "category 1 is called 'scratch', and 'Kratzer' in " in doubt
+    (problem,) = problems(files(change_map=names(one="dent")))
+    assert problem.startswith("m.json: class_names: expected a name for each class number")

@@ -92,3 +92,14 @@ def test_look_alikes_are_told(twin_dir, monkeypatch, complete, told):
     monkeypatch.setattr("anomdet.quality.check.leaks.audit_images", alike)
     (found,) = [found for found in look(twin_dir) if found.code == "leak-look-alikes"]
     assert told in found.got and "data.split.group_regex" in found.hint
+
+
+def test_tiles_of_one_image_in_several_splits(twin_dir):
+    for folder in ("images", "labels"):
+        for at, path in enumerate(sorted((twin_dir / folder).iterdir())):
+            path.rename(path.with_stem(f"part_x{at}_y0"))
+    assert "leak-group" not in codes(look(twin_dir, on_leak="ignore"))
+    (twin_dir / "tile_map.json").write_text("{}")
+    (found,) = look(twin_dir, on_leak="ignore")
+    assert found.code == "leak-group" and found.expected == "all images of 'part' in one split"
+    assert "data.split.group_regex=" in found.hint
