@@ -9,8 +9,9 @@ from anomdet.data.index.spelling import by_spelling, hint_of_missing_label, hint
 from anomdet.data.labels import parse_label_file
 from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
+from anomdet.formats.names_beside import names_beside
 from anomdet.formats.pictures import images_below
-from anomdet.layout import IMAGES_DIR, LABELS_DIR
+from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR
 from anomdet.strict_files import read_regular
 
 _UNLABELLED_HINT = "write an empty file for a normal image, or choose --unlabelled normal or skip"
@@ -45,7 +46,21 @@ def read(source: Source) -> Dataset:
     for stem in sorted(labels.keys() - pictures.keys()):
         hint = hint_of_spelling(stem, spellings, "images/{}.*")
         source.findings.problem(f"labels/{labels[stem]}", f"an image images/{stem}.*", NOTHING, hint)
+    _name_classes(dataset, source)
     return dataset
+
+
+def _name_classes(dataset: Dataset, source: Source) -> None:
+    """Names in classes.txt, data.yaml and the like, in place; those of classes.yaml every format gets."""
+    if (source.path / CLASSES_FILE).is_file():
+        return
+    found = names_beside(source.path, {int(box.label) for picture in dataset.pictures for box in picture.boxes})
+    for note in found.notes[: len(found.notes) - bool(found.unused)]:
+        file, _, reason = note.partition(" not used: ")
+        source.findings.note("file of class names", f"not used: {reason}", file)
+    if found.source:
+        others = {num: name for num, name in found.unused.items() if name not in found.names.values()}
+        dataset.names = {**found.names, **others}
 
 
 def _by_stem(folder: Path, findings: Findings) -> dict[str, str]:

@@ -166,7 +166,9 @@ def _settings(
 
         return load_settings(source, overrides)
     if data is None:
-        raise UserError(Problem("--data", "a data folder, or --config", "nothing", "see: anomdet check --help"))
+        folder = next((one for one in overrides if "=" not in one and Path(one).is_dir()), None)
+        hint = "see: anomdet check --help" if folder is None else f"write --data {folder}"
+        raise UserError(Problem("--data", "a data folder, or --config", "nothing", hint))
     if overrides:
         raise UserError(Problem("command line", "settings with --config only", repr(overrides[0])))
     if leaks:

@@ -19,8 +19,8 @@ from anomdet.workflows.propose_splits import SHARES, find_lists, is_given, tile_
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
     from anomdet.data.index.scan import DataIndex
+    from anomdet.formats.names_beside import FoundNames
     from anomdet.quality.propose.choices import Choice, Given, Machine
-    from anomdet.quality.propose.class_names import FoundNames
     from anomdet.quality.propose.facts import DataFacts
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -177,7 +177,7 @@ def _for_device(machine: Machine, device: str) -> Machine:
 
 
 def _names(data_dir: Path, facts: DataFacts, settings: Settings) -> FoundNames:
-    from anomdet.quality.propose.class_names import FoundNames, names_beside
+    from anomdet.formats.names_beside import FoundNames, names_beside
 
     if settings.data.classes:
         return FoundNames(dict(settings.data.classes), "the command line")

@@ -91,8 +91,8 @@ class SideFiles:
 
 def _class_names(index: DataIndex) -> tuple[dict[int, str], bool]:
     """Of ``classes.yaml``, or of another file there, as ``classes.txt``; and whether it was the former."""
+    from anomdet.formats.names_beside import names_beside
     from anomdet.formats.side_files import classes_beside
-    from anomdet.quality.propose.class_names import names_beside
 
     source = Path(index.data_dir)
     if (source / CLASSES_FILE).is_file():

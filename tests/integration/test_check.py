@@ -80,7 +80,8 @@ def test_fix_writes_a_copy_that_is_clean(faulty_dir, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--data: expected a data folder, or --config, got nothing"),
+        ([], "--data: expected a data folder, or --config, got nothing; see: anomdet check --help"),
+        (["."], "--data: expected a data folder, or --config, got nothing; write --data ."),
         (["--data", "nowhere"], "nowhere/images: expected a folder, got nothing"),
         (["--data", ".", "--format", "xml"], "--format: expected one of text, json, sarif, got 'xml'"),
         (["--data", ".", "training.epochs=3"], "expected settings with --config only"),

@@ -35,6 +35,7 @@ from anomdet.errors import UserError
 from anomdet.evaluation.files import read_results
 from anomdet.formats.convert import Job, convert
 from anomdet.formats.formats import FORMATS
+from anomdet.formats.names_beside import names_beside
 from anomdet.formats.side_files import read_classes
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.exported import read_manifest
@@ -42,7 +43,6 @@ from anomdet.inference.sources import open_sources
 from anomdet.layout import EXPORT_MANIFEST, HOLDER, MANIFEST
 from anomdet.output_rule import make_room
 from anomdet.quality.check.check import Rules, check_data
-from anomdet.quality.propose.class_names import names_beside
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.predict_folder import read_job
 from anomdet.workflows.predict_journal import Order, merge

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from anomdet.quality.propose.class_names import names_beside
+from anomdet.formats.names_beside import names_beside
+from tests.unit.formats.cases import run, write_files
 
 
 @pytest.mark.parametrize(
@@ -100,3 +101,17 @@ def test_a_blank_line_keeps_the_numbers_of_the_others(tmp_path, name):
     found = names_beside(tmp_path, [0, 1])
     assert found.names == {0: "0", 1: "1"}
     assert found.notes == (f"{name} not used: it has no name for 1, only for 0, 2, 3",)
+
+
+def test_conversion_keeps_the_names_that_init_would_take(tmp_path):
+    files = {"images/a.png": None, "labels/a.txt": "1 2 3 4 5\n", "classes.txt": "dent\nscratch\nhole\n"}
+    done = run(write_files(tmp_path / "source", files), "anomdet", "coco", tmp_path / "out")
+    assert done.names == {0: "dent", 1: "scratch", 2: "hole"}
+    assert not done.notes
+    write_files(tmp_path / "source", {"labels/a.txt": "7 2 3 4 5\n"})
+    done = run(tmp_path / "source", "anomdet", "coco", tmp_path / "other")
+    assert done.names == {7: "7"}
+    (note,) = done.notes
+    assert "file of class names: not used: it has no name for 7" in note
+    write_files(tmp_path / "source", {"classes.yaml": "7: dent\n"})
+    assert run(tmp_path / "source", "anomdet", "coco", tmp_path / "third").names == {7: "dent"}

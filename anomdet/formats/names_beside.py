@@ -25,11 +25,13 @@ class FoundNames:
         names: for every number of the labels, and no other.
         source: name of the file; empty: there was none, and the numbers are the names.
         notes: files that were looked at and not used, and why; what was left out.
+        unused: names in the same file for numbers that no label has.
     """
 
     names: dict[int, str]
     source: str = ""
     notes: tuple[str, ...] = field(default=())
+    unused: dict[int, str] = field(default_factory=dict)
 
 
 def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
@@ -58,9 +60,10 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
         elif any(one_line(text) != text for text in names.values()):
             notes.append(f"{name} not used: a name has a line break or control characters")
         else:
-            unused = [f"{num} ({text})" for num, text in sorted(found.items()) if num not in names]
-            left_out = [f"{name}: left out, as no label has them: {', '.join(unused)}"] if unused else []
-            return FoundNames(names, name, (*notes, *left_out))
+            unused = {num: text.strip() for num, text in sorted(found.items()) if num not in names}
+            shown = ", ".join(f"{num} ({text})" for num, text in unused.items())
+            left_out = [f"{name}: left out, as no label has them: {shown}"] if unused else []
+            return FoundNames(names, name, (*notes, *left_out), unused)
     return FoundNames({num: str(num) for num in wanted}, "", tuple(notes))
 
 
