@@ -57,8 +57,12 @@ def _picture(content: dict, stem: str, where: str, files: ImageFiles, source: So
     size = size_of(content, ("imageWidth", "imageHeight"), where, findings)
     picture = Picture("", where, None, *size)
     _find_image(text_of(content, "imagePath", where, findings) or "", stem, picture, files, source)
+    groups: dict[tuple[int, str], int] = {}
     for shape, place in entries(content, "shapes", where, findings):
+        num_before = len(picture.boxes)
         _shape(shape, place, picture, where, findings)
+        if len(picture.boxes) > num_before:
+            _join_group(shape.get("group_id"), groups, picture, where, findings)
     flags = content.get("flags")
     true_flags = sum(bool(value) for value in flags.values()) if isinstance(flags, dict) else 0
     if true_flags and not picture.boxes and not picture.left_out:
@@ -122,6 +126,23 @@ def _shape(shape: dict, place: str, picture: Picture, where: str, findings: Find
     for key in ("group_id", "description", "flags", "difficult"):
         findings.note(f"shape's {key!r}", "left out", where, int(shape.get(key) not in (None, "", {}, False)))
     findings.unknown(shape, _SHAPE, "shape's", where)
+
+
+def _join_group(
+    group: Any, groups: dict[tuple[int, str], int], picture: Picture, where: str, findings: Findings
+) -> None:
+    """Shapes of one label and group are parts of one object: the last box goes into the first of its group."""
+    if not isinstance(group, int) or isinstance(group, bool):
+        return
+    box = picture.boxes[-1]
+    first = groups.setdefault((group, str(box.label)), len(picture.boxes) - 1)
+    if picture.boxes[first] is not box:
+        picture.boxes.pop()
+        one = picture.boxes[first]
+        corners = [(each.x, each.y) for each in (one, box)]
+        corners += [(each.x + each.width, each.y + each.height) for each in (one, box)]
+        picture.boxes[first] = Box(one.label, *enclosing(corners), one.where)
+        findings.note("shape of a group with the same label", "one box around the group", where)
 
 
 def _xywh(kind: str, points: list[tuple[float, float]]) -> tuple[float, float, float, float] | None:

@@ -14,6 +14,7 @@ from anomdet.layout import CLASSES_FILE
 from anomdet.strict_files import MAX_YAML_BYTES, parse_json, read_regular
 from anomdet.terminal import one_line
 
+DATA_YAML = "data.yaml"
 _MAX_NUMBER = 10**18  # as label files have them
 
 
@@ -39,7 +40,8 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
 
     Looked at in this order, the first that names all the numbers is taken: classes.yaml (``data.classes``, ``classes``,
     or numbers and names alone), data.yaml (YOLO's ``names``), notes.json (Label Studio's ``categories``), classes.txt
-    and obj.names (a name a line, from 0; a blank line is a number without a name).
+    and obj.names (a name a line, from 0; a blank line is a number without a name). The last three must not contradict
+    each other: Label Studio orders classes.txt otherwise than notes.json numbers the classes.
     """
     wanted = sorted(class_nums)
     notes: list[str] = []
@@ -59,12 +61,26 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
             notes.append(f"{name} not used: a name is empty or there twice")
         elif any(one_line(text) != text for text in names.values()):
             notes.append(f"{name} not used: a name has a line break or control characters")
+        elif other := _contradicting(names, name, data_dir):
+            notes.append(f"{name} not used: {other} names the classes otherwise; delete the file that is wrong")
+            break
         else:
             unused = {num: text.strip() for num, text in sorted(found.items()) if num not in names}
             shown = ", ".join(f"{num} ({text})" for num, text in unused.items())
             left_out = [f"{name}: left out, as no label has them: {shown}"] if unused else []
             return FoundNames(names, name, (*notes, *left_out), unused)
     return FoundNames({num: str(num) for num in wanted}, "", tuple(notes))
+
+
+def _contradicting(names: dict[int, str], used: str, data_dir: Path) -> str:
+    """A file that calls a class otherwise, where neither is settings that count; empty: there is none."""
+    if used in (CLASSES_FILE, DATA_YAML):
+        return ""
+    for name, read in _READERS:
+        others = (read(data_dir / name) or {}) if name not in (used, CLASSES_FILE, DATA_YAML) else {}
+        if any(others.get(num, text).strip() != text for num, text in names.items()):
+            return name
+    return ""
 
 
 def _span(found: dict[int, str]) -> str:
@@ -100,7 +116,8 @@ def _from_data_yaml(path: Path) -> dict[int, str] | None:
     return _numbered(names) if isinstance(names, dict) else None
 
 
-def _from_notes_json(path: Path) -> dict[int, str] | None:
+def read_notes(path: Path) -> dict[int, str] | None:
+    """Number and name of the classes in Label Studio's notes.json; None: it says nothing of the kind."""
     try:
         categories = parse_json(read_regular(path, MAX_YAML_BYTES))["categories"]
         named = {int(category["id"]): category["name"] for category in categories}
@@ -122,8 +139,8 @@ def _from_lines(path: Path) -> dict[int, str] | None:
 
 _READERS: tuple[tuple[str, Callable[[Path], dict[int, str] | None]], ...] = (
     (CLASSES_FILE, _from_classes_yaml),
-    ("data.yaml", _from_data_yaml),
-    ("notes.json", _from_notes_json),
+    (DATA_YAML, _from_data_yaml),
+    ("notes.json", read_notes),
     ("classes.txt", _from_lines),
     ("obj.names", _from_lines),
 )

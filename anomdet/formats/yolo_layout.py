@@ -12,6 +12,7 @@ from anomdet.data.index.files import list_files
 from anomdet.formats.dataset import NOTHING, Findings, Phrase, Source
 from anomdet.formats.pictures import files_in, images_below, is_file, is_image
 from anomdet.formats.side_files import load_yaml, read_lines, read_names
+from anomdet.formats.yolo_names import check_other_names
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
 from anomdet.strict_files import read_regular
 
@@ -61,6 +62,7 @@ def read_layout(source: Source) -> Layout | None:
         _check_count(content.get("nc"), layout, source.name(path), source.findings)
     else:
         layout.names = _names_from_lines(content, path, layout, source)
+    _compare_names(layout, path, source)
     if path is None:
         content = {name: f"{name}.txt" for name in SPLIT_OF if is_list(layout.root / f"{name}.txt")}
     layout.where = source.name(path or layout.root)
@@ -167,6 +169,14 @@ def _names_from_lines(content: dict, path: Path | None, layout: Layout, source: 
     found = found or _name_files_below(layout.root, source)
     layout.texts.update(found)
     return read_names(found[0], source.name(found[0]), source.findings) if found else {}
+
+
+def _compare_names(layout: Layout, path: Path | None, source: Source) -> None:
+    """All files with class names must give the numbers the same ones."""
+    files = [layout.root / name for name in _NAME_FILES]
+    taken = next((source.name(file) for file in files if file in layout.texts), "")
+    used = source.name(path) if path is not None else taken
+    check_other_names(layout.names, used if layout.names else "", files, source, is_settings=path is not None)
 
 
 def _name_files_below(root: Path, source: Source) -> list[Path]:

@@ -91,3 +91,26 @@ def test_problems_name_the_path(tmp_path: Path) -> None:
         "d.json: expected labelme's object with shapes, got dict",
     ):
         assert text in told, told
+
+
+def test_shapes_of_one_group_and_label_are_one_object(tmp_path: Path) -> None:
+    """A scratch that is covered in the middle is drawn in two parts."""
+    shapes = [
+        shape("rectangle", [[10, 10], [20, 20]], group_id=1),
+        shape("rectangle", [[50, 5], [60, 15]], group_id=1),
+        shape("rectangle", [[30, 30], [40, 40]], group_id=1, label="hole"),
+        shape("rectangle", [[70, 70], [80, 80]], group_id=2),
+        shape("rectangle", [[90, 70], [95, 80]]),
+        shape("rectangle", [[100, 70], [105, 80]]),
+    ]
+    dataset, findings = read(
+        "labelme", write_files(tmp_path, {"a.json": content(*shapes, imagePath="a.png"), "a.png": None})
+    )
+    assert boxes_of(dataset)["a.png"] == [
+        ("dent", 10, 5, 50, 15),
+        ("hole", 30, 30, 10, 10),
+        ("dent", 70, 70, 10, 10),
+        ("dent", 90, 70, 5, 10),
+        ("dent", 100, 70, 5, 10),
+    ]
+    assert notes_of(findings)["shape of a group with the same label"] == 1

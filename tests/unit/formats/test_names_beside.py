@@ -115,3 +115,18 @@ def test_conversion_keeps_the_names_that_init_would_take(tmp_path):
     assert "file of class names: not used: it has no name for 7" in note
     write_files(tmp_path / "source", {"classes.yaml": "7: dent\n"})
     assert run(tmp_path / "source", "anomdet", "coco", tmp_path / "third").names == {7: "dent"}
+
+
+def test_files_that_contradict_each_other_are_not_used(tmp_path):
+    """Label Studio lists the classes in another order than it numbers them."""
+    notes = {"categories": [{"id": "1", "name": "dent"}, {"id": "0", "name": "hole"}]}
+    write_files(tmp_path, {"classes.txt": "dent\nhole\n", "notes.json": notes})
+    found = names_beside(tmp_path, [0, 1])
+    assert found.names == {0: "0", 1: "1"} and not found.source
+    (note,) = found.notes
+    assert note == "notes.json not used: classes.txt names the classes otherwise; delete the file that is wrong"
+    write_files(tmp_path, {"data.yaml": "names: [crack, pore]\n"})
+    assert names_beside(tmp_path, [0, 1]).names == {0: "crack", 1: "pore"}, "settings count"
+    (tmp_path / "data.yaml").unlink()
+    write_files(tmp_path, {"classes.txt": "hole\ndent\n"})
+    assert names_beside(tmp_path, [0, 1]).names == {0: "hole", 1: "dent"}

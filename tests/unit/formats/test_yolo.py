@@ -66,6 +66,22 @@ def test_names_in_files_of_roboflow_and_darknet(name: str, tmp_path: Path) -> No
     assert boxes_of(dataset) == {"train/a.png": [("dent", *BOX)], "valid/b.png": []}
 
 
+def test_files_of_class_names_that_contradict_each_other(tmp_path: Path) -> None:
+    """Label Studio's classes.txt may be in another order than its numbers, which stand in notes.json."""
+    images = {"images/a.png": None, "labels/a.txt": LINE}
+    notes = {"categories": [{"id": "1", "name": "scratch"}, {"id": "0", "name": "dent"}]}
+    files = {**images, "classes.txt": "scratch\ndent\n", "notes.json": notes}
+    told = problems_of(read("yolo", write_files(tmp_path / "a", files))[1])
+    assert len(told) == 1
+    assert told[0].startswith("notes.json: expected the name 'dent' for class 1, as in classes.txt, got 'scratch'")
+    alike = {"categories": [{"id": 1, "name": "dent"}, {"id": 0, "name": "scratch"}]}
+    _, findings = read("yolo", write_files(tmp_path / "b", {**files, "notes.json": alike}))
+    assert not findings.problems and not findings.notes
+    dataset, findings = read("yolo", write_files(tmp_path / "c", {**files, "data.yaml": "names: [pore, crack]\n"}))
+    assert boxes_of(dataset) == {"a.png": [("crack", *BOX)]}
+    assert notes_of(findings)["file of class names that contradicts the settings"] == 2
+
+
 def test_without_names_the_numbers_stay(tmp_path: Path) -> None:
     dataset, findings = read("yolo", write_files(tmp_path, {"images/a.png": None, "labels/a.txt": LINE}))
     assert not findings.problems
