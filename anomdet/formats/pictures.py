@@ -193,6 +193,8 @@ def _note_corners(dataset: Dataset, findings: Findings) -> None:
 
 def _check_boxes(picture: Picture, findings: Findings) -> None:
     tolerance = 1e-3
+    copies = len(picture.boxes) - len({box[:5] for box in picture.boxes})
+    findings.note("object that is there twice", "kept; `anomdet check --fix` removes the copy", picture.where, copies)
     for box in picture.boxes:
         right, bottom = box.x + box.width, box.y + box.height
         if right <= 0 or bottom <= 0 or box.x >= picture.width or box.y >= picture.height:

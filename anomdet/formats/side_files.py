@@ -151,6 +151,7 @@ def check_names(dataset: Dataset, findings: Findings) -> None:
             got = Phrase(f"{name!r}, as class {owner[name]}")
             findings.problem(where, "a name of its own", got, _NAME_HINT)
     _note_alike(list(owner), findings)
+    _note_normal(dataset, findings)
 
 
 def _note_alike(names: list[str], findings: Findings) -> None:
@@ -163,6 +164,24 @@ def _note_alike(names: list[str], findings: Findings) -> None:
         findings.note("class name that differs from another in spelling only", fate, " / ".join(group), len(group) - 1)
 
 
+def _note_normal(dataset: Dataset, findings: Findings) -> None:
+    """Classes that are called as good parts are: a detector would reject each good part that it recognises."""
+    normal = {number for number, name in dataset.names.items() if _spoken(name) in _NORMAL}
+    fate = "kept as a defect; if it marks good parts, delete these boxes in SRC: a normal part has none"
+    for picture in dataset.pictures:
+        for box in picture.boxes:
+            if box.label in normal:
+                name = dataset.names[int(box.label)]
+                findings.note(f"object of the class {name!r}, which sounds like a good part", fate, picture.where)
+
+
+def _spoken(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
+
+
+_NORMAL = frozenset(
+    {"good", "normal", "ok", "okay", "background", "no defect", "nodefect", "defect free", "non defective"}
+)
 _NAME_HINT = "give other names with --classes"
 
 

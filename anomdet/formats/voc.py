@@ -6,6 +6,7 @@ other tools write plain pixel coordinates from 0 under the same names. ``<source
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from anomdet.data.index.files import list_files
@@ -35,6 +36,7 @@ _OBJECT |= {"segm", "deleted"}
 _ONE_BASED = ("The VOC", "roboflow.ai")  # the database of VOC's own files, and of those that supervision writes
 _XML_FOLDERS = ("annotations", "annotation", "xml", "xmls", "lable")  # the last is GC10-DET's
 _IMAGE_FOLDERS = ("JPEGImages", "images")
+_FLAG = re.compile(r"\s+(?:-1|0|1)$")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -137,6 +139,9 @@ def _rectangle(
     if box is None:
         findings.problem(place, "a <bndbox>", NOTHING)
         return None
+    if (count := sum(child.tag == "bndbox" for child in element.children)) > 1:
+        findings.problem(place, "one <bndbox> in an object", Phrase(f"{count}"), "write an <object> for each")
+        return None
     place = f"{place.rpartition(':')[0]}:{box.line}"
     corners = [number_in(box.child_text(key), place, key, findings) for key in _CORNERS]
     x1, y1, x2, y2 = (corner if corner is not None else 0.0 for corner in corners)
@@ -203,7 +208,8 @@ def _read_lists(folder: Path, dataset: Dataset, source: Source) -> None:
     by_stem = {picture.stem.removeprefix(prefix): picture for picture in pictures}
     for path, split in chosen.items():
         for place, line in read_lines(path, source.name(path), source.findings):
-            picture = by_stem.get(line) or by_stem.get(line.rpartition(".")[0] if is_image(line) else line)
+            plain = _FLAG.sub("", line)  # lists of a class say for each image whether it shows one
+            picture = by_stem.get(line) or by_stem.get(plain.rpartition(".")[0] if is_image(plain) else plain)
             if picture is None:
                 source.findings.note("name in ImageSets/Main without an XML file", "left out", place)
             elif picture.split not in ("", split):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from anomdet.errors import UserError
 from tests.unit.formats.cases import boxes_of, notes_of, read, run, write_files
@@ -299,3 +300,16 @@ def test_gc10_det(tmp_path: Path) -> None:
     assert not findings.problems
     assert len(dataset.pictures) == 2
     assert notes_of(findings) == {FOUND: 2, "image without an XML file": 1}
+
+
+def test_classes_of_good_parts_are_reported(tmp_path: Path) -> None:
+    """A box on each good part, as classifiers want it, would teach a detector to reject them."""
+    names = {1: "No-Defect", 2: "dent", 3: "goodness", 4: "OK"}
+    lines = "".join(f"{number} 10 10 20 {20 + number}\n" for number in (1, 2, 3, 4, 4))
+    files = {"images/a.png": None, "labels/a.txt": lines, "classes.yaml": yaml.safe_dump({"classes": names})}
+    notes = run(write_files(tmp_path / "source", files), "anomdet", "anomdet", tmp_path / "out").notes
+    assert [note.partition(":")[0] for note in notes if "good part" in note] == [
+        "1 x object of the class 'No-Defect', which sounds like a good part",
+        "2 x object of the class 'OK', which sounds like a good part",
+    ]
+    assert any(note.startswith("1 x object that is there twice: kept; `anomdet check --fix`") for note in notes)

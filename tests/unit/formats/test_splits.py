@@ -257,6 +257,20 @@ def test_the_devkits_lists_below_the_source(tmp_path: Path) -> None:
     assert splits == {"VOC2007/1.jpg": "train", "VOC2012/1.jpg": "val"}
 
 
+def test_voc_lists_of_a_class_say_which_image_is_in_the_split(tmp_path: Path) -> None:
+    files: dict[str, Any] = {"ImageSets/Main/train.txt": "a  1\nb.png -1\n", "ImageSets/Main/val.txt": "c 1\nd 7\n"}
+    for name in ("a", "b", "c 1", "d 7"):
+        files |= {f"Annotations/{name}.xml": "<annotation/>", f"JPEGImages/{name}.png": None}
+    dataset, findings = read("voc", write_files(tmp_path, files))
+    assert {picture.stem: picture.split for picture in dataset.pictures} == {
+        "a": "train",
+        "b": "train",
+        "c 1": "val",
+        "d 7": "val",
+    }
+    assert not findings.notes
+
+
 def test_darknet_names_that_are_not_there(tmp_path: Path) -> None:
     files = {**YOLO["CVAT"], "obj.names": None}
     del files["obj.names"]
