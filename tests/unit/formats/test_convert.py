@@ -233,11 +233,12 @@ def test_what_is_not_carried_over_is_told_and_kept(tmp_path: Path) -> None:
     done = run(tmp_path / "coco", "coco", "anomdet", tmp_path / "out")
     assert done.notes == (
         "3 x box that leaves its image in part: kept as it is (c.json: images[0])",
+        "2 x object that is there twice: kept; `anomdet check --fix` removes the copy (c.json: images[0])",
         "3 x segment: only its box kept (c.json: a.png)",
     )
     rows = list(csv.reader((tmp_path / "out/conversion.csv").read_text().splitlines()))
     assert rows[0] == ["what", "fate", "count", "file"]
-    assert rows[2] == ["segment", "only its box kept", "3", "c.json: a.png"]
+    assert rows[3] == ["segment", "only its box kept", "3", "c.json: a.png"]
     assert (tmp_path / "out/labels/a.txt").read_text() == "1 -5 2 9 4\n" * 3
 
 
