@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.anomaly.calibration import Threshold, share_interval
 from anomdet.anomaly.coreset import Reservoir
 from anomdet.anomaly.normal_model import Mixture, NormalModel, mixture_of
 from anomdet.anomaly.padim import Padim, distances_left_out, fit_padim
 from anomdet.anomaly.patchcore import PatchCore, fit_patchcore
 from anomdet.anomaly.patches import description, farthest_tenth, patches
+from anomdet.anomaly.series import Series, find_series
 from anomdet.anomaly.whitening import fit_whitening, nearest_left_out
 
 Floats = NDArray[np.float32]
@@ -32,6 +34,8 @@ class Calibration:
         mixture: of both into a score.
         scores: ``(N,)``.
         groups: ``(N,)`` a number for each part, which several images may show.
+        series: of the parts, in the order of their numbers; None: by their names they are independent.
+        scores_apart: ``(N,)`` without the neighbours in the series, either; None without one.
     """
 
     whole: NDArray[np.float64]
@@ -40,11 +44,37 @@ class Calibration:
     mixture: Mixture
     scores: NDArray[np.float64]
     groups: NDArray[np.int64]
+    series: Series | None = None
+    scores_apart: NDArray[np.float64] | None = None
 
     @property
     def part_scores(self) -> NDArray[np.float64]:
         """The highest score of each part: a part is rejected if one of its images is."""
         return highest(self.scores, self.groups)
+
+    @property
+    def num_effective(self) -> int:
+        """Independent parts that the scores are worth."""
+        scores = self.part_scores
+        return len(scores) if self.series is None else self.series.num_effective(scores)
+
+    def series_sentence(self, threshold: Threshold) -> str:
+        """For a person, of normal parts in series: how the threshold does on parts of a series that it has not seen."""
+        assert self.series is not None and self.part_scores_apart is not None
+        apart = self.part_scores_apart
+        share = float((apart >= threshold.value).mean())
+        low, high = (100 * end for end in share_interval(share, self.series.num_effective(apart)))
+        return (
+            f"the normal images come in series: neighbours are alike, by {self.series.by}. Of good parts of a new "
+            f"series the normal-only score rejects about {100 * share:.2g} % ({low:.2g} to {high:.2g} %, 95 % "
+            "confidence; measured without the neighbours). If a series shows one part, name it by data.group_by: "
+            "the threshold is then made for new parts"
+        )
+
+    @property
+    def part_scores_apart(self) -> NDArray[np.float64] | None:
+        """As if each part were the first of a new series."""
+        return None if self.scores_apart is None else highest(self.scores_apart, self.groups)
 
 
 def highest(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -74,6 +104,7 @@ class Collected:
     seed: int = 0
     _descriptions: list[Floats] = field(default_factory=list)
     _groups: list[int] = field(default_factory=list)
+    _names: dict[int, str] = field(default_factory=dict)
     _kept: list[NDArray[np.float16]] = field(default_factory=list)
     _kept_at: list[int] = field(default_factory=list)
     _reservoir: Reservoir | None = None
@@ -81,12 +112,13 @@ class Collected:
     def __len__(self) -> int:
         return len(self._descriptions)
 
-    def add(self, maps_hwc: Sequence[Floats], group: int) -> None:
+    def add(self, maps_hwc: Sequence[Floats], group: int, name: str = "") -> None:
         """A normal image, by its maps ``(h, w, C)`` of each layer, the finest first.
 
         Args:
             maps_hwc: all images' of one size.
             group: of images that show the same part; they calibrate together.
+            name: of the file; series are looked for in the order of the names, or without names in that of coming.
         """
         at, rows = len(self), patches(maps_hwc)
         if self._reservoir is None:
@@ -94,6 +126,7 @@ class Collected:
         self._reservoir.add(rows, at)
         self._descriptions.append(description(maps_hwc[-1]))
         self._groups.append(group)
+        self._names.setdefault(group, name)
         room = max(int(MAX_CALIBRATION_BYTES / rows.size / 2), NUM_FOLDS)
         place = at if at < room else int(np.random.default_rng((self.seed, at)).integers(at + 1))
         if place < len(self._kept):
@@ -130,27 +163,45 @@ class Collected:
     def _calibrate(self) -> Calibration:
         """Each image that was kept, by a model of the images of other groups."""
         groups, kept = np.array(self._groups), np.array(self._kept_at)
+        whole, part, cell = self._left_out(groups)
+        mixture = mixture_of(whole, part)
+        numbers, firsts, place = np.unique(groups, return_index=True, return_inverse=True)
+        names = [self._names[number] for number in numbers.tolist()]
+        series = find_series(names, np.stack(self._descriptions)[firsts])
+        scores = _scores(mixture, whole, part)
+        if series is None:
+            return Calibration(whole, part, cell, mixture, scores, groups[kept])
+        first, second = (_scores(mixture, *self._left_out(blocks[place])[:2]) for blocks in series.blocks())
+        apart = np.where(series.inside()[place[kept]], first, second)
+        of_kept = series.among(np.unique(place[kept]))
+        return Calibration(whole, part, cell, mixture, scores, groups[kept], of_kept, apart)
+
+    def _left_out(
+        self, groups: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Of each image that was kept, from images of other groups: whole, patches and farthest cell."""
+        kept = np.array(self._kept_at)
         whole = nearest_left_out(np.stack(self._descriptions), self._remembered(len(self)), groups, kept)
         if self.method == "padim":
             distances = distances_left_out(np.stack(self._kept), groups[kept], seed=self.seed)
             part = np.array([farthest_tenth(row) for row in distances], dtype=np.float64)
-            cell = distances.max(axis=1).astype(np.float64)
-        else:
-            part, cell = self._parts_in_folds(_folds(groups, self.seed)[kept])
-        mixture = mixture_of(whole, part)
-        scores = np.array([mixture.score(*pair) for pair in zip(whole, part, strict=True)])
-        return Calibration(whole, part, cell, mixture, scores, groups[kept])
+            return whole, part, distances.max(axis=1).astype(np.float64)
+        return whole, *self._parts_in_folds(_folds(groups, self.seed))
 
-    def _parts_in_folds(self, folds: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _parts_in_folds(self, of_all: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of each image that was kept, from a memory of the other folds: its farthest tenth and its farthest cell."""
+        folds = of_all[np.array(self._kept_at)]
         part, cell = np.empty(len(folds)), np.empty(len(folds))
-        of_all = _folds(np.array(self._groups), self.seed)
         for fold in np.unique(folds):
             model = self._part_model(of_all != fold)
             for at in np.flatnonzero(folds == fold):
                 distances, part[at] = model.judge(self._kept[at].astype(np.float32))
                 cell[at] = distances.max()
         return part, cell
+
+
+def _scores(mixture: Mixture, whole: NDArray[np.float64], part: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([mixture.score(*pair) for pair in zip(whole, part, strict=True)])
 
 
 def _folds(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

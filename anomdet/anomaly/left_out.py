@@ -57,8 +57,10 @@ class Groups:
 
     def to_others(self, at: int, others: NDArray[np.int64]) -> Doubles:
         """``(g, M)`` the distances of the members of one group from M rows."""
-        steps = self.rows[self.members[at]][:, None] - self.rows[others][None]
-        return _lengths(steps, self.span[at], self.inner[at])
+        rows = self.rows[others]
+        members = self.rows[self.members[at]]
+        # One after another: the steps of all members together are a matrix for each.
+        return np.stack([_lengths(member - rows, self.span[at], self.inner[at]) for member in members])
 
 
 def _lengths(steps: Doubles, span: Doubles, inner: Doubles) -> Doubles:

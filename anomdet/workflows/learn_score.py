@@ -174,7 +174,7 @@ def learn_score(config: Any, images: list[NormalImage], log: logging.Logger) -> 
     if not is_main_process():
         return None
     model, calibration = collected.fit()
-    threshold = choose_threshold(calibration.part_scores, given["overkill"])
+    threshold = choose_threshold(calibration.part_scores, given["overkill"], calibration.num_effective)
     info = AnomalyInfo(
         features=given["features"],
         layers=tuple(given["layers"]),
@@ -191,6 +191,8 @@ def learn_score(config: Any, images: list[NormalImage], log: logging.Logger) -> 
     )
     seconds = time.monotonic() - started
     log.info(f"normal-only score from {len(images)} normal images in {seconds:.0f} s: {threshold.sentence()}")
+    if calibration.series is not None:
+        log.warning(calibration.series_sentence(threshold))
     return Scorer(info, model, calibration.part_scores, features)
 
 
@@ -211,7 +213,7 @@ def _collected(config: Any, images: list[NormalImage], features: TorchFeatures, 
 
     for at, (maps, image) in enumerate(zip(shared_work(images, maps_of), images, strict=True), start=1):
         if is_main_process():
-            collected.add(maps, image.group)
+            collected.add(maps, image.group, image.path.as_posix())
         if at % 200 == 0:
             _log.info(f"normal-only score: {at} of {len(images)} images")
     return collected
