@@ -83,12 +83,12 @@ def _names(path: str) -> Iterator[tuple[int, str]]:
         if not is_table:
             yield from ((num, line.rstrip("\n")) for num, line in enumerate(file, start=1) if line.strip())
             return
-        rows = csv.reader(file)
+        rows = csv.reader(file, delimiter=_delimiter(file.readline()))
+        file.seek(0)
         first = _next_row(rows)
         if first is None:
             return
-        heads = [head.strip().lower() for head in first]
-        column = next((heads.index(name) for name in COLUMNS if name in heads), None)
+        column = _column(first)
         if column is None:
             if not first or not is_image(first[0]):
                 raise _NoColumnError(",".join(first))
@@ -97,6 +97,21 @@ def _names(path: str) -> Iterator[tuple[int, str]]:
         while (row := _next_row(rows)) is not None:
             if row:
                 yield rows.line_num, row[column].strip() if column < len(row) else ""
+
+
+def _column(heads: list[str]) -> int | None:
+    """Which holds the names."""
+    known = [head.strip().lower() for head in heads]
+    return next((known.index(name) for name in COLUMNS if name in known), None)
+
+
+def _delimiter(line: str) -> str:
+    """Commas; or semicolons or tabs, as spreadsheets save tables in many countries, where they find the names."""
+    for delimiter in (",", ";", "\t"):
+        first = _next_row(csv.reader([line], delimiter=delimiter))
+        if first and (_column(first) is not None or is_image(first[0])):
+            return delimiter
+    return ","
 
 
 def _next_row(rows: Iterator[list[str]]) -> list[str] | None:

@@ -109,6 +109,10 @@ def test_a_table_of_names(here: Path) -> None:
     assert error_of(items[1]) == "line 3 of list.csv has no name of an image"
     (here / "plain.csv").write_text("parts/b.png,1\nparts/c.bmp,2\n")
     assert keys("plain.csv") == ["parts/b.png", "parts/c.bmp"]
+    for delimiter in (";", "\t"):  # as spreadsheets save it where the comma is in the numbers
+        rows = (("Score", "Path"), ("0,5", "parts/b.png"), ("0,25", '"parts/c.bmp"'))
+        (here / "other.csv").write_text("\ufeff" + "\n".join(delimiter.join(row) for row in rows), encoding="utf-8")
+        assert keys("other.csv") == ["parts/b.png", "parts/c.bmp"]
 
 
 def test_names_on_a_stream(here: Path) -> None:
