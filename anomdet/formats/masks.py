@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
 from anomdet.data.index.spelling import by_spelling, plain_spelling
-from anomdet.formats.accounting import take_unlabelled
+from anomdet.formats.accounting import splits_by_folder, take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.mask_levels import SOFT_HINT, is_opaque, soft_rims, two_levels
 from anomdet.formats.pictures import child_of, images_below, is_image
@@ -79,6 +79,8 @@ def read(source: Source) -> Dataset:
         if picture.where not in masked:
             _without_mask(picture, layout, unmasked, source)
     dataset.pictures = [picture for picture in dataset.pictures if picture.where in masked] + unmasked.pictures
+    dataset.skipped |= unmasked.skipped
+    splits_by_folder(dataset, source.path, lambda picture: picture.where.rpartition("/")[0])
     return dataset
 
 

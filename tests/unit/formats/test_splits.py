@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from anomdet.errors import UserError
@@ -269,6 +271,20 @@ def test_voc_lists_of_a_class_say_which_image_is_in_the_split(tmp_path: Path) ->
         "d 7": "val",
     }
     assert not findings.notes
+
+
+def test_masks_in_folders_of_splits(tmp_path: Path) -> None:
+    mask = np.zeros((100, 160), np.uint8)
+    mask[10:20, 30:60] = 255
+    data = cv2.imencode(".png", mask)[1].tobytes()
+    files = {"images/train/a.png": None, "images/test/b.png": None, "images/test/c.png": None}
+    masks = {"masks/train/a.png": data, "masks/test/b.png": data}
+    dataset, _ = read("masks", write_files(tmp_path, files | masks))
+    assert {picture.file_name: picture.split for picture in dataset.pictures} == {
+        "train/a.png": "train",
+        "test/b.png": "test",
+        "test/c.png": "test",
+    }
 
 
 def test_darknet_names_that_are_not_there(tmp_path: Path) -> None:
