@@ -14,6 +14,38 @@ _NOISE = 0.2  # of the range: JPEG's ripples around an edge
 _BLOCK = np.ones((3, 3), np.uint8)
 
 
+def palette_indices(data: bytes, mask: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """``(H, W)`` the numbers that a PNG with a palette holds, which are the classes; None if it is none.
+
+    Args:
+        data: the file.
+        mask: ``(H, W, 3)`` its colours, BGR.
+    """
+    palette = _palette(data)
+    if palette is None:
+        return None
+    index_of: dict[int, int] = {}
+    for index, (red, green, blue) in enumerate(zip(palette[::3], palette[1::3], palette[2::3], strict=False)):
+        index_of.setdefault(red << 16 | green << 8 | blue, index)  # unused entries are often black, as the first is
+    colours = mask[..., 2].astype(np.int64) << 16 | mask[..., 1].astype(np.int64) << 8 | mask[..., 0]
+    found, inverse = np.unique(colours, return_inverse=True)
+    indices = [index_of.get(colour) for colour in found.tolist()]
+    return None if None in indices else np.array(indices, np.uint8)[inverse].reshape(mask.shape[:2])
+
+
+def _palette(data: bytes) -> bytes | None:
+    """The colours of a PNG file of colour type 3, three bytes each."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n") or data[25:26] != b"\x03":
+        return None
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind == b"PLTE":
+            return data[at + 8 : at + 8 + length]
+        at += 12 + length
+    return None
+
+
 def two_levels(mask: NDArray, where: str, findings: Findings) -> NDArray[np.bool_] | None:
     """What of a mask of one class is marked, bool ``(H, W)``; None and a problem if that is not clear.
 

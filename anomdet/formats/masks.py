@@ -21,7 +21,7 @@ from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
 from anomdet.data.index.spelling import by_spelling, plain_spelling
 from anomdet.formats.accounting import splits_by_folder, take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
-from anomdet.formats.mask_levels import SOFT_HINT, is_opaque, soft_rims, two_levels
+from anomdet.formats.mask_levels import SOFT_HINT, is_opaque, palette_indices, soft_rims, two_levels
 from anomdet.formats.pictures import child_of, images_below, is_image
 from anomdet.images.decode import imdecode
 from anomdet.images.headers import BadImageError
@@ -221,7 +221,8 @@ def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
     try:
         header = check_image(path, max_megapixels=None)  # says what is wrong; OpenCV would only complain on stderr
         check_size(header, MAX_IMAGE_MEGAPIXELS, remedy=_TILES)
-        mask = imdecode(np.fromfile(path, np.uint8), header.kind, cv2.IMREAD_UNCHANGED)
+        data = np.fromfile(path, np.uint8)
+        mask = imdecode(data, header.kind, cv2.IMREAD_UNCHANGED)
     except (BadImageError, cv2.error) as error:
         findings.problem(where, "a readable mask", Phrase(str(error).strip()))
         return None
@@ -235,6 +236,9 @@ def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
     if opaque is not None:
         mask = np.where(opaque[..., None], mask[..., :3], 0)
     if (mask[..., :1] != mask[..., :3]).any():
+        indices = palette_indices(data.tobytes(), mask[..., :3]) if opaque is None and mask.dtype == np.uint8 else None
+        if indices is not None:
+            return indices
         hint = "save the class of each pixel as a grey value"
         findings.problem(where, "a grey mask", Phrase("one with colours"), hint)
         return None

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests.unit.formats.cases import boxes_of, notes_of, problems_of, read, run, write_files
 from tests.unit.formats.test_masks import mask, png
@@ -169,3 +170,19 @@ def test_a_black_mask_of_one_class_is_no_defect_where_no_folder_says_so(tmp_path
     dataset, findings = read("masks", write_files(tmp_path, files))
     assert boxes_of(dataset) == {"0.jpg": [("spur", 1, 2, 3, 4)]}
     assert not findings.notes
+
+
+@pytest.mark.parametrize("folder", ["masks", "masks/dent"])
+def test_the_numbers_of_a_palette_are_the_classes(folder: str, tmp_path: Path) -> None:
+    """As Pascal VOC and labelme save them: viewers show colours, the file holds numbers."""
+    pixels = np.zeros((100, 160), np.uint8)
+    pixels[10:20, 30:60], pixels[50:70, 20:25] = 1, 7
+    colours = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (0, 0, 0), (9, 9, 9), (1, 2, 3), (0, 0, 128), (128, 128, 0)]
+    image = Image.fromarray(pixels).convert("P")
+    image.putpalette([value for colour in colours for value in colour])
+    (tmp_path / folder).mkdir(parents=True)
+    image.save(tmp_path / folder / "a.png")
+    dataset, findings = read("masks", write_files(tmp_path, {"images/a.png": None}))
+    assert not findings.problems
+    labels = ("dent", "dent") if "dent" in folder else (1, 7)
+    assert boxes_of(dataset)["a.png"] == [(labels[0], 30, 10, 30, 10), (labels[1], 20, 50, 5, 20)]
