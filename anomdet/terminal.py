@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import sys
+import time
 from typing import TextIO
 
 _OBEYED = "\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
@@ -63,10 +64,15 @@ def say(text: str = "", *, err: bool = False, end: str = "\n") -> None:
         give_up(stream, error)
 
 
-def say_it_starts(text: str) -> None:
-    """A line before seconds of silence, for a person who watches: only where stderr is a terminal."""
+def say_it_starts(text: str) -> float:
+    """A line before seconds of silence, for a person who watches: only where stderr is a terminal.
+
+    Returns:
+        The time, by the monotonic clock.
+    """
     if sys.stderr.isatty():
         say(f"{text} ...", err=True)
+    return time.monotonic()
 
 
 def give(text: str) -> None:

@@ -39,10 +39,10 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a detector."""
-    say_it_starts("loading libraries, settings and data")
+    now = say_it_starts("loading libraries, settings and data")
     from anomdet.workflows.train import train as run
 
-    result = run(config, overrides or (), resume=resume, resume_hint=resume_command(config, overrides or ()))
+    result = run(config, overrides or (), resume=resume, resume_hint=resume_command(config, overrides or ()), began=now)
     name_run(result, config, overrides or ())
 
 

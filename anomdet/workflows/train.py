@@ -74,7 +74,12 @@ class TrainResult:
 
 
 def train(
-    settings: SettingsSource, overrides: Sequence[str] = (), *, resume: bool = False, resume_hint: str = ""
+    settings: SettingsSource,
+    overrides: Sequence[str] = (),
+    *,
+    resume: bool = False,
+    resume_hint: str = "",
+    began: float | None = None,
 ) -> TrainResult:
     """Train a detector.
 
@@ -83,13 +88,14 @@ def train(
         overrides: ``key=value`` each.
         resume: continue from ``last.pth``.
         resume_hint: how to resume, for the message of an interrupted run; empty: in Python.
+        began: when the command did, by the monotonic clock, which ``training.minutes`` count from; None: now.
 
     Raises:
         UserError: anything wrong with what the user gave.
 
     >>> anomdet.train("configs/default.yaml", overrides=["training.epochs=3"])  # doctest: +SKIP
     """
-    started = time.monotonic()
+    started = time.monotonic() if began is None else began
     run = or_score_alone(_looked_beside(load_run(settings, overrides)))
     from anomdet.engine.hooks.foreign import check_hooks
     from anomdet.workflows.build import complete
