@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("data", nargs="?", type=Path)
     parser.add_argument("--drawn", type=int, help="normal parts to draw, in place of DATA")
     parser.add_argument("--splits", type=int, default=100)
-    parser.add_argument("--gap", type=int, help="split whole parts, told apart by such gaps of the last number")
+    parser.add_argument("--gap", type=int, help="split whole parts, which such gaps separate of the last number")
     parser.add_argument("--overkill", type=float, nargs="+", default=[0.01, 0.05])
     args = parser.parse_args()
     if (args.data is None) == (args.drawn is None):

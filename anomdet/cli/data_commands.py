@@ -36,13 +36,13 @@ def check(  # noqa: PLR0913 (its arguments are the command's options)
     from anomdet.workflows import check as workflow
 
     options = workflow.CheckOptions(style, strict, everything, decode, leaks, report)
-    told = workflow.check(data, settings=config, overrides=overrides or (), options=options, fix=fix, out=out)
+    found = workflow.check(data, settings=config, overrides=overrides or (), options=options, fix=fix, out=out)
     if out is None:
-        give(told.text)
-    if told.written:
-        files = [f"  {one_line(str(path))}" for path in told.written]
-        say("\n".join([*filter(None, [told.summary]), "wrote:", *files]), err=out is None and style != "text")
-    raise typer.Exit(told.exit_code)
+        give(found.text)
+    if found.written:
+        files = [f"  {one_line(str(path))}" for path in found.written]
+        say("\n".join([*filter(None, [found.summary]), "wrote:", *files]), err=out is None and style != "text")
+    raise typer.Exit(found.exit_code)
 
 
 @app.command(epilog="Example: anomdet browse -c configs/default.yaml --page")

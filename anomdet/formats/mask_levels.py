@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
+import io
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.formats.dataset import Findings, Phrase
 
+Colour = tuple[int, int, int]
 SOFT_HINT = "it has soft edges or was saved as JPEG; save it with one value for each class"
 _MAX_NUMBER = 32  # up to here grey values count objects; above they are shades
 _NOISE = 0.2  # of the range: JPEG's ripples around an edge
 _BLOCK = np.ones((3, 3), np.uint8)
 
 
-def palette_indices(data: bytes, mask: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """``(H, W)`` the numbers that a PNG with a palette holds, which are the classes; None if it is none.
+def palette_indices(data: bytes) -> tuple[NDArray[np.uint8], list[Colour]] | None:
+    """``(H, W)`` the numbers that a PNG holds, which are the classes, and their colours; None without colours.
+
+    By the palette, not by the pixels: of one data set's masks, one may show classes of grey colours alone.
 
     Args:
-        data: the file.
-        mask: ``(H, W, 3)`` its colours, BGR.
+        data: a PNG, which was decoded before.
     """
-    palette = _palette(data)
-    if palette is None:
-        return None
-    index_of: dict[int, int] = {}
-    for index, (red, green, blue) in enumerate(zip(palette[::3], palette[1::3], palette[2::3], strict=False)):
-        index_of.setdefault(red << 16 | green << 8 | blue, index)  # unused entries are often black, as the first is
-    colours = mask[..., 2].astype(np.int64) << 16 | mask[..., 1].astype(np.int64) << 8 | mask[..., 0]
-    found, inverse = np.unique(colours, return_inverse=True)
-    indices = [index_of.get(colour) for colour in found.tolist()]
-    return None if None in indices else np.array(indices, np.uint8)[inverse].reshape(mask.shape[:2])
+    from PIL.PngImagePlugin import PngImageFile
+
+    with PngImageFile(io.BytesIO(data)) as image:
+        if image.mode != "P":
+            return None
+        flat = image.getpalette("RGB") or []
+        palette = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+        if all(red == green == blue for red, green, blue in palette):
+            return None
+        return np.asarray(image), palette
 
 
-def _palette(data: bytes) -> bytes | None:
-    """The colours of a PNG file of colour type 3, three bytes each."""
-    if not data.startswith(b"\x89PNG\r\n\x1a\n") or data[25:26] != b"\x03":
-        return None
-    at = 8
-    while at + 8 <= len(data):
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if kind == b"PLTE":
-            return data[at + 8 : at + 8 + length]
-        at += 12 + length
-    return None
+def compare_palettes(
+    indices: NDArray[np.uint8], palette: list[Colour], seen: dict[int, Colour], where: str, findings: Findings
+) -> None:
+    """A problem where a number has another colour than in the masks before: then it is another class.
+
+    Args:
+        indices, palette: of a mask.
+        seen: number to colour in the masks before; is filled.
+        where: the mask.
+        findings: takes the problem.
+    """
+    for number in np.unique(indices).tolist():
+        if number < len(palette) and seen.setdefault(number, palette[number]) != palette[number]:
+            expected = f"number {number} in the colour {seen[number]}, as in the masks before"
+            hint = "each mask has a palette of its own: save the class of each pixel as a grey value"
+            findings.problem(where, expected, Phrase(str(palette[number])), hint)
+            return
 
 
 def two_levels(mask: NDArray, where: str, findings: Findings) -> NDArray[np.bool_] | None:

@@ -21,7 +21,15 @@ from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
 from anomdet.data.index.spelling import by_spelling, plain_spelling
 from anomdet.formats.accounting import splits_by_folder, take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
-from anomdet.formats.mask_levels import SOFT_HINT, is_opaque, palette_indices, soft_rims, two_levels
+from anomdet.formats.mask_levels import (
+    SOFT_HINT,
+    Colour,
+    compare_palettes,
+    is_opaque,
+    palette_indices,
+    soft_rims,
+    two_levels,
+)
 from anomdet.formats.pictures import child_of, images_below, is_image
 from anomdet.images.decode import imdecode
 from anomdet.images.headers import BadImageError
@@ -125,6 +133,7 @@ def _defect_of(picture: Picture, layout: _Layout) -> str:
 def _read_masks(layout: _Layout, keys: dict[str, Picture], source: Source) -> set[str]:
     """Give the images their boxes; returns the images, by where, that have a mask."""
     masked: dict[str, str] = {}
+    colours: dict[int, Colour] = {}
     spellings = by_spelling(keys)
     for file in list_files(layout.masks):
         if not is_image(file.name) and _image_of(file.name, layout, keys, spellings)[1] is not None:
@@ -142,7 +151,7 @@ def _read_masks(layout: _Layout, keys: dict[str, Picture], source: Source) -> se
             continue
         masked[place] = where
         masked[picture.where] = where
-        _read_mask(layout.masks / name, where, label, picture, source.findings)
+        _read_mask(layout.masks / name, where, label, picture, colours, source.findings)
         if not picture.boxes and _defect_of(picture, layout):
             what = f"defective image ({_defect_of(picture, layout)}) with an all-black mask"
             source.findings.note(what, "left out", picture.where)
@@ -191,8 +200,11 @@ def _note_elsewhere(layout: _Layout, source: Source) -> None:
             source.findings.note("image outside of the folders of images and masks", "left out", name)
 
 
-def _read_mask(path: Path, where: str, label: str, picture: Picture, findings: Findings) -> None:
-    mask = _grey(path, where, findings)
+def _read_mask(
+    path: Path, where: str, label: str, picture: Picture, colours: dict[int, Colour], findings: Findings
+) -> None:
+    """``colours`` are those of the numbers in the masks before, where the number is the class."""
+    mask = _grey(path, where, {} if label else colours, findings)
     if mask is None:
         return
     size = picture.width or mask.shape[1], picture.height or mask.shape[0]
@@ -217,7 +229,7 @@ def _read_mask(path: Path, where: str, label: str, picture: Picture, findings: F
         _components(mask == value, value, where, picture, findings)
 
 
-def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
+def _grey(path: Path, where: str, colours: dict[int, Colour], findings: Findings) -> NDArray | None:
     try:
         header = check_image(path, max_megapixels=None)  # says what is wrong; OpenCV would only complain on stderr
         check_size(header, MAX_IMAGE_MEGAPIXELS, remedy=_TILES)
@@ -235,10 +247,10 @@ def _grey(path: Path, where: str, findings: Findings) -> NDArray | None:
     opaque = is_opaque(mask, where, findings) if mask.shape[2] == 4 else None
     if opaque is not None:
         mask = np.where(opaque[..., None], mask[..., :3], 0)
+    elif header.kind == "png" and (numbered := palette_indices(data.tobytes())) is not None:
+        compare_palettes(*numbered, colours, where, findings)
+        return numbered[0]
     if (mask[..., :1] != mask[..., :3]).any():
-        indices = palette_indices(data.tobytes(), mask[..., :3]) if opaque is None and mask.dtype == np.uint8 else None
-        if indices is not None:
-            return indices
         hint = "save the class of each pixel as a grey value"
         findings.problem(where, "a grey mask", Phrase("one with colours"), hint)
         return None

@@ -178,11 +178,38 @@ def test_the_numbers_of_a_palette_are_the_classes(folder: str, tmp_path: Path) -
     pixels = np.zeros((100, 160), np.uint8)
     pixels[10:20, 30:60], pixels[50:70, 20:25] = 1, 7
     colours = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (0, 0, 0), (9, 9, 9), (1, 2, 3), (0, 0, 128), (128, 128, 0)]
-    image = Image.fromarray(pixels).convert("P")
-    image.putpalette([value for colour in colours for value in colour])
-    (tmp_path / folder).mkdir(parents=True)
-    image.save(tmp_path / folder / "a.png")
+    save_palette_mask(tmp_path / folder / "a.png", pixels, colours)
     dataset, findings = read("masks", write_files(tmp_path, {"images/a.png": None}))
     assert not findings.problems
     labels = ("dent", "dent") if "dent" in folder else (1, 7)
     assert boxes_of(dataset)["a.png"] == [(labels[0], 30, 10, 30, 10), (labels[1], 20, 50, 5, 20)]
+
+
+def save_palette_mask(path: Path, pixels: np.ndarray, colours: list[tuple[int, int, int]]) -> None:
+    image = Image.fromarray(pixels).convert("P")
+    image.putpalette([value for colour in colours for value in colour])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def test_a_palette_counts_in_a_mask_that_shows_its_greys_alone(tmp_path: Path) -> None:
+    """And a class in the colour of the background is not lost."""
+    colours = [(0, 0, 0), (128, 128, 128), (255, 0, 0), (0, 0, 0)]
+    for name, number in (("a", 1), ("b", 2), ("c", 3)):
+        pixels = np.zeros((100, 160), np.uint8)
+        pixels[10:20, 30:60] = number
+        save_palette_mask(tmp_path / f"masks/{name}.png", pixels, colours)
+    dataset, findings = read("masks", write_files(tmp_path, {f"images/{name}.png": None for name in "abc"}))
+    assert not findings.problems
+    assert {name: boxes[0][0] for name, boxes in boxes_of(dataset).items()} == {"a.png": 1, "b.png": 2, "c.png": 3}
+
+
+def test_palettes_that_differ_are_refused(tmp_path: Path) -> None:
+    """As a program writes them that gives each mask the colours that it has: number 1 is another class in each."""
+    pixels = np.zeros((100, 160), np.uint8)
+    pixels[10:20, 30:60] = 1
+    save_palette_mask(tmp_path / "masks/a.png", pixels, [(0, 0, 0), (255, 0, 0)])
+    save_palette_mask(tmp_path / "masks/b.png", pixels, [(0, 0, 0), (0, 255, 0)])
+    _, findings = read("masks", write_files(tmp_path, {"images/a.png": None, "images/b.png": None}))
+    (problem,) = findings.problems
+    assert "number 1 in the colour (255, 0, 0), as in the masks before, got (0, 255, 0)" in str(problem)
