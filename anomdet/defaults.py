@@ -17,6 +17,7 @@ BIT_DEPTHS = (8, 10, 12, 14, 16)
 MAX_IMAGE_MEGAPIXELS = 100.0
 """Images of more are refused by their header."""
 TILE_CACHE_GB = 10.0
+FITTED_CACHE_GB = 5.0
 """Decoded images that are kept on disk, so that a run decodes each one once for all its tiles."""
 NOTHING_PASSES = 1.01
 """A score threshold over every score."""

@@ -270,6 +270,7 @@ train_dataloader = dict(
         pipeline=[
             dict(
                 bit_depth='auto',
+                cache_gb=5.0,
                 max_megapixels=100.0,
                 type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),
@@ -349,6 +350,7 @@ val_dataloader = dict(
         pipeline=[
             dict(
                 bit_depth='auto',
+                cache_gb=5.0,
                 max_megapixels=100.0,
                 type='anomdet.LoadInspectionImage'),
             dict(type='LoadAnnotations', with_bbox=True),

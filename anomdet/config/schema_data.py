@@ -18,7 +18,7 @@ from anomdet.config.key_types import (
     Transform,
     spell_out,
 )
-from anomdet.defaults import MAX_IMAGE_MEGAPIXELS, MISSING_LABELS, TILE_CACHE_GB
+from anomdet.defaults import FITTED_CACHE_GB, MAX_IMAGE_MEGAPIXELS, MISSING_LABELS, TILE_CACHE_GB
 from anomdet.tiles import MAX_OVERLAP
 
 TileSide = Annotated[int, Field(ge=32)]
@@ -146,6 +146,8 @@ class DataSettings(Section):
     """Images of more millions of pixels are refused by their header, unread; 100: 10,000 x 10,000, 0.3 GB a copy."""
     bit_depth: Literal["auto", 8, 10, 12, 14, 16] = "auto"
     """Bits that images of 16 bit use: cameras write 12 bits into 16; `auto`: as the largest value of 64 images says."""
+    cache_gb: Annotated[float, Field(ge=0)] = FITTED_CACHE_GB
+    """GB on disk for images of 1 megapixel and more as the network sees them: each is decoded once; 0: none."""
     num_workers: NonNegativeInt = 4
     """Processes that load images; never more than the machine has cores."""
     augmentations: AugmentationSettings | list[Transform] = Field(

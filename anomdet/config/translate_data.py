@@ -8,7 +8,7 @@ from typing import Any
 from anomdet.config.augmentations import take_any_size, to_albumentations, to_mixing
 from anomdet.config.schema import EvaluationSettings, Settings, TtaSettings
 from anomdet.config.schema_data import AugmentationSettings, DataSettings
-from anomdet.layout import HARD_NORMALS
+from anomdet.layout import HARD_NORMALS, VAL
 
 META_KEYS = ("img_id", "img_path", "file_name", "ori_shape", "img_shape", "scale_factor")
 
@@ -73,9 +73,11 @@ def _dataset(settings: Settings, split: str, pipeline: list[dict[str, Any]]) -> 
     return {**own, **data.dataset}
 
 
-def _load_step(data: DataSettings) -> dict[str, Any]:
-    max_megapixels = data.max_image_megapixels
-    return dict(type="anomdet.LoadInspectionImage", max_megapixels=max_megapixels, bit_depth=data.bit_depth)
+def _load_step(data: DataSettings, *, again: bool) -> dict[str, Any]:
+    """``again``: each image is read in more than one epoch."""
+    kept = dict(cache_gb=data.cache_gb) if again and data.cache_gb else {}
+    most = data.max_image_megapixels
+    return dict(type="anomdet.LoadInspectionImage", max_megapixels=most, bit_depth=data.bit_depth, **kept)
 
 
 def _loader(settings: Settings, batch_size: int, **parts: Any) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def train_loader(settings: Settings) -> dict[str, Any]:
     fit = dict(type="anomdet.FitInside", size_hw=seen_hw)
     first = bool(transforms) and take_any_size(transforms, seen_hw) and not data.transforms
     pipeline: list[dict[str, Any]] = [
-        _load_step(data),
+        _load_step(data, again=True),
         dict(type="LoadAnnotations", with_bbox=True),
         *(to_mixing(styled, seen_hw, *length) if isinstance(styled, AugmentationSettings) else []),
         *([dict(fit, enlarge=False)] if first else []),
@@ -121,7 +123,7 @@ def train_loader(settings: Settings) -> dict[str, Any]:
 def eval_loader(settings: Settings, split: str) -> dict[str, Any]:
     data = settings.data
     pipeline: list[dict[str, Any]] = [
-        _load_step(data),
+        _load_step(data, again=split == VAL),
         dict(type="LoadAnnotations", with_bbox=True),  # for the loss; the metric reads `instances`, in original pixels
         dict(type="anomdet.FitInside", size_hw=size_hw(data.image_size)),
         dict(type="anomdet.PackInspectionInputs", meta_keys=(*META_KEYS, "instances")),

@@ -15,6 +15,7 @@ from anomdet.data.class_names import class_names
 from anomdet.data.index.changes import FileStamps
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.pipeline.mmdet_bases import BaseDetDataset
+from anomdet.data.pipeline.steps import keep_fitted
 from anomdet.data.sampling.draw import Draw, global_streams
 from anomdet.data.sampling.hard_normals import read_hard_normals
 from anomdet.data.splits.lists import split_hash
@@ -80,8 +81,7 @@ class TextLabelDataset(BaseDetDataset):
     ) -> None:
         if split not in SPLITS:
             raise UserError(Problem("split", f"one of {', '.join(SPLITS)}", repr(split)))
-        names = class_names(classes)
-        self.split = split
+        names, self.split = class_names(classes), split
         self.index = scan(
             data_root,
             missing_labels=missing_labels,
@@ -101,6 +101,7 @@ class TextLabelDataset(BaseDetDataset):
         super().__init__(
             data_root=str(data_root), metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode, **kwargs
         )
+        keep_fitted(self.pipeline.transforms)
 
     @property
     def split_hashes(self) -> dict[str, str]:
@@ -114,8 +115,8 @@ class TextLabelDataset(BaseDetDataset):
 
     def split_class_counts(self) -> dict[str, NDArray[np.int32]]:
         """Split name to the objects of each class in each of its images, ``(images, classes)``."""
-        columns, class_nums = self.index.columns, self.index.class_nums
-        return {name: columns.class_counts(positions, class_nums) for name, positions in self.splits.positions.items()}
+        count, class_nums = self.index.columns.class_counts, self.index.class_nums
+        return {name: count(positions, class_nums) for name, positions in self.splits.positions.items()}
 
     @property
     def image_class_counts(self) -> NDArray[np.integer]:
@@ -146,8 +147,7 @@ class TextLabelDataset(BaseDetDataset):
     def full_init(self) -> None:
         """Choose the images; their records are made from the index at each access.
 
-        Where ``serialize_data`` is off, or a derived class loads or filters its records in its own way, MMEngine's
-        list of records is kept in place of that.
+        Where ``serialize_data`` is off, or a derived class loads its records in its own way, MMEngine's list is kept.
         """
         if self._fully_initialized:
             return
@@ -172,9 +172,8 @@ class TextLabelDataset(BaseDetDataset):
             print_log(text, logger="current", level=logging.WARNING)
 
     def _set_rows(self, rows: NDArray[np.int32]) -> None:
-        self._rows = rows
-        if self._tile_rule is not None:
-            self.tile_index = TileIndex(self.index.columns, rows, self._tile_rule)
+        self._rows, rule = rows, self._tile_rule
+        self.tile_index = None if rule is None else TileIndex(self.index.columns, rows, rule)
 
     @property
     def num_images(self) -> int:

@@ -149,12 +149,12 @@ def _fit_backbone(config: Any) -> None:
     config.model = fit_to_backbone(config.model, probe(backbone))
 
 
-def build_loader(config: Any) -> Any:
-    """The training's data loader alone, with its data set and sampler, without workers."""
+def build_loader(config: Any, name: str = LOADERS[0]) -> Any:
+    """A data loader alone, the training's by default, with its data set and sampler, without workers."""
     from mmengine.runner import Runner
 
     with _scope():
-        return Runner.build_dataloader({**config.train_dataloader, "num_workers": 0, "persistent_workers": False})
+        return Runner.build_dataloader({**config[name], "num_workers": 0, "persistent_workers": False})
 
 
 def build_runner(config: Any, *, log_name: str | None) -> Any:

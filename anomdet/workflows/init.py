@@ -162,10 +162,15 @@ def _with_minutes(found: Proposal, minutes: float, propose: Callable[[float], Pr
 def _preview(found: Proposal, minutes: float) -> Plan:
     """The plan of a run of these minutes, from some steps of it here."""
     from anomdet.config.translate import to_mmengine
+    from anomdet.workflows.read_ahead import pays, without_decoding
     from anomdet.workflows.time_budget import plan, time_here, timing_seconds
 
-    costs, sizes = time_here(to_mmengine(found.settings), timing_seconds(minutes))
-    return plan(minutes * 60, costs, sizes, warmup=found.settings.training.scheduler.warmup_iterations)
+    config, warmup = to_mmengine(found.settings), found.settings.training.scheduler.warmup_iterations
+    costs, sizes = time_here(config, timing_seconds(minutes))
+    first_s = 0.0
+    if pays(sizes.unread, costs.step_s / sizes.batch_size, minutes * 60):
+        costs, first_s = without_decoding(config, costs, sizes.unread, sizes.batch_size)
+    return plan(minutes * 60, costs, sizes, elapsed_s=first_s, warmup=warmup)
 
 
 def _data_problems(data_dir: Path) -> list[Problem]:

@@ -13,6 +13,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.layout import SETTINGS
 from anomdet.outputs import make_folder
 from anomdet.ranks import num_processes
+from anomdet.workflows.read_ahead import pays, read_first
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -70,12 +71,14 @@ class Sizes:
         val_images: of the validation split.
         batch_size: images of a batch.
         can_repeat: whether an epoch may be longer than a pass.
+        unread: large images that are decoded once and kept, and were not yet.
     """
 
     pass_images: int
     val_images: int
     batch_size: int
     can_repeat: bool = True
+    unread: int = 0
 
 
 def plan(seconds: float, costs: Costs, sizes: Sizes, *, elapsed_s: float = 0.0, warmup: int = WARMUP_STEPS) -> Plan:
@@ -199,6 +202,7 @@ def time_here(
     if num_processes() > 1:
         hint = "plan with one process first; settings.yaml in its log_dir then has the epochs"
         raise UserError(Problem("training.minutes", "null with several processes", "a number", hint))
+    from anomdet.data.pipeline.fitted import unread
     from anomdet.engine.timing import for_timing, time_run
     from anomdet.workflows.build import build_loader, build_runner, complete
     from anomdet.workflows.fit_machine import for_machine
@@ -206,12 +210,14 @@ def time_here(
     started = time.monotonic()
     fitted, _ = for_machine(complete(config))
     fitted.train_dataloader.sampler.pop("num_samples", None)
-    pass_images = int(build_loader(fitted).sampler.num_draws)
+    loader = build_loader(fitted)
+    pass_images, num_unread = int(loader.sampler.num_draws), len(unread(loader.dataset))
     can_repeat = bool(fitted.train_dataloader.sampler.get("replacement", True))
     runner = build_runner(for_timing(fitted, seconds, limit_s), log_name=None)
     setup_s = time.monotonic() - started
     costs = replace(time_run(runner, scratch), setup_s=setup_s)
-    sizes = Sizes(pass_images, len(runner.val_dataloader.dataset), config.train_dataloader.batch_size, can_repeat)
+    batch_size, num_val = config.train_dataloader.batch_size, len(runner.val_dataloader.dataset)
+    sizes = Sizes(pass_images, num_val, batch_size, can_repeat, num_unread)
     del runner
     gc.collect()  # its processes that load images, and its memory; hooks and runner refer to each other
     return costs, sizes
@@ -270,10 +276,20 @@ def with_plan(run: Run, *, resume: bool, started: float) -> tuple[Run, list[str]
         settings = as_planned(run.settings, Path(logs.log_dir))
         notes = [f"plan: as the run began, {settings.training.epochs} epochs; it is not timed again"]
     else:
-        scratch = make_folder(logs.checkpoint_dir, "logging.checkpoint_dir")
         with run.blamed():
-            costs, sizes = time_here(run.config, timing_seconds(minutes), scratch)
+            costs, sizes, notes = _timed(run, minutes * 60, started)
         warmup, elapsed_s = training.scheduler.warmup_iterations, time.monotonic() - started
         found = plan(minutes * 60, costs, sizes, elapsed_s=elapsed_s, warmup=warmup)
-        settings, notes = planned(run.settings, found), notes_of(run.settings, found)
+        settings, notes = planned(run.settings, found), [*notes, *notes_of(run.settings, found)]
     return replace(run, settings=settings, config=to_mmengine(settings)), notes
+
+
+def _timed(run: Run, seconds: float, started: float) -> tuple[Costs, Sizes, list[str]]:
+    """What the parts of a run take, large images read first where that pays, and a note of it."""
+    assert run.settings is not None
+    scratch = make_folder(run.settings.logging.checkpoint_dir, "logging.checkpoint_dir")
+    costs, sizes = time_here(run.config, timing_seconds(seconds / 60), scratch)
+    if not pays(sizes.unread, costs.step_s / sizes.batch_size, seconds - (time.monotonic() - started)):
+        return costs, sizes, []
+    note = read_first(run.config)
+    return *time_here(run.config, timing_seconds(seconds / 60), scratch), [note]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from anomdet.data.contracts import CountsImages, HasClassCounts, HasSplits
+from anomdet.data.pipeline.fitted import note_on_fitted
 from anomdet.data.sampling.sampler import BalancedSampler, class_exposure
 from anomdet.engine.contracts import KnowsDraws
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
@@ -32,7 +33,7 @@ def log_data(runner: Any, notes: Sequence[str], warnings: Sequence[str] = ()) ->
     runner.logger.info(f"data: {num_images} training images{tiles}; classes {names}")
     if note := runner.cfg.get("tiles_note"):
         runner.logger.info(note)
-    if note := note_on_decoded(runner.cfg, dataset):
+    if note := note_on_decoded(runner.cfg, dataset) or note_on_fitted(dataset):
         runner.logger.info(f"data: {note}")
     if note := note_on_views(runner.cfg):
         runner.logger.info(note)

@@ -7,6 +7,9 @@ from dataclasses import replace
 import pytest
 
 from anomdet.config.load import load_settings
+from anomdet.data import pixel_store
+from anomdet.data.pipeline import fitted, steps
+from anomdet.data.pixel_store import PixelStore
 from anomdet.workflows import time_budget
 from tests.integration.conftest import assert_same_weights, run_command, write_settings
 
@@ -56,3 +59,23 @@ def test_the_file_of_the_plan_repeats_and_resumes_the_run(seen, tmp_path, data_d
     run_command("train", "--config", config, "--resume")
     assert "holds epoch 1 of 1" in capsys.readouterr().out
     assert len(seen) == 1, "a resume is not timed again"
+
+
+def test_large_images_are_read_before_the_steps_are_timed_and_change_no_weight(seen, tmp_path, data_dir, monkeypatch):
+    for module in (steps, fitted):
+        monkeypatch.setattr(module, "LEAST_MEGAPIXELS", 0.001)
+        monkeypatch.setattr(module, "FITTED", PixelStore("fitted"))
+    monkeypatch.setattr(steps, "_LEAST_SHRINKING", 1)
+    monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)
+    monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
+    config = write_settings(tmp_path, data_dir, minutes=10)
+    run_command("train", "--config", config, "data.image_size=32")
+    (_, before), (_, after) = seen
+    assert (before.unread, after.unread) == (16, 0), "of the training images"
+    log = (tmp_path / "logs/training.log").read_text()
+    assert "large images read first, once, in " in log
+    assert "large images are decoded once and kept as seen in " in log
+
+    folders = [f"logging.log_dir={tmp_path}/again", f"logging.checkpoint_dir={tmp_path}/again"]
+    run_command("train", "--config", tmp_path / "logs/settings.yaml", "data.cache_gb=0", *folders)
+    assert_same_weights(tmp_path / "checkpoints/last.pth", tmp_path / "again/last.pth")

@@ -288,6 +288,11 @@ ROWS: dict[str, Row] = {
         lambda c: [[s.p for s in c[name].dataset.pipeline if s.type == "Glare"] for name in LOADERS],
         [[0.5], [], []],
     ),
+    "data.cache_gb": (
+        ("data.cache_gb=2",),
+        lambda c: [c[name].dataset.pipeline[0].get("cache_gb") for name in LOADERS],
+        [2.0, 2.0, None],
+    ),
     "data.num_workers": (
         ("data.num_workers=0",),
         lambda c: [(c[name].num_workers, c[name].persistent_workers) for name in LOADERS],

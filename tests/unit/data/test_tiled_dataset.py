@@ -11,6 +11,7 @@ import torch
 from mmengine.registry import DATASETS
 from torch.utils.data import DataLoader
 
+from anomdet.data import pixel_store
 from anomdet.data.sampling import sampler as sampling
 from anomdet.data.sampling.draw import Draw
 from anomdet.data.sampling.sampler import BalancedSampler
@@ -92,7 +93,7 @@ def test_kept_images_change_no_item_whatever_worker_keeps_them(data_dir, monkeyp
     """Of a run of several workers, and of one that resumes with nothing kept or with all of it."""
     monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(decoded, "_LEAST_MEGAPIXELS", 0.0)
-    monkeypatch.setattr(decoded, "_FREE_SHARE", 0.0)  # however full the disk of the tests is
+    monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)  # however full the disk of the tests is
     keeping = build(data_dir, pipeline=[{**PIPELINE[0], "cache_gb": 1.0}, *PIPELINE[1:]])
     draws = [Draw(at, seed=1, epoch=3, position=at) for at in range(0, len(keeping), 7)]
     wanted = [build(data_dir)[draw]["inputs"] for draw in draws]

@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from anomdet.data import pixel_store
 from anomdet.data.index.scan import scan
+from anomdet.data.pixel_store import PixelStore
 from anomdet.data.tiles import decoded
-from anomdet.data.tiles.decoded import decoded_folder, note_on_kept, read_kept
+from anomdet.data.tiles.decoded import note_on_kept, read_kept
 from anomdet.errors import UserError
 from anomdet.images.decode import read_image
 
@@ -22,8 +24,8 @@ SIZE_HW = (40, 60)
 def small_images_are_worth_it(monkeypatch, tmp_path):
     monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(decoded, "_LEAST_MEGAPIXELS", 0.001)
-    monkeypatch.setattr(decoded, "_FREE_SHARE", 0.0)
-    decoded._remove_forgotten.cache_clear()
+    monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)
+    monkeypatch.setattr(decoded, "_STORE", PixelStore("decoded"))
 
 
 def write(path, seed=0, channels=3):
@@ -37,7 +39,7 @@ def read(path, most_gb=1.0, bit_depth=16):
 
 
 def kept():
-    folder = decoded_folder()
+    folder = decoded._STORE.folder
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
@@ -118,7 +120,7 @@ def test_what_no_run_has_used_for_a_day_is_deleted_and_nothing_else(tmp_path):
     other.write_bytes(b"")
     for file in (old, other):
         os.utime(file, (time.time() - 2 * 24 * 3600,) * 2)
-    decoded._remove_forgotten.cache_clear()
+    decoded._STORE = PixelStore("decoded")  # of another process
     read(write(tmp_path / "b.png", seed=1))
     assert old not in kept() and other in kept()
 
@@ -132,7 +134,7 @@ def test_a_damaged_file_is_decoded_again(tmp_path, damage):
 
 
 def test_where_nothing_can_be_written_each_image_is_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoded, "cache_folder", lambda: None)
+    monkeypatch.setattr(pixel_store, "cache_folder", lambda: None)
     path = write(tmp_path / "a.png")
     assert np.array_equal(read(path), read_image(path))
 
@@ -146,7 +148,7 @@ def test_the_note_says_how_much_disk_and_where(make_data):
     index = scan(make_data({"a.png": "", "b.jpg": "", "c.tif": ""}))
     note = note_on_kept(index.columns, [0, 1, 2], 10.0)
     assert note.startswith("2 large images are decoded once and kept in ") and "cache_gb" not in note
-    assert str(decoded_folder()) in note
+    assert str(decoded._STORE.folder) in note
     assert "at most 1e-09 GB (data.tiles.cache_gb)" in note_on_kept(index.columns, [0, 1, 2], 1e-9)
     assert not note_on_kept(index.columns, [0, 1, 2], 0.0)
     assert not note_on_kept(index.columns, [2], 10.0)

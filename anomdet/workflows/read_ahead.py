@@ -1,0 +1,79 @@
+"""``training.minutes`` on large images: decode each once before the first step, where the time suffices for it."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from anomdet.words import counted
+
+if TYPE_CHECKING:
+    from anomdet.engine.timing import Costs
+
+SAMPLE = 8
+LEAST_STEP_SHARE = 0.2  # that is left of a step without decoding, however the estimate comes out
+
+
+def pays(num_unread: int, image_s: float, left_s: float) -> bool:
+    """Whether images are to be read first: a run that draws them once at most decodes them when they are drawn.
+
+    Args:
+        num_unread: large images that are not kept yet.
+        image_s: of a training step on one image, decoding it included.
+        left_s: of the run.
+    """
+    return bool(num_unread) and num_unread * image_s < left_s
+
+
+def read_first(config: Any) -> str:
+    """Read and keep the large images of training and validation; a note for the log.
+
+    Args:
+        config: of the settings, classes not yet filled in; it is not changed.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    from anomdet.data.pipeline.fitted import read_ahead, unread
+
+    started, count = time.monotonic(), 0
+    for dataset, num_threads in _datasets(config):
+        records = unread(dataset)
+        read_ahead(dataset, records, num_threads)
+        count += len(records)
+    return f"plan: {counted(count, 'large image')} read first, once, in {time.monotonic() - started:.0f} s"
+
+
+def without_decoding(config: Any, costs: Costs, num_unread: int, batch_size: int) -> tuple[Costs, float]:
+    """What a step will take after :func:`read_first`, and the seconds of that, as a few images say that are read here.
+
+    Args:
+        config: as of :func:`read_first`.
+        costs: with the decoding.
+        num_unread: large images that are not kept yet.
+        batch_size: images of a step.
+    """
+    from anomdet.data.index.parallel import num_cores
+    from anomdet.data.pipeline.fitted import read_ahead, unread
+
+    dataset, num_threads = _datasets(config)[0]
+    records = unread(dataset)
+    some = random.Random(0).sample(records, min(SAMPLE, len(records)))
+    started = time.monotonic()
+    read_ahead(dataset, some, num_threads)
+    image_s = (time.monotonic() - started) / max(len(some), 1)  # by all threads together
+    saved_s = image_s * num_threads / num_cores() * batch_size  # the cores that decode are then free for the network
+    step_s = max(costs.step_s - saved_s, LEAST_STEP_SHARE * costs.step_s)
+    return replace(costs, step_s=step_s), image_s * num_unread
+
+
+def _datasets(config: Any) -> list[tuple[Any, int]]:
+    """Those of training and validation, and how many threads may read."""
+    from anomdet.workflows.build import build_loader, complete
+    from anomdet.workflows.fit_machine import for_machine
+
+    fitted, _ = for_machine(complete(config))
+    names = ("train_dataloader", "val_dataloader")
+    return [(build_loader(fitted, name).dataset, max(fitted[name].num_workers, 1)) for name in names]

@@ -1,0 +1,96 @@
+"""Which images are read before a run: the large ones that are kept, and are not yet."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from anomdet.data import pixel_store
+from anomdet.data.dataset import TextLabelDataset
+from anomdet.data.pipeline import fitted, steps
+from anomdet.data.pipeline.fitted import note_on_fitted, read_ahead, unread
+from anomdet.data.pixel_store import PixelStore
+from anomdet.errors import UserError
+
+PIPELINE = [
+    {"type": "anomdet.LoadInspectionImage", "cache_gb": 1.0},
+    {"type": "mmdet.LoadAnnotations", "with_bbox": True},
+    {"type": "anomdet.FitInside", "size_hw": (32, 32)},
+    {"type": "anomdet.PackInspectionInputs", "meta_keys": ()},
+]
+LISTS = {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
+
+
+@pytest.fixture(autouse=True)
+def small_images_are_worth_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
+    for module in (steps, fitted):
+        monkeypatch.setattr(module, "LEAST_MEGAPIXELS", 0.001)
+        monkeypatch.setattr(module, "FITTED", PixelStore("fitted"))
+    monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Three large images and a small one to learn from."""
+    for folder in ("images", "labels"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    for at, side in enumerate((80, 90, 100, 20, 120, 30)):
+        pixels = np.random.default_rng(at).integers(0, 255, (side, side, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"data/images/{at}.png"), pixels)
+        (tmp_path / f"data/labels/{at}.txt").write_text("1 2 2 9 9\n")
+    (tmp_path / "train.txt").write_text("0.png\n1.png\n2.png\n3.png\n")
+    (tmp_path / "val.txt").write_text("4.png\n")
+    (tmp_path / "test.txt").write_text("5.png\n")
+    return tmp_path / "data"
+
+
+def build(root, cache_gb=1.0, **more):
+    lists = {name: str(root.parent / file) for name, file in LISTS.items()}
+    pipeline = [{**PIPELINE[0], "cache_gb": cache_gb}, *PIPELINE[1:]]
+    return TextLabelDataset(str(root), "train", split_files=lists, pipeline=pipeline, **more)
+
+
+def names(records):
+    return [record["file_name"] for record in records]
+
+
+def test_large_images_are_read_once(root):
+    dataset = build(root)
+    assert names(unread(dataset)) == ["0.png", "1.png", "2.png"]
+    dataset[1]
+    assert names(unread(dataset)) == ["0.png", "2.png"]
+    read_ahead(dataset, unread(dataset), num_threads=2)
+    assert not unread(dataset) and not unread(build(root)) and len(list(root.parent.glob("cache/fitted/*.npy"))) == 3
+
+
+def test_where_not_all_fit_none_is_read_first(root):
+    assert not unread(build(root, cache_gb=2 * 3 * 32 * 32 / 1e9)) and len(unread(build(root, cache_gb=1e-5))) == 3
+    assert not unread(build(root, cache_gb=0.0))
+
+
+def test_tiles_are_cut_from_stored_images(root):
+    tiles = {"size_hw": (40, 40), "overlap_hw": (4, 4), "seen_hw": (32, 32), "include_whole": False}
+    dataset = build(root, tiles={**tiles, "min_visible": 0.3, "empty_share": None})
+    assert not unread(dataset) and not note_on_fitted(dataset)
+
+
+def test_another_data_set_reads_as_it_likes():
+    assert unread(object()) == [] and note_on_fitted(object()) == ""
+
+
+def test_an_image_that_cannot_be_read_is_named(root):
+    dataset = build(root)
+    records = unread(dataset)
+    (root / "images/1.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"1\.png"):
+        read_ahead(dataset, records, num_threads=2)
+
+
+def test_the_note_says_how_much_disk_and_where(root):
+    note = note_on_fitted(build(root))
+    assert note.startswith("3 large images are decoded once and kept as seen in ") and "cache_gb" not in note
+    assert str(root.parent / "cache/fitted") in note
+    assert "at most 1e-09 GB (data.cache_gb) are kept" in note_on_fitted(build(root, cache_gb=1e-9))
+    assert note_on_fitted(build(root, cache_gb=0.0)) == ""
