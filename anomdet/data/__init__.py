@@ -2,6 +2,7 @@
 
 __all__ = [
     "bit_depth",
+    "class_names",
     "contracts",
     "dataset",
     "index",

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.terminal import one_line
+
+_NORMAL = frozenset(
+    {"good", "normal", "ok", "okay", "background", "no defect", "nodefect", "defect free", "non defective"}
+)
+
+
+def sounds_normal(name: str) -> bool:
+    """Whether a class is called as good parts are: a detector would reject each good part that it recognises.
+
+    >>> sounds_normal("OK"), sounds_normal("no-defect"), sounds_normal("not ok")
+    (True, True, False)
+    """
+    return re.sub(r"[\s_-]+", " ", name.casefold()).strip() in _NORMAL
 
 
 def class_names(classes: Mapping[Any, str] | Iterable[Sequence] | None) -> dict[int, str] | None:

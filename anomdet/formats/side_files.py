@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from anomdet.data.class_names import sounds_normal
 from anomdet.data.index.spelling import plain_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
@@ -166,7 +167,7 @@ def _note_alike(names: list[str], findings: Findings) -> None:
 
 def _note_normal(dataset: Dataset, findings: Findings) -> None:
     """Classes that are called as good parts are: a detector would reject each good part that it recognises."""
-    normal = {number for number, name in dataset.names.items() if _spoken(name) in _NORMAL}
+    normal = {number for number, name in dataset.names.items() if sounds_normal(name)}
     fate = "kept as a defect; if it marks good parts, delete these boxes in SRC: a normal part has none"
     for picture in dataset.pictures:
         for box in picture.boxes:
@@ -175,13 +176,6 @@ def _note_normal(dataset: Dataset, findings: Findings) -> None:
                 findings.note(f"object of the class {name!r}, which sounds like a good part", fate, picture.where)
 
 
-def _spoken(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
-
-
-_NORMAL = frozenset(
-    {"good", "normal", "ok", "okay", "background", "no defect", "nodefect", "defect free", "non defective"}
-)
 _NAME_HINT = "give other names with --classes"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from anomdet.data.class_names import sounds_normal
 from anomdet.data.contracts import CountsImages, HasClassCounts, HasSplits
 from anomdet.data.pipeline.fitted import note_on_fitted
 from anomdet.data.sampling.sampler import BalancedSampler, class_exposure
@@ -46,7 +47,7 @@ def log_data(runner: Any, notes: Sequence[str], warnings: Sequence[str] = ()) ->
             f"the run ends within the warm-up of the learning rate: {runner.max_iters} steps, "
             f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
         )
-    for note in (*warnings, *undefined_metrics(runner)):
+    for note in (*warnings, *_normal_classes(dataset.metainfo), *undefined_metrics(runner)):
         runner.logger.warning(note)
     for note in dataset.index.notes if isinstance(dataset, HasSplits) else ():
         runner.logger.info(f"data: {note}")
@@ -83,6 +84,16 @@ def undefined_metrics(runner: Any) -> list[str]:
             "are chosen for boxes, not for parts; put images with an empty label file into the split"
         )
     return notes
+
+
+def _normal_classes(metainfo: dict[str, Any]) -> list[str]:
+    """Classes that are called as good parts are."""
+    return [
+        f"class {number} is called {name!r}: each object of it makes its part defective; if it marks good parts, "
+        "take these lines out of the label files: a normal part has none"
+        for number, name in zip(*_classes(metainfo), strict=True)
+        if sounds_normal(name)
+    ]
 
 
 def _log_exposure(runner: Any) -> None:

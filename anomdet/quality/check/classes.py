@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from anomdet.data.class_names import sounds_normal
 from anomdet.quality.check.findings import Finding
 from anomdet.quality.check.table import Boxes
+from anomdet.words import counted
+
+_NORMAL_HINT = "each such object makes its part defective; if it marks good parts, delete it: a normal part has none"
 
 
 def check_classes(boxes: Boxes, classes: Mapping[int, str] | None) -> Iterator[Finding]:
@@ -31,3 +35,6 @@ def check_classes(boxes: Boxes, classes: Mapping[int, str] | None) -> Iterator[F
             got = f"class {num} only here"
             hint = "a slip of the pen? one object is too few to learn a class from"
             yield Finding("class-once", *boxes.place(at), "a class more than once", got, hint)
+        if classes and sounds_normal(classes.get(num, "")):
+            got = f"class {num} ({classes[num]}), {counted(count, 'object')}"
+            yield Finding("class-normal", *boxes.place(at), "a class of defects", got, _NORMAL_HINT)

@@ -50,6 +50,7 @@ CODES: dict[str, tuple[str, str]] = {
     "box-two-classes": (WARNING, "nearly the same box with two classes"),
     "box-whole-image": (WARNING, "boxes that cover the whole image"),
     "box-tiny": (WARNING, "boxes under 2 pixels"),
+    "class-normal": (WARNING, "classes called as good parts are"),
     "class-once": (WARNING, "classes seen only once"),
     "label-twins": (ERROR, "label files that differ only in their suffix"),
     "leak-near-duplicate": (WARNING, "nearly the same image in two splits"),

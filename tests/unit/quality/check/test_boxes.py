@@ -94,3 +94,10 @@ def test_classes():
     assert [(found.code, found.line) for found in check_classes(boxes, None)] == [("class-once", 3)]
     found = [(one.code, one.line) for one in check_classes(boxes, {1: "a", 2: "b", 3: "c"})]
     assert found == [("class-unknown", 4), ("class-unknown", 5), ("class-unused", 0), ("class-once", 3)]
+
+
+def test_a_class_of_good_parts():
+    boxes = make(np.tile([5.0, 5, 20, 20], (5, 1)), [1, 1, 2, 2, 2])
+    (found,) = check_classes(boxes, {1: "scratch", 2: "No-Defect"})
+    assert (found.code, found.line, found.got) == ("class-normal", 3, "class 2 (No-Defect), 3 objects")
+    assert not list(check_classes(boxes, {1: "scratch", 2: "not ok"})) and not list(check_classes(boxes, None))
