@@ -17,6 +17,7 @@ STRIDE = 32  # of the coarsest map of most networks: sizes are multiples of it
 MAX_SMALL_SHARE = 0.1  # of boxes below SMALL_PX, before a larger size is taken
 # A larger size still, up to that shorter side, where the time is enough for so many images.
 CLEAR_PX, ENOUGH_IMAGES = 20.0, 12_000
+MOST_TIMES = 2.0  # the largest size's pixels, where they are enough to show the boxes
 LONG_SHAPE = 0.8  # images whose shorter side is below this share of the longer one are not fitted into a square
 MIN_STEPS_A_PASS = 2
 COPIES, WORKER_GB = 7, 0.3  # of the largest image in each process that loads images; the process itself
@@ -38,23 +39,22 @@ def choose_model(machine: Machine) -> Choice:
 def choose_size(facts: DataFacts, preset: Preset) -> tuple[Choice, tuple[int, int]]:
     """The smallest size at which nine boxes of ten have a shorter side of 8 px, and ``(height, width)`` of it.
 
-    Not above the images' own size, where nothing is gained, nor above what the device trains in sensible time.
+    Not above the images' own size, where nothing is gained, nor above what the device trains in sensible time; twice
+    the pixels of that where they show the boxes: the next way would be tiles, of which an image has two at least.
     """
-    own_px = _round_up(float(np.percentile(facts.sizes_hw.max(axis=1), 90)))
-    cap = min(preset.largest_px, own_px)
-    floor = min(preset.smallest_px, cap)
-    sizes = [_shape(facts, long_px) for long_px in range(floor, cap + 1, STRIDE)]
+    sizes, num_usual = _sizes_hw(facts, preset)
     counts = [int((facts.short_sides_px(size_hw) < SMALL_PX).sum()) for size_hw in sizes]
     most = MAX_SMALL_SHARE * len(facts.bboxes_wh)
-    at = next((i for i, count in enumerate(counts) if count <= most), len(sizes) - 1)
+    at = next((i for i, count in enumerate(counts) if count <= most), num_usual - 1)
     size_hw, enough = sizes[at], counts[at] <= most
     small = f"{counts[at]:,} of {len(facts.bboxes_wh):,} boxes have a side below {SMALL_PX:g} px"
+    is_own = at == len(sizes) - 1 and max(size_hw) == _own_px(facts)
     if enough and at == 0:
-        why = "the preset's smallest size is enough" if floor == preset.smallest_px else "their own size"
+        why = "their own size" if is_own else "the preset's smallest size is enough"
         reason = f"{_sizes(facts)}; {why}: {small} there"
     elif enough:
         reason = f"{_sizes(facts)}; {small} there, {counts[at - 1]:,} at {_text(sizes[at - 1])}"
-    elif cap == own_px:
+    elif is_own:
         reason = f"{_sizes(facts)}, and no more is to be gained; yet {small}, and are hard to find"
     else:
         reason = (
@@ -78,10 +78,9 @@ def choose_clear_size(
         size_hw: that is needed.
         megapixels: of the network's input, all images together, that the run has time for.
     """
-    own_px = _round_up(float(np.percentile(facts.sizes_hw.max(axis=1), 90)))
+    sizes, num_usual = _sizes_hw(facts, preset)
     clear_hw = size_hw
-    for long_px in range(max(size_hw) + STRIDE, min(preset.largest_px, own_px) + 1, STRIDE):
-        larger_hw = _shape(facts, long_px)
+    for larger_hw in (one for one in sizes[:num_usual] if max(one) > max(size_hw)):
         is_clear = np.percentile(facts.short_sides_px(clear_hw), 100 * MAX_SMALL_SHARE) >= CLEAR_PX
         if is_clear or megapixels * 1e6 < ENOUGH_IMAGES * larger_hw[0] * larger_hw[1]:
             break
@@ -97,15 +96,42 @@ def choose_clear_size(
     return Choice(height if height == width else [height, width], reason), clear_hw
 
 
-def _shape(facts: DataFacts, long_px: int) -> tuple[int, int]:
-    """``(height, width)`` with that longer side: a square, unless nine images of ten are long and lie the same way."""
+def largest_hw(facts: DataFacts, preset: Preset) -> tuple[int, int]:
+    """The largest size that the device trains in sensible time; of small images their own."""
+    sizes, num_usual = _sizes_hw(facts, preset)
+    return sizes[num_usual - 1]
+
+
+def _sizes_hw(facts: DataFacts, preset: Preset) -> tuple[list[tuple[int, int]], int]:
+    """Sizes to choose from, growing, and how many of them are no larger than usual.
+
+    The preset's limits are those of a square; other shapes have as many pixels.
+    """
+    shape_hw = _shape_hw(facts)
+    every = [_scaled(shape_hw, long_px) for long_px in range(STRIDE, _own_px(facts) + 1, STRIDE)]
+    pixels = np.prod(every, axis=1, dtype=np.int64)
+    first = min(int((pixels < preset.smallest_px**2).sum()), len(every) - 1)
+    num_usual, num_all = ((pixels[first:] <= times * preset.largest_px**2).sum() for times in (1, MOST_TIMES))
+    return every[first : first + max(int(num_all), 1)], max(int(num_usual), 1)
+
+
+def _own_px(facts: DataFacts) -> int:
+    """The longer side of nine images of ten."""
+    return _round_up(float(np.percentile(facts.sizes_hw.max(axis=1), 90)))
+
+
+def _shape_hw(facts: DataFacts) -> tuple[float, float]:
+    """Sides as shares of the longer one: a square, unless nine images of ten are long and lie the same way."""
     ratios = facts.sizes_hw[:, 0] / facts.sizes_hw[:, 1]
     high, wide = float(np.percentile(1 / ratios, 90)), float(np.percentile(ratios, 90))
     if wide <= LONG_SHAPE:
-        return min(_round_up(long_px * wide), long_px), long_px
-    if high <= LONG_SHAPE:
-        return long_px, min(_round_up(long_px * high), long_px)
-    return long_px, long_px
+        return wide, 1.0
+    return (1.0, high) if high <= LONG_SHAPE else (1.0, 1.0)
+
+
+def _scaled(shape_hw: tuple[float, float], long_px: int) -> tuple[int, int]:
+    height, width = (min(_round_up(long_px * share), long_px) for share in shape_hw)
+    return height, width
 
 
 def _round_up(pixels: float) -> int:

@@ -5,6 +5,7 @@ One rule a function, in network.py and learning.py; every number that a rule tur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from anomdet.quality.propose.network import (
     choose_model,
     choose_size,
     choose_workers,
+    largest_hw,
     preset_of,
     worker_gb,
 )
@@ -85,7 +87,7 @@ def choose_alone(facts: DataFacts, machine: Machine) -> dict[str, Choice]:
 def _tiles(facts: DataFacts, size_hw: tuple[int, int], preset: Preset) -> Choice:
     """Tiles where the device trains no larger size, or where that would be dearer than tiles."""
     own_hw = np.median(facts.sizes_hw, axis=0)
-    is_capped = max(size_hw) >= preset.largest_px and bool((own_hw > size_hw).any())
+    is_capped = math.prod(size_hw) >= math.prod(largest_hw(facts, preset)) and bool((own_hw > size_hw).any())
     chosen = choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, size_hw, 1.0 if is_capped else TOO_LARGE)
     return chosen if chosen.value is None else replace(chosen, value=_short_tiles(**chosen.value))
 

@@ -46,6 +46,22 @@ def test_size_follows_the_boxes_up_to_the_images_own(short_px, expected):
     assert choice.warning == (short_px < 8)
 
 
+def test_long_images_may_have_as_many_pixels_as_a_square():
+    """Scratches 20 px wide on steel of 1600 x 256 px: 10 px at 800 x 128, whose pixels are those of 320 x 320."""
+    assert choose_size(facts([(256, 1600)], [(20, 100)]), PRESET)[0].value == [128, 800]
+    assert choose_size(facts([(256, 1600)], [(8, 100)]), PRESET)[0].value == [256, 1600]
+    choice, _ = choose_size(facts([(256, 1600)], [(5, 100)]), PRESET)
+    assert choice.value == [256, 1600] and choice.warning and "no more is to be gained" in choice.reason
+
+
+@pytest.mark.parametrize(("short_px", "expected"), [(50, 640), (48, 672), (37, 896), (35, 640)])
+def test_up_to_twice_the_pixels_where_the_other_way_would_be_tiles(short_px, expected):
+    """Of images of 4000 px; at 896 px 37 of them are 8.3. Beyond, tiles are cheaper."""
+    found = choose(facts([(4000, 4000)], [(short_px, 60)]), LAPTOP)
+    assert found["data.image_size"].value == expected
+    assert ("data.tiles" in found) == (short_px == 35)
+
+
 def test_one_box_of_ten_may_be_small_and_two_may_not():
     small, large = (4, 9), (100, 100)
     assert choose_size(facts(bboxes_wh=[small] + [large] * 9), PRESET)[0].value == 320
@@ -96,11 +112,13 @@ def test_specks_are_no_reason_for_tiles():
 @pytest.mark.parametrize(
     ("sizes_hw", "expected"),
     [
-        ([(200, 400)] * 10, [160, 320]),
-        ([(400, 200)] * 10, [320, 160]),
-        ([(300, 400)] * 10, [256, 320]),  # 240 rounded up
-        ([(340, 400)] * 10, 320),  # 0.85: nearly a square
-        ([(200, 400)] * 5 + [(400, 200)] * 5, 320),  # both ways
+        ([(1000, 2000)] * 10, [256, 480]),  # the pixels of 320 x 320, or some more
+        ([(2000, 1000)] * 10, [480, 256]),
+        ([(750, 1000)] * 10, [288, 384]),
+        ([(850, 1000)] * 10, 320),  # 0.85: nearly a square
+        ([(1000, 2000)] * 5 + [(2000, 1000)] * 5, 320),  # both ways
+        ([(256, 1600)] * 10, [128, 800]),  # not a strip of 64 px
+        ([(200, 400)] * 10, [224, 416]),  # their own size, in steps of 32 px
     ],
 )
 def test_long_images_have_a_long_input(sizes_hw, expected):
