@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from anomdet.metric_catalogue import MATCHING_KEYS, MONITORS
 from anomdet.views import FLIPS, LEAST_SCALE, MOST_SCALE
@@ -34,8 +34,8 @@ OpenFraction = Annotated[float, Field(gt=0, le=1)]
 ViewScale = Annotated[float, Field(ge=LEAST_SCALE, le=MOST_SCALE)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy takes
 TrackerName = Literal["tensorboard", "mlflow", "wandb"]
-Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
-Scales = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
+Channels = Annotated[list[Fraction], Field(min_length=3, max_length=3)]
+Scales = Annotated[list[OpenFraction], Field(min_length=3, max_length=3)]
 
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "efficientnet_lite0")
 BACKBONE_PATTERN = rf"^({'|'.join(BACKBONES)}|timm:.+)$"

@@ -2,17 +2,16 @@
 
 __all__ = [
     "alone",
-    "box_units",
     "class_left_out",
     "coco_json",
     "comparison",
     "counts",
+    "file_doubts",
     "files",
     "heat_maps",
     "intervals",
     "operating_point",
     "pairs",
-    "repeated",
     "results",
     "summary",
     "tables",

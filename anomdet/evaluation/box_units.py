@@ -22,7 +22,11 @@ def check_box_units(results: Results, gt_file: str, predictions_file: str) -> li
     problems = [Problem(name, *_FRACTIONS) for name, boxes in files if _are_fractions(boxes)]
     if problems:
         raise UserError(problems)
-    return [note for name, boxes in files for note in _doubts(name, boxes, results.sizes_hw)]
+    notes = [note for name, boxes in files for note in _doubts(name, boxes, results.sizes_hw)]
+    if no_size := int((results.gt.area <= 0).sum()):
+        no_size_text = counted(no_size, "object has no width or no height", "objects have no width or no height")
+        notes.append(f"{gt_file}: {no_size_text}: no box can find it, it counts as missed")
+    return notes
 
 
 _FRACTIONS = (

@@ -55,7 +55,7 @@ def results_from_coco(
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         annotations, where = ground_truth["annotations"], f"{gt_file}: annotations"
         found = [
-            *_wrong_entries(annotations, where, [_image_check(images.by_id), *_entry_checks(label_of), _AREA]),
+            *_wrong_entries(annotations, where, [_image_check(images.by_id), *_entry_checks(label_of), _AREA, _CROWD]),
             *_wrong_entries(predictions, predictions_file, [*_entry_checks(label_of), _SCORE]),
             *image_problems(predictions, images, predictions_file),
         ]
@@ -73,7 +73,7 @@ def _columns(ground_truth: dict, predictions: list, known: Images, label_of: dic
     gt_area = bboxes_xywh[:, 2] * bboxes_xywh[:, 3]
     area = [annotation.get("area") for annotation in annotations]
     coco_area = _numbers([own if value is None else value for value, own in zip(area, gt_area.tolist(), strict=True)])
-    crowd = np.array([bool(annotation.get("iscrowd", 0)) for annotation in annotations], dtype=bool)
+    crowd = _crowds(annotations)
     gt = make_ground_truth(image, label, bboxes_xywh, coco_area, crowd)
     bboxes_xywh, (image, label, notes) = _bboxes(predictions), _meant(predictions, known, label_of, gt)
     score = _numbers([prediction["score"] for prediction in predictions])
@@ -129,6 +129,18 @@ def _numbers(values: list) -> Floats:
     if not (np.abs(column) <= _LARGEST).all():
         raise ValueError("a number that is not finite")
     return column
+
+
+def _crowds(annotations: list) -> np.ndarray:
+    """A text is none: bool("0") would make every object one of a crowd."""
+    marks = [annotation.get("iscrowd") for annotation in annotations]
+    if not all(map(_is_mark, marks)):
+        raise ValueError("a mark that is none")
+    return np.array([bool(mark) for mark in marks], dtype=bool)
+
+
+def _is_mark(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and value in (0, 1))
 
 
 def _places(entries: list, key: str, table: dict) -> np.ndarray:
@@ -216,6 +228,7 @@ def _repeated_ids(entries: list, where: str) -> Iterator[Problem]:
 
 
 _SCORE: _Check = ("score", "a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+_CROWD: _Check = ("iscrowd", "0 or 1, a number", _is_mark)
 _AREA: _Check = ("area", "a finite number, or nothing", lambda value: value is None or _is_number(value))
 
 

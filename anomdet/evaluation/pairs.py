@@ -75,16 +75,24 @@ def _pairs_of(
     return pred[enough], gt[enough], iou[enough]
 
 
-def boxes_on_objects(image: Ints, label: Ints, bboxes_xywh: Floats, gt: GroundTruth) -> tuple[int, int]:
-    """How many boxes lie on an object of their class, and how many on any, by an IoU of at least 0.5.
+def pairs_of_boxes(image: Ints, label: Ints, bboxes_xywh: Floats, gt: GroundTruth, min_iou: float = 0.5) -> Pairs:
+    """The overlapping pairs of boxes, in any order, and objects; a row of ``pred`` is that of the given box.
 
     Args:
-        image, label, bboxes_xywh: of boxes in any order; a label may be -1, for none.
+        image, label, bboxes_xywh: of the boxes; a label may be -1, for none.
         gt: objects.
+        min_iou: least IoU of a pair.
     """
-    pred = make_predictions(image, label, bboxes_xywh, np.zeros(len(image)))
+    order = np.argsort(image, kind="stable")
+    pred = make_predictions(image[order], label[order], bboxes_xywh[order], np.zeros(len(image)))
     num_images = 1 + max(int(image.max(initial=-1)), int(gt.image.max(initial=-1)))
     nothing, sizes_hw = np.zeros(0, dtype=np.int64), np.zeros((num_images, 2), dtype=np.int64)
     results = Results(np.arange(num_images), [""] * num_images, sizes_hw, nothing, [], gt, pred)
-    pairs = overlapping_pairs(results, 0.5)
+    pairs = overlapping_pairs(results, min_iou)
+    return Pairs(order[pairs.pred], pairs.gt, pairs.iou, pairs.same_class)
+
+
+def boxes_on_objects(image: Ints, label: Ints, bboxes_xywh: Floats, gt: GroundTruth) -> tuple[int, int]:
+    """How many boxes lie on an object of their class, and how many on any; see :func:`pairs_of_boxes`."""
+    pairs = pairs_of_boxes(image, label, bboxes_xywh, gt)
     return len(np.unique(pairs.pred[pairs.same_class])), len(np.unique(pairs.pred))

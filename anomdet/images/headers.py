@@ -46,7 +46,34 @@ def _kind(start: bytes) -> str:
             if kind == "webp" and start[8:12] != b"WEBP":
                 break
             return kind
-    raise BadImageError(f"a file that starts with {start[:8]!r}")
+    raise BadImageError(_foreign(start))
+
+
+def _foreign(start: bytes) -> str:
+    """What is no image that can be read, by what such files are taken for or come from."""
+    for at, magic, kind in _FOREIGN:
+        if start[at:].lower().startswith(magic):
+            return kind
+    return f"a file that starts with {start[:8]!r}"
+
+
+_FOREIGN = (
+    (0, b"gif8", "a GIF file; save it as PNG"),
+    (4, b"ftypavi", "an AVIF file; save it as PNG or JPEG"),
+    (4, b"ftyphei", "a HEIC file, as phones write them; save it as PNG or JPEG"),
+    (4, b"ftyphev", "a HEIC file, as phones write them; save it as PNG or JPEG"),
+    (4, b"ftypmif1", "a HEIC or AVIF file, as phones write them; save it as PNG or JPEG"),
+    (4, b"jp  \r\n", "a JPEG 2000 file; save it as PNG"),
+    (0, b"\xffo\xffq", "a JPEG 2000 file; save it as PNG"),
+    (0, b"version https:/", "a pointer of Git LFS in place of the image; fetch the images with git lfs pull"),
+    (0, b"<!doctype", "a page of HTML, which a server sent in place of the image; fetch it again"),
+    (0, b"<html", "a page of HTML, which a server sent in place of the image; fetch it again"),
+    (0, b"\0\x05\x16\x07", "a file of attributes that macOS leaves beside images; delete it"),
+    (0, b"%pdf", "a PDF file; save its image as PNG"),
+    (0, b"8bps", "a Photoshop file; save it as PNG"),
+    (0, b"pk\x03\x04", "a zip archive; unpack it"),
+    (0, b"\x89hdf", "an HDF5 file; save its image as PNG or TIFF"),
+)
 
 
 _MAGICS = (

@@ -49,12 +49,11 @@ class Files:
             from anomdet.workflows.tiled_results import read_tiled_results
 
             return read_tiled_results(ground_truth, predictions, self.tile_map)
-        from anomdet.evaluation.box_units import check_box_units
+        from anomdet.evaluation.file_doubts import file_doubts
         from anomdet.evaluation.files import read_results
-        from anomdet.evaluation.repeated import repeated
 
-        results, names = read_results(ground_truth, predictions), (str(ground_truth), str(predictions))
-        return results, [*check_box_units(results, *names), *repeated(results, *names)]
+        results = read_results(ground_truth, predictions)
+        return results, file_doubts(results, str(ground_truth), str(predictions))
 
 
 def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and where to write)

@@ -36,10 +36,9 @@ def read_tiled_results(ground_truth: Path, predictions: Path, tile_map: Path) ->
     Raises:
         UserError: a file is wrong, the data set and the map contradict each other, or an image lacks some of its tiles.
     """
-    from anomdet.evaluation.box_units import check_box_units
     from anomdet.evaluation.coco_json import results_from_coco
+    from anomdet.evaluation.file_doubts import file_doubts
     from anomdet.evaluation.files import read_results
-    from anomdet.evaluation.repeated import repeated
 
     both = _Both(read_results(ground_truth, predictions), read_map(tile_map), ground_truth, tile_map)
     if problems := list(islice(both.name_problems(), _MOST_SHOWN)):
@@ -49,7 +48,7 @@ def read_tiled_results(ground_truth: Path, predictions: Path, tile_map: Path) ->
         raise UserError(problems)
     tiles = both.tiles
     names = str(ground_truth), str(predictions)
-    doubts = [*check_box_units(tiles, *names), *repeated(tiles, *names), *both.doubts()]
+    doubts = [*file_doubts(tiles, *names), *both.doubts()]
     truth, rows = _truth(images, tiles), _rows(images, tiles)
     whole = results_from_coco(truth, rows, gt_file=str(tile_map), predictions_file=str(predictions))
     return replace(whole, notes=tuple(dict.fromkeys((*tiles.notes, *whole.notes)))), doubts

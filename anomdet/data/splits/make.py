@@ -17,6 +17,7 @@ from anomdet.data.splits.stratify import stratify_images
 from anomdet.data.splits.stratify_groups import stratify_groups
 from anomdet.errors import Problem, UserError
 from anomdet.layout import SPLITS, TEST, VAL
+from anomdet.words import counted
 
 _NORMAL = "normal"
 
@@ -64,15 +65,29 @@ class Splits:
         positions: of each split, into ``index.records``, ascending.
         grouping: what must stay together; None: every image is on its own.
         is_val_halved: there was no list of test.
+        num_left_out: images that no list names.
     """
 
     positions: dict[str, Sequence[int]]
     grouping: Grouping | None = None
     is_val_halved: bool = False
+    num_left_out: int = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """How lists and groups were shared out, a sentence each."""
+        return (*((self.left_out,) if self.left_out else ()), *self._shared_out)
+
+    @property
+    def left_out(self) -> str:
+        """What the lists do not name; empty: nothing."""
+        if not self.num_left_out:
+            return ""
+        images = counted(self.num_left_out, "image stands", "images stand")
+        return f"{images} in no list of data.split_files: neither trained on nor measured"
+
+    @property
+    def _shared_out(self) -> tuple[str, ...]:
         if self.is_val_halved:
             val, test = (len(self.positions[name]) for name in (VAL, TEST))
             return (
@@ -98,9 +113,11 @@ def make_splits(index: DataIndex, rule: SplitRule) -> Splits:
         positions = read_split_files(index, rule.split_files or {})
         if rule.group_regex is not None:
             _refuse_torn(index, positions, rule.group_regex)
+        left_out = len(index.records) - sum(map(len, positions.values()))
         if TEST in positions:
-            return Splits(positions)
-        return Splits({**positions, **_halves(index, positions[VAL], rule)}, is_val_halved=True)
+            return Splits(positions, num_left_out=left_out)
+        halves = _halves(index, positions[VAL], rule)
+        return Splits({**positions, **halves}, is_val_halved=True, num_left_out=left_out)
     if _last and _last[0][0] is index and _last[0][1] == rule:
         return _last[0][2]
     grouping = None

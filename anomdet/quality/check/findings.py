@@ -57,6 +57,7 @@ CODES: dict[str, tuple[str, str]] = {
     "leak-group": (WARNING, "parts with images in several splits"),
     "images-mixed-depth": (WARNING, "images of different bit depths"),
     "images-over-bits": (WARNING, "images of 16 bit with larger values than data.bit_depth allows"),
+    "split-left-out": (NOTE, "images in no list of a split"),
     "leak-within": (NOTE, "nearly the same image within a split"),
     "leak-look-alikes": (NOTE, "many images that look alike"),
     "leak-blank": (NOTE, "images that show nothing to compare"),

@@ -44,10 +44,14 @@ def check_splits(
         got = "data that training refuses"
         return [Finding("leak-not-looked", "", 0, "splits to look at", got, "fix the errors first")]
     try:
-        positions = make_splits(index, split_rule).positions
+        splits = make_splits(index, split_rule)
     except UserError as error:
         return [_refused(problem) for problem in error.problems]
-    findings = _torn_parts(index, positions, group_by, "data.split.by=group") if group_by else []
+    positions, findings = splits.positions, []
+    if splits.left_out:
+        findings.append(Finding("split-left-out", "", 0, "each image in a list of a split", splits.left_out))
+    if group_by:
+        findings += _torn_parts(index, positions, group_by, "data.split.by=group")
     if holds_tiles(data_dir):
         findings += _torn_parts(index, positions, GROUPS, f"data.split.group_regex='{GROUPS}'")
     if read_all or split_rule.on_leak != "ignore":

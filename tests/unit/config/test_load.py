@@ -129,8 +129,13 @@ VALUES = [
     ("data: {image_size: 0}", "data.image_size: expected an integer >= 1 or [height, width], got 0"),
     ("data: {image_size: [1, 2, 3]}", "data.image_size: expected a list of 2 integers >= 1, got [1, 2, 3]"),
     ("data: {image_size: [640, x]}", "data.image_size[1]: expected an integer >= 1, got 'x'"),
-    ("data: {normalize_mean: [1, 2]}", "data.normalize_mean: expected a list of 3 numbers, got [1, 2]"),
-    ("data: {normalize_std: [1, 2, 0]}", "data.normalize_std[2]: expected a number > 0, got 0"),
+    ("data: {normalize_mean: [1, 2]}", "data.normalize_mean: expected a list of 3 numbers from 0 to 1, got [1, 2]"),
+    (
+        "data: {normalize_mean: [0.4, 0.4, 103.53]}",
+        "data.normalize_mean[2]: expected a number from 0 to 1, got 103.53",
+    ),
+    ("data: {normalize_std: [1, 1, 0]}", "data.normalize_std[2]: expected a number > 0 and <= 1, got 0"),
+    ("data: {normalize_std: [1, 1, 58.4]}", "data.normalize_std[2]: expected a number > 0 and <= 1, got 58.4"),
     (
         "data: {classes: [open]}",
         "data.classes: expected a mapping of class numbers to names, as {1: open, 2: short} or null, got [open]",

@@ -98,3 +98,23 @@ def test_transform_sets_the_keys(tmp_path):
     results = LoadInspectionImage()({"img_path": str(path)})
     assert results["img"].shape == (60, 40, 3)
     assert results["img_shape"] == results["ori_shape"] == (60, 40)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"GIF89a", "a GIF file"),
+        (b"\0\0\0\x20ftypavif", "an AVIF file"),
+        (b"\0\0\0\x18ftypheic", "a HEIC file, as phones write them"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 file"),
+        (b"\xff\x4f\xff\x51\0\x2f", "a JPEG 2000 file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"<!DOCTYPE html>", "a page of HTML"),
+        (b"\0\x05\x16\x07\0\2\0\0", "a file of attributes that macOS leaves"),
+    ],
+)
+def test_what_is_no_image_is_called_what_it_is(tmp_path, start, kind):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(start + b"\0" * 50)
+    with pytest.raises(UserError, match=kind):
+        read_image(path)

@@ -185,6 +185,19 @@ def test_split_files(make_index, tmp_path):
     assert splits == {"train": (0, 3), "val": (1,), "test": (2,)}
 
 
+def test_images_in_no_list_are_counted(make_index, tmp_path):
+    files = write_lists(tmp_path, train="000000.png\n000001.png", val="000002.png\n000003.png", test="000004.png")
+    told = "images stand in no list of data.split_files: neither trained on nor measured"
+    made = make_splits(make_index([[1]] * 7), SplitRule(by="files", split_files=files))
+    assert made.notes == (f"2 {told}",)
+    del files["test"]
+    made = make_splits(make_index([[1]] * 7), SplitRule(by="files", split_files=files))
+    assert made.notes[0] == f"3 {told}" and len(made.notes) == 2
+    files["val"] = str(tmp_path / "rest.txt")
+    (tmp_path / "rest.txt").write_text("".join(f"00000{i}.png\n" for i in range(2, 7)))
+    assert not make_splits(make_index([[1]] * 7), SplitRule(by="files", split_files=files)).left_out
+
+
 def test_all_problems_of_split_files_at_once(make_index, tmp_path):
     files = write_lists(tmp_path, train="000000.png\n000000.png\n000009.png\n", val="\n000000.png\n000001.jpg\n")
     files["test"] = str(tmp_path / "none.txt")

@@ -84,6 +84,16 @@ def test_settings_that_do_not_split(twin_dir):
     assert "12 of 24 names" in found.got and "data.split.group_regex" in found.hint
 
 
+def test_images_in_no_list(twin_dir, tmp_path):
+    names = sorted(path.name for path in (twin_dir / "images").iterdir())
+    lists = {"train": names[:20], "val": names[20:21], "test": names[21:22]}
+    for split, listed in lists.items():
+        (tmp_path / f"{split}.txt").write_text("\n".join(listed))
+    files = {split: str(tmp_path / f"{split}.txt") for split in lists}
+    (found,) = [found for found in look(twin_dir, by="files", split_files=files) if found.code == "split-left-out"]
+    assert found.got.startswith("2 images stand in no list")
+
+
 @pytest.mark.parametrize(("complete", "told"), [(True, "24 that look like many others"), (False, "not all pairs")])
 def test_look_alikes_are_told(twin_dir, monkeypatch, complete, told):
     def alike(data_dir, names, max_bytes=None):

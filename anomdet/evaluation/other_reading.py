@@ -1,0 +1,113 @@
+"""Boxes or class numbers of another tool that fit the objects only if they are read in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from anomdet.evaluation.pairs import pairs_of_boxes
+from anomdet.evaluation.results import Boxes, Floats, GroundTruth, Predictions, Results, make_ground_truth
+
+_Reading = Callable[[Floats], Floats]
+
+
+def _from_corners(boxes: Floats) -> Floats:
+    return np.column_stack([boxes[:, :2], np.maximum(boxes[:, 2:] - boxes[:, :2], 0)])
+
+
+def _from_centre(boxes: Floats) -> Floats:
+    return np.column_stack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]])
+
+
+def _swapped(boxes: Floats) -> Floats:
+    return boxes[:, [1, 0, 3, 2]]
+
+
+_OF_A_FILE: tuple[tuple[str, _Reading], ...] = (
+    ("x1, y1, x2, y2", _from_corners),
+    ("the centre, width and height", _from_centre),
+    ("y1, x1, y2, x2", lambda boxes: _from_corners(_swapped(boxes))),
+)
+_OF_BOTH = "y, x, height, width", _swapped  # whichever file has them, both fit when one is read so
+
+
+def boxes_read_otherwise(results: Results, gt_file: str, predictions_file: str) -> list[str]:
+    """A sentence where hardly any box lies on an object, but most would if one file were read in another way.
+
+    Args:
+        results: as the files were read: x, y, width, height.
+        gt_file, predictions_file: their names, for messages.
+    """
+    pred, gt = _best(results), results.gt
+    now = _num_on_objects(pred, pred.bboxes_xywh, gt)
+    if not len(pred) or now > len(pred) / 10:
+        return []
+    for name, read in (*_OF_A_FILE, _OF_BOTH):
+        then = _num_on_objects(pred, read(pred.bboxes_xywh), gt)
+        if _is_clear(now, then, len(pred)):
+            other = f" (or those of {gt_file})" if name == _OF_BOTH[0] else ""
+            return [_sentence(predictions_file, name, other, then, now, len(pred))]
+    for name, read in _OF_A_FILE:
+        then = _num_on_objects(pred, pred.bboxes_xywh, _read_again(gt, read))
+        if _is_clear(now, then, len(pred)):
+            return [_sentence(gt_file, name, "", then, now, len(pred))]
+    return []
+
+
+def _sentence(file: str, name: str, other: str, then: int, now: int, num: int) -> str:
+    return (
+        f"{file}: the boxes{other} look like {name}: read so, {then} of the {num} best predictions lie on an object, "
+        f"and {now} when read as x, y, width, height, as COCO has it and they are measured"
+    )
+
+
+def classes_read_otherwise(results: Results, predictions_file: str) -> list[str]:
+    """A sentence where boxes lie on objects, but those of one class on those of another, and so on in turn.
+
+    A class that the detector mistakes for another is none of these: of that other class, boxes are right.
+    """
+    pred, gt = _best(results), results.gt
+    pairs = pairs_of_boxes(pred.image, pred.label, pred.bboxes_xywh, gt)
+    on_object = np.unique(pairs.pred)
+    is_right = np.zeros(len(pred), dtype=bool)
+    is_right[pairs.pred[pairs.same_class]] = True
+    target = np.full(len(pred), -1, dtype=np.int64)
+    target[pairs.pred[::-1]] = gt.label[pairs.gt[::-1]]  # the pair of the largest IoU is written last
+    num_of = np.bincount(pred.label[on_object], minlength=results.num_classes)
+    num_right = np.bincount(pred.label[is_right], minlength=results.num_classes)
+    wrong = num_right <= num_of / 10
+    meant: dict[int, int] = {}
+    for label in np.flatnonzero(wrong & (num_of > 0)).tolist():
+        places = np.bincount(target[on_object][pred.label[on_object] == label], minlength=results.num_classes)
+        if places.max() >= 0.8 * num_of[label] and wrong[places.argmax()]:
+            meant[label] = int(places.argmax())
+    count = int(num_of[list(meant)].sum())
+    if not _is_clear(int(num_right[list(meant)].sum()), count, len(on_object)):
+        return []
+    nums, names = results.class_nums.tolist(), results.class_names
+    told = "; ".join(f"those of {nums[a]} ({names[a]}) on {nums[b]} ({names[b]})" for a, b in meant.items())
+    return [
+        f"{predictions_file}: category_id looks like numbers of other classes: {count} of the {len(on_object)} best "
+        f"predictions on an object lie on another class: {told}; they are measured as they are"
+    ]
+
+
+def _best(results: Results) -> Predictions:
+    """As many predictions of the highest scores as there are objects: the rest are mostly none."""
+    pred = results.pred
+    rows = np.sort(np.argsort(-pred.score, kind="stable")[: len(results.gt)])
+    return Predictions(pred.image[rows], pred.label[rows], pred.bboxes_xywh[rows], pred.score[rows])
+
+
+def _num_on_objects(boxes: Boxes, bboxes_xywh: Floats, gt: GroundTruth) -> int:
+    return len(np.unique(pairs_of_boxes(boxes.image, boxes.label, bboxes_xywh, gt).pred))
+
+
+def _read_again(gt: GroundTruth, read: _Reading) -> GroundTruth:
+    return make_ground_truth(gt.image, gt.label, read(gt.bboxes_xywh), crowd=gt.crowd)
+
+
+def _is_clear(now: int, then: int, num: int) -> bool:
+    """At least ten, or three that are half of all; and ten times as many as without."""
+    return (then >= 10 or (then >= 3 and then >= num / 2)) and now <= then / 10

@@ -1,0 +1,100 @@
+"""Boxes, classes and marks of another tool that can be measured, but hardly are what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from anomdet.errors import UserError
+from anomdet.evaluation.coco_json import results_from_coco
+from anomdet.evaluation.file_doubts import file_doubts
+
+Box = list[float]
+READINGS: dict[str, Callable[[Box], Box]] = {
+    "x1, y1, x2, y2": lambda b: [b[0], b[1], b[0] + b[2], b[1] + b[3]],
+    "the centre, width and height": lambda b: [b[0] + b[2] / 2, b[1] + b[3] / 2, b[2], b[3]],
+    "y1, x1, y2, x2": lambda b: [b[1], b[0], b[1] + b[3], b[0] + b[2]],
+    "y, x, height, width": lambda b: [b[1], b[0], b[3], b[2]],
+}
+
+
+def truth(num: int = 4, **annotation: Any) -> dict[str, Any]:
+    """Small objects near the corner, so that no other reading leaves the image; classes 1, 2 in turn."""
+    images = [{"id": i, "file_name": f"{i}.png", "width": 200, "height": 200} for i in range(num + 1)]
+    objects = [
+        {"id": i, "image_id": i, "category_id": 1 + i % 2, "bbox": [40 + i, 10 + 2 * i, 20, 14], **annotation}
+        for i in range(num)
+    ]
+    names = {0: "none", 1: "dent", 2: "scratch"}
+    return {"images": images, "annotations": objects, "categories": [{"id": i, "name": n} for i, n in names.items()]}
+
+
+def found(content: dict[str, Any], **changed: Any) -> list[dict[str, Any]]:
+    return [
+        {"score": 0.5, **{key: one[key] for key in ("image_id", "category_id", "bbox")}} | changed
+        for one in content["annotations"]
+    ]
+
+
+def doubts(content: dict[str, Any], predictions: list[dict[str, Any]]) -> list[str]:
+    return file_doubts(results_from_coco(content, predictions, gt_file="g.json"), "g.json", "p.json")
+
+
+def test_files_that_agree_raise_no_doubt() -> None:
+    content = truth()
+    assert doubts(content, found(content)) == []
+    assert doubts(content, []) == []
+    assert doubts(truth(0), []) == []
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_boxes_that_fit_when_read_otherwise_are_reported(name: str) -> None:
+    content = truth()
+    low = [{**one, "bbox": [150, 150, 9, 9], "score": 0.1} for one in found(content)] * 3
+    boxes = [{**one, "bbox": READINGS[name](one["bbox"])} for one in found(content)] + low
+    notes = doubts(content, boxes)
+    assert notes[0].startswith("p.json: the boxes") and f"look like {name}: read so, 4 of the 4 best" in notes[0]
+    assert not any("look like" in note for note in doubts(truth(2), boxes[:2])), "two boxes prove nothing"
+
+
+def test_ground_truth_in_another_reading_is_named() -> None:
+    content = truth()
+    boxes = found(content)
+    for one in content["annotations"]:
+        one["bbox"] = READINGS["x1, y1, x2, y2"](one["bbox"])
+    (note,) = doubts(content, boxes)
+    assert note.startswith("g.json: the boxes look like x1, y1, x2, y2")
+
+
+def test_classes_that_changed_places_are_reported() -> None:
+    content = truth()
+    swapped = [{**one, "category_id": 3 - one["category_id"]} for one in found(content)]
+    (note,) = doubts(content, swapped)
+    assert "those of 1 (dent) on 2 (scratch); those of 2 (scratch) on 1 (dent)" in note
+    counted_from_0 = [{**one, "category_id": one["category_id"] - 1} for one in found(content)]
+    (note,) = doubts(content, counted_from_0)
+    assert "those of 0 (none) on 1 (dent); those of 1 (dent) on 2 (scratch)" in note
+
+
+def test_a_class_taken_for_another_one_is_the_detectors_own_mistake() -> None:
+    content = truth(12)
+    assert doubts(content, found(content, category_id=1)) == []
+
+
+def test_objects_that_are_not_measured_are_reported() -> None:
+    (note,) = doubts(truth(3, iscrowd=1), [])
+    assert note.startswith("g.json: 3 objects are marked as a region of many (iscrowd: 1) and not measured")
+    assert "3 images that hold nothing else count as good" in note
+    content = truth()
+    content["annotations"][0]["bbox"] = [1, 1, 0, 5]
+    assert doubts(content, found(truth()))[:1] == [
+        "g.json: 1 object has no width or no height: no box can find it, it counts as missed"
+    ]
+
+
+def test_a_crowd_is_a_number() -> None:
+    with pytest.raises(UserError, match=r"annotations\[0\]\.iscrowd: expected 0 or 1, a number, got '0'"):
+        doubts(truth(iscrowd="0"), [])
+    assert doubts(truth(iscrowd=0.0), found(truth())) == doubts(truth(iscrowd=False), found(truth())) == []
