@@ -93,11 +93,14 @@ def train_loader(settings: Settings) -> dict[str, Any]:
     seen_hw = size_hw(data.image_size)
     fit = dict(type="anomdet.FitInside", size_hw=seen_hw)
     first = bool(transforms) and take_any_size(transforms, seen_hw) and not data.transforms
+    mixing = to_mixing(styled, seen_hw, *length) if isinstance(styled, AugmentationSettings) else []
+    smaller = [dict(fit, enlarge=False)] if first else []
+    # A mosaic fits its images itself: those that are fitted before can be large ones that are kept so.
+    is_mosaic = [step["type"] for step in mixing] == ["anomdet.InspectionMosaic"]
     pipeline: list[dict[str, Any]] = [
         _load_step(data, again=True),
         dict(type="LoadAnnotations", with_bbox=True),
-        *(to_mixing(styled, seen_hw, *length) if isinstance(styled, AugmentationSettings) else []),
-        *([dict(fit, enlarge=False)] if first else []),
+        *([*smaller, *mixing] if is_mosaic else [*mixing, *smaller]),
         *([dict(type="anomdet.AlbumentationsAugment", transforms=transforms)] if transforms else []),
         *data.transforms,
         fit,

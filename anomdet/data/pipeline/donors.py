@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.data.pipeline.steps import FitInside
 from anomdet.data.pipeline.tile_steps import CutTile
 from anomdet.data.sampling.draw import Draw
 from anomdet.errors import Problem, UserError
@@ -73,12 +74,14 @@ def dataset_of(results: dict[str, Any], step: object) -> TextLabelDataset:
 
 
 def load_item(dataset: TextLabelDataset, draw: Draw) -> dict[str, Any]:
-    """An image or tile of the split as the pipeline reads it, with its boxes, without any augmentation."""
-    results = dataset.get_data_info(draw)
-    for step in dataset.pipeline.transforms:
+    """An image or tile of the split as the pipeline reads it, with its boxes, without any augmentation.
+
+    It is fitted where that is the pipeline's next step: a large image may have been kept so.
+    """
+    results, steps = dataset.get_data_info(draw), dataset.pipeline.transforms
+    after = next((at for at, step in enumerate(steps, 1) if type(step).__name__ == _LABELS_STEP), len(steps))
+    for step in (*steps[:after], *takewhile(lambda step: isinstance(step, FitInside), steps[after:])):
         results = step(results)
-        if type(step).__name__ == _LABELS_STEP:
-            break
     return results
 
 

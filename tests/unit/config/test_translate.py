@@ -596,6 +596,15 @@ def test_what_is_mixed_in_comes_before_the_other_augmentations() -> None:
     ]
 
 
+def test_images_of_a_mosaic_may_be_fitted_before() -> None:
+    kinds = [step.type for step in config_of(AUG + "mosaic=0.3").train_dataloader.dataset.pipeline]
+    assert kinds[2:5] == ["anomdet.FitInside", "anomdet.InspectionMosaic", "anomdet.AlbumentationsAugment"]
+    kinds = [
+        step.type for step in config_of(AUG + "mosaic=0.3", AUG + "random_crop=true").train_dataloader.dataset.pipeline
+    ]
+    assert kinds[2:4] == ["anomdet.InspectionMosaic", "anomdet.AlbumentationsAugment"], "a crop is of the stored image"
+
+
 def test_an_image_is_made_smaller_before_what_takes_any_size() -> None:
     """Cropping and a user's own transforms are in pixels of the stored image."""
 

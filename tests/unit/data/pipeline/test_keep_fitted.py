@@ -131,6 +131,16 @@ def test_an_image_that_is_looked_at_in_its_stored_size_is_not_kept(root, between
     assert same(dataset[0], plain[0]) and not kept(root)
 
 
+def test_mosaics_are_of_kept_images(root):
+    mosaic = {"type": "anomdet.InspectionMosaic", "size_hw": (32, 40), "prob": 1.0, "end": 9.0}
+    pipeline = [LOAD, BOXES, {**FIT, "enlarge": False}, mosaic, FIT, PACK]
+    dataset, plain = build(root, pipeline), build(root, without(pipeline))
+    draws = [Draw(at, seed=1, epoch=3, position=at) for at in range(len(plain))]
+    for _ in range(2):
+        assert all(same(dataset[draw], plain[draw]) for draw in draws)
+        assert kept(root)
+
+
 def test_a_data_set_of_parts_of_another_keeps_too(root):
     part = build(root).get_subset([0, 1, 2])
     assert same(part[0], build(root, without(TRAIN))[0])
