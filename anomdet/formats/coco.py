@@ -22,6 +22,7 @@ from anomdet.formats.dataset import (
     Picture,
     Source,
     add_box,
+    rotated,
     split_of_folder,
 )
 from anomdet.formats.image_files import ImageFiles, without_images_folder
@@ -217,6 +218,7 @@ def _annotation(
         findings.problem(f"{place}.bbox", expected, annotation.get("bbox", NOTHING))
     if picture is None or number not in names or bbox is None:
         return
+    bbox = _turned(annotation, bbox, f"{where}: {picture.file_name}", findings)
     add_box(picture, Box(number, bbox[0], bbox[1], bbox[2], bbox[3], place), findings)
     _losses(annotation, f"{where}: {picture.file_name}", findings)
 
@@ -228,6 +230,16 @@ def _bbox(annotation: dict) -> list[float] | None:
         return bbox
     box = box_around(annotation)
     return list(box) if box else bbox
+
+
+def _turned(annotation: dict, bbox: list[float], where: str, findings: Findings) -> list[float]:
+    """The upright box around a rectangle that CVAT turned: its bbox is as before, the turn is an attribute."""
+    attributes = annotation.get("attributes")
+    turn = numbers_of([attributes.get("rotation")], 1) if isinstance(attributes, dict) else None
+    if not turn or turn[0] % 360 == 0 or annotation.get("segmentation"):
+        return bbox
+    findings.note("rotated box", "the upright box around it kept", where)
+    return list(rotated(bbox[0], bbox[1], bbox[2], bbox[3], turn[0], about_center=True))
 
 
 def _losses(annotation: dict, where: str, findings: Findings) -> None:

@@ -23,6 +23,7 @@ from anomdet.formats.dataset import (
     add_box,
     around,
     rotated,
+    to_number,
 )
 from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.pictures import base_name, child_of, is_image
@@ -148,7 +149,19 @@ def _rectangle(
     if None in corners:
         return None
     x1, y1 = (x1 - 1, y1 - 1) if one_based else (x1, y1)
+    if degrees := _cvat_turn(element):
+        findings.note("rotated box", "the upright box around it kept", place.rpartition(":")[0])
+        return rotated(x1, y1, x2 - x1, y2 - y1, degrees, about_center=True)
     return x1, y1, x2 - x1, y2 - y1
+
+
+def _cvat_turn(element: Element) -> float:
+    """Degrees by which CVAT turned the rectangle: its <bndbox> is as before, the turn is an attribute."""
+    listed = element.child("attributes")
+    turns = (
+        [one.child_text("value") for one in listed.children if one.child_text("name") == "rotation"] if listed else []
+    )
+    return (to_number(turns[0]) or 0.0) % 360 if turns else 0.0
 
 
 def _polygon(polygon: Element, where: str, findings: Findings) -> tuple[float, float, float, float] | None:

@@ -135,6 +135,22 @@ def test_attributes_keypoints_and_unknown_keys_are_reported(tmp_path: Path) -> N
     }
 
 
+def test_a_rectangle_that_cvat_turned(tmp_path: Path) -> None:
+    """cvat-ai/cvat#4745: its bbox is as before the turn; a polygon's is around it already."""
+    turned = {"image_id": 1, "category_id": 1, "bbox": [40, 35, 20, 10], "attributes": {"rotation": 90.0}}
+    polygon = {**turned, "segmentation": [[40, 35, 60, 35, 60, 45]]}
+    whole = {**turned, "attributes": {"rotation": 360}}
+    other = {**turned, "attributes": {"rotation": "left"}}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"id": at, **one} for at, one in enumerate((turned, polygon, whole, other))],
+        "categories": [{"id": 1, "name": "x"}],
+    }
+    dataset, findings = read("coco", write_files(tmp_path, {"c.json": content, "images/a.png": None}) / "c.json")
+    assert boxes_of(dataset) == {"a.png": [(1, 45, 30, 10, 20), *[(1, 40, 35, 20, 10)] * 3]}
+    assert notes_of(findings)["rotated box"] == 1
+
+
 def test_ids_that_a_table_has_made_texts_or_floats(tmp_path: Path) -> None:
     annotation = {"id": 1.0, "image_id": 7.0, "category_id": 1.0, "bbox": [1, 2, 3, 4]}
     for image_id in (7, "7", 7.0):

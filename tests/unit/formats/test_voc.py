@@ -109,6 +109,18 @@ def test_rotated_box_of_rolabelimg(tmp_path: Path) -> None:
     assert notes_of(findings) == {"rotated box": 1}
 
 
+def test_a_rectangle_that_cvat_turned(tmp_path: Path) -> None:
+    """cvat-ai/cvat#5881: its <bndbox> is as before the turn, the degrees are an attribute."""
+    box = "<bndbox><xmin>40</xmin><ymin>35</ymin><xmax>60</xmax><ymax>45</ymax></bndbox>"
+    turn = "<attributes><attribute><name>rotation</name><value>{}</value></attribute></attributes>"
+    objects = "".join(f"<object><name>a</name>{box}{turn.format(value)}</object>" for value in ("-90.0", "0.0", "x"))
+    dataset, findings = read(
+        "voc", write_files(tmp_path, {"a.xml": f"<annotation>{objects}</annotation>", "a.png": None})
+    )
+    assert boxes_of(dataset) == {"a.png": [("a", 45, 30, 10, 20), *[("a", 40, 35, 20, 10)] * 2]}
+    assert notes_of(findings)["rotated box"] == 1
+
+
 def test_labelme_keeps_deleted_objects_and_masks(tmp_path: Path) -> None:
     """LabelMe 3.0, as the old LabelMe and CVAT write it."""
     corners = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in ((10, 20), (30, 20), (30, 25)))
