@@ -87,6 +87,8 @@ def _difference(a: Results, b: Results) -> str:
         return f"{len(other)} images in one of them only" if other else "the same images under other ids"
     if a.class_nums.tolist() != b.class_nums.tolist():
         return f"classes {a.class_nums.tolist()} and {b.class_nums.tolist()}"
+    if a.class_names != b.class_names and sorted(a.class_names) == sorted(b.class_names):
+        return f"names that changed places: {', '.join(a.class_names)} and {', '.join(b.class_names)}"
     if (a.parts is None) != (b.parts is None) or list(a.parts or ()) != list(b.parts or ()):
         return "images grouped to other parts"
     same = len(a.gt) == len(b.gt) and np.array_equal(_sorted_objects(a), _sorted_objects(b))

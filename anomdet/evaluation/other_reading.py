@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 
 import numpy as np
 
 from anomdet.evaluation.pairs import pairs_of_boxes
 from anomdet.evaluation.results import Boxes, Floats, GroundTruth, Predictions, Results, make_ground_truth
 
+_MOST = 10_000  # predictions that are looked at
 _Reading = Callable[[Floats], Floats]
 
 
@@ -30,6 +32,18 @@ _OF_A_FILE: tuple[tuple[str, _Reading], ...] = (
     ("y1, x1, y2, x2", lambda boxes: _from_corners(_swapped(boxes))),
 )
 _OF_BOTH = "y, x, height, width", _swapped  # whichever file has them, both fit when one is read so
+_NETWORK_SIDES = (224, 256, 300, 320, 384, 416, 448, 480, 512, 608, 640, 768, 800, 896, 960, 1024, 1280)  # pixels
+
+
+def _resized(boxes: Floats, sizes_wh: Floats) -> Iterator[tuple[str, Floats]]:
+    """The boxes in stored pixels if they are those of a square that a network sees: fitted, stretched or centred."""
+    longest = sizes_wh.max(axis=1, keepdims=True)
+    for side in _NETWORK_SIDES if len(boxes) and (sizes_wh > 0).all() else ():
+        name = f"pixels of the image resized to {side} x {side}"
+        scale, margin = longest / side, (side - sizes_wh * side / longest) / 2
+        yield name, boxes * scale
+        yield name, boxes * np.tile(sizes_wh / side, 2)
+        yield name, np.column_stack([boxes[:, :2] - margin, boxes[:, 2:]]) * scale
 
 
 def boxes_read_otherwise(results: Results, gt_file: str, predictions_file: str) -> list[str]:
@@ -40,26 +54,25 @@ def boxes_read_otherwise(results: Results, gt_file: str, predictions_file: str) 
         gt_file, predictions_file: their names, for messages.
     """
     pred, gt = _best(results), results.gt
-    now = _num_on_objects(pred, pred.bboxes_xywh, gt)
+    now, _ = _fit(pred, pred.bboxes_xywh, gt)
     if not len(pred) or now > len(pred) / 10:
         return []
-    for name, read in (*_OF_A_FILE, _OF_BOTH):
-        then = _num_on_objects(pred, read(pred.bboxes_xywh), gt)
-        if _is_clear(now, then, len(pred)):
-            other = f" (or those of {gt_file})" if name == _OF_BOTH[0] else ""
-            return [_sentence(predictions_file, name, other, then, now, len(pred))]
+    found = []
+    readings = ((name, read(pred.bboxes_xywh)) for name, read in (*_OF_A_FILE, _OF_BOTH))
+    sizes_wh = results.sizes_hw[pred.image][:, ::-1].astype(np.float64)
+    for name, boxes in chain(readings, _resized(pred.bboxes_xywh, sizes_wh)):
+        other = f" (or those of {gt_file})" if name == _OF_BOTH[0] else ""
+        found.append((*_fit(pred, boxes, gt), f"{predictions_file}: the boxes{other} look like {name}"))
     for name, read in _OF_A_FILE:
-        then = _num_on_objects(pred, pred.bboxes_xywh, _read_again(gt, read))
-        if _is_clear(now, then, len(pred)):
-            return [_sentence(gt_file, name, "", then, now, len(pred))]
-    return []
-
-
-def _sentence(file: str, name: str, other: str, then: int, now: int, num: int) -> str:
-    return (
-        f"{file}: the boxes{other} look like {name}: read so, {then} of the {num} best predictions lie on an object, "
-        f"and {now} when read as x, y, width, height, as COCO has it and they are measured"
-    )
+        fit = _fit(pred, pred.bboxes_xywh, _read_again(gt, read))
+        found.append((*fit, f"{gt_file}: the boxes look like {name}"))
+    then, _, told = max(found, key=lambda one: one[:2])  # of equal ones the first
+    if not _is_clear(now, then, len(pred)):
+        return []
+    return [
+        f"{told}: read so, {then} of the {len(pred)} best predictions lie on an object, and {now} when read as x, y, "
+        "width, height, as COCO has it and they are measured"
+    ]
 
 
 def classes_read_otherwise(results: Results, predictions_file: str) -> list[str]:
@@ -94,14 +107,17 @@ def classes_read_otherwise(results: Results, predictions_file: str) -> list[str]
 
 
 def _best(results: Results) -> Predictions:
-    """As many predictions of the highest scores as there are objects: the rest are mostly none."""
+    """As many predictions of the highest scores as there are objects, 10,000 at most: the rest are mostly none."""
     pred = results.pred
-    rows = np.sort(np.argsort(-pred.score, kind="stable")[: len(results.gt)])
+    rows = np.sort(np.argsort(-pred.score, kind="stable")[: min(len(results.gt), _MOST)])
     return Predictions(pred.image[rows], pred.label[rows], pred.bboxes_xywh[rows], pred.score[rows])
 
 
-def _num_on_objects(boxes: Boxes, bboxes_xywh: Floats, gt: GroundTruth) -> int:
-    return len(np.unique(pairs_of_boxes(boxes.image, boxes.label, bboxes_xywh, gt).pred))
+def _fit(boxes: Boxes, bboxes_xywh: Floats, gt: GroundTruth) -> tuple[int, float]:
+    """How many boxes lie on an object, and how closely: the sum of their IoU, so that the nearest reading is named."""
+    pairs = pairs_of_boxes(boxes.image, boxes.label, bboxes_xywh, gt)
+    rows, first = np.unique(pairs.pred, return_index=True)
+    return len(rows), round(float(pairs.iou[first].sum()), 6)
 
 
 def _read_again(gt: GroundTruth, read: _Reading) -> GroundTruth:

@@ -59,6 +59,17 @@ def test_boxes_that_fit_when_read_otherwise_are_reported(name: str) -> None:
     assert not any("look like" in note for note in doubts(truth(2), boxes[:2])), "two boxes prove nothing"
 
 
+@pytest.mark.parametrize("padded", [False, True])
+def test_boxes_in_the_pixels_of_the_network_are_reported(padded: bool) -> None:
+    content = truth()
+    for image in content["images"]:
+        image["height"] = 100
+    margin = 160 if padded else 0  # 200 x 100 pixels become 640 x 320 in a square of 640
+    scaled = [[3.2 * b[0], 3.2 * b[1] + margin, 3.2 * b[2], 3.2 * b[3]] for b in (o["bbox"] for o in found(content))]
+    notes = doubts(content, [{**one, "bbox": box} for one, box in zip(found(content), scaled, strict=True)])
+    assert notes[-1].startswith("p.json: the boxes look like pixels of the image resized to 640 x 640: read so, 4 of")
+
+
 def test_ground_truth_in_another_reading_is_named() -> None:
     content = truth()
     boxes = found(content)
