@@ -11,6 +11,7 @@ from anomdet.evaluation.pairs import pairs_of_boxes
 from anomdet.evaluation.results import Boxes, Floats, GroundTruth, Predictions, Results, make_ground_truth
 
 _MOST = 10_000  # predictions that are looked at
+_LEAST_OF_CLASSES = 5  # boxes on objects; fewer are of other classes by chance
 _Reading = Callable[[Floats], Floats]
 
 
@@ -96,7 +97,7 @@ def classes_read_otherwise(results: Results, predictions_file: str) -> list[str]
         if places.max() >= 0.8 * num_of[label] and wrong[places.argmax()]:
             meant[label] = int(places.argmax())
     count = int(num_of[list(meant)].sum())
-    if not _is_clear(int(num_right[list(meant)].sum()), count, len(on_object)):
+    if count < _LEAST_OF_CLASSES or not _is_clear(int(num_right[list(meant)].sum()), count, len(on_object)):
         return []
     nums, names = results.class_nums.tolist(), results.class_names
     told = "; ".join(f"those of {nums[a]} ({names[a]}) on {nums[b]} ({names[b]})" for a, b in meant.items())

@@ -80,7 +80,7 @@ def test_ground_truth_in_another_reading_is_named() -> None:
 
 
 def test_classes_that_changed_places_are_reported() -> None:
-    content = truth()
+    content = truth(6)
     swapped = [{**one, "category_id": 3 - one["category_id"]} for one in found(content)]
     (note,) = doubts(content, swapped)
     assert "those of 1 (dent) on 2 (scratch); those of 2 (scratch) on 1 (dent)" in note
