@@ -144,7 +144,7 @@ def _with_minutes(found: Proposal, minutes: float, propose: Callable[[float], Pr
     preview = _preview(found, minutes)
     height, width = size_hw(found.settings.data.image_size)
     larger = propose(preview.epochs * preview.epoch_images * height * width / 1e6)
-    if larger.settings.data.image_size != found.settings.data.image_size:
+    if larger.settings.data != found.settings.data:
         found, preview = larger, _preview(larger, minutes)
     planned = {key: getattr(preview, key) for key in ("epochs", "epoch_images", "val_interval")}
     training = found.settings.training.model_copy(update={"minutes": minutes, **planned})

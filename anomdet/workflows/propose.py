@@ -36,6 +36,7 @@ _SHOWN = {
     "training.class_imbalance_handling.method": "sampling",
     "training.class_imbalance_handling.normal_ratio": "normal share",
     "data.augmentations.rotation_degrees": "rotation",
+    "data.augmentations.mosaic": "mosaics",
     "data.train_split": "train share",
     "data.num_workers": "loading",
     "data.group_by": "groups",

@@ -13,6 +13,7 @@ MAX_DRAWS = 10.0  # of one image in an epoch
 MAX_NORMAL_SHARE = 0.25
 THIN, MANY_THIN = 3.0, 0.25  # longer to shorter side of a box; share of such boxes
 MAX_EPOCHS, VALIDATIONS = 100, 10
+MANY_PASSES, MOSAIC = 60, 0.5  # over the images, from which on so many are shown as mosaics: docs/recipes.md
 SHORT_EPOCH = 25  # steps: below, saving and validating would take as long as learning
 
 
@@ -123,3 +124,17 @@ def choose_augmentations(facts: DataFacts) -> dict[str, Choice]:
         reason = f"{thin:.0%} of the boxes are {THIN:g} times as long as wide: turned further, they would be mostly air"
         chosen["data.augmentations.rotation_degrees"] = Choice(5.0, reason)
     return chosen
+
+
+def choose_mosaic(num_draws: float, num_train: int) -> dict[str, Choice]:
+    """Mosaics where few images are seen so often that they would be known by heart.
+
+    Args:
+        num_draws: images that the run draws in all.
+        num_train: images to learn from.
+    """
+    passes = num_draws / num_train
+    if passes < MANY_PASSES:
+        return {}
+    reason = f"each of {num_train:,} images is seen about {passes:,.0f} times: half of the time as one of four"
+    return {"data.augmentations.mosaic": Choice(MOSAIC, reason)}

@@ -14,7 +14,13 @@ import numpy as np
 
 from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import DataFacts
-from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
+from anomdet.quality.propose.learning import (
+    choose_augmentations,
+    choose_mosaic,
+    choose_sampling,
+    choose_schedule,
+    choose_splits,
+)
 from anomdet.quality.propose.network import (
     choose_batch,
     choose_clear_size,
@@ -56,15 +62,20 @@ def choose(
     effective = (given.batch_size or batch["training.batch_size"].value) * (
         given.accumulation_steps or batch["training.accumulation_steps"].value
     )
+    schedule = choose_schedule(num_train, effective, preset, given)
+    num_draws = schedule["training.epochs"].value * (schedule["training.epoch_images"].value or num_train)
+    if megapixels is not None:
+        num_draws = megapixels * 1e6 / math.prod(given.size_hw or size_hw)
     return {
         "model.name": choose_model(machine),
         **batch,
-        **choose_schedule(num_train, effective, preset, given),
+        **schedule,
         **choose_sampling(facts, given.imbalance),
         "data.image_size": size,
         **({} if tiles.value is None else {"data.tiles": tiles}),
         "data.num_workers": workers,
         **choose_augmentations(facts),
+        **(choose_mosaic(num_draws, num_train) if tiles.value is None else {}),
         **splits,
         **suggest_groups(facts),
     }

@@ -62,6 +62,16 @@ def test_up_to_twice_the_pixels_where_the_other_way_would_be_tiles(short_px, exp
     assert ("data.tiles" in found) == (short_px == 35)
 
 
+def test_few_images_that_are_seen_often_are_shown_as_mosaics():
+    few, many = facts(num_images=60), facts(num_images=6000)
+    chosen = choose(few, LAPTOP)["data.augmentations.mosaic"]  # 2,400 steps of 8 images, of 36 to learn from
+    assert chosen.value == 0.5 and "each of 36 images is seen about 533 times" in chosen.reason
+    assert "data.augmentations.mosaic" not in choose(many, LAPTOP)
+    passes = 42 * 320**2 / 1e6  # megapixels of a pass over 42 images
+    assert "data.augmentations.mosaic" not in choose(few, LAPTOP, Given(num_train=42), 59 * passes)
+    assert "data.augmentations.mosaic" in choose(few, LAPTOP, Given(num_train=42), 60 * passes)
+
+
 def test_one_box_of_ten_may_be_small_and_two_may_not():
     small, large = (4, 9), (100, 100)
     assert choose_size(facts(bboxes_wh=[small] + [large] * 9), PRESET)[0].value == 320
