@@ -127,7 +127,7 @@ def choose_augmentations(facts: DataFacts) -> dict[str, Choice]:
 
 
 def choose_mosaic(num_draws: float, num_train: int) -> dict[str, Choice]:
-    """Mosaics where few images are seen so often that they would be known by heart.
+    """Mosaics where few images are seen so often that they would be memorised.
 
     Args:
         num_draws: images that the run draws in all.
