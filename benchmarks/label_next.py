@@ -165,7 +165,7 @@ def table(args: argparse.Namespace, total: int) -> str:
     lines = [
         f"{args.data.name}, {total} images to label from, val list of {len(read_list(args.val))}; "
         f"{args.steps} steps {'a round' if args.go_on else 'a training'}; "
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {datetime.datetime.now(datetime.UTC).date()}; "
+        f"{platform.processor() or platform.machine()}, {datetime.datetime.now(datetime.UTC).date()}; "
         f"seeds {', '.join(map(str, args.seeds))}",
         "",
         "| images | share | chosen: mAP_50 | boxes | random: mAP_50 | boxes | chosen - random | all: mAP_50 | boxes |",
