@@ -58,6 +58,7 @@ def plant(data_dir: Path, out_dir: Path, share: float, seed: int) -> list[dict]:
                 box = _shifted(box, size_wh, columns.sizes_hw[at], rng)
             written = None if kind == "removed" else [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()]
             planted.append({"kind": kind, "image": name, "written": written, "true": true, "class_num": num})
+            planted[-1]["true_class_num"] = int(columns.class_nums[row])
             if kind != "removed":
                 boxes.append(box), nums.append(num)
             if kind == "doubled":

@@ -26,6 +26,7 @@ _LEAST_RAW = 0.02  # whatever is below is no suspicion
 _LEAST_CLASS_IOU, _LEAST_BOX_IOU, _LEAST_DOUBLE_IOU = 0.3, 0.1, 0.4
 _SAME_OBJECT_IOU = 0.5
 _INSIDE, _PART_OF_LABEL, _APART_IOU, _MOST_PARTS = 0.8, 0.7, 0.2, 10
+_OWN_CLASS = 2.0  # agreement of the label's own class, where another one's counts 1
 _TYPICAL = 3.0  # an offset of so many standard deviations of its class is half a suspicion
 _FEW, _LEAST_SPREAD = 10, 0.02  # labels for a spread of their own; share of the side
 
@@ -118,11 +119,14 @@ def _repeats(results: Results, rows: Ints, trust: Floats) -> Bools:
 
 
 def _wrong_class(support: Support) -> _Part:
-    """A trusted prediction of another class on the label, and none of its own."""
+    """A trusted prediction of another class on the label, and none of its own.
+
+    Most labels are right: agreement with the label counts more than agreement with another class.
+    """
     gt, pairs = support.results.gt, support.pairs
     other, pred = support.best(~pairs.same_class & (pairs.iou >= _LEAST_CLASS_IOU), support.agreement)
     own, _ = support.best(pairs.same_class, support.agreement)
-    raw = other * (1 - own)
+    raw = other - _OWN_CLASS * own
     rows = np.flatnonzero(raw > 0)
     return _part(WRONG_CLASS, gt.image[rows], raw[rows], label=rows, pred=pred[rows], other=None)
 
@@ -135,8 +139,17 @@ def _misplaced(support: Support) -> _Part:
     agreeing, _ = support.best(of_class & (pairs.iou >= _SAME_OBJECT_IOU), support.trust[pairs.pred])
     rows = np.flatnonzero(pred >= 0)
     unusual = _unusual(_offsets(support.results, rows, pred[rows]), gt.label[rows])
-    raw = np.maximum(trust - agreeing, 0)[rows] * unusual / (unusual + _TYPICAL)
+    apart = 1 - _mean_overlap(support)[rows]
+    raw = np.maximum(trust - agreeing, 0)[rows] * apart * unusual / (unusual + _TYPICAL)
     return _part(MISPLACED, gt.image[rows], raw, label=rows, pred=pred[rows], other=None)
+
+
+def _mean_overlap(support: Support) -> Floats:
+    """``(G,)`` IoU of each label with the predictions of its class on it, weighted by their trust."""
+    pairs, num = support.pairs.where(support.pairs.same_class), len(support.results.gt)
+    trust = support.trust[pairs.pred]
+    weights = np.bincount(pairs.gt, trust, minlength=num)
+    return np.asarray(np.bincount(pairs.gt, trust * pairs.iou, minlength=num) / np.maximum(weights, 1e-9))
 
 
 def _offsets(results: Results, rows: Ints, preds: Ints) -> Floats:
