@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
 
 MIN_SCORE = 0.01  # a label is without support only where not even such a prediction is near
-_TRAINING_SHARE = 0.9  # of the minutes; the rest is for predicting
+_TRAINING_SHARE = 0.8  # of the minutes; the rest is for predicting, mirrored too if there is time
 
 _log = logging.getLogger("anomdet")
 
@@ -81,8 +81,10 @@ def predict_by_folds(
         minutes: for all of them together; None: each is as the settings say.
     """
     from anomdet.data.splits.lists import freeze
+    from anomdet.workflows.review_views import with_views
     from anomdet.workflows.train import train
 
+    began = time.monotonic()
     folds = make_folds(index, _grouping(settings, index), num_folds, settings.data.split.seed)
     collected = Collected(index, [], [], {}, {})
     for number, fold in enumerate(folds, start=1):
@@ -99,7 +101,9 @@ def predict_by_folds(
                 _remove_folds(out_dir)
             raise
         path = done.best_checkpoint if done.best_checkpoint.is_file() else done.last_checkpoint
-        collected.add(_open(path, settings), list(fold.test))
+        paths = [index.data_dir / IMAGES_DIR / index.records[at].file_name for at in fold.test]
+        left_s = None if minutes is None else began + 60 * minutes * number / num_folds - time.monotonic()
+        collected.add(with_views(_open(path, settings), own, paths, left_s), list(fold.test))
         _log.info(f"fold {number} of {num_folds}: done in {(time.monotonic() - started) / 60:.1f} minutes")
     return collected
 
