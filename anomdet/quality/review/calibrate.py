@@ -21,7 +21,7 @@ from anomdet.quality.review.support import Support, find_support
 from anomdet.quality.review.suspects import KINDS, Suspects, find_suspects
 
 SHARE = 0.02  # of the labels that get an error of each kind, in a round
-_WANTED, _MOST_ROUNDS = 1200, 40  # planted errors of each kind in all
+_WANTED, _MOST_ROUNDS = 1200, 40  # planted errors of each kind in all; with 300, their draw decided the order
 MOST_RATE = {"missing": 0.02, "class": 0.015, "box": 0.02, "unsupported": 0.005, "double": 0.01, "merged": 0.005}
 """Assumed errors of a kind for each label, where the data would allow more."""
 FEWEST = 20  # planted errors of a kind, for a probability

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from anomdet.quality.review.errors import find_label_errors
 from anomdet.quality.review.support import find_support
 from anomdet.quality.review.suspects import MISPLACED, WRONG_CLASS, find_suspects
-from tests.unit.quality.review.synthetic import table
+from tests.unit.quality.review.synthetic import detections, table
 
 BOX = (100, 100, 50, 40)
 
@@ -27,3 +28,9 @@ def test_weak_predictions_nearer_to_a_label_make_its_place_less_suspect() -> Non
     mine = suspects.where(suspects.kind == MISPLACED)
     raw = dict(zip(mine.image.tolist(), mine.raw.tolist(), strict=True))
     assert raw[0] > 1.05 * raw[1] > 0
+
+
+def test_a_probability_is_read_from_many_planted_errors() -> None:
+    """300 of a kind are too few: their draw would decide which kind comes first."""
+    found = find_label_errors(detections(400))
+    assert min(one.num_planted for one in found.calibrations[:2]) >= 800
