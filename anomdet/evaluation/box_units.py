@@ -23,7 +23,7 @@ def check_box_units(results: Results, gt_file: str, predictions_file: str) -> li
     if problems:
         raise UserError(problems)
     notes = [note for name, boxes in files for note in _doubts(name, boxes, results.sizes_hw)]
-    if no_size := int((results.gt.area <= 0).sum()):
+    if no_size := int(((results.gt.area <= 0) & ~results.gt.crowd).sum()):
         no_size_text = counted(no_size, "object has no width or no height", "objects have no width or no height")
         notes.append(f"{gt_file}: {no_size_text}: no box can find it, it counts as missed")
     return notes

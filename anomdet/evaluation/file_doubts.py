@@ -39,7 +39,8 @@ def _crowds(results: Results, gt_file: str) -> list[str]:
     only = len(np.setdiff1d(gt.image[gt.crowd], gt.image[~gt.crowd]))
     crowds = counted(int(gt.crowd.sum()), "object is marked", "objects are marked")
     images = counted(only, "image that holds nothing else counts", "images that hold nothing else count")
+    as_good = f"{images} as good; " if only else ""
     return [
-        f"{gt_file}: {crowds} as a region of many (iscrowd: 1) and not measured, as COCO has it; {images} as good; "
+        f"{gt_file}: {crowds} as a region of many (iscrowd: 1) and not measured, as COCO has it; {as_good}"
         "tools that export masks often set this mark: set it to 0 where the box is around one object"
     ]

@@ -68,7 +68,7 @@ def boxes_read_otherwise(results: Results, gt_file: str, predictions_file: str) 
         fit = _fit(pred, pred.bboxes_xywh, _read_again(gt, read))
         found.append((*fit, f"{gt_file}: the boxes look like {name}"))
     then, _, told = max(found, key=lambda one: one[:2])  # of equal ones the first
-    if not _is_clear(now, then, len(pred)):
+    if then < len(pred) / 10 or not _is_clear(now, then, len(pred)):  # of many readings one fits some boxes by chance
         return []
     return [
         f"{told}: read so, {then} of the {len(pred)} best predictions lie on an object, and {now} when read as x, y, "

@@ -17,14 +17,16 @@ LEAST_STEP_SHARE = 0.2  # that is left of a step without decoding, however the e
 
 
 def pays(num_unread: int, image_s: float, left_s: float) -> bool:
-    """Whether images are to be read first: a run that draws them once at most decodes them when they are drawn.
+    """Whether images are to be read first: a run that draws them less than twice decodes them when they are drawn.
+
+    Reading may take as long as the steps do, where decoding is most of them: half of the time is left to learn in.
 
     Args:
-        num_unread: large images that are not kept yet.
+        num_unread: large images of training and validation that are not kept yet.
         image_s: of a training step on one image, decoding it included.
         left_s: of the run.
     """
-    return bool(num_unread) and num_unread * image_s < left_s
+    return bool(num_unread) and 2 * num_unread * image_s < left_s
 
 
 def read_first(config: Any) -> str:
@@ -38,12 +40,13 @@ def read_first(config: Any) -> str:
     """
     from anomdet.data.pipeline.fitted import read_ahead, unread
 
-    started, count = time.monotonic(), 0
+    started, count, num_left = time.monotonic(), 0, 0
     for dataset, num_threads in _datasets(config):
         records = unread(dataset)
         read_ahead(dataset, records, num_threads)
-        count += len(records)
-    return f"plan: {counted(count, 'large image')} read first, once, in {time.monotonic() - started:.0f} s"
+        count, num_left = count + len(records), num_left + len(unread(dataset))
+    note = f"plan: {counted(count, 'large image')} read first, once, in {time.monotonic() - started:.0f} s"
+    return f"{note}; no room to keep {num_left:,} of them: they are decoded in each epoch" if num_left else note
 
 
 def without_decoding(config: Any, costs: Costs, num_unread: int, batch_size: int) -> tuple[Costs, float]:
@@ -52,7 +55,7 @@ def without_decoding(config: Any, costs: Costs, num_unread: int, batch_size: int
     Args:
         config: as of :func:`read_first`.
         costs: with the decoding.
-        num_unread: large images that are not kept yet.
+        num_unread: large images of training and validation that are not kept yet.
         batch_size: images of a step.
     """
     from anomdet.data.index.parallel import num_cores

@@ -71,7 +71,7 @@ class Sizes:
         val_images: of the validation split.
         batch_size: images of a batch.
         can_repeat: whether an epoch may be longer than a pass.
-        unread: large images that are decoded once and kept, and were not yet.
+        unread: large images of both that are decoded once and kept, and were not yet.
     """
 
     pass_images: int
@@ -216,9 +216,9 @@ def time_here(
     runner = build_runner(for_timing(fitted, seconds, limit_s), log_name=None)
     setup_s = time.monotonic() - started
     costs = replace(time_run(runner, scratch), setup_s=setup_s)
-    batch_size, num_val = config.train_dataloader.batch_size, len(runner.val_dataloader.dataset)
-    sizes = Sizes(pass_images, num_val, batch_size, can_repeat, num_unread)
-    del runner
+    batch_size, val = config.train_dataloader.batch_size, runner.val_dataloader.dataset
+    sizes = Sizes(pass_images, len(val), batch_size, can_repeat, num_unread + len(unread(val)))
+    del runner, val
     gc.collect()  # its processes that load images, and its memory; hooks and runner refer to each other
     return costs, sizes
 

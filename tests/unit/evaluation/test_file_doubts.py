@@ -109,3 +109,20 @@ def test_a_crowd_is_a_number() -> None:
     with pytest.raises(UserError, match=r"annotations\[0\]\.iscrowd: expected 0 or 1, a number, got '0'"):
         doubts(truth(iscrowd="0"), [])
     assert doubts(truth(iscrowd=0.0), found(truth())) == doubts(truth(iscrowd=False), found(truth())) == []
+
+
+def test_a_crowd_without_a_size_counts_as_nothing_and_no_images_are_not_told() -> None:
+    content = truth()
+    content["annotations"].append({**content["annotations"][0], "id": 9, "bbox": [1, 1, 0, 5], "iscrowd": 1})
+    (note,) = doubts(content, found(truth()))
+    assert "1 object is marked as a region of many" in note and "hold" not in note
+
+
+def test_of_many_readings_one_that_fits_a_few_boxes_by_chance_is_not_told() -> None:
+    content = truth(200)
+    content["images"] = [{**one, "width": 2048, "height": 1500} for one in content["images"]]
+    read = READINGS["the centre, width and height"]
+    at_centre = [{**one, "bbox": read(one["bbox"])} for one in found(content)]
+    elsewhere = [{**one, "bbox": [1500, 900, 9, 9]} for one in found(content)]
+    assert doubts(content, at_centre[:10] + elsewhere[10:]) == []
+    assert "look like the centre" in doubts(content, at_centre[:30] + elsewhere[30:])[0]

@@ -10,6 +10,7 @@ import pytest
 from anomdet.config.load import load_settings
 from anomdet.engine.timing import Costs
 from anomdet.errors import UserError
+from anomdet.workflows.read_ahead import pays
 from anomdet.workflows.time_budget import PLANNED, Sizes, as_planned, plan, planned, timing_seconds
 
 COSTS = Costs(step_s=0.5, val_image_s=0.04, save_s=0.2, num_steps=12, setup_s=4)
@@ -100,3 +101,9 @@ def test_a_resume_takes_the_plan_from_the_file_beside_the_log(tmp_path):
 @pytest.mark.parametrize(("minutes", "seconds"), [(0.5, 2.0), (5, 6.0), (600, 20.0)])
 def test_the_timing_takes_seconds(minutes, seconds):
     assert timing_seconds(minutes) == seconds
+
+
+def test_large_images_are_read_first_only_where_half_of_the_time_is_left_to_learn_in():
+    assert pays(100, 0.5, left_s=101)
+    assert not pays(100, 0.5, left_s=99), "reading would take the time for the steps: no plan could be made"
+    assert not pays(0, 0.5, left_s=99)
