@@ -87,7 +87,7 @@ def load_item(dataset: TextLabelDataset, draw: Draw) -> dict[str, Any]:
 
 def load_whole(dataset: TextLabelDataset, at: int) -> dict[str, Any]:
     """A whole image of the split as the pipeline reads it: its record and ``img``, without any augmentation."""
-    results = dataset.image_info(at)
+    results = {**dataset.image_info(at), "as_stored": True}  # not as a FitInside before the caller would make it
     steps = takewhile(lambda step: type(step).__name__ != _LABELS_STEP, dataset.pipeline.transforms)
     for step in steps:
         if not isinstance(step, CutTile):

@@ -108,7 +108,7 @@ class LoadInspectionImage(BaseTransform):
 
     Required keys: ``img_path``. Sets ``img`` (uint8 BGR ``(H, W, 3)``), ``img_shape`` and ``ori_shape``, both
     ``(H, W)``. Optional key: ``window`` ``(4,)``: of a TIFF file only its rows are read, and ``img_top`` is the first;
-    of another, ``img`` may be read-only.
+    of another, ``img`` may be read-only. Optional key ``as_stored``: the image is wanted as it is, not fitted.
     """
 
     fit: FitInside | None = None
@@ -143,7 +143,7 @@ class LoadInspectionImage(BaseTransform):
 
     def is_kept(self, record: dict) -> bool:
         """Whether an image of this ``height`` and ``width`` is read once and kept as :attr:`fit` makes it."""
-        if self.fit is None or not self.cache_gb or "window" in record:
+        if self.fit is None or not self.cache_gb or "window" in record or "as_stored" in record:
             return False
         num_pixels = record.get("height", 0) * record.get("width", 0)
         if num_pixels < LEAST_MEGAPIXELS * 1e6:

@@ -9,6 +9,7 @@ import pytest
 from anomdet.data import pixel_store
 from anomdet.data.dataset import TextLabelDataset
 from anomdet.data.pipeline import fitted, steps
+from anomdet.data.pipeline.donors import load_whole
 from anomdet.data.pipeline.fitted import note_on_fitted, read_ahead, unread
 from anomdet.data.pixel_store import PixelStore
 from anomdet.errors import UserError
@@ -94,3 +95,9 @@ def test_the_note_says_how_much_disk_and_where(root):
     assert str(root.parent / "cache/fitted") in note
     assert "at most 1e-09 GB (data.cache_gb) are kept" in note_on_fitted(build(root, cache_gb=1e-9))
     assert note_on_fitted(build(root, cache_gb=0.0)) == ""
+
+
+def test_a_donor_is_as_stored_where_its_own_image_is_kept_fitted(root):
+    dataset = build(root)
+    read_ahead(dataset, unread(dataset), num_threads=1)
+    assert load_whole(dataset, 0)["img"].shape == (80, 80, 3), "its boxes are in stored pixels"
