@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from anomdet.data.index.cache_folder import cache_folder, machine
 from anomdet.data.index.listing import times_ns
 from anomdet.outputs import atomic_write
+from anomdet.words import counted
 
 _VERSION = 1  # raised when our decoder gives other pixels
 _FREE_SHARE = 0.1  # of the disk is left free
@@ -109,8 +110,10 @@ class PixelStore:
             how: what happens to the images.
             else_how: the key of ``most_gb``, and what happens to images for which there is no room.
         """
-        text = f"{num_images:,} large images are decoded once and {how} in {self.folder}, which may be deleted after "
-        text += f"the run: {num_bytes / 1e9:.1f} GB, a third if they are grey"
+        text = (
+            f"{counted(num_images, 'large image')} decoded once and {how} in {self.folder}, which may be deleted after "
+        )
+        text += f"the run: {num_bytes / 1e9:.1f} GB, a third if grey"
         return text if num_bytes <= most_gb * 1e9 else f"{text}; at most {most_gb:g} GB {else_how}"
 
     def _remove_forgotten(self, folder: Path) -> None:

@@ -74,7 +74,7 @@ def test_large_images_are_read_before_the_steps_are_timed_and_change_no_weight(s
     assert (before.unread, after.unread) == (16, 0), "of the training images"
     log = (tmp_path / "logs/training.log").read_text()
     assert "large images read first, once, in " in log
-    assert "large images are decoded once and kept as seen in " in log
+    assert "large images decoded once and kept as seen in " in log
 
     folders = [f"logging.log_dir={tmp_path}/again", f"logging.checkpoint_dir={tmp_path}/again"]
     run_command("train", "--config", tmp_path / "logs/settings.yaml", "data.cache_gb=0", *folders)

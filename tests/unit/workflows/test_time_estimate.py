@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from anomdet.config.schema import Settings
@@ -37,6 +38,13 @@ def test_what_is_said(monkeypatch, caplog):
     assert [line.strip().partition(" ")[0] for line in others] == ["half", "--minutes"]
     longer = time_notes(settings(epoch_images=8000, early_stopping={"enabled": False}))[0]
     assert longer.startswith("  time          about 50 minutes here: 6,000 steps of 0.50 s") and "early" not in longer
+
+
+def test_large_images_are_decoded_once(monkeypatch):
+    """60 steps of 0.3 s in place of 0.5, and 20 s for the images."""
+    monkeypatch.setattr(time_estimate, "time_here", lambda *_args, **_options: (COSTS, replace(SIZES, unread=75)))
+    monkeypatch.setattr(time_estimate, "without_decoding", lambda *_args: (replace(COSTS, step_s=0.3), 20.0))
+    assert time_notes(settings())[0].startswith("  time          about 66 s here: 60 steps of 0.30 s")
 
 
 def test_a_run_that_cannot_be_timed_is_no_error(monkeypatch):

@@ -91,7 +91,7 @@ def test_an_image_that_cannot_be_read_is_named(root):
 
 def test_the_note_says_how_much_disk_and_where(root):
     note = note_on_fitted(build(root))
-    assert note.startswith("3 large images are decoded once and kept as seen in ") and "cache_gb" not in note
+    assert note.startswith("3 large images decoded once and kept as seen in ") and "cache_gb" not in note
     assert str(root.parent / "cache/fitted") in note
     assert "at most 1e-09 GB (data.cache_gb) are kept" in note_on_fitted(build(root, cache_gb=1e-9))
     assert note_on_fitted(build(root, cache_gb=0.0)) == ""

@@ -147,7 +147,7 @@ def test_a_missing_image_is_one_message(tmp_path):
 def test_the_note_says_how_much_disk_and_where(make_data):
     index = scan(make_data({"a.png": "", "b.jpg": "", "c.tif": ""}))
     note = note_on_kept(index.columns, [0, 1, 2], 10.0)
-    assert note.startswith("2 large images are decoded once and kept in ") and "cache_gb" not in note
+    assert note.startswith("2 large images decoded once and kept in ") and "cache_gb" not in note
     assert str(decoded._STORE.folder) in note
     assert "at most 1e-09 GB (data.tiles.cache_gb)" in note_on_kept(index.columns, [0, 1, 2], 1e-9)
     assert not note_on_kept(index.columns, [0, 1, 2], 0.0)
