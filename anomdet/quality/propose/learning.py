@@ -13,7 +13,7 @@ MAX_DRAWS = 10.0  # of one image in an epoch
 MAX_NORMAL_SHARE = 0.25
 THIN, MANY_THIN = 3.0, 0.25  # longer to shorter side of a box; share of such boxes
 MAX_EPOCHS, VALIDATIONS = 100, 10
-MANY_PASSES, MOSAIC = 60, 0.5  # over the images, from which on so many are shown as mosaics: docs/recipes.md
+MANY_PASSES, MOSAIC = 40, 0.5  # over the images, from which on so many are shown as mosaics: docs/recipes.md
 SHORT_EPOCH = 25  # steps: below, saving and validating would take as long as learning
 
 
