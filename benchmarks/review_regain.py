@@ -1,9 +1,9 @@
 """How much of the mAP that planted label errors cost comes back when the review's right suspects are accepted.
 
 Takes a folder that `benchmarks/review.py` wrote (the spoiled copy, what was planted, the review), accepts those of the
-first suspects that mend a planted error, as a careful person would, and trains three detectors in equal time: on the
-clean, the spoiled and the mended labels of the same images. All three are measured on the clean test split, which none
-of them looks at; the best epoch is chosen on the validation split of its own labels. From the repository's root:
+first suspects that correct a planted error, as a careful person would, and trains three detectors in equal time: on the
+clean, the spoiled and the corrected labels of the same images. All three are measured on the clean test split, which
+none of them looks at; the best epoch is chosen on the validation split of its own labels. From the repository's root:
 
     python benchmarks/review.py DATA --out /tmp/review --minutes 20 --folds 2 --seeds 0 --share 0.2
     python benchmarks/review_regain.py DATA /tmp/review/0 --out /tmp/regain --minutes 5 --runs 42 43 44
@@ -32,7 +32,7 @@ FITS_IOU = 0.5  # of the new box and the true one, for a person to accept it
 METRICS = ("mAP", "mAP_50")
 
 
-def is_mended(suspect: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
+def is_corrected(suspect: Mapping[str, Any], error: Mapping[str, Any]) -> bool:
     """Whether accepting a suspect makes the label right again, up to the place of a box."""
     removes = [one["bbox_xywh"] for one in suspect["remove"]]
     written = [box for box in (error["written"], error.get("again")) if box]
@@ -53,7 +53,7 @@ def decisions(document: Mapping[str, Any], planted: Sequence[Mapping[str, Any]],
     accepted = []
     for suspect in document["suspects"][: round(top * document["num_labels"])]:
         for error in left:
-            if error["image"] == suspect["image"] and is_mended(suspect, error):
+            if error["image"] == suspect["image"] and is_corrected(suspect, error):
                 accepted.append({key: suspect[key] for key in ("id", "image", "kind", "remove", "add")})
                 accepted[-1]["decision"] = "accept"
                 left.remove(error)
@@ -86,10 +86,10 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the seeds, what the errors cost, and the share of it that came back."""
     means = {
         name: {key: statistics.mean(row[key] for row in rows if row["labels"] == name) for key in METRICS}
-        for name in ("clean", "spoiled", "mended")
+        for name in ("clean", "spoiled", "corrected")
     }
     lost = {key: means["clean"][key] - means["spoiled"][key] for key in METRICS}
-    back = {key: means["mended"][key] - means["spoiled"][key] for key in METRICS}
+    back = {key: means["corrected"][key] - means["spoiled"][key] for key in METRICS}
     share = {key: back[key] / lost[key] if lost[key] > 0 else None for key in METRICS}
     return {"mean": means, "lost": lost, "back": back, "share_back": share}
 
@@ -114,16 +114,16 @@ def main() -> None:
     spoiled = arguments.review / "data"
     values = settings.model_dump(mode="json")
     values["data"]["data_dir"] = str(spoiled)
-    anomdet.apply_decisions(values, decisions=path, out=arguments.out / "mended")
+    anomdet.apply_decisions(values, decisions=path, out=arguments.out / "corrected")
     index = scan(arguments.data)
     positions = make_splits(index, as_split_rule(**split_arguments(settings.data))).positions
     lists = freeze(arguments.out, index, positions, {"by": "benchmarks/review_regain.py"})
-    folders = {"clean": arguments.data, "spoiled": spoiled, "mended": arguments.out / "mended"}
+    folders = {"clean": arguments.data, "spoiled": spoiled, "corrected": arguments.out / "corrected"}
     rows = []
     for row in runs(arguments, folders, lists):
         rows.append(row)
         print(json.dumps(row), flush=True)
-    found = {"planted": len(planted), "mended": len(decided["decisions"]), "runs": rows, **summary(rows)}
+    found = {"planted": len(planted), "corrected": len(decided["decisions"]), "runs": rows, **summary(rows)}
     (arguments.out / "figures.json").write_text(json.dumps(found, indent=1))
     print(json.dumps(found, indent=1))
 

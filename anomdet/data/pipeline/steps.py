@@ -169,8 +169,8 @@ class LoadInspectionImage(BaseTransform):
         """As two steps, this one and :attr:`fit`, with the pixels of the second from the disk if they are there."""
         assert self.fit is not None
         stored_hw, path, file = (results["height"], results["width"]), results["img_path"], self.kept_file(results)
-        image = FITTED.read(file, mapped=False)
-        if image is None:
+        image, fitted_wh = FITTED.read(file, mapped=False), self.fitted_wh(results)
+        if image is None or image.dtype != np.uint8 or image.shape[1::-1] != fitted_wh:  # another file of its name
             image, note = read_noted(path, max_megapixels=self.max_megapixels, bit_depth=self.bit_depth)
             warn_once(path, note, self.bit_depth)
             if note or file is None or image.shape[:2] != stored_hw:

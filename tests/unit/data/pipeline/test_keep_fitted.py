@@ -100,6 +100,16 @@ def test_an_image_that_has_changed_is_read_again_and_keeps_its_own_size(root):
     assert len(kept(root)) == count, "an image of another size than the index says is not kept"
 
 
+@pytest.mark.parametrize("other", [np.zeros((5, 5), np.uint8), np.zeros((32, 40), np.float32), np.zeros(3, np.uint8)])
+def test_a_file_of_other_content_is_not_believed(root, other):
+    dataset, wanted = build(root), build(root, without(TRAIN))
+    for at in range(len(dataset)):
+        _ = dataset[at]
+    for file in kept(root):
+        np.save(file, other)
+    assert kept(root) and all(same(dataset[at], wanted[at]) for at in range(len(dataset)))
+
+
 def test_what_is_to_be_told_of_an_image_is_told_by_each_run(tmp_path, root, caplog):
     """Clipped values are a warning, so that such an image is decoded each time."""
     path = str(root / "images/0a.png")
