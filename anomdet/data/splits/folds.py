@@ -14,7 +14,8 @@ from anomdet.data.splits.positions import Positions
 from anomdet.errors import Problem, UserError
 from anomdet.layout import TEST, TRAIN, VAL
 
-_PIECES = 3  # of a fold; one piece of another fold chooses the checkpoint
+_FEWEST_PIECES = 3  # of a fold; one piece of another fold chooses the checkpoint
+_VAL_SHARE, _LEAST_VAL = 0.1, 30  # of the images beside the fold, for that piece; images in it
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,24 @@ def make_folds(index: DataIndex, grouping: Grouping, num_folds: int, seed: int =
     Raises:
         UserError: too few groups of images.
     """
-    num_pieces = _PIECES * num_folds
+    pieces = _pieces_of_fold(len(index.records), grouping.num_groups, num_folds)
+    num_pieces = pieces * num_folds
     if grouping.num_groups < num_pieces:
         expected = f"at least {num_pieces} groups of images for {num_folds} folds"
         raise UserError(Problem(str(index.data_dir), expected, str(grouping.num_groups), "ask for fewer folds"))
     rule = SplitRule(ratios=(1 / num_pieces,) * num_pieces, seed=seed)
     piece_of: NDArray[np.integer] = split_groups(index, grouping, rule)
-    fold_of = piece_of // _PIECES
+    fold_of = piece_of % num_folds  # neighbouring pieces share a rare class: they go to different folds
     folds = []
     for fold in range(num_folds):
-        chooses = piece_of == _PIECES * ((fold + 1) % num_folds)
+        chooses = piece_of == num_folds + (fold + 1) % num_folds
         parts = (~chooses & (fold_of != fold), chooses, fold_of == fold)
         folds.append(Fold(*(Positions(np.flatnonzero(part)) for part in parts)))
     return folds
+
+
+def _pieces_of_fold(num_images: int, num_groups: int, num_folds: int) -> int:
+    """So many that the piece that chooses the checkpoint is small: what it holds, nobody learns from."""
+    wanted = round(1 / (_VAL_SHARE * (num_folds - 1)))
+    most = min(num_images // _LEAST_VAL, num_groups) // num_folds
+    return max(min(wanted, most), _FEWEST_PIECES)
