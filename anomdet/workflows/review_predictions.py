@@ -20,13 +20,14 @@ from anomdet.data.splits.folds import Fold, make_folds
 from anomdet.data.splits.groups import Grouping, group_images
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.results import Results, make_ground_truth, make_predictions
-from anomdet.layout import FOLDS_DIR, IMAGES_DIR, RUN_DIR, SPLITS, TEST, TRAIN, VAL
+from anomdet.layout import FOLDS_DIR, IMAGES_DIR, RUN_DIR, SETTINGS, SPLITS, TEST, TRAIN, VAL
 
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
 
 MIN_SCORE = 0.01  # a label is without support only where not even such a prediction is near
 _TRAINING_SHARE = 0.8  # of the minutes; the rest is for predicting, mirrored too if there is time
+_FEW_PASSES = 5  # of a fold's training over its images
 
 _log = logging.getLogger("anomdet")
 
@@ -100,12 +101,26 @@ def predict_by_folds(
             if number == 1:  # as too few minutes: the folder is free for another try
                 _remove_folds(out_dir)
             raise
+        if number == 1 and minutes is not None:
+            _warn_of_few_passes(folder / RUN_DIR, len(fold.train))
         path = done.best_checkpoint if done.best_checkpoint.is_file() else done.last_checkpoint
         paths = [index.data_dir / IMAGES_DIR / index.records[at].file_name for at in fold.test]
         left_s = None if minutes is None else began + 60 * minutes * number / num_folds - time.monotonic()
         collected.add(with_views(_open(path, settings), own, paths, left_s), list(fold.test))
         _log.info(f"fold {number} of {num_folds}: done in {(time.monotonic() - started) / 60:.1f} minutes")
     return collected
+
+
+def _warn_of_few_passes(run_dir: Path, num_train: int) -> None:
+    """Minutes that are too few for the size of the images: a detector that knows little suspects right labels."""
+    planned = load_settings(run_dir / SETTINGS).training
+    passes = planned.epochs * (planned.epoch_images or num_train) / num_train
+    if passes < _FEW_PASSES:
+        _log.warning(
+            f"a fold's detector saw its images only {passes:.1f} times, and will suspect right labels: give more "
+            "--minutes, fewer --folds, or settings with a smaller data.image_size, as `anomdet init --minutes` "
+            "proposes them for the minutes of a fold"
+        )
 
 
 def _remove_folds(out_dir: Path) -> None:
