@@ -17,6 +17,8 @@ STRIDE = 32  # of the coarsest map of most networks: sizes are multiples of it
 MAX_SMALL_SHARE = 0.1  # of boxes below SMALL_PX, before a larger size is taken
 # A larger size still, up to that shorter side, where the time is enough for so many images.
 CLEAR_PX, ENOUGH_IMAGES = 20.0, 12_000
+# Images smaller than the preset's smallest size are enlarged until nine boxes of ten have two cells of stride 8.
+ENLARGED_PX, MOST_ENLARGED = 16.0, 3
 MOST_TIMES = 2.0  # the largest size's pixels, where they are enough to show the boxes
 LONG_SHAPE = 0.8  # images whose shorter side is below this share of the longer one are not fitted into a square
 MIN_STEPS_A_PASS = 2
@@ -45,8 +47,11 @@ def choose_size(facts: DataFacts, preset: Preset) -> tuple[Choice, tuple[int, in
     sizes, num_usual = _sizes_hw(facts, preset)
     counts = [int((facts.short_sides_px(size_hw) < SMALL_PX).sum()) for size_hw in sizes]
     most = MAX_SMALL_SHARE * len(facts.bboxes_wh)
-    at = next((i for i, count in enumerate(counts) if count <= most), num_usual - 1)
+    largest = len(sizes) - 1 if max(sizes[-1]) == _own_px(facts) else num_usual - 1  # their own pixels, if within reach
+    at = next((i for i, count in enumerate(counts) if count <= most), largest)
     size_hw, enough = sizes[at], counts[at] <= most
+    if (larger_hw := _enlarged(facts, preset)) != sizes[0]:
+        return _enlarged_choice(facts, larger_hw), larger_hw
     small = f"{counts[at]:,} of {len(facts.bboxes_wh):,} boxes have a side below {SMALL_PX:g} px"
     is_own = at == len(sizes) - 1 and max(size_hw) == _own_px(facts)
     if enough and at == 0:
@@ -65,6 +70,32 @@ def choose_size(facts: DataFacts, preset: Preset) -> tuple[Choice, tuple[int, in
     return Choice(height if height == width else [height, width], reason, warning=not enough), size_hw
 
 
+def _enlarged(facts: DataFacts, preset: Preset) -> tuple[int, int]:
+    """Of small images with small boxes a size above their own, at most three times; of others the smallest size."""
+    (size_hw, *_), _ = _sizes_hw(facts, preset)
+    own_px = _own_px(facts)
+    for long_px in range(own_px + STRIDE, MOST_ENLARGED * own_px + 1, STRIDE):
+        larger_hw = _scaled(_shape_hw(facts), long_px)
+        if _tenth_px(facts, size_hw) >= ENLARGED_PX or math.prod(larger_hw) > preset.smallest_px**2:
+            break
+        size_hw = larger_hw
+    return size_hw
+
+
+def _enlarged_choice(facts: DataFacts, size_hw: tuple[int, int]) -> Choice:
+    height, width = size_hw
+    reason = (
+        f"{_sizes(facts)}, enlarged: nine boxes of ten have a side of {_tenth_px(facts, size_hw):.0f} px there, and "
+        "small objects are found better over more cells of the network"
+    )
+    return Choice(height if height == width else [height, width], reason)
+
+
+def _tenth_px(facts: DataFacts, size_hw: tuple[int, int]) -> float:
+    """What nine boxes of ten have on their shorter side."""
+    return float(np.percentile(facts.short_sides_px(size_hw), 100 * MAX_SMALL_SHARE))
+
+
 def choose_clear_size(
     facts: DataFacts, preset: Preset, size_hw: tuple[int, int], megapixels: float
 ) -> tuple[Choice, tuple[int, int]] | None:
@@ -81,7 +112,7 @@ def choose_clear_size(
     sizes, num_usual = _sizes_hw(facts, preset)
     clear_hw = size_hw
     for larger_hw in (one for one in sizes[:num_usual] if max(one) > max(size_hw)):
-        is_clear = np.percentile(facts.short_sides_px(clear_hw), 100 * MAX_SMALL_SHARE) >= CLEAR_PX
+        is_clear = _tenth_px(facts, clear_hw) >= CLEAR_PX
         if is_clear or megapixels * 1e6 < ENOUGH_IMAGES * larger_hw[0] * larger_hw[1]:
             break
         clear_hw = larger_hw
@@ -94,6 +125,18 @@ def choose_clear_size(
     )
     height, width = clear_hw
     return Choice(height if height == width else [height, width], reason), clear_hw
+
+
+def shows_own_pixels(facts: DataFacts, size_hw: tuple[int, int]) -> bool:
+    """Whether no more is to be seen of a usual image than at this size."""
+    return bool((np.median(facts.sizes_hw, axis=0) <= size_hw).all())
+
+
+def size_of_tile(size: Choice, input_hw: tuple[int, int]) -> Choice:
+    """The choice of a size for whole images as one for tiles."""
+    height, width = input_hw
+    reason = f"{size.reason.partition(';')[0]}; of a tile, see data.tiles"
+    return Choice(height if height == width else [height, width], reason)
 
 
 def largest_hw(facts: DataFacts, preset: Preset) -> tuple[int, int]:

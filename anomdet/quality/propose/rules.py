@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import DataFacts
 from anomdet.quality.propose.learning import (
@@ -29,9 +27,11 @@ from anomdet.quality.propose.network import (
     choose_workers,
     largest_hw,
     preset_of,
+    shows_own_pixels,
+    size_of_tile,
     worker_gb,
 )
-from anomdet.quality.propose.tiles import TOO_LARGE, choose_tiles
+from anomdet.quality.propose.tiles import TOO_LARGE, choose_tiles, input_for_tiles
 
 
 def choose(
@@ -49,9 +49,9 @@ def choose(
     """
     given, preset = given or Given(), preset_of(machine)
     size, size_hw = choose_size(facts, preset)
-    tiles = _tiles(facts, given.size_hw or size_hw, preset)
+    tiles, input_hw = _tiles(facts, given.size_hw or size_hw, preset, is_given=given.size_hw is not None)
     if tiles.value is not None and given.size_hw is None:
-        size = replace(size, reason=f"{size.reason.partition(';')[0]}; of a tile, see data.tiles", warning=False)
+        size, size_hw = size_of_tile(size, input_hw), input_hw
     elif megapixels is not None:
         size, size_hw = choose_clear_size(facts, preset, size_hw, megapixels) or (size, size_hw)
     splits = choose_splits(facts)
@@ -95,12 +95,24 @@ def choose_alone(facts: DataFacts, machine: Machine) -> dict[str, Choice]:
     }
 
 
-def _tiles(facts: DataFacts, size_hw: tuple[int, int], preset: Preset) -> Choice:
-    """Tiles where the device trains no larger size, or where that would be dearer than tiles."""
-    own_hw = np.median(facts.sizes_hw, axis=0)
-    is_capped = math.prod(size_hw) >= math.prod(largest_hw(facts, preset)) and bool((own_hw > size_hw).any())
-    chosen = choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, size_hw, 1.0 if is_capped else TOO_LARGE)
-    return chosen if chosen.value is None else replace(chosen, value=_short_tiles(**chosen.value))
+def _tiles(
+    facts: DataFacts, size_hw: tuple[int, int], preset: Preset, *, is_given: bool
+) -> tuple[Choice, tuple[int, int]]:
+    """Tiles where the device trains no larger size, or where that would be dearer, and what the network sees of one.
+
+    Args:
+        facts: of the data.
+        size_hw: of a whole image.
+        preset: whose limits hold.
+        is_given: whether the size is the user's, who then has said what the network sees of a tile too.
+    """
+    too_large, input_hw = TOO_LARGE, size_hw
+    if math.prod(size_hw) >= math.prod(largest_hw(facts, preset)) and not shows_own_pixels(facts, size_hw):
+        too_large = 1.0
+        if not is_given:
+            input_hw = input_for_tiles(facts.sizes_hw, facts.bboxes_wh, preset.smallest_px, preset.largest_px)
+    chosen = choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, size_hw, too_large, input_hw)
+    return (chosen if chosen.value is None else replace(chosen, value=_short_tiles(**chosen.value))), input_hw
 
 
 def _short_tiles(size: list[int], overlap: int, include_whole: bool) -> dict[str, Any]:

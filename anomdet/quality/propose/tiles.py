@@ -52,6 +52,7 @@ def choose_tiles(
     image_at: NDArray[np.integer],
     size_hw: tuple[int, int],
     too_large: float = TOO_LARGE,
+    input_hw: tuple[int, int] | None = None,
 ) -> Choice:
     """``data.tiles`` as a mapping, or None, with the reason.
 
@@ -59,8 +60,9 @@ def choose_tiles(
         sizes_hw: ``(N, 2)`` of the images.
         bboxes_wh: ``(M, 2)`` of the boxes, in pixels of their images.
         image_at: ``(M,)`` the image of each box.
-        size_hw: what the network sees.
+        size_hw: what the network sees of a whole image.
         too_large: times the pixels of ``size_hw``, from which on tiles are taken in place of a larger size.
+        input_hw: what the network sees of a tile; None: as of an image.
     """
     factors = np.minimum(size_hw[0] / sizes_hw[:, 0], size_hw[1] / sizes_hw[:, 1])
     seen_px = bboxes_wh.min(axis=1) * factors[image_at]
@@ -74,8 +76,10 @@ def choose_tiles(
     if times <= too_large:
         return Choice(None, f"no tiles: {shown}; data.image_size of {larger[1]} x {larger[0]} px is cheaper")
     image_hw = tuple(int(side) for side in np.median(sizes_hw, axis=0))
-    tile_hw, tile_px = tile_for_small(size_hw, float(np.quantile(bboxes_wh.min(axis=1), 0.1)), image_hw)  # type: ignore[arg-type]
-    if tile_px < SMALL_PX / 2 or all(tile >= side for tile, side in zip(tile_hw, image_hw, strict=True)):
+    tile_hw, zoom = _native_tile(input_hw or size_hw, bboxes_wh, image_hw)  # type: ignore[arg-type]
+    tile_px = float(np.quantile(bboxes_wh.min(axis=1), SMALL_SHARE)) / zoom
+    are_specks = float(np.quantile(np.sqrt(bboxes_wh.prod(axis=1)), SMALL_SHARE)) / zoom < SMALL_PX / 2
+    if are_specks or all(tile >= side for tile, side in zip(tile_hw, image_hw, strict=True)):
         return Choice(None, f"no tiles: {shown}, and no tile shows them with more: they are specks", warning=True)
     value = {"size": list(tile_hw), **_overlap(tile_hw, bboxes_wh)}
     count = math.prod(
@@ -83,7 +87,45 @@ def choose_tiles(
         for side, tile in zip(image_hw, tile_hw, strict=True)
     )
     cost = f"an image of {image_hw[1]} x {image_hw[0]} is about {count} tiles, and costs as much as {count} images"
-    return Choice(value, f"{shown}; tiles of {tile_hw[1]} x {tile_hw[0]} px show nine of ten with 8 px; {cost}")
+    return Choice(
+        value, f"{shown}; tiles of {tile_hw[1]} x {tile_hw[0]} px show nine of ten with {tile_px:.0f} px; {cost}"
+    )
+
+
+def _native_tile(
+    size_hw: tuple[int, int], bboxes_wh: NDArray[np.floating], image_hw: tuple[int, int]
+) -> tuple[tuple[int, int], float]:
+    """The largest tile that shows nine boxes of ten with 8 px, and how many pixels of it are one for the network.
+
+    Never enlarged: that adds no detail, and twice the scale costs four times the steps.
+    """
+    zoom = max(float(np.quantile(bboxes_wh.min(axis=1), SMALL_SHARE)) / SMALL_PX, 1.0)
+    height, width = (
+        min(max(int(side * zoom / STEP) * STEP, STEP), own) for side, own in zip(size_hw, image_hw, strict=True)
+    )
+    return (height, width), zoom
+
+
+def input_for_tiles(
+    sizes_hw: NDArray[np.integer], bboxes_wh: NDArray[np.floating], smallest_px: int, largest_px: int
+) -> tuple[int, int]:
+    """What the network sees of a tile: the smallest square of which a fifth, the overlap, holds 19 boxes of 20.
+
+    Many small tiles teach more in the same time than a few large ones, and a defect needs no more around it than that.
+    Where the images are less high (or wide) than the square, the tile is so much wider.
+
+    Args:
+        sizes_hw: ``(N, 2)`` of the images.
+        bboxes_wh: ``(M, 2)`` of the boxes, in pixels of their images.
+        smallest_px, largest_px: the side of the square.
+    """
+    zoom = max(float(np.quantile(bboxes_wh.min(axis=1), SMALL_SHARE)) / SMALL_PX, 1.0)
+    seen_px = float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) / zoom
+    side = min(max(math.ceil(seen_px / OVERLAP / STEP) * STEP, smallest_px), largest_px)
+    height, width = (math.ceil(own / zoom / STEP) * STEP for own in np.median(sizes_hw, axis=0))
+    if height < side:
+        return height, min(math.ceil(side**2 / height / STEP) * STEP, width)
+    return (min(math.ceil(side**2 / width / STEP) * STEP, height), width) if width < side else (side, side)
 
 
 def _overlap(tile_hw: tuple[int, int], bboxes_wh: NDArray[np.floating]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_long_images_may_have_as_many_pixels_as_a_square():
 def test_up_to_twice_the_pixels_where_the_other_way_would_be_tiles(short_px, expected):
     """Of images of 4000 px; at 896 px 37 of them are 8.3. Beyond, tiles are cheaper."""
     found = choose(facts([(4000, 4000)], [(short_px, 60)]), LAPTOP)
-    assert found["data.image_size"].value == expected
+    assert found["data.image_size"].value == (320 if short_px == 35 else expected)  # of a tile
     assert ("data.tiles" in found) == (short_px == 35)
 
 
@@ -89,11 +89,12 @@ def test_small_images_are_not_blown_up_and_large_ones_are_bounded():
 
 
 def test_tiles_are_proposed_where_the_machine_trains_no_larger_size():
-    """30 px of 4000 are 4.8 px at 640: tiles of 2400 px, of which each axis needs two."""
+    """30 px of 4000 are 4.8 px at 640: tiles of 1200 px, seen at 320, of which each axis needs four."""
     found = choose(facts([(4000, 4000)], [(30, 30)]), LAPTOP)
     tiles = found["data.tiles"]
-    assert tiles.value == {"size": 2400, "overlap": 480}
-    assert "about 4 tiles, and costs as much as 4 images" in tiles.reason
+    assert tiles.value == {"size": 1184, "overlap": 237}
+    assert found["data.image_size"].value == 320
+    assert "show nine of ten with 8 px; an image of 4000 x 4000 is about 16 tiles" in tiles.reason
     assert not found["data.image_size"].warning
     assert "of a tile" in found["data.image_size"].reason
 
@@ -102,6 +103,41 @@ def test_the_overlap_holds_nineteen_boxes_of_twenty_and_the_whole_image_what_no_
     boxes = [(30, 30)] * 90 + [(30, 700)] * 9 + [(30, 3000)]
     tiles = choose(facts([(4000, 4000)], boxes), LAPTOP)["data.tiles"].value
     assert tiles == {"size": 2400, "overlap": 700, "include_whole": True}
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "box_wh", "input_hw", "tile_hw"),
+    [
+        ((3000, 4000), (12, 15), 320, 480),  # 8 px at 2 of 3 pixels
+        ((3000, 4000), (7, 15), 320, 320),  # not enlarged to show 8 px: no more would be seen, for more steps
+        ((3000, 4000), (12, 100), 352, 512),  # a fifth of 352 holds 100 px / 1.5
+        ((512, 4096), (4, 400), [512, 800], [512, 800]),  # a scratch of a line camera: the whole height
+        ((256, 8192), (7, 20), [256, 416], [256, 416]),
+        ((8192, 256), (7, 20), [416, 256], [416, 256]),
+    ],
+)
+def test_a_tile_is_of_the_images_own_pixels_and_no_larger_than_its_boxes_call_for(size_hw, box_wh, input_hw, tile_hw):
+    found = choose(facts([size_hw], [box_wh]), LAPTOP)
+    assert found["data.image_size"].value == input_hw
+    assert found["data.tiles"].value["size"] == tile_hw
+
+
+def test_no_tiles_where_the_whole_image_fits_at_its_own_pixels():
+    """Of 800 x 800 px four tiles of 544, enlarged to 640, were proposed for boxes of 7 px."""
+    found = choose(facts([(800, 800)], [(7, 9)]), LAPTOP)
+    assert found["data.image_size"].value == 800 and "data.tiles" not in found
+    assert found["data.image_size"].warning and "no more is to be gained" in found["data.image_size"].reason
+
+
+@pytest.mark.parametrize(
+    ("side", "short_px", "expected"),
+    [(64, 8, 128), (64, 7.9, 160), (64, 4, 192), (64, 17, 64), (200, 17, 224), (200, 10, 320), (320, 4, 320)],
+)
+def test_small_images_are_enlarged_for_their_small_boxes(side, short_px, expected):
+    """To 16 px, three times at most, and not above the smallest size of larger images."""
+    choice, size_hw = choose_size(facts([(side, side)], [(short_px, 20)]), PRESET)
+    assert choice.value == expected and size_hw == (expected, expected)
+    assert ("enlarged" in choice.reason) == (expected > 32 * -(-side // 32))
 
 
 @pytest.mark.parametrize(
