@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ class Item:
         frame: number in a video, from 0 on.
         time_s: of the frame.
         warnings: for the result.
-        stamp: size in bytes and time of change in nanoseconds of a file that is watched.
+        stamp: size in bytes and time of change in nanoseconds of its file, where a job has to know whether it changed.
     """
 
     name: str | None
@@ -69,6 +69,15 @@ class Item:
 def file_item(path: str, key: str, stamp: tuple[int, int] | None = None) -> Item:
     """An image file; it is not touched before it is read."""
     return Item(path, key, partial(read_file, path), stamp=stamp)
+
+
+def stamped(item: Item) -> Item:
+    """With the stamp of its file as it is now, before it is read; without one where there is no such file."""
+    try:
+        look = None if item.name is None else os.stat(item.name)  # noqa: PTH116 (speed)
+    except (OSError, ValueError):  # an address, a file that is gone, a zero byte in the name
+        look = None
+    return item if look is None else replace(item, stamp=(look.st_size, look.st_mtime_ns))
 
 
 def failed_item(name: str | None, key: str, reason: str) -> Item:

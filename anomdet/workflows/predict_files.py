@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,16 @@ class ImageFiles:
         shown, stem = judged.outcome.above_threshold(), self._stem(judged.item.key)
         for write in self._writers:
             write(shown, stem, judged)
+
+    def remove(self, key: str) -> None:
+        """Those of an image that another one of its name has taken the place of."""
+        stem = self._stem(key)
+        crops = (self._folder / CROPS_DIR / stem).parent
+        pattern = re.compile(rf"{re.escape(os.path.basename(stem))}_\d+_class-?\d+\.png")  # noqa: PTH119
+        paths = [self._folder / LABELS_DIR / f"{stem}.txt", self._folder / PICTURES_DIR / f"{stem}.jpg"]
+        paths += [path for path in crops.iterdir() if pattern.fullmatch(path.name)] if crops.is_dir() else []
+        for path in paths:
+            path.unlink(missing_ok=True)
 
     def _stem(self, key: str) -> str:
         """What the files of an image are called: no other image's are overwritten."""

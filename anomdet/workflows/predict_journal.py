@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from anomdet.layout import RESULTS, RESULTS_OF_RANK
 from anomdet.outputs import atomic_write
 from anomdet.ranks import num_processes, rank
 
+_NONE: Mapping[str, Sequence[int]] = {}
 _PARTS = RESULTS_OF_RANK.format(rank="*", world="*")
 
 
@@ -130,13 +131,16 @@ def _hash(key: str) -> int:
     return int.from_bytes(digest, "little", signed=True)
 
 
-def merge(folder: Path, order: Order, each: Callable[[dict[str, Any]], None]) -> Path:
+def merge(
+    folder: Path, order: Order, each: Callable[[dict[str, Any]], None], changed: Mapping[str, Sequence[int]] = _NONE
+) -> Path:
     """One results.jsonl, in input order, a line an image: the last that was judged, else the last that failed.
 
     Args:
         folder: of the outputs.
         order: of the items.
         each: is called with each document that is kept.
+        changed: key to the stamp of an image whose earlier lines are of another file.
 
     Returns:
         The merged file; those of single processes are gone.
@@ -145,6 +149,9 @@ def merge(folder: Path, order: Order, each: Callable[[dict[str, Any]], None]) ->
     columns: tuple[array[int], ...] = (array("q"), array("q"), array("q"), array("q"), array("q"))
     for number, path in enumerate(paths):
         for offset, length, document in read_lines(path):
+            stamp = changed.get(document["key"])
+            if stamp is not None and document.get("stamp") != list(stamp):
+                continue
             values = (number, offset, length, _hash(document["key"]), int(document.get("verdict") != FAILED))
             for column, value in zip(columns, values, strict=True):
                 column.append(value)

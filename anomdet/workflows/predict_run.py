@@ -11,13 +11,14 @@ from typing import Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.inference.arrivals import Arrivals
-from anomdet.inference.item import Item
+from anomdet.inference.item import Item, stamped
 from anomdet.inference.outcome import FailedImage
 from anomdet.inference.parts import compile_group, part_of
 from anomdet.inference.sources import Sources, without_password
 from anomdet.inference.stream import Judged, judge_all
 from anomdet.layout import CROPS_DIR, JOB, LABELS_DIR, PICTURES_DIR, RESULTS
 from anomdet.ranks import after_main, is_last, num_processes, rank
+from anomdet.words import counted
 from anomdet.workflows.predict_files import NEED_PIXELS, PER_IMAGE, ImageFiles
 from anomdet.workflows.predict_folder import OutFolder, write_job
 from anomdet.workflows.predict_job import LEAST_SCORE, PredictJob, names_are_known
@@ -47,6 +48,8 @@ class Run:
         self._pattern = None if job.group_by is None else compile_group(job.group_by)
         self._counts, self._order = Counts(), Order()
         self._done: dict[str, Any] = {}
+        self._changed: dict[str, tuple[int, int]] = {}
+        self._num_met = 0
         self._goes_on = (job.skip_done or job.watch) and folder is not None and folder.earlier is not None
         self._must_merge = (self._goes_on and not job.watch) or num_processes() > 1
         self._seconds, self.num_images, self._num_without_part = 0.0, 0, 0
@@ -76,7 +79,8 @@ class Run:
                 self._seconds = time.monotonic() - start
                 if on_progress:
                     verdicts = self._counts.verdicts
-                    on_progress(Progress(self.num_images, total, verdicts["reject"], verdicts["failed"], self._seconds))
+                    most = None if total is None else max(total, self.num_images)
+                    on_progress(Progress(self.num_images, most, verdicts["reject"], verdicts["failed"], self._seconds))
         finally:
             if self._arrivals:
                 self._arrivals.stop()
@@ -127,11 +131,22 @@ class Run:
             yield from self._arrivals
             return
         world, own = num_processes(), rank()
-        for at, item in enumerate(self._sources):
+        for at, item in enumerate(map(stamped, self._sources)):
             if self._must_merge:
                 self._order.add(item.key)
-            if at % world == own and item.key not in self._done:
+            if not self._is_done(item) and at % world == own:
                 yield item
+
+    def _is_done(self, item: Item) -> bool:
+        """Whether an earlier job judged this image, and not another one of its name."""
+        before = self._done.get(item.key)
+        if before is None:
+            return False
+        self._num_met += 1
+        if item.stamp is None or before == item.stamp:  # without: gone since, as a line moves away what was judged
+            return True
+        self._changed[item.key] = item.stamp
+        return False
 
     def _total(self) -> int | None:
         count = None if self._job.watch else self._sources.count()
@@ -144,6 +159,8 @@ class Run:
         lines = [json.dumps(document, allow_nan=False) for document in documents]
         if journal is not None and files is not None:
             for judged in ready:
+                if judged.item.key in self._changed:
+                    files.remove(judged.item.key)
                 files.write(judged)
             journal.write(lines)
         elif self._emit:
@@ -174,6 +191,7 @@ class Run:
         if self._sources.left_out:
             found = ", ".join(f"{count} {suffix}" for suffix, count in self._sources.left_out.most_common(5))
             _log.info(f"left out, by their names no images: {found}")
+        self._report_earlier()
         if self._num_without_part:
             _log.warning(f"{self._num_without_part} names have no part in them: each is a part of its own")
         written, is_whole = self._tables() if self._folder is not None else ([], True)
@@ -193,6 +211,16 @@ class Run:
             exit_code=exit_code(self._job.fail_on, counts.verdicts, is_whole=is_whole),
         )
 
+    def _report_earlier(self) -> None:
+        """What an earlier job judged and this one did not meet as it was."""
+        if self._changed:
+            _log.warning(f"{counted(len(self._changed), 'image')} changed since the earlier job: judged again")
+        num_gone = len(self._done) - self._num_met
+        if num_gone > 0 and not self._job.watch and not self._sources.live:
+            _log.warning(
+                f"the results of {counted(num_gone, 'image')} that the sources do not hold now are kept, and counted"
+            )
+
     def _tables(self) -> tuple[list[Path], bool]:
         assert self._folder is not None
         folder = self._folder.path
@@ -201,7 +229,7 @@ class Run:
                 _log.info(f"results of this process: {own_file(folder)}")
                 return [], False
             self._counts = Counts()
-            merge(folder, self._order, self._counts.add)
+            merge(folder, self._order, self._counts.add, self._changed)
         written = [folder / RESULTS, *write_tables(folder, self._job.kinds, self._detector.classes, self._counts.parts)]
         written += [folder / _FOLDERS[name] for name in self._job.kinds if name in PER_IMAGE]
         summary = {"verdicts": self._counts.verdicts, "classes": self._counts.classes}

@@ -262,6 +262,27 @@ def test_an_interrupted_job_is_continued(job: PredictJob) -> None:
     assert without_times[0] == without_times[1]
 
 
+def test_another_image_of_a_name_is_judged_again(job: PredictJob, caplog: pytest.LogCaptureFixture) -> None:
+    """The next part of a camera that counts from 1, or another folder: the verdict before is of another part."""
+    every = replace(job, save=("json", "labels", "crops"))
+    predict(every)
+    folder = job.sources[0]
+    (folder / "p0_0.png").write_bytes(image_bytes(0.9))  # accepted before
+    (folder / "p4_8.png").write_bytes(image_bytes(0.1)[:-5])  # rejected before, cannot be read now
+    (folder / "p3_6.png").unlink()
+    detector = FakeDetector()
+    with caplog.at_level(logging.WARNING):
+        done = predict(replace(every, model=detector, skip_done=True))
+    assert sum(detector.batches) == 1
+    verdicts = {line["key"]: line["verdict"] for line in lines(out(job))}
+    assert (verdicts["p0_0.png"], verdicts["p4_8.png"], verdicts["p3_6.png"]) == ("reject", "failed", "reject")
+    assert dict(done.verdicts) == {"accept": 4, "reject": 5, "failed": 2}
+    assert "2 images changed since the earlier job: judged again" in caplog.text
+    assert "the results of 1 image that the sources do not hold now are kept" in caplog.text
+    files = {name for name in contents(out(job)) if "p4_8" in name or "p0_0" in name}
+    assert files == {"labels/p0_0.txt", "crops/p0_0_00_class-3.png"}  # a failed image has none
+
+
 @pytest.mark.parametrize("cut", [1, 40])
 def test_a_line_that_a_kill_cut_off_is_judged_again(job: PredictJob, cut: int) -> None:
     predict(job)
