@@ -198,7 +198,8 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
 def _same_shape(own: torch.Tensor, value: Any) -> bool:
     """Of the plain kind: no sparse, quantised or complex one, nor one without memory."""
     plain = isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type != "meta"
-    return plain and not value.is_quantized and own.shape == value.shape and own.is_complex() == value.is_complex()
+    same_kind = plain and all(getattr(own, of)() == getattr(value, of)() for of in ("is_complex", "is_floating_point"))
+    return same_kind and not value.is_quantized and own.shape == value.shape
 
 
 def _is_finite(value: torch.Tensor) -> bool:

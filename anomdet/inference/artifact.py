@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from anomdet.anomalies import AnomalyInfo
-from anomdet.defaults import BIT_DEPTHS
+from anomdet.defaults import BIT_DEPTHS, MAX_IMAGE_MEGAPIXELS, NOTHING_PASSES
 from anomdet.errors import Problem, UserError
 from anomdet.fields import (
     WrongValueError,
@@ -47,7 +47,7 @@ _TEXT = checked("text on one line", text)
 _TEXTS = checked("a list of text", several(text))
 _TEXT_BY_NAME = checked("a mapping of text to text", mapping(text, text))
 _FLAG = checked("true or false", flag)
-_SCORE = checked("a number >= 0, or null", optional(lambda value: _not_negative(value)))
+_SCORE = checked("a score from 0 to 1, or null", optional(lambda value: _score(value)))
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,8 @@ class Preprocessing:
     max_megapixels: float = field(default=100.0, metadata=checked("a number > 0", lambda value: _positive(value)))
 
     def __post_init__(self) -> None:
+        if self.size_hw[0] * self.size_hw[1] > MAX_IMAGE_MEGAPIXELS * 1e6:
+            raise WrongValueError(f"at most {MAX_IMAGE_MEGAPIXELS:g} megapixels", self.size_hw, ".size_hw")
         if len(self.mean) != len(self.std):
             raise WrongValueError("as many numbers as in mean", self.std, ".std")
         if any(value <= 0 for value in self.std):
@@ -149,8 +151,8 @@ class OperatingPoint:
     per_class: dict[int, float] | None = field(
         default=None,
         metadata=checked(
-            "class numbers to numbers >= 0, or null",
-            optional(mapping(class_number, lambda value: _not_negative(value))),
+            "class numbers to scores from 0 to 1, or null",
+            optional(mapping(class_number, lambda value: _score(value))),
         ),
     )
     criterion: dict[str, Any] = field(
@@ -258,8 +260,9 @@ def _bit_depth(value: Any) -> int:
     return int(value)
 
 
-def _not_negative(value: Any) -> float:
-    if number(value) < 0:
+def _score(value: Any) -> float:
+    """50, meant as percent, would accept every part."""
+    if not 0 <= number(value) <= NOTHING_PASSES:
         raise ValueError(value)
     return number(value)
 

@@ -128,6 +128,9 @@ def _check(options: ExportOptions, folder: Path, settings: Any, images: Any) -> 
     if settings is None and images is None:
         hint = "an export is compared with its checkpoint on images of yours, and refused where they differ"
         problems.append(Problem("--config", "the settings of the run, or --images DIR", "neither", hint))
+    if settings is not None and images is not None:
+        hint = "--config compares on the validation split of the run, --images on a folder"
+        problems.append(Problem("--config", "the settings of the run, or --images DIR", "both", hint))
     if options.triton is not None and options.format == "torchscript":
         problems.append(Problem("--triton", "--format onnx or openvino", "--format torchscript"))
     if options.triton is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", options.triton):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,12 +88,23 @@ def parity_images(
     splits, why = planned_splits(data, Path(data.data_dir))
     if splits is None or not splits[VAL]:
         raise UserError(Problem("--config", "a run with validation images", why or "none", "or give --images DIR"))
+    index = index_of(data, only_headers=True)
+    _check_classes(detector.classes, data.classes, index.class_nums)
     names = _spread(splits[VAL], max_images)
     folder = Path(data.data_dir) / IMAGES_DIR
     prepared = [detector.prepare(str(folder / name), name=name) for name in names]
-    index = index_of(data, only_headers=True)
     calibration = tuple(folder / name for name in _of_each_class(index, splits[TRAIN], _CALIBRATION))
     return ParityImages(prepared, _truth(index, names, detector), calibration)
+
+
+def _check_classes(trained: Mapping[int, str], named: Any, class_nums: Sequence[int]) -> None:
+    """On labels of other data a threshold would be chosen, and a loss of quality measured, that mean nothing."""
+    hint = "give the settings of its training"
+    if trained and named and dict(named) != dict(trained):
+        raise UserError(Problem("--config: data.classes", f"{dict(trained)}, as in training", f"{dict(named)}", hint))
+    if trained and (unknown := sorted(set(class_nums) - set(trained))):
+        got = f"labels of the class numbers {unknown}"
+        raise UserError(Problem("--config", f"data of the classes {dict(trained)}", got, hint))
 
 
 def _check_one_size(where: str, seen: Sequence[Prepared], multiple: int) -> None:

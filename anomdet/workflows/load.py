@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -185,7 +186,19 @@ def open_checkpoint(path: Path, custom_file: str | os.PathLike[str] | None = Non
     code = _custom_file(artifact, path, custom_file)
     network = build_model(artifact.model, str(path), code)
     load_weights(network, file.content, path, strict=True)
+    if code is None:
+        _check_heads(network, artifact, path)
     return OpenedCheckpoint(path, file.sha256, artifact, network, file.content)
+
+
+def _check_heads(network: Any, artifact: Artifact, path: Path) -> None:
+    """A class that the network cannot find would never be, and one that nobody named would end a job in its middle."""
+    known = len(artifact.class_nums)
+    for name, head in network.named_modules() if known else ():
+        found = getattr(head, "num_classes", None)
+        if re.fullmatch(r"(?:roi_head\.)?bbox_head(?:\.\d+)?", name) and isinstance(found, int) and found != known:
+            hint = "its classes and its network do not belong together; train again"
+            raise UserError(Problem(f"{path}: inference", f"a network of {known} classes", f"one of {found}", hint))
 
 
 def read_artifact(checkpoint: Mapping[str, Any], path: Path) -> Artifact:

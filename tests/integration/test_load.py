@@ -144,6 +144,19 @@ def _of_another_model(checkpoint: dict[str, Any]) -> None:
     checkpoint["meta"]["inference"]["model"]["config"]["bbox_head"]["num_classes"] = 9
 
 
+def _of_fewer_classes(checkpoint: dict[str, Any]) -> None:
+    inference = checkpoint["meta"]["inference"]
+    inference["class_nums"], inference["class_names"] = inference["class_nums"][:-1], inference["class_names"][:-1]
+    inference["operating_point"] = {"by": "fixed", "chosen_on": "settings", "score_threshold": 0.3}
+
+
+def _of_more_classes(checkpoint: dict[str, Any]) -> None:
+    """Of which none would ever be found."""
+    inference = checkpoint["meta"]["inference"]
+    inference["class_nums"], inference["class_names"] = [*inference["class_nums"], 99], [*inference["class_names"], "x"]
+    inference["operating_point"] = {"by": "fixed", "chosen_on": "settings", "score_threshold": 0.3}
+
+
 def _evil(checkpoint: dict[str, Any]) -> None:
     checkpoint["meta"]["inference"]["model"]["config"]["neck"]["type"] = "subprocess.Popen"
 
@@ -160,6 +173,8 @@ def _needs_a_file(checkpoint: dict[str, Any]) -> None:
         (_of_before, "expected a checkpoint that stands alone, got one without meta"),
         (_diverged, "expected finite weights, got 1 weights that are not finite"),
         (_of_another_model, "expected the weights of this model"),
+        (_of_fewer_classes, rf"expected a network of {len(CLASSES) - 1} classes, got one of {len(CLASSES)}"),
+        (_of_more_classes, rf"expected a network of {len(CLASSES) + 1} classes, got one of {len(CLASSES)}"),
         (_evil, r"model\.config\.neck\.type: expected the name of a registered class, got 'subprocess\.Popen'"),
         (_needs_a_file, r"if you trust the file: load\(\.\.\., custom_file='mine\.py'\)"),
     ],

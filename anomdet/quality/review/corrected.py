@@ -11,12 +11,12 @@ import numpy as np
 
 from anomdet.boxes import clip_xyxy, xywh_to_xyxy, xyxy_to_xywh
 from anomdet.data.index.scan import DataIndex
-from anomdet.data.labels import Labels, parse_label_file
+from anomdet.data.labels import NO_OBJECTS, LabelFile, Labels, parse_label_file
 from anomdet.data.sampling.hard_normals import read_hard_normals
 from anomdet.data.splits.lists import write_names
 from anomdet.documents.review_kinds import Decision, Decisions, LabelBox
 from anomdet.errors import Problem, UserError
-from anomdet.layout import CHANGES, HARD_NORMALS, IMAGES_DIR, LABELS_DIR
+from anomdet.layout import CHANGES, CLASSES_FILE, HARD_NORMALS, IMAGES_DIR, LABELS_DIR, SPLITS, SPLITS_DIR
 from anomdet.output_rule import check_apart, check_new_folder, data_folders
 from anomdet.quality.check.fix import Change, appearing, changes_csv, label_line, place_image
 
@@ -51,7 +51,7 @@ class _Edit:
 
 
 def write_corrected(index: DataIndex, decided: Decisions, out_dir: Path, where: str) -> Corrected:
-    """Write images/, labels/, changes.csv and hard_normals.txt; the folder appears whole or not at all.
+    """Write images/, labels/, changes.csv, hard_normals.txt, and classes.yaml and splits/ as they are; the folder appears whole or not at all.
 
     Images are hard links where the disk allows it, else copies. A label file without a change is copied as it is; in
     one with changes, the other lines stay as they are. The list of hard normals has those of the data too, without the
@@ -78,9 +78,18 @@ def write_corrected(index: DataIndex, decided: Decisions, out_dir: Path, where: 
             place_image(index.data_dir / IMAGES_DIR / name, partial / IMAGES_DIR / name)
             _write_label(index.data_dir, label_name(name), partial, edits.get(at, _Edit()), changes)
         (partial / CHANGES).write_text(changes_csv(changes), encoding="utf-8", errors="backslashreplace")
+        _take_along(index.data_dir, partial)
         if hard:
             write_names(partial / HARD_NORMALS, index, hard)
     return Corrected(out_dir, len(names), changes, len(hard))
+
+
+def _take_along(data_dir: Path, out_dir: Path) -> None:
+    """The class names and the splits: the copy would be split anew, and test images learned."""
+    names = [CLASSES_FILE, *(f"{SPLITS_DIR}/{split}.txt" for split in SPLITS)]
+    for name in (one for one in names if (data_dir / one).is_file()):
+        (out_dir / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(data_dir / name, out_dir / name)
 
 
 def label_name(image_name: str) -> str:
@@ -147,17 +156,16 @@ def _add(index: DataIndex, image: int, decision: Decision, edit: _Edit, place: s
     path = index.data_dir / LABELS_DIR / label_name(record.file_name)
     if not decision["remove"] and not decision["add"]:
         yield Problem(place, "a label to remove or to add", "neither")
-    if decision["remove"]:
-        file = parse_label_file(path, where=str(path))
-        clipped = Labels(clip_xyxy(file.labels.bboxes_xyxy, record.height, record.width), file.labels.class_nums)
-        for number, box in enumerate(decision["remove"]):
-            line = _line_of(clipped, file.line_nums, box, edit.removed)
-            if line is None:
-                hint = "the labels have changed since the review, or another decision removes it too"
-                got = label_line(box["class_num"], np.array(box["bbox_xywh"]))
-                yield Problem(f"{place}.remove[{number}]", f"a label of {path}", got, hint)
-            else:
-                edit.removed[line] = decision["kind"]
+    file = parse_label_file(path, where=str(path)) if path.is_file() else LabelFile(NO_OBJECTS, (), ())
+    clipped = Labels(clip_xyxy(file.labels.bboxes_xyxy, record.height, record.width), file.labels.class_nums)
+    for number, box in enumerate(decision["remove"]):
+        line = _line_of(clipped, file.line_nums, box, edit.removed)
+        if line is None:
+            hint = "the labels have changed since the review, or another decision removes it too"
+            got = label_line(box["class_num"], np.array(box["bbox_xywh"]))
+            yield Problem(f"{place}.remove[{number}]", f"a label of {path}", got, hint)
+        else:
+            edit.removed[line] = decision["kind"]
     for number, box in enumerate(decision["add"]):
         inside = _inside(box, record.height, record.width)
         if inside is None:
@@ -166,8 +174,12 @@ def _add(index: DataIndex, image: int, decision: Decision, edit: _Edit, place: s
         elif box["class_num"] not in index.class_nums:
             expected = f"a class of the data, one of {', '.join(map(str, index.class_nums))}"
             yield Problem(f"{place}.add[{number}].class_num", expected, str(box["class_num"]))
-        else:
-            edit.added.append((decision["kind"], label_line(box["class_num"], inside)))
+        elif _line_of(clipped, file.line_nums, _as_label(box["class_num"], inside), edit.removed) is not None:
+            hint = "these decisions were applied to the data before"
+            expected = f"a label that {path} has not yet"
+            yield Problem(f"{place}.add[{number}]", expected, label_line(box["class_num"], inside), hint)
+        elif (line := label_line(box["class_num"], inside)) not in [one for _, one in edit.added]:
+            edit.added.append((decision["kind"], line))
 
 
 def _line_of(labels: Labels, line_nums: Sequence[int], box: LabelBox, taken: Mapping[int, str]) -> int | None:
@@ -175,6 +187,10 @@ def _line_of(labels: Labels, line_nums: Sequence[int], box: LabelBox, taken: Map
     wanted = xywh_to_xyxy(np.array([box["bbox_xywh"]], dtype=np.float64))
     near = (np.abs(labels.bboxes_xyxy - wanted) <= _SAME_PX).all(axis=1) & (labels.class_nums == box["class_num"])
     return next((line_nums[at] for at in np.flatnonzero(near).tolist() if line_nums[at] not in taken), None)
+
+
+def _as_label(class_num: int, bbox_xywh: np.ndarray) -> LabelBox:
+    return {"class_num": class_num, "bbox_xywh": bbox_xywh.tolist()}
 
 
 def _inside(box: LabelBox, height: int, width: int) -> np.ndarray | None:

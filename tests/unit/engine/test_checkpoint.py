@@ -187,6 +187,13 @@ def test_load_weights_strict_names_what_does_not_fit() -> None:
         load_weights(model, more, "best.pth", strict=True)
 
 
+def test_integers_in_place_of_weights_do_not_fit() -> None:
+    """Most of them are 0: such a network finds nothing, and every part would pass."""
+    weights = {key: value.to(torch.int8) for key, value in network().state_dict().items()}
+    with pytest.raises(UserError, match=r"expected the weights of this model, got 1 of 9 weights that fit"):
+        load_weights(network(), weights, "best.pth", strict=True)
+
+
 def test_load_weights_loosely_takes_what_fits() -> None:
     source, model = network(), network(classes=5)
     head = model[2].weight.clone()

@@ -68,6 +68,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("preprocessing.size_hw", [640], "inference.preprocessing.size_hw: expected two integers from 1 to 65536"),
         ("preprocessing.size_hw", [640, 0], r"got \[640, 0\]"),
         ("preprocessing.size_hw", [10**9, 10**9], "two integers from 1 to 65536"),
+        ("preprocessing.size_hw", [65536, 65536], r"size_hw: expected at most 100 megapixels, got \[65536, 65536\]"),
         ("preprocessing.size_hw", [640.0, 640.0], r"got \[640.0, 640.0\]"),
         ("preprocessing.size_hw", [True, True], "two integers"),
         ("preprocessing.mean", [1.0, 2.0], "mean: expected three numbers, or none"),
@@ -89,8 +90,9 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("class_names", ["a", "a"], "each once"),
         ("class_names", ["a", "b\x1b[2J"], "class_names: expected a list of text"),
         ("operating_point.score_threshold", 0.5, "a threshold for all classes, or one for each"),
-        ("operating_point.per_class", {"x": 0.5}, "per_class: expected class numbers to numbers >= 0"),
-        ("operating_point.per_class", {"-3": -0.5, "7": 1}, "per_class: expected class numbers to numbers >= 0"),
+        ("operating_point.per_class", {"x": 0.5}, "per_class: expected class numbers to scores from 0 to 1"),
+        ("operating_point.per_class", {"-3": -0.5, "7": 1}, "per_class: expected class numbers to scores from 0 to 1"),
+        ("operating_point.per_class", {"-3": 0.5, "7": 50}, "per_class: expected class numbers to scores from 0 to 1"),
         ("model.config", {"neck": {}}, "model.config.type: expected the registered name of a detector, got None"),
         ("model.config", {"type": "A", "b": [{"c": object()}]}, r"model.config.b\[0\].c: expected text, numbers"),
         ("model.config", {"type": "A", 3: 4}, "model.config: expected keys that are text, got 3"),
@@ -113,6 +115,13 @@ def test_a_strangers_value(path: str, value: Any, message: str | None) -> None:
     with pytest.raises(UserError, match=message) as caught:
         Artifact.from_dict(changed(path, value))
     assert len(str(caught.value)) < 400
+
+
+def test_a_threshold_in_percent_would_accept_every_part() -> None:
+    content = changed("operating_point.per_class", None)
+    content["operating_point"]["score_threshold"] = 50
+    with pytest.raises(UserError, match=r"score_threshold: expected a score from 0 to 1, or null, got 50"):
+        Artifact.from_dict(content)
 
 
 @pytest.mark.parametrize("content", [None, [], "text", 3])

@@ -67,6 +67,31 @@ def test_accepted_changes_are_made_and_the_other_lines_stay_as_written(index: Da
     ]
 
 
+def test_decisions_are_applied_once(index: DataIndex, tmp_path: Path) -> None:
+    """Once more on the copy, each missing label would be there twice."""
+    missing = [decide("sub/b.png", [], [box(2, 5, 5, 10, 10)], kind="missing")]
+    write(index, missing, tmp_path / "copy")
+    with pytest.raises(UserError, match=r"decisions\[0\]\.add\[0\]: expected a label that .*b\.txt has not yet, got 2 5 5"):
+        write(scan(tmp_path / "copy"), missing, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_label_that_two_decisions_add_is_added_once(index: DataIndex, tmp_path: Path) -> None:
+    added = decide("sub/b.png", [], [box(2, 5, 5, 10, 10)], kind="missing")
+    done = write(index, [added, added], tmp_path / "copy")
+    assert (tmp_path / "copy/labels/sub/b.txt").read_text() == "2 5 5 10 10\n"
+    assert len(done.changes) == 1
+
+
+def test_class_names_and_splits_come_along(index: DataIndex, tmp_path: Path) -> None:
+    for name in ("classes.yaml", "splits/train.txt", "splits/val.txt"):
+        (tmp_path / "data" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "data" / name).write_text(name)
+    write(index, [], tmp_path / "copy")
+    for name in ("classes.yaml", "splits/train.txt", "splits/val.txt"):
+        assert (tmp_path / "copy" / name).read_text() == name
+
+
 def test_the_data_and_files_without_a_change_stay_byte_for_byte(index: DataIndex, tmp_path: Path) -> None:
     data = tmp_path / "data"
     before = {path: path.read_bytes() for path in data.rglob("*.*")}
