@@ -30,6 +30,7 @@ from anomdet.images.tiff_damage import check_unpacks
 
 _LOG = logging.getLogger("anomdet")
 _LARGE_FILE_BYTES = 2**24
+_TWELVE_BITS = 2**12 - 1
 _WARNED_DEPTHS: set[int] = set()
 
 
@@ -66,23 +67,52 @@ def read_noted(
     path: str | Path, *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
 ) -> tuple[NDArray[np.uint8], str]:
     """As :func:`read_image`; what the user should know of it is returned, and not logged."""
+    pixels, largest = _read(path, max_megapixels, bit_depth)
+    return pixels, clipping(largest, bit_depth)
+
+
+def read_to_judge(
+    path: str | Path, *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
+) -> tuple[NDArray[np.uint8], str]:
+    """As :func:`read_noted`, of an image that no training has looked at: see :func:`misfit`."""
+    pixels, largest = _read(path, max_megapixels, bit_depth)
+    return pixels, misfit(largest, bit_depth)
+
+
+def _read(path: str | Path, max_megapixels: float | None, bit_depth: int) -> tuple[NDArray[np.uint8], int | None]:
     try:
         data = bytes_of(os.fspath(path))
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         got = getattr(error, "strerror", None) or str(error)
         raise UserError(Problem(str(path) or "''", "a readable image", got)) from None
     try:
-        return decode_noted(data, max_megapixels=max_megapixels, bit_depth=bit_depth)
+        return _decode_image(data, max_megapixels, bit_depth)
     except BadImageError as error:
         raise UserError(Problem(str(path), "a readable image", str(error))) from None
 
 
-def clipping(largest: int, bit_depth: int) -> str:
+def clipping(largest: int | None, bit_depth: int) -> str:
     """What happens to values of an image of 16 bit that do not fit into the bits that are used; empty: they all do."""
     white = (1 << bit_depth) - 1
-    if largest <= white:
+    if largest is None or largest <= white:
         return ""
     return f"values up to {largest:,} were clipped to {white:,}, since data.bit_depth is {bit_depth}"
+
+
+def misfit(largest: int | None, bit_depth: int) -> str:
+    """As :func:`clipping`; and whether an image of 16 bit looks like one of a camera of 12, which is nearly black then.
+
+    A run sees it by all images of its data; a detector sees one at a time, and a black part has no defect.
+
+    >>> misfit(4000, 16)
+    'values up to 4,000 of 65,535, as of a camera of 12 bits: the network sees it nearly black; train on such images'
+    """
+    if largest is None or bit_depth < 16 or largest > _TWELVE_BITS:
+        return clipping(largest, bit_depth)
+    return (
+        f"values up to {largest:,} of 65,535, as of a camera of 12 bits: the network sees it nearly black; train on "
+        "such images"
+    )
 
 
 def bytes_of(path: str) -> NDArray[np.uint8]:
@@ -103,12 +133,16 @@ def decode_image(
     return _decode_image(data, max_megapixels, bit_depth)[0]
 
 
-def decode_noted(
+def decode_to_judge(
     data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
 ) -> tuple[NDArray[np.uint8], str]:
-    """As :func:`decode_image`, with what the user should know of it; empty: nothing."""
+    """As :func:`read_to_judge`, from the bytes of a file.
+
+    Raises:
+        BadImageError: as :func:`decode_image`.
+    """
     pixels, largest = _decode_image(data, max_megapixels, bit_depth)
-    return pixels, clipping(largest, bit_depth)
+    return pixels, misfit(largest, bit_depth)
 
 
 def largest_value(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> int:
@@ -136,12 +170,12 @@ def check_pixels(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_
 
 def _decode_image(
     data: NDArray[np.uint8], max_megapixels: float | None, bit_depth: int
-) -> tuple[NDArray[np.uint8], int]:
-    """The pixels, and the largest value of what has more than 8 bit and is scaled by less than 16; else 0."""
+) -> tuple[NDArray[np.uint8], int | None]:
+    """The pixels, and the largest value of what has 16 bit; else None."""
     header = checked_header(data, max_megapixels)
-    pixels, largest = decode_stored(data, header), 0
+    pixels, largest = decode_stored(data, header), None
     if pixels.dtype == np.uint16:
-        if header.bit_depth == 16 and bit_depth < 16:
+        if header.bit_depth == 16:
             largest = int(pixels.max())
         pixels = as_8_bit(
             pixels, header, bit_depth, white_is_zero=header.kind == "tiff" and layout_of(data).white_is_zero

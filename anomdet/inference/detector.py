@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.images.decode import read_noted
+from anomdet.images.decode import read_to_judge
 from anomdet.images.strips import Strips, open_large
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends import Backend
@@ -204,7 +204,7 @@ class Detector:
         preprocessing, tiling, views = self.artifact.preprocessing, self.artifact.tiles, self.artifact.tta
         if isinstance(image, (str, os.PathLike)):
             name = os.fspath(image) if name is None else name
-            pixels, note = read_noted(
+            pixels, note = read_to_judge(
                 os.fspath(image), max_megapixels=preprocessing.max_megapixels, bit_depth=preprocessing.bit_depth
             )
             warnings = (note,) if note else ()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.images.decode import read_image
+from anomdet.images.decode import read_to_judge, warn_once
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.images.strips import Strips, open_large
 
@@ -108,9 +108,13 @@ def read_file(path: str, reading: Reading | None = None) -> NDArray[np.uint8] | 
     try:
         max_megapixels, bit_depth, in_strips = reading or Reading()
         strips = open_large(path, max_megapixels=max_megapixels, bit_depth=bit_depth) if in_strips else None
-        return read_image(path, max_megapixels=max_megapixels, bit_depth=bit_depth) if strips is None else strips
+        if strips is not None:
+            return strips
+        pixels, note = read_to_judge(path, max_megapixels=max_megapixels, bit_depth=bit_depth)
     except UserError as error:
         raise UnreadableImageError(reason(error)) from None
+    warn_once(path, note, bit_depth)
+    return pixels
 
 
 def reason(error: UserError) -> str:

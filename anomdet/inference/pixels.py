@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.images.decode import clipping
+from anomdet.images.decode import misfit
 
 CHANNEL_ORDERS = ("rgb", "bgr")
 _EXPECTED = "an array (H, W), (H, W, 3) or (H, W, 4) of uint8 or uint16"
@@ -63,7 +63,7 @@ def to_bgr8(image: Any, channels: str = "rgb", bit_depth: int = 16) -> tuple[NDA
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     if array.dtype == np.uint16:
         white = (1 << bit_depth) - 1
-        note = clipping(int(array.max()), bit_depth)
+        note = misfit(int(array.max()), bit_depth)
         warnings = (*warnings, note) if note else warnings
         array = cv2.convertScaleAbs(array, alpha=255 / white)
     return _three_channels(array, channels), warnings

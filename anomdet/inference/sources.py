@@ -40,6 +40,7 @@ class Sources:
         places: files and folders that are read, which no output may touch.
         countable: whether the number of items can be found out beforehand.
         left_out: counts files that are no images, as the items are made.
+        has_list: whether a source is a list, which may name a file twice.
     """
 
     makers: tuple[Callable[[], Iterator[Item]], ...]
@@ -47,14 +48,15 @@ class Sources:
     places: tuple[Path, ...]
     countable: bool
     left_out: LeftOut = field(default_factory=LeftOut)
+    has_list: bool = False
 
     def __iter__(self) -> Iterator[Item]:
         self.left_out.clear()
-        seen: set[str] | None = set() if len(self.makers) > 1 else None
+        seen: set[str] | None = set() if len(self.makers) > 1 or self.has_list else None
         for make in self.makers:
             for item in make():
                 if seen is not None:
-                    if item.key in seen:  # the same file by two sources is judged once
+                    if item.key in seen:  # the same file by two sources, or twice in a list, is judged once
                         continue
                     seen.add(item.key)
                 yield item
@@ -102,7 +104,8 @@ def open_sources(
     makers = [partial(_items, source, base, every, left_out) for source in found]
     places = tuple(Path(place) for source in found for place in source.places)
     live = any(source.kind in ("stdin", "camera") for source in found)
-    return Sources(tuple(makers), live, places, all(source.kind != "video" for source in found), left_out)
+    kinds = {source.kind for source in found}
+    return Sources(tuple(makers), live, places, "video" not in kinds, left_out, "list" in kinds)
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,8 @@ def _length(given: str | None, most: int) -> int:
 def _images(tensor: _Tensor, binary: bytes) -> list[bytes]:
     if tensor.data is None:
         size = tensor.parameters.get("binary_data_size")
+        if size is None:
+            raise Refusal(400, f"expected data in Base64 in inputs.0 of {INPUT}, or binary_data_size, got neither")
         if size != len(binary) or isinstance(size, bool):
             raise Refusal(400, f"expected {size!r:.50} bytes behind the JSON, got {len(binary):,}")
         return _elements(binary)
@@ -174,6 +176,8 @@ def _outputs(request: _Request) -> dict[str, bool]:
 
 def _min_score(parameters: dict[str, Any]) -> float | None:
     value = parameters.get("min_score")
+    if "threshold" in parameters:
+        raise Refusal(400, "expected min_score among the parameters, got 'threshold'; the threshold is the model's")
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from anomdet.errors import UserError
-from anomdet.images.decode import decode_noted
+from anomdet.images.decode import decode_to_judge
 from anomdet.images.headers import BadImageError
 from anomdet.images.limits import TooLargeImageError
 from anomdet.inference.detector import Detector
@@ -85,7 +85,7 @@ class Live:
         start = time.perf_counter()
         data = given if isinstance(given, bytes) else given()
         try:
-            pixels, note = decode_noted(
+            pixels, note = decode_to_judge(
                 np.frombuffer(data, np.uint8),
                 max_megapixels=self._megapixels,
                 bit_depth=self.detector.reading.bit_depth,

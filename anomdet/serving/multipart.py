@@ -11,6 +11,7 @@ from python_multipart.multipart import parse_options_header
 from anomdet.serving.refusal import Refusal
 
 _MAX_PARTS = 32
+_OF_THE_ADDRESS = {"min_score", "model", "threshold"}
 
 
 @dataclass
@@ -31,6 +32,12 @@ class Part:
         _, options = parse_options_header(self.headers.get(b"content-disposition", b""))
         name = options.get(b"filename")
         return None if name is None else name.decode("utf-8", "replace")
+
+    @property
+    def field_name(self) -> str:
+        """As the form calls it."""
+        _, options = parse_options_header(self.headers.get(b"content-disposition", b""))
+        return options.get(b"name", b"").decode("utf-8", "replace")
 
 
 class _Reader:
@@ -67,7 +74,7 @@ class _Reader:
 
 
 def file_in(body: bytes, content_type: str) -> tuple[str | None, bytes]:
-    """The name and the bytes of the one file of a form; other fields are left out.
+    """The name and the bytes of the one file of a form; other fields are left out, but for those of the address.
 
     Raises:
         Refusal: 400: no form, cut, or another number of files.
@@ -86,4 +93,8 @@ def file_in(body: bytes, content_type: str) -> tuple[str | None, bytes]:
     if not reader.is_whole or len(files) != 1:
         got = f"{len(files)} files" if reader.is_whole else "a form that is cut"
         raise Refusal(400, f"expected a form with one file, got {got}")
+    asked = {part.field_name for part in reader.parts if part.file_name is None} & _OF_THE_ADDRESS
+    if asked:
+        name = min(asked)
+        raise Refusal(400, f"expected {name} behind a question mark in the address, got it as a field of the form")
     return files[0].file_name, bytes(files[0].data)

@@ -39,11 +39,13 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/predict", openapi_extra=_BODY, summary="Judge an image with the first model")
     async def predict(request: Request, min_score: MinScore = None, model: str | None = None) -> Response:
         """The body is the file of an image, a form with one file, or Label Studio's tasks as JSON."""
+        _check_query(request, ("min_score", "model"))
         return await _judge(desk, images, request, model, min_score)
 
     @router.post("/models/{model}/predict", openapi_extra=_BODY, summary="Judge an image with a model")
     async def predict_by(model: str, request: Request, min_score: MinScore = None) -> Response:
         """As /predict."""
+        _check_query(request, ("min_score",))
         return await _judge(desk, images, request, model, min_score)
 
     @router.get("/models", summary="What is served")
@@ -74,6 +76,14 @@ def _add_label_studio(router: APIRouter, desk: Desk) -> None:
         """As Label Studio asks it."""
         desk.models.find(model)
         return {"status": "UP", "model_class": "AnomDet"}
+
+
+def _check_query(request: Request, known: tuple[str, ...]) -> None:
+    """``?threshold=0.9`` would be ignored, and the verdict go by another threshold than the client believes."""
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        hint = "; the threshold is the model's" if "thr" in unknown[0] else ""
+        raise Refusal(400, f"expected {' and '.join(known)} behind the question mark, got {unknown[0]!r:.100}{hint}")
 
 
 async def _judge(desk: Desk, images: Images, request: Request, model: str | None, min_score: float | None) -> Response:

@@ -90,7 +90,7 @@ def read_token(path: Path) -> str:
     """
     hint = "make one: python -c 'import secrets; print(secrets.token_urlsafe())' > token.txt"
     try:
-        token = path.read_text(encoding="utf-8").strip()
+        token = path.read_text(encoding="utf-8-sig").strip()  # PowerShell puts a byte order mark in front
     except (OSError, UnicodeDecodeError) as error:
         got = getattr(error, "strerror", None) or "no text"
         raise UserError(Problem(f"--token-file {path}", "a readable file with a token", got, hint)) from None

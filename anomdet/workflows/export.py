@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,15 +123,7 @@ def _check(options: ExportOptions, folder: Path, settings: Any, images: Any) -> 
             problems.append(Problem(name, f"one of {', '.join(allowed)}", repr(value)))
     if options.int8 and options.format != "openvino":
         problems.append(Problem("--int8", "--format openvino", f"--format {options.format}"))
-    if options.int8 and settings is None:
-        hint = "its training images calibrate, its validation images choose the threshold again"
-        problems.append(Problem("--int8", "--config, the settings of the run", "none", hint))
-    if settings is None and images is None:
-        hint = "an export is compared with its checkpoint on images of yours, and refused where they differ"
-        problems.append(Problem("--config", "the settings of the run, or --images DIR", "neither", hint))
-    if settings is not None and images is not None:
-        hint = "--config compares on the validation split of the run, --images on a folder"
-        problems.append(Problem("--config", "the settings of the run, or --images DIR", "both", hint))
+    problems += _image_problems(options, settings, images)
     if options.triton is not None and options.format == "torchscript":
         problems.append(Problem("--triton", "--format onnx or openvino", "--format torchscript"))
     if options.triton is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", options.triton):
@@ -141,6 +134,19 @@ def _check(options: ExportOptions, folder: Path, settings: Any, images: Any) -> 
         problems.append(Problem("--out", "a new or empty folder", got, "nothing was overwritten"))
     if problems:
         raise UserError(problems)
+
+
+def _image_problems(options: ExportOptions, settings: Any, images: Any) -> Iterator[Problem]:
+    """What is wrong with where the images of the comparison are to come from."""
+    if options.int8 and settings is None:
+        hint = "its training images calibrate, its validation images choose the threshold again"
+        yield Problem("--int8", "--config, the settings of the run", "none", hint)
+    if settings is None and images is None:
+        hint = "an export is compared with its checkpoint on images of yours, and refused where they differ"
+        yield Problem("--config", "the settings of the run, or --images DIR", "neither", hint)
+    if settings is not None and images is not None:
+        hint = "--config compares on the validation split of the run, --images on a folder"
+        yield Problem("--config", "the settings of the run, or --images DIR", "both", hint)
 
 
 def _make(source: Source, compared: ParityImages, folder: Path, options: ExportOptions) -> tuple[Manifest, Parity]:

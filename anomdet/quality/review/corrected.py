@@ -51,7 +51,9 @@ class _Edit:
 
 
 def write_corrected(index: DataIndex, decided: Decisions, out_dir: Path, where: str) -> Corrected:
-    """Write images/, labels/, changes.csv, hard_normals.txt, and classes.yaml and splits/ as they are; the folder appears whole or not at all.
+    """Write images/, labels/, changes.csv and hard_normals.txt; the folder appears whole or not at all.
+
+    classes.yaml and the lists of splits/ are copied as they are.
 
     Images are hard links where the disk allows it, else copies. A label file without a change is copied as it is; in
     one with changes, the other lines stay as they are. The list of hard normals has those of the data too, without the
@@ -178,8 +180,8 @@ def _add(index: DataIndex, image: int, decision: Decision, edit: _Edit, place: s
             hint = "these decisions were applied to the data before"
             expected = f"a label that {path} has not yet"
             yield Problem(f"{place}.add[{number}]", expected, label_line(box["class_num"], inside), hint)
-        elif (line := label_line(box["class_num"], inside)) not in [one for _, one in edit.added]:
-            edit.added.append((decision["kind"], line))
+        elif (text := label_line(box["class_num"], inside)) not in [one for _, one in edit.added]:
+            edit.added.append((decision["kind"], text))
 
 
 def _line_of(labels: Labels, line_nums: Sequence[int], box: LabelBox, taken: Mapping[int, str]) -> int | None:

@@ -14,6 +14,7 @@ from anomdet.data.pipeline.steps import LoadInspectionImage
 from anomdet.errors import UserError
 from anomdet.images import decode
 from anomdet.images.decode import largest_value, read_image
+from anomdet.inference.item import read_file
 from anomdet.inference.pixels import to_bgr8
 from tests.unit.images.image_variants import base_tags, tiff_of
 
@@ -100,6 +101,22 @@ def test_a_larger_value_is_reported_once_for_each_process(tmp_path, caplog, monk
     (record,) = caplog.records
     said = f"{tmp_path / names[1]}: values up to 4,096 were clipped to 4,095, since data.bit_depth is 12"
     assert record.getMessage() == f"{said}; further images are not reported"
+
+
+def test_12_bits_before_a_detector_of_16_are_reported(tmp_path, caplog, monkeypatch):
+    """It sees a black part, on which it finds no defect; a training looks at all images, and says it otherwise."""
+    monkeypatch.setattr(decode, "_WARNED_DEPTHS", set())
+    dark, bright = write_images(tmp_path, [4095, 4096])
+    with caplog.at_level(logging.WARNING, logger="anomdet"):
+        read_image(tmp_path / dark)
+        for name in (bright, dark):
+            read_file(str(tmp_path / name))
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{tmp_path / dark}: values up to 4,095 of 65,535, as of a camera of 12 bits")
+    _, (warning,) = to_bgr8(np.full((4, 4), 4095, np.uint16))
+    assert "nearly black" in warning
+    assert not to_bgr8(np.full((4, 4), 4095, np.uint16), bit_depth=12)[1]
+    assert not to_bgr8(np.full((4, 4), 4096, np.uint16))[1]
 
 
 def test_packed_12_bit_says_its_bits_itself(tmp_path):

@@ -48,6 +48,12 @@ def test_a_folder_in_a_fixed_order(here: Path) -> None:
     assert sources.left_out == {".md": 1}
 
 
+def test_a_list_that_names_a_file_twice(here: Path) -> None:
+    """Judged twice, it would count twice, and stand in coco.json as two images."""
+    (here / "list.txt").write_text("parts/b.png\nparts/c.bmp\n./parts/b.png\nparts/b.png\ngone.png\n")
+    assert keys("list.txt") == ["parts/b.png", "parts/c.bmp", "gone.png"]
+
+
 def test_links_are_followed_and_never_in_a_circle(here: Path) -> None:
     (here / "parts" / "a" / "loop").symlink_to(here / "parts")
     (here / "parts" / "z.png").symlink_to(here / "parts" / "b.png")

@@ -159,7 +159,7 @@ def test_a_line_of_the_log_cannot_be_forged_and_no_host_of_the_client_comes_back
             return super().run(prepared, **options)
 
     with service(fake=Broken) as running:
-        answer = running.post("/predict?x=%0aERROR%20forged", image_bytes(0.5))
+        answer = running.post("/predict?min_score=x%0aERROR%20forged&min_score=0.5", image_bytes(0.5))
         assert (answer.status, answer.json) == (500, {"error": "an error of the service; see its log"})
         assert running.ask("GET", "/models/").status == 404
         assert "location" not in running.ask("GET", "/health/").headers

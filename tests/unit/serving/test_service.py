@@ -134,6 +134,33 @@ def test_min_score_adds_detections_and_leaves_the_verdict(plain: Service) -> Non
     assert plain.post("/predict?min_score=1.5", image_bytes(0.3)).status == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (
+            "/predict?threshold=0.9",
+            "expected min_score and model behind the question mark, got 'threshold'; the",
+        ),
+        ("/predict?minscore=0.1", "got 'minscore'"),
+        ("/models/fake/predict?model=other", "expected min_score behind the question mark, got 'model'"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(plain: Service, path: str, said: str) -> None:
+    """The client would believe that the verdict went by it."""
+    answer = plain.post(path, image_bytes(0.6))
+    assert answer.status == 400
+    assert said in answer.json["error"]
+
+
+def test_a_field_of_a_form_that_would_be_ignored_is_refused(plain: Service) -> None:
+    head = b"--x\r\nContent-Disposition: form-data; name="
+    form = head + b'"file"; filename="a.png"\r\n\r\n' + image_bytes(0.3) + b"\r\n"
+    form += head + b'"min_score"\r\n\r\n0.05\r\n--x--\r\n'
+    answer = plain.post("/predict", form, "multipart/form-data; boundary=x")
+    assert answer.status == 400
+    assert "expected min_score behind a question mark in the address" in answer.json["error"]
+
+
 def test_a_token_is_asked_for_everywhere_but_at_probes_and_pages() -> None:
     with service(ServeSettings(port=0, token=TOKEN)) as running:
         for path in ("/predict", "/v2/models/fake/infer", "/setup", "/v2/repository/models/fake/load"):

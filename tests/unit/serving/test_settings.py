@@ -34,6 +34,8 @@ def test_a_token_is_read_without_its_end_of_line(tmp_path: Path) -> None:
     path = tmp_path / "token.txt"
     path.write_text("0123456789abcdefghij\n", encoding="utf-8")
     assert read_token(path) == "0123456789abcdefghij"
+    path.write_text("0123456789abcdefghij\r\n", encoding="utf-8-sig")  # as PowerShell writes it
+    assert read_token(path) == "0123456789abcdefghij"
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"0123456789 abcdefghij", b"\xff" * 20, "ü".encode() * 20])
