@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "gpu")
 _NO_NETWORK = ("model.name=null", "model.name=~", "model.name=")
+_MODEL = {"model.name", "model.detection_model", "model.backbone", "model.custom_model_file"}
 _MIN_IMAGES = 3  # one for each split
 _SHOWN = {
     "model.name": "network",
+    "model.overrides": "reported",
     "anomaly.enabled": "normal-only",
     "data.image_size": "image size",
     "data.tiles": "tiles",
@@ -104,6 +106,7 @@ def propose_settings(
     facts = replace(facts, group_pattern=None) if together else facts  # which would be of parts of tiles' names
     lists, list_notes = find_lists(with_groups(settings.data, together), index, given)
     taken = given | ({"data.split_files"} if lists else set())
+    taken |= {"model.overrides"} if _MODEL & given else set()  # of another network than the preset's
     alone, own = settings.model.name is None, _given(settings, given, facts.num_images)
     chosen = choose_alone(facts, machine) if alone else choose(facts, machine, own, megapixels)
     choices = without(chosen, taken) | together
@@ -230,7 +233,7 @@ def _chosen(
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> None:
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(base[key], dict):
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
             _merge(base[key], value)
         else:
             base[key] = value

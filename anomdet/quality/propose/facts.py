@@ -58,6 +58,11 @@ class DataFacts:
         return self.num_normal / self.num_images
 
     @property
+    def most_boxes(self) -> int:
+        """Of one image."""
+        return int(np.bincount(self.image_at).max(initial=0))
+
+    @property
     def largest_megapixels(self) -> float:
         """Of the largest image."""
         return float(self.sizes_hw.prod(axis=1).max()) / 1e6

