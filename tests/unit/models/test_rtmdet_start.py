@@ -56,6 +56,21 @@ def test_boxes_without_overlap_still_get_positives(min_positives):
     assert not (positive & ~inside).any()
 
 
+def test_an_object_between_the_cells_has_those_beside_it():
+    """A scratch of 5 px on a grid of 8 px: MMDetection gives it no cell, or beside another object cells of that one."""
+    predictions, _ = scene(3, num_objects=1, side_px=8.0)
+    scratch, plate = torch.tensor([2.0, 9.5, 62.0, 14.5]), torch.tensor([4.0, 28.0, 60.0, 60.0])
+    near = (predictions.priors[:, 1] - 12).abs() <= 4
+    for boxes in ([scratch], [scratch, plate]):
+        objects = InstanceData(bboxes=torch.stack(boxes), labels=torch.arange(len(boxes)))
+        theirs = DynamicSoftLabelAssigner(topk=13).assign(predictions, objects)
+        assert not (theirs.gt_inds[near] == 1).any()
+        found = TASK_UTILS.build(dict(type="anomdet.QuickStartAssigner", topk=13)).assign(predictions, objects)
+        assert (found.gt_inds == 1).sum() >= 4 and near[found.gt_inds == 1].all()
+        without = dict(type="anomdet.QuickStartAssigner", topk=13, min_positives=1, reach_strides=0)
+        assert torch.equal(TASK_UTILS.build(without).assign(predictions, objects).gt_inds, theirs.gt_inds)
+
+
 @pytest.mark.parametrize("exp_on_reg", [False, True])
 def test_untrained_boxes_are_squares_around_their_cells(exp_on_reg):
     head = {**QUICK["bbox_head"], "start_strides": 2.0, "exp_on_reg": exp_on_reg}
