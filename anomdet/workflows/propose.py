@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "gpu")
 _NO_NETWORK = ("model.name=null", "model.name=~", "model.name=")
 _MODEL = {"model.name", "model.detection_model", "model.backbone", "model.custom_model_file"}
+_OVERRIDES = {"model.overrides"}  # chosen for the preset's network, not for another
 _MIN_IMAGES = 3  # one for each split
 _SHOWN = {
     "model.name": "network",
@@ -105,8 +106,7 @@ def propose_settings(
     together = without(tile_groups(data_dir, settings.data, index), given)
     facts = replace(facts, group_pattern=None) if together else facts  # which would be of parts of tiles' names
     lists, list_notes = find_lists(with_groups(settings.data, together), index, given)
-    taken = given | ({"data.split_files"} if lists else set())
-    taken |= {"model.overrides"} if _MODEL & given else set()  # of another network than the preset's
+    taken = given | ({"data.split_files"} if lists else set()) | (_OVERRIDES if _MODEL & given else set())
     alone, own = settings.model.name is None, _given(settings, given, facts.num_images)
     chosen = choose_alone(facts, machine) if alone else choose(facts, machine, own, megapixels)
     choices = without(chosen, taken) | together
