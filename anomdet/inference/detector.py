@@ -23,7 +23,7 @@ from anomdet.inference.pixels import check_channels, is_one_image, to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
 from anomdet.inference.preprocess import Prepared, PreparedTiles, cut_tiles, fitted, parts
 from anomdet.inference.result import ACCEPT, REJECT, Result
-from anomdet.inference.thresholds import Threshold, check_min_score, chosen_threshold
+from anomdet.inference.thresholds import Threshold, check_min_score, chosen_threshold, lower_of
 from anomdet.inference.tiles_in_strips import TilesInStrips
 from anomdet.inference.tiling import COMPARABLE, merge
 from anomdet.inference.unknown import Normality, judged
@@ -275,12 +275,10 @@ class Detector:
     def _finish(self, image: Seen, found: Detections, min_score: float | None, network: float) -> Result:
         start = time.perf_counter()
         detections, num_dropped = valid(found, len(self._class_nums), self.file)
-        class_nums = self._class_nums[detections.labels]
+        class_nums, classes, warnings = self._class_nums[detections.labels], self.classes, image.warnings
         counted = at_or_above(detections.scores, class_nums, self.thresholds)
         kept = counted if min_score is None else counted | at_or_above(detections.scores, class_nums, min_score)
         detections, class_nums = detections.rows(kept), class_nums[kept]
-        classes = self.classes
-        warnings = image.warnings
         if num_dropped:
             left_out = f"{num_dropped} detections left out: a coordinate or score is no valid number; rejected for that"
             warnings = (*warnings, left_out)
@@ -294,6 +292,7 @@ class Detector:
             part_score=float(detections.scores[0]) if len(detections) else 0.0,
             verdict=REJECT if counted.any() or num_dropped else ACCEPT,
             threshold=self.thresholds,
+            complete_from=lower_of(self.thresholds, min_score),
             times={**image.times, "network": network, "finish": time.perf_counter() - start},
             model_sha256=self.sha256,
             warnings=warnings,

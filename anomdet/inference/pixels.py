@@ -97,11 +97,18 @@ def pil_pixels(image: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Grey or RGB, turned upright, as the decoder of files does; and what the user should know of it.
 
     Raises:
-        UserError: of a mode whose white is not known.
+        UserError: of a mode whose white is not known; or its file, which PIL reads only now, is damaged.
     """
     if image.mode in _WIDE_PIL_MODES:
         hint = "convert it to mode L, RGB or I;16 first"
         raise UserError(Problem("image", "a PIL image of 8 or 16 bit integers", f"mode {image.mode}", hint))
+    try:
+        return _pil_pixels(image)
+    except (OSError, EOFError, SyntaxError, ValueError) as error:
+        raise UserError(Problem("image", "a PIL image whose pixels can be read", str(error))) from None
+
+
+def _pil_pixels(image: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     warnings: tuple[str, ...] = ()
     orientation = image.getexif().get(_ORIENTATION, 1)
     if orientation in range(2, 9):

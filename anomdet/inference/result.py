@@ -15,9 +15,18 @@ from numpy.typing import NDArray
 from anomdet.anomalies import UNKNOWN, Anomaly
 from anomdet.boxes import xyxy_to_xywh
 from anomdet.errors import Problem, UserError
-from anomdet.inference.result_document import COLUMNS, VERSION, arguments, check_version, plain, rows_of, shortest
+from anomdet.inference.result_document import (
+    COLUMNS,
+    VERSION,
+    arguments,
+    check_version,
+    plain,
+    rows_of,
+    shortest,
+    threshold_document,
+)
 from anomdet.inference.thresholds import Threshold as Threshold
-from anomdet.inference.thresholds import checked_threshold
+from anomdet.inference.thresholds import check_complete, checked_threshold
 
 ACCEPT, REJECT = "accept", "reject"
 TIMES = ("read", "prepare", "network", "finish")  # seconds
@@ -45,6 +54,7 @@ class Result:
         frame: number of the frame in a video, from 0 on.
         time_s: of the frame, seconds after the beginning.
         anomaly: how unlike the normal images it is; None: the detector has no such score.
+        complete_from: the score from which on all detections are here, as ``threshold``; None: nobody knows.
 
     Raises:
         ValueError: the values do not fit each other; among them an accept with a detection that counts.
@@ -65,6 +75,7 @@ class Result:
     frame: int | None = None
     time_s: float | None = None
     anomaly: Anomaly | None = None
+    complete_from: Threshold | None = None
 
     def __post_init__(self) -> None:
         wrong = [reason for reason, is_right in _checks(self) if not is_right]
@@ -105,19 +116,21 @@ class Result:
     def above_threshold(self) -> Result:
         """The same result with the detections that count; the part score stays."""
         rows = self.counted
-        if rows.all():
+        if rows.all() and self.complete_from == self.threshold:
             return self
         names = tuple(name for name, kept in zip(self.class_names, rows.tolist(), strict=True) if kept)
         boxes, scores, numbers = self.bboxes_xyxy[rows], self.scores[rows], self.class_nums[rows]
-        return replace(self, bboxes_xyxy=boxes, scores=scores, class_nums=numbers, class_names=names)
+        shown = {"bboxes_xyxy": boxes, "scores": scores, "class_nums": numbers, "class_names": names}
+        return replace(self, **shown, complete_from=self.threshold)
 
     def with_threshold(self, threshold: Threshold) -> Result:
         """The verdict from another threshold on: one for all classes, or one for each class number.
 
         Raises:
-            UserError: not a score from 0 to 1, or none for a class of a detection.
+            UserError: not a score from 0 to 1, none for a class of a detection, or one below ``complete_from``.
         """
         threshold = checked_threshold(threshold)
+        check_complete(threshold, self.complete_from)
         if isinstance(threshold, dict) and (lacking := set(self.class_nums.tolist()) - set(threshold)):
             expected = f"a score for class {', '.join(map(str, sorted(lacking)))} too"
             raise UserError(Problem("threshold", expected, repr(threshold)))
@@ -129,7 +142,6 @@ class Result:
         xyxy, xywh = rows_of(self.bboxes_xyxy), rows_of(xyxy_to_xywh(self.bboxes_xyxy))
         counted = self.counted.tolist()
         columns = (self.class_nums.tolist(), self.class_names, plain(self.scores), counted, xyxy, xywh)
-        per_class = isinstance(self.threshold, Mapping)
         return {
             "version": VERSION,
             "image": self.image,
@@ -139,7 +151,8 @@ class Result:
             "verdict": self.verdict,
             "reasons": list(self.reasons),
             "part_score": shortest(self.part_score),
-            "threshold": {str(k): v for k, v in self.threshold.items()} if per_class else self.threshold,  # type: ignore[union-attr]
+            "threshold": threshold_document(self.threshold),
+            "complete_from": threshold_document(self.complete_from),
             "detections": [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)],
             "anomaly": None if self.anomaly is None else self.anomaly.to_dict(),
             "times": {key: round(value, 6) for key, value in self.times.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from anomdet.anomalies import Anomaly
 from anomdet.errors import Problem, UserError
+from anomdet.inference.thresholds import Threshold
 
 VERSION = 1
 COLUMNS = ("class_num", "class_name", "score", "counted", "bbox_xyxy", "bbox_xywh")
@@ -42,13 +44,23 @@ def arguments(document: dict[str, Any]) -> dict[str, Any]:
         "class_names": tuple(str(row["class_name"]) for row in rows),
         "part_score": float(document["part_score"]),
         "verdict": document["verdict"],
-        "threshold": {int(k): float(v) for k, v in threshold.items()}
-        if isinstance(threshold, dict)
-        else float(threshold),
+        "threshold": _threshold(threshold),
+        "complete_from": _threshold(document.get("complete_from", threshold)),
         "times": dict(document["times"]),
         "model_sha256": str(document["model_sha256"]),
         "warnings": tuple(map(str, document["warnings"])),
     }
+
+
+def threshold_document(threshold: Threshold | None) -> Any:
+    """What JSON holds of it: its keys are text."""
+    return {str(k): v for k, v in threshold.items()} if isinstance(threshold, Mapping) else threshold
+
+
+def _threshold(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {int(key): float(value) for key, value in content.items()}
+    return None if content is None else float(content)
 
 
 def shortest(value: float) -> float:

@@ -67,3 +67,36 @@ def check_min_score(given: Any) -> None:
 def is_score(value: Any) -> bool:
     """Whether it is a number from 0 to 1, or the one above every score that rejects nothing."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= NOTHING_PASSES
+
+
+def lower_of(threshold: Threshold, min_score: float | None) -> Threshold:
+    """From which score on a result has its detections.
+
+    >>> lower_of({1: 0.5, 2: 0.05}, 0.1), lower_of(0.5, None)
+    ({1: 0.1, 2: 0.05}, 0.5)
+    """
+    if min_score is None:
+        return threshold
+    if isinstance(threshold, Mapping):
+        return {number: min(value, min_score) for number, value in threshold.items()}
+    return min(threshold, min_score)
+
+
+def check_complete(threshold: Threshold, complete_from: Threshold | None) -> None:
+    """Refuse a threshold below the scores that a result holds: it would accept what was never looked at.
+
+    Raises:
+        UserError: it is, of some class.
+    """
+    if complete_from is None:
+        return
+    numbers = {number for one in (threshold, complete_from) if isinstance(one, Mapping) for number in one} or {0}
+    pairs = [(_of(threshold, number, 1.0), _of(complete_from, number, 0.0)) for number in numbers]
+    if any(wanted < least for wanted, least in pairs):
+        shown = complete_from if isinstance(complete_from, Mapping) else f"{complete_from:g}"
+        hint = "weaker ones were left out: judge again, with this threshold or a lower min_score"
+        raise UserError(Problem("threshold", f"{shown} or more, as the detections here", repr(threshold), hint))
+
+
+def _of(threshold: Threshold, number: int, missing: float) -> float:
+    return threshold.get(number, missing) if isinstance(threshold, Mapping) else threshold

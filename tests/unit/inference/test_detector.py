@@ -8,6 +8,7 @@ from anomdet.errors import UserError
 from anomdet.inference.artifact import Artifact, ModelInfo, OperatingPoint, Preprocessing
 from anomdet.inference.detector import Detector
 from anomdet.inference.postprocess import Detections
+from anomdet.inference.result import Result
 
 PREPROCESSING = Preprocessing((64, 64), (), (), "rgb", 32)
 
@@ -69,6 +70,23 @@ def test_another_threshold_leaves_the_first_detector_as_it_is():
     assert detector.with_threshold(0.1)(grey(100)).verdict == "reject"
     assert detector.with_threshold({7: 0.1, 4: 1}).thresholds == {7: 0.1, 4: 1.0}
     assert detector(grey(100)).verdict == "accept"
+
+
+def test_a_result_is_not_judged_by_a_threshold_below_what_it_holds():
+    """It would accept a part: the detections that reject it were left out."""
+    detector = Detector(artifact(), FakeBackend())
+    result = detector(grey(100))  # its only detection has 0.39
+    assert detector.with_threshold(0.3)(grey(100)).verdict == "reject"
+    for lower in (0.3, {7: 0.3, 4: 0.5}):
+        with pytest.raises(UserError, match=r"threshold: expected 0\.5 or more, as the detections here, got .*min_score"):
+            result.with_threshold(lower)
+    assert result.with_threshold(0.6).with_threshold(0.5).verdict == "accept"
+    low = detector(grey(100), min_score=0.2)
+    assert low.with_threshold(0.3).verdict == "reject"
+    for without in (low.above_threshold(), Result.from_dict(low.above_threshold().to_dict())):
+        with pytest.raises(UserError, match="judge again"):
+            without.with_threshold(0.3)
+    assert Result.from_dict(low.to_dict()).with_threshold(0.3).verdict == "reject"
 
 
 @pytest.mark.parametrize("threshold", [-1, "0.5", {7: 0.5}, {7: 0.5, 4: None}, True, float("nan")])

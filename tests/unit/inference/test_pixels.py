@@ -61,6 +61,15 @@ def test_pil_is_turned_upright_and_says_so(tmp_path):
     assert "orientation 6" in warnings[0]
 
 
+def test_a_pil_image_whose_file_is_cut(tmp_path):
+    """PIL reads the pixels only when they are asked for; an error of its own would end a whole job."""
+    path = tmp_path / "x.jpg"
+    PIL.Image.fromarray(RGB).save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with PIL.Image.open(path) as image, pytest.raises(UserError, match="a PIL image whose pixels can be read, got .*trunc"):
+        to_bgr8(image)
+
+
 def test_views_and_other_byte_orders():
     view = RGB[::2, ::-1]
     np.testing.assert_array_equal(to_bgr8(view)[0], to_bgr8(view.copy())[0])
