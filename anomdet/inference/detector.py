@@ -216,7 +216,7 @@ class Detector:
         )
         square = None if self.normality is None else self.normality.prepare(pixels)
         times = {"read": read - start, "prepare": time.perf_counter() - read}
-        return replace(ready, name=name, warnings=warnings, times=times, square=square)
+        return replace(ready, name=name, warnings=(*ready.warnings, *warnings), times=times, square=square)
 
     def prepare_strips(self, strips: Strips, *, name: str | None = None) -> TilesInStrips:
         """A large file, opened; its pixels are read by :meth:`run`, while its tiles go through the network."""

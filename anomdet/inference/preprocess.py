@@ -18,6 +18,7 @@ from anomdet.inference.artifact import Preprocessing
 from anomdet.tiles import Tiling, limited_plan
 from anomdet.views import View, Views
 
+_THIN_PX = 16
 _INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST,
     "bilinear": cv2.INTER_LINEAR,
@@ -85,7 +86,17 @@ def fitted(image: NDArray[np.uint8], preprocessing: Preprocessing, views: Views 
         for scale in (views.scales if views else ())
     )
     size_hw = (int(image.shape[0]), int(image.shape[1]))
-    return Prepared(fit_inside(image, preprocessing), size_hw, scaled=scaled)
+    prepared = Prepared(fit_inside(image, preprocessing), size_hw, scaled=scaled)
+    return replace(prepared, warnings=_thinness(prepared))
+
+
+def _thinness(prepared: Prepared) -> tuple[str, ...]:
+    """A strip of 8,000 x 200 px becomes one of 224 x 6, on which no network finds anything."""
+    (height, width), original = prepared.size_hw, prepared.original_hw
+    if min(height, width) >= _THIN_PX or min(height, width) >= min(original):
+        return ()
+    seen = f"the network sees {width} x {height} px of {original[1]:,} x {original[0]:,}"
+    return (f"{seen}, and no defect in so few: cut the image into pieces, or train with data.tiles",)
 
 
 def cut_tiles(

@@ -120,8 +120,8 @@ class Result:
             return self
         names = tuple(name for name, kept in zip(self.class_names, rows.tolist(), strict=True) if kept)
         boxes, scores, numbers = self.bboxes_xyxy[rows], self.scores[rows], self.class_nums[rows]
-        shown = {"bboxes_xyxy": boxes, "scores": scores, "class_nums": numbers, "class_names": names}
-        return replace(self, **shown, complete_from=self.threshold)
+        fewer = replace(self, bboxes_xyxy=boxes, scores=scores, class_nums=numbers, class_names=names)
+        return replace(fewer, complete_from=self.threshold)
 
     def with_threshold(self, threshold: Threshold) -> Result:
         """The verdict from another threshold on: one for all classes, or one for each class number.

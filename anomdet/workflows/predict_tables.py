@@ -32,6 +32,8 @@ class Counts:
         rejected_by: class name to images with such a detection.
         failures: (image, why) of the first that could not be read.
         parts: name to part, where images are grouped.
+        num_warned: images with a warning.
+        first_warning: of the first of them, with its name.
     """
 
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -39,6 +41,8 @@ class Counts:
     rejected_by: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str]] = field(default_factory=list)
     parts: dict[str, Part] = field(default_factory=dict)
+    num_warned: int = 0
+    first_warning: str = ""
 
     def add(self, document: Mapping[str, Any]) -> None:
         """One line of results.jsonl."""
@@ -46,6 +50,9 @@ class Counts:
         self.verdicts[verdict] += 1
         if verdict == FAILED and len(self.failures) < _SHOWN_FAILURES:
             self.failures.append((str(document["image"]), document["error"]))
+        if warnings := document.get("warnings"):
+            self.num_warned += 1
+            self.first_warning = self.first_warning or f"{document['image']}: {warnings[0]}"
         counted = Counter(row["class_name"] for row in document.get("detections", ()) if row["counted"])
         anomaly = document.get("anomaly")
         if anomaly is not None and anomaly["score"] >= anomaly["threshold"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import CHANGES, IMAGES_DIR, LABELS_DIR
+from anomdet.layout import CHANGES, CLASSES_FILE, IMAGES_DIR, LABELS_DIR, SPLITS, SPLITS_DIR
 from anomdet.output_rule import check_apart, check_new_folder, data_folders
 from anomdet.outputs import csv_text
 from anomdet.quality.check.check import Checked, CheckedFile
@@ -24,6 +24,7 @@ from anomdet.quality.check.duplicates import exact_duplicates
 from anomdet.quality.check.findings import NOTE, Finding
 from anomdet.quality.check.geometry import NOISE_PX, beyond, outside
 from anomdet.quality.check.table import Floats
+from anomdet.strict_files import MAX_LIST_BYTES, decode_text, read_regular
 
 _DECIMALS = 3  # of a pixel, in lines that are written anew
 
@@ -60,7 +61,8 @@ class Fixed:
 def write_fixed(checked: Checked, out_dir: Path) -> Fixed:
     """Write images/, labels/ and changes.csv; the folder appears whole or not at all.
 
-    Images are hard links where the disk allows it, else copies.
+    classes.yaml and the lists of splits/ come along, the lists without images that are left out. Images are hard
+    links where the disk allows it, else copies.
 
     Raises:
         UserError: ``out_dir`` holds something, or lies inside the data folder's images/ or labels/.
@@ -68,7 +70,7 @@ def write_fixed(checked: Checked, out_dir: Path) -> Fixed:
     check_new_folder(out_dir, "--fix")
     check_apart(out_dir, data_folders(checked.data_dir), "--fix")
     changes: list[Change] = []
-    num_images = 0
+    num_images, names = 0, set[str]()
     with appearing(out_dir, "--fix") as partial:
         for kept in _usable(checked, changes):
             assert kept.file.entry.image is not None
@@ -79,10 +81,30 @@ def write_fixed(checked: Checked, out_dir: Path) -> Fixed:
             target.parent.mkdir(parents=True, exist_ok=True)
             _write_label(checked, kept, target, changes)
             num_images += 1
+            names.add(name)
+        images = {file.entry.image.name for file in checked.files if file.entry.image is not None}
+        _take_along(checked.data_dir, partial, images - names)
         changes += _kept(checked.findings, changes)
         changes.sort(key=lambda change: (change.file, change.line))
         (partial / CHANGES).write_text(changes_csv(changes), encoding="utf-8", errors="backslashreplace")
     return Fixed(out_dir, num_images, changes)
+
+
+def _take_along(data_dir: Path, out_dir: Path, left_out: Collection[str]) -> None:
+    """The class names and the splits: the copy would be split anew, and test images learned."""
+    if (data_dir / CLASSES_FILE).is_file():
+        shutil.copyfile(data_dir / CLASSES_FILE, out_dir / CLASSES_FILE)
+    for path in (data_dir / SPLITS_DIR / f"{split}.txt" for split in SPLITS):
+        if not path.is_file():
+            continue
+        try:
+            lines = decode_text(read_regular(path, MAX_LIST_BYTES)).splitlines()
+        except UnicodeDecodeError as error:
+            raise UserError(Problem(str(path), "UTF-8 text", "something else", "save it as plain text")) from error
+        plain = {line: line.strip().replace("\\", "/").removeprefix("./").removeprefix("images/") for line in lines}
+        (out_dir / SPLITS_DIR).mkdir(exist_ok=True)
+        kept = "".join(f"{line}\n" for line in lines if plain[line] not in left_out)
+        (out_dir / SPLITS_DIR / path.name).write_text(kept, encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,14 @@ def test_below_it_nothing_is_reported_unless_asked_for():
     assert (high.verdict, len(high)) == ("reject", 1), "what rejects a part is always in the result"
 
 
+def test_a_strip_of_which_the_network_sees_a_line_is_reported():
+    detector = Detector(artifact(), FakeBackend())
+    (said,) = detector(grey(0, (20, 800))).warnings
+    assert said.startswith("the network sees 64 x 2 px of 800 x 20, and no defect in so few")
+    for size_hw in ((64, 64), (300, 900), (8, 8), (4, 64)):  # small as they are: nothing is lost
+        assert not detector(grey(0, size_hw)).warnings
+
+
 def test_a_threshold_for_each_class():
     point = OperatingPoint("max_f1", "val", None, {7: 0.9, 4: 0.2})
     backend = FakeBackend(boxes=[(1, 2, 3, 4), (5, 6, 7, 8)], labels=[0, 1], factors=[1.0, 0.5])
@@ -78,7 +86,7 @@ def test_a_result_is_not_judged_by_a_threshold_below_what_it_holds():
     result = detector(grey(100))  # its only detection has 0.39
     assert detector.with_threshold(0.3)(grey(100)).verdict == "reject"
     for lower in (0.3, {7: 0.3, 4: 0.5}):
-        with pytest.raises(UserError, match=r"threshold: expected 0\.5 or more, as the detections here, got .*min_score"):
+        with pytest.raises(UserError, match=r"expected 0\.5 or more, as the detections here, got .*min_score"):
             result.with_threshold(lower)
     assert result.with_threshold(0.6).with_threshold(0.5).verdict == "accept"
     low = detector(grey(100), min_score=0.2)

@@ -66,7 +66,10 @@ def test_a_pil_image_whose_file_is_cut(tmp_path):
     path = tmp_path / "x.jpg"
     PIL.Image.fromarray(RGB).save(path)
     path.write_bytes(path.read_bytes()[:-200])
-    with PIL.Image.open(path) as image, pytest.raises(UserError, match="a PIL image whose pixels can be read, got .*trunc"):
+    with (
+        PIL.Image.open(path) as image,
+        pytest.raises(UserError, match=r"whose pixels can be read, got .*trunc"),
+    ):
         to_bgr8(image)
 
 

@@ -64,6 +64,18 @@ def test_a_line_an_image_in_order_and_a_failure_is_no_accept(job: PredictJob) ->
     assert "images: 5 accept, 5 reject, 1 failed" in done.table
 
 
+def test_warnings_of_results_are_reported_at_the_end(job: PredictJob, caplog: pytest.LogCaptureFixture) -> None:
+    class Warns(FakeDetector):
+        def run(self, prepared: Any, *, min_score: float | None = None, most: int | None = None) -> Any:
+            found = super().run(prepared, min_score=min_score)
+            return [replace(one, warnings=("of 5 px",)) if one.part_score > 0.75 else one for one in found]
+
+    with caplog.at_level(logging.WARNING, "anomdet"):
+        predict(replace(job, model=Warns()))
+    said = [record.message for record in caplog.records]
+    assert said == [f"2 images with warnings in their results, first {job.sources[0] / 'p4_8.png'}: of 5 px"]
+
+
 def test_the_table_holds_the_same(job: PredictJob) -> None:
     predict(job)
     with (out(job) / "results.csv").open(newline="") as file:

@@ -31,6 +31,22 @@ def fingerprint(folder: Path) -> dict[str, str]:
     }
 
 
+def test_class_names_and_splits_come_along_without_images_that_are_left_out(make_data, tmp_path):
+    data_dir = make_data({"good.png": GOOD, "broken.png": "1 5 6 20\n", "more.png": GOOD})
+    (data_dir / "splits").mkdir()
+    (data_dir / "splits/train.txt").write_text("images/broken.png\r\nimages/good.png\r\n")
+    (data_dir / "splits/test.txt").write_bytes(b"\xef\xbb\xbfmore.png\n")
+    (data_dir / "classes.yaml").write_text("data: {classes: {1: dent, 2: hole}}\n")
+    write_fixed(check_data(data_dir, Rules()), tmp_path / "out")
+    assert (tmp_path / "out/splits/train.txt").read_text() == "images/good.png\n"
+    assert (tmp_path / "out/splits/test.txt").read_text() == "more.png\n"
+    assert (tmp_path / "out/classes.yaml").read_bytes() == (data_dir / "classes.yaml").read_bytes()
+    (data_dir / "splits/val.txt").write_bytes(b"\xff.png\n")
+    with pytest.raises(UserError, match=r"val\.txt: expected UTF-8 text"):
+        write_fixed(check_data(data_dir, Rules()), tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_what_happens_to_each_fault(make_data, tmp_path):
     texts = {
         "good.png": GOOD,
