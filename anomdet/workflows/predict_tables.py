@@ -12,6 +12,7 @@ from typing import IO, Any
 from anomdet.anomalies import UNKNOWN
 from anomdet.inference.outcome import FAILED
 from anomdet.inference.parts import Part
+from anomdet.inference.result import REJECT
 from anomdet.layout import COCO, PARTS_CSV, RESULTS, RESULTS_CSV
 from anomdet.outputs import atomic_write, csv_text
 from anomdet.workflows.predict_journal import read_lines
@@ -117,7 +118,10 @@ def _write_csv(folder: Path) -> Path:
 
 
 def _write_coco(folder: Path, classes: Mapping[int, str]) -> Path:
-    """As :mod:`anomdet.formats.coco` does, with scores; images that failed are left out, not shown as normal ones."""
+    """As :mod:`anomdet.formats.coco` does, with scores.
+
+    Images that failed, and those that are rejected without a box (as unknown), are left out: they would be normal ones.
+    """
     path = folder / COCO
     categories = [{"id": number, "name": name, "supercategory": ""} for number, name in classes.items()]
     with atomic_write(path) as file:
@@ -131,7 +135,8 @@ def _write_coco(folder: Path, classes: Mapping[int, str]) -> Path:
 
 
 def _judged(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    return enumerate((document for document in _documents(folder) if document["verdict"] != FAILED), start=1)
+    judged = (document for document in _documents(folder) if document["verdict"] != FAILED)
+    return enumerate((one for one in judged if one["detections"] or one["verdict"] != REJECT), start=1)
 
 
 def _coco_image(number: int, document: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from anomdet.anomalies import Anomaly
 from anomdet.data.labels import parse_labels
 from anomdet.errors import UserError
 from anomdet.formats import coco
@@ -117,6 +118,23 @@ def test_coco_is_read_back_and_without_failed_images(job: PredictJob) -> None:
     assert dataset.names == {-3: "scratch", 7: "dent"}
     content = json.loads((out(job) / "coco.json").read_text())
     assert [row["score"] for row in content["annotations"]] == pytest.approx([0.6, 0.8, 0.5, 0.7, 0.9], abs=0.01)
+
+
+def test_what_is_rejected_without_a_box_is_no_normal_image_of_coco(job: PredictJob) -> None:
+    """As unknown, by the normal-only score: without annotations it would be one."""
+
+    class Unknown(FakeDetector):
+        def run(self, prepared: Any, *, min_score: float | None = None, most: int | None = None) -> Any:
+            found = super().run(prepared, min_score=min_score)
+            unlike = Anomaly(3.0, 1.0, 0.0)
+            return [replace(one, verdict="reject", anomaly=unlike) if one.part_score < 0.15 else one for one in found]
+
+    done = predict(replace(job, model=Unknown(), save=("coco", "labels")))
+    assert dict(done.verdicts) == {"accept": 3, "reject": 7, "failed": 1}
+    named = {image["file_name"] for image in json.loads((out(job) / "coco.json").read_text())["images"]}
+    left_out = {"p0_0.png", "sub/p0_1.png", "p1_cut.png"}
+    assert named == {line["key"] for line in lines(out(job))} - left_out
+    assert len([path for path in contents(out(job)) if path.startswith("labels/")]) == 8
 
 
 def test_crops_and_pictures(job: PredictJob) -> None:
