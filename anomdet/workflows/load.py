@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.file_hash import sha256
+from anomdet.layout import EXPORT_MANIFEST
 
 if TYPE_CHECKING:
     from anomdet.inference.artifact import Artifact
@@ -28,6 +29,7 @@ _NOT_TO_PREDICT = (
     "mmengine.model.wrappers.fully_sharded_distributed",
     "mmengine.optim.optimizer.zero_optimizer",
 )
+_EXPORTED = (".onnx", ".xml", ".bin", ".json", ".torchscript")
 BACKENDS = ("auto", "torch", "onnx", "openvino")
 
 
@@ -67,6 +69,8 @@ def load(
     _check_options(path, threads, custom_file)
     if path.is_dir():
         return _open_folder(path, device, backend, _plain(threshold), threads)
+    if path.suffix in _EXPORTED and (path.parent / EXPORT_MANIFEST).is_file():
+        raise UserError(Problem(str(path), "the whole exported folder", "a file of it", f"name {path.parent}"))
     if backend not in ("auto", "torch"):
         hint = "anomdet export writes such a folder"
         raise UserError(Problem(str(path), f"a folder exported for {backend}", "a file", hint))
