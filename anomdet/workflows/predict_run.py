@@ -197,8 +197,7 @@ class Run:
         written, is_whole = self._tables() if self._folder is not None else ([], True)
         counts = self._counts
         if counts.num_warned:
-            what = "the warning of its result" if counts.num_warned == 1 else "warnings in their results"
-            _log.warning(f"{counted(counts.num_warned, 'image')} with {what}, first {counts.first_warning}")
+            _log.warning(f"the results of {counted(counts.num_warned, 'image')} have warnings; {counts.first_warning}")
         if is_whole and not counts.num_images and not self._job.watch:
             raise UserError(Problem("SOURCE", "at least one image", "none"))
         return Predicted(

@@ -74,7 +74,7 @@ def test_warnings_of_results_are_reported_at_the_end(job: PredictJob, caplog: py
     with caplog.at_level(logging.WARNING, "anomdet"):
         predict(replace(job, model=Warns()))
     said = [record.message for record in caplog.records]
-    assert said == [f"2 images with warnings in their results, first {job.sources[0] / 'p4_8.png'}: of 5 px"]
+    assert said == [f"the results of 2 images have warnings; {job.sources[0] / 'p4_8.png'}: of 5 px"]
 
 
 def test_the_table_holds_the_same(job: PredictJob) -> None:
