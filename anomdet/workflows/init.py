@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anomdet.errors import Problem
+from anomdet.errors import Problem, UserError
 from anomdet.output_rule import check_apart, data_folders
 from anomdet.terminal import one_line
 from anomdet.workflows.beside_data import refuse_raw_data
@@ -141,11 +141,18 @@ def _with_minutes(found: Proposal, minutes: float, propose: Callable[[float], Pr
     from anomdet.workflows.libraries import load_libraries
 
     load_libraries()
-    preview = _preview(found, minutes)
+    try:
+        preview = _preview(found, minutes)
+    except UserError:  # no time for one step and a validation of what the data calls for
+        least = propose(0.0)
+        if least.settings.data == found.settings.data:
+            raise
+        found, preview = least, _preview(least, minutes)
     height, width = size_hw(found.settings.data.image_size)
-    larger = propose(preview.epochs * preview.epoch_images * height * width / 1e6)
-    if larger.settings.data != found.settings.data:
-        found, preview = larger, _preview(larger, minutes)
+    fitting = propose(preview.epochs * preview.epoch_images * height * width / 1e6)
+    if fitting.settings.data != found.settings.data:
+        preview = _preview(fitting, minutes)
+    found = fitting
     planned = {key: getattr(preview, key) for key in ("epochs", "epoch_images", "val_interval")}
     training = found.settings.training.model_copy(update={"minutes": minutes, **planned})
     settings = found.settings.model_copy(update={"training": training})

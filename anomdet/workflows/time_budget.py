@@ -104,7 +104,8 @@ def plan(seconds: float, costs: Costs, sizes: Sizes, *, elapsed_s: float = 0.0, 
     if steps < 1:
         least = math.ceil((seconds - left_s + _besides_steps(1, 1, costs, sizes) + costs.step_s) / 6) / 10
         expected = f"at least {least}: the start, one step, a validation and its checkpoints take as long here"
-        raise UserError(Problem("training.minutes", expected, f"{seconds / 60:g}"))
+        hint = "give it more, or fewer images to validate on; with data.tiles each of them costs as much as its tiles"
+        raise UserError(Problem("training.minutes", expected, f"{seconds / 60:g}", hint))
     return Plan(
         epochs=epochs,
         epoch_images=steps * sizes.batch_size,

@@ -1,6 +1,7 @@
 """Settings from the facts of a data set and of a machine: each choice with its reason.
 
-One rule a function, in network.py and learning.py; every number that a rule turns on stands at the top of its file.
+One rule a function, in network.py, image_size.py, tiles.py and learning.py; every number that a rule turns on stands
+at the top of its file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,17 @@ from typing import Any
 
 from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import DataFacts
+from anomdet.quality.propose.image_size import (
+    ENOUGH_IMAGES,
+    choose_clear_size,
+    choose_short_size,
+    choose_size,
+    largest_hw,
+    shows_most,
+    shows_own_pixels,
+    size_of_tile,
+    tile_limits_px,
+)
 from anomdet.quality.propose.learning import (
     choose_augmentations,
     choose_mosaic,
@@ -21,15 +33,10 @@ from anomdet.quality.propose.learning import (
 )
 from anomdet.quality.propose.network import (
     choose_batch,
-    choose_clear_size,
     choose_model,
     choose_reported,
-    choose_size,
     choose_workers,
-    largest_hw,
     preset_of,
-    shows_own_pixels,
-    size_of_tile,
     worker_gb,
 )
 from anomdet.quality.propose.tiles import TOO_LARGE, choose_tiles, input_for_tiles
@@ -50,11 +57,14 @@ def choose(
     """
     given, preset = given or Given(), preset_of(machine)
     size, size_hw = choose_size(facts, preset)
-    tiles, input_hw = _tiles(facts, given.size_hw or size_hw, preset, is_given=given.size_hw is not None)
+    tiles, input_hw = _tiles(facts, size_hw, preset, given, megapixels)
     if tiles.value is not None and given.size_hw is None:
         size, size_hw = size_of_tile(size, input_hw), input_hw
     elif megapixels is not None:
-        size, size_hw = choose_clear_size(facts, preset, size_hw, megapixels) or (size, size_hw)
+        by_time = choose_clear_size, choose_short_size
+        size, size_hw = next(
+            filter(None, (rule(facts, preset, size_hw, megapixels) for rule in by_time)), (size, size_hw)
+        )
     splits = choose_splits(facts)
     num_train = given.num_train or max(int(facts.num_images * splits["data.train_split"].value), 1)
     workers = choose_workers(facts, machine)
@@ -98,23 +108,30 @@ def choose_alone(facts: DataFacts, machine: Machine) -> dict[str, Choice]:
 
 
 def _tiles(
-    facts: DataFacts, size_hw: tuple[int, int], preset: Preset, *, is_given: bool
+    facts: DataFacts, size_hw: tuple[int, int], preset: Preset, given: Given, megapixels: float | None
 ) -> tuple[Choice, tuple[int, int]]:
     """Tiles where the device trains no larger size, or where that would be dearer, and what the network sees of one.
 
+    In a run that has no time for many of them, only where most boxes are not seen without.
+
     Args:
         facts: of the data.
-        size_hw: of a whole image.
+        size_hw: of a whole image, by the rules; a size that is given holds for tiles too.
         preset: whose limits hold.
-        is_given: whether the size is the user's, who then has said what the network sees of a tile too.
+        given: by the user.
+        megapixels: that the run has time for; None: unknown.
     """
+    size_hw = given.size_hw or size_hw
     too_large, input_hw = TOO_LARGE, size_hw
     if math.prod(size_hw) >= math.prod(largest_hw(facts, preset)) and not shows_own_pixels(facts, size_hw):
         too_large = 1.0
-        if not is_given:
-            input_hw = input_for_tiles(facts.sizes_hw, facts.bboxes_wh, preset.smallest_px, preset.largest_px)
+        if given.size_hw is None:
+            input_hw = input_for_tiles(facts.sizes_hw, facts.bboxes_wh, *tile_limits_px(preset, megapixels))
     chosen = choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, size_hw, too_large, input_hw)
-    return (chosen if chosen.value is None else replace(chosen, value=_short_tiles(**chosen.value))), input_hw
+    is_short = megapixels is not None and megapixels * 1e6 < ENOUGH_IMAGES * math.prod(input_hw)
+    if chosen.value is None or (is_short and given.size_hw is None and shows_most(facts, size_hw)):
+        return Choice(None, chosen.reason), input_hw
+    return replace(chosen, value=_short_tiles(**chosen.value)), input_hw
 
 
 def _short_tiles(size: list[int], overlap: int, include_whole: bool) -> dict[str, Any]:

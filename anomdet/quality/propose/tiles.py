@@ -107,7 +107,11 @@ def _native_tile(
 
 
 def input_for_tiles(
-    sizes_hw: NDArray[np.integer], bboxes_wh: NDArray[np.floating], smallest_px: int, largest_px: int
+    sizes_hw: NDArray[np.integer],
+    bboxes_wh: NDArray[np.floating],
+    smallest_px: int,
+    largest_px: int,
+    limit_px: int | None = None,
 ) -> tuple[int, int]:
     """What the network sees of a tile: the smallest square of which a fifth, the overlap, holds 19 boxes of 20.
 
@@ -118,10 +122,12 @@ def input_for_tiles(
         sizes_hw: ``(N, 2)`` of the images.
         bboxes_wh: ``(M, 2)`` of the boxes, in pixels of their images.
         smallest_px, largest_px: the side of the square.
+        limit_px: by the time; half of a larger one still holds the boxes: in smaller tiles they would be cut.
     """
     zoom = max(float(np.quantile(bboxes_wh.min(axis=1), SMALL_SHARE)) / SMALL_PX, 1.0)
     seen_px = float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) / zoom
-    side = min(max(math.ceil(seen_px / OVERLAP / STEP) * STEP, smallest_px), largest_px)
+    wanted, least = (max(math.ceil(seen_px / share / STEP) * STEP, smallest_px) for share in (OVERLAP, MOST_OVERLAP))
+    side = min(wanted, max(least, limit_px or wanted), largest_px)
     height, width = (math.ceil(own / zoom / STEP) * STEP for own in np.median(sizes_hw, axis=0))
     if height < side:
         return height, min(math.ceil(side**2 / height / STEP) * STEP, width)

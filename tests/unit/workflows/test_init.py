@@ -277,3 +277,27 @@ def test_minutes_and_what_they_plan_are_not_given_both(data_dir, tmp_path, key):
 def test_minutes_are_a_number_above_zero(data_dir, tmp_path, minutes):
     with pytest.raises(UserError, match="--minutes: expected a number above 0"):
         init(data_dir, out=tmp_path / "run.yaml", minutes=minutes)
+
+
+def test_a_time_too_short_for_what_the_data_calls_for_gets_a_smaller_size(tmp_path, monkeypatch):
+    """A validation of all tiles may take longer than the run: a plan that fails is made again with the least."""
+    from anomdet.engine.timing import Costs
+    from anomdet.errors import Problem
+    from anomdet.workflows import init as module
+    from anomdet.workflows.time_budget import Plan
+
+    folder = draw(tmp_path / "data", {str(i): "1 9 9 5 30\n1 40 40 8 30\n" for i in range(9)}, (640, 640))
+    seen = []
+
+    def preview(found, minutes):
+        seen.append(found.settings.data.image_size)
+        if seen[-1] == 640:
+            raise UserError(Problem("training.minutes", "at least 9", f"{minutes:g}"))
+        return Plan(4, 80, 1, 5, minutes, Costs(1.0, 0.1, 0.1, 6), 40, 4)  # 320 images
+
+    monkeypatch.setattr(module, "_preview", preview)
+    out = tmp_path / "run.yaml"
+    done = init(folder, out=out, device="cpu", minutes=2)
+    assert seen == [640, 320, 320]  # the third with the mosaics that the time calls for
+    assert load_settings(out).data.image_size == 320
+    assert "640 would show the boxes better, but in so short a run 320 images teach more than 80" in done.text

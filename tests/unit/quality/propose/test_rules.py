@@ -7,8 +7,9 @@ import pytest
 
 from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import DataFacts
+from anomdet.quality.propose.image_size import choose_clear_size, choose_size
 from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
-from anomdet.quality.propose.network import CPU, GPU, choose_batch, choose_clear_size, choose_size, choose_workers
+from anomdet.quality.propose.network import CPU, GPU, choose_batch, choose_workers
 from anomdet.quality.propose.rules import choose, nested
 from anomdet.quality.propose.tiles import choose_tiles
 
@@ -265,6 +266,30 @@ def test_a_size_is_not_larger_than_the_time_allows():
     assert "320 is enough, but there is time for about 12,000 images of this size" in choice.reason
     assert choose(small, LAPTOP, None, 12_000 * 352**2 / 1e6)["data.image_size"].value == 352
     assert choose(small, LAPTOP)["data.image_size"].value == 320
+
+
+@pytest.mark.parametrize(("images", "expected"), [(1_000, 640), (999, 608), (250, 320), (10, 320)])
+def test_a_short_run_sees_smaller_images(images, expected):
+    """1,000 images at least, of which the boxes call for 640 x 640 px; never below the smallest size."""
+    found = choose(facts(bboxes_wh=[(8, 30)]), LAPTOP, None, images * 640**2 / 1e6)["data.image_size"]
+    assert found.value == expected and found.warning == (expected < 640)
+    if expected == 608:
+        assert "640 would show the boxes better, but in so short a run 1,107 images teach more than 999" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("boxes_wh", "megapixels", "tiled"),
+    [
+        ([(9, 9)] * 3 + [(60, 60)] * 7, None, True),
+        ([(9, 9)] * 3 + [(60, 60)] * 7, 12_001 * 0.1024, True),
+        ([(9, 9)] * 3 + [(60, 60)] * 7, 11_999 * 0.1024, False),  # three of ten are not seen, seven are
+        ([(9, 9)] * 7 + [(60, 60)] * 3, 1.0, True),  # most are not: nothing would be learned without
+    ],
+)
+def test_a_short_run_sees_tiles_only_where_most_boxes_call_for_them(boxes_wh, megapixels, tiled):
+    found = choose(facts([(2000, 2000)], boxes_wh), LAPTOP, None, megapixels)
+    assert ("data.tiles" in found) == tiled
+    assert found["data.image_size"].warning != tiled
 
 
 def test_schedule_aims_at_the_presets_steps():
