@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anomdet.errors import Problem, UserError
 from anomdet.output_rule import check_apart, data_folders
 from anomdet.terminal import one_line
+from anomdet.words import counted
 from anomdet.workflows.beside_data import refuse_raw_data
 from anomdet.workflows.propose import Proposal, choice_problems, is_this_machine, propose_settings, raise_any
 
@@ -162,8 +163,18 @@ def _with_minutes(found: Proposal, minutes: float, propose: Callable[[float], Pr
         found,
         settings=settings,
         reasons={**found.reasons, "training.minutes": reason, **{f"training.{key}": _PLANNED for key in planned}},
-        notes=[*notes, f"  plan          {preview}"],
+        notes=[*notes, _plan_note(preview)],
     )
+
+
+def _plan_note(preview: Plan) -> str:
+    from anomdet.quality.propose.image_size import FEW_IMAGES
+
+    images = preview.epochs * preview.epoch_images
+    if images >= FEW_IMAGES:
+        return f"  plan          {preview}"
+    few = f"only {counted(images, 'image')} drawn in all, of which hardly anything is learned: give it more minutes"
+    return f"! plan          {preview}; {few}"
 
 
 def _preview(found: Proposal, minutes: float) -> Plan:

@@ -301,3 +301,7 @@ def test_a_time_too_short_for_what_the_data_calls_for_gets_a_smaller_size(tmp_pa
     assert seen == [640, 320, 320]  # the third with the mosaics that the time calls for
     assert load_settings(out).data.image_size == 320
     assert "640 would show the boxes better, but in so short a run 320 images teach more than 80" in done.text
+    (line,) = [line for line in done.text.splitlines() if line[2:].startswith("plan ")]
+    assert line.startswith("! ") and line.endswith(
+        "only 320 images drawn in all, of which hardly anything is learned: give it more minutes"
+    )
