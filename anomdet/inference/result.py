@@ -116,12 +116,19 @@ class Result:
     def above_threshold(self) -> Result:
         """The same result with the detections that count; the part score stays."""
         rows = self.counted
-        if rows.all() and self.complete_from == self.threshold:
+        complete_from = None if self.complete_from is None else self.threshold
+        if rows.all() and self.complete_from == complete_from:
             return self
         names = tuple(name for name, kept in zip(self.class_names, rows.tolist(), strict=True) if kept)
         boxes, scores, numbers = self.bboxes_xyxy[rows], self.scores[rows], self.class_nums[rows]
-        fewer = replace(self, bboxes_xyxy=boxes, scores=scores, class_nums=numbers, class_names=names)
-        return replace(fewer, complete_from=self.threshold)
+        return replace(
+            self,
+            bboxes_xyxy=boxes,
+            scores=scores,
+            class_nums=numbers,
+            class_names=names,
+            complete_from=complete_from,
+        )
 
     def with_threshold(self, threshold: Threshold) -> Result:
         """The verdict from another threshold on: one for all classes, or one for each class number.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,7 +13,7 @@ from anomdet.errors import Problem, UserError
 if TYPE_CHECKING:
     from anomdet.inference.artifact import Artifact
 
-Threshold: TypeAlias = "float | Mapping[int, float]"
+Threshold: TypeAlias = float | Mapping[int, float]  # not as text: hints of "Threshold | None" are evaluated
 
 
 def chosen_threshold(artifact: Artifact, given: Threshold | None, file: str) -> Threshold:
@@ -91,7 +92,7 @@ def check_complete(threshold: Threshold, complete_from: Threshold | None) -> Non
     if complete_from is None:
         return
     numbers = {number for one in (threshold, complete_from) if isinstance(one, Mapping) for number in one} or {0}
-    pairs = [(_of(threshold, number, 1.0), _of(complete_from, number, 0.0)) for number in numbers]
+    pairs = [(_of(threshold, number, math.inf), _of(complete_from, number, 0.0)) for number in numbers]
     if any(wanted < least for wanted, least in pairs):
         shown = complete_from if isinstance(complete_from, Mapping) else f"{complete_from:g}"
         hint = "weaker ones were left out: judge again, with this threshold or a lower min_score"

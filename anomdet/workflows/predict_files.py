@@ -19,6 +19,7 @@ from anomdet.layout import CROPS_DIR, LABELS_DIR, PICTURES_DIR
 
 PER_IMAGE = ("labels", "crops", "pictures")
 NEED_PIXELS = frozenset({"crops", "pictures"})
+_CROP = re.compile(r"(.+)_\d+_class-?\d+\.png", re.DOTALL)
 _log = logging.getLogger("anomdet")
 
 
@@ -37,6 +38,7 @@ class ImageFiles:
     ) -> None:
         self._folder, self._class_names = folder, tuple(class_names)
         self._owners = None if done is None else {hash(output_stem(key)): hash(key) for key in done}
+        self._earlier_crops: dict[str, dict[str, list[str]]] = {}
         self._writers = [writer for name, writer in self._known().items() if name in save]
 
     def _known(self) -> dict[str, Any]:
@@ -53,12 +55,19 @@ class ImageFiles:
     def remove(self, key: str) -> None:
         """Those of an image that another one of its name has taken the place of."""
         stem = self._stem(key)
-        crops = (self._folder / CROPS_DIR / stem).parent
-        pattern = re.compile(rf"{re.escape(os.path.basename(stem))}_\d+_class-?\d+\.png")  # noqa: PTH119
+        parent, name = os.path.split(self._folder / CROPS_DIR / stem)
         paths = [self._folder / LABELS_DIR / f"{stem}.txt", self._folder / PICTURES_DIR / f"{stem}.jpg"]
-        paths += [path for path in crops.iterdir() if pattern.fullmatch(path.name)] if crops.is_dir() else []
-        for path in paths:
+        for path in (*paths, *(Path(parent, crop) for crop in self._crops_in(parent).get(name, ()))):
             path.unlink(missing_ok=True)
+
+    def _crops_in(self, folder: str) -> dict[str, list[str]]:
+        """Crops of an earlier job by their image. The folder is listed once: it may hold those of 100,000 images."""
+        if folder not in self._earlier_crops:
+            found = self._earlier_crops[folder] = {}
+            for name in os.listdir(folder) if os.path.isdir(folder) else ():  # noqa: PTH112, PTH208
+                if match := _CROP.fullmatch(name):
+                    found.setdefault(match[1], []).append(name)
+        return self._earlier_crops[folder]
 
     def _stem(self, key: str) -> str:
         """What the files of an image are called: no other image's are overwritten."""

@@ -140,7 +140,7 @@ def merge(
         folder: of the outputs.
         order: of the items.
         each: is called with each document that is kept.
-        changed: key to the stamp of an image whose earlier lines are of another file.
+        changed: key to the stamp of an image whose earlier lines are of another file: any other is better than they.
 
     Returns:
         The merged file; those of single processes are gone.
@@ -150,9 +150,9 @@ def merge(
     for number, path in enumerate(paths):
         for offset, length, document in read_lines(path):
             stamp = changed.get(document["key"])
-            if stamp is not None and document.get("stamp") != list(stamp):
-                continue
-            values = (number, offset, length, _hash(document["key"]), int(document.get("verdict") != FAILED))
+            is_old = stamp is not None and document.get("stamp") != list(stamp)
+            worth = -1 if is_old else int(document.get("verdict") != FAILED)
+            values = (number, offset, length, _hash(document["key"]), worth)
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
     table: NDArray[np.int64] = np.array([np.frombuffer(c, np.int64) if len(c) else [] for c in columns], np.int64).T

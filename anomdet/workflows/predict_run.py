@@ -131,10 +131,12 @@ class Run:
             yield from self._arrivals
             return
         world, own = num_processes(), rank()
-        for at, item in enumerate(map(stamped, self._sources)):
+        for at, source in enumerate(self._sources):
+            is_own = at % world == own
+            item = stamped(source) if is_own or source.key in self._done else source
             if self._must_merge:
                 self._order.add(item.key)
-            if not self._is_done(item) and at % world == own:
+            if not self._is_done(item) and is_own:
                 yield item
 
     def _is_done(self, item: Item) -> bool:
@@ -216,7 +218,8 @@ class Run:
     def _report_earlier(self) -> None:
         """What an earlier job judged and this one did not meet as it was."""
         if self._changed:
-            _log.warning(f"{counted(len(self._changed), 'image')} changed since the earlier job: judged again")
+            noted = "or it did not note the size and time of their files"
+            _log.warning(f"{counted(len(self._changed), 'image')} changed since the earlier job, {noted}: judged again")
         num_gone = len(self._done) - self._num_met
         if num_gone > 0 and not self._job.watch and not self._sources.live:
             _log.warning(

@@ -6,7 +6,7 @@ import codecs
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +60,17 @@ def listed_images(
         first_seen: position to ``file:line``, of this and of earlier lists; no image may come twice.
         problems: gets everything that is wrong.
     """
-    lines = _read_lines(path, problems)
+    lines = list_lines(path, problems)
     if lines is None:
         return None
     positions = []
     for line_num, line in lines:
-        where, name = f"{path}:{line_num}", line.strip().replace("\\", "/").removeprefix("./")
-        # A name may have blanks at its ends and backslashes itself.
-        spelled = (line, line.strip(), name, name.removeprefix("images/"))
-        position = next((position_of[one] for one in spelled if one in position_of), None)
-        if position is None:
+        where, found = f"{path}:{line_num}", named(line, position_of)
+        name = _plain(line) if found is None else found
+        if found is None:
             hint = _nearest(name, position_of) if len(problems) < _MAX_HINTS else ""
             problems.append(Problem(where, "the name of an image, relative to images/", repr(name), hint))
-        elif position in first_seen:
+        elif (position := position_of[found]) in first_seen:
             problems.append(Problem(where, "each image once", f"{name!r} again", f"first {first_seen[position]}"))
         else:
             first_seen[position] = where
@@ -80,6 +78,20 @@ def listed_images(
     if not lines:
         problems.append(Problem(path, "at least one image name", "an empty list"))
     return positions
+
+
+def named(line: str, names: Container[str]) -> str | None:
+    """Which of the images a line of a list names; None: none of them.
+
+    >>> named("./images/a/b.png ", {"a/b.png"})
+    'a/b.png'
+    """
+    plain = _plain(line)  # a name may have blanks at its ends and backslashes itself
+    return next((one for one in (line, line.strip(), plain, plain.removeprefix("images/")) if one in names), None)
+
+
+def _plain(line: str) -> str:
+    return line.strip().replace("\\", "/").removeprefix("./")
 
 
 def split_hash(index: DataIndex, positions: Sequence[int]) -> str:
@@ -136,7 +148,7 @@ def write_names(path: Path, index: DataIndex, positions: Sequence[int]) -> None:
         file.write(names.encode("utf-8", "surrogateescape"))
 
 
-def _read_lines(path: str, problems: list[Problem]) -> list[tuple[int, str]] | None:
+def list_lines(path: str, problems: list[Problem]) -> list[tuple[int, str]] | None:
     """(line number, line) of each line that is not blank, as it is; None if the file cannot be read."""
     try:
         data = read_regular(path, MAX_LIST_BYTES).removeprefix(codecs.BOM_UTF8)

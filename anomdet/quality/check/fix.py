@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anomdet.data.splits.lists import list_lines, named
 from anomdet.errors import Problem, UserError
 from anomdet.layout import CHANGES, CLASSES_FILE, IMAGES_DIR, LABELS_DIR, SPLITS, SPLITS_DIR
 from anomdet.output_rule import check_apart, check_new_folder, data_folders
@@ -24,7 +25,6 @@ from anomdet.quality.check.duplicates import exact_duplicates
 from anomdet.quality.check.findings import NOTE, Finding
 from anomdet.quality.check.geometry import NOISE_PX, beyond, outside
 from anomdet.quality.check.table import Floats
-from anomdet.strict_files import MAX_LIST_BYTES, decode_text, read_regular
 
 _DECIMALS = 3  # of a pixel, in lines that are written anew
 
@@ -83,28 +83,34 @@ def write_fixed(checked: Checked, out_dir: Path) -> Fixed:
             num_images += 1
             names.add(name)
         images = {file.entry.image.name for file in checked.files if file.entry.image is not None}
-        _take_along(checked.data_dir, partial, images - names)
+        _take_along(checked.data_dir, partial, images, names)
         changes += _kept(checked.findings, changes)
         changes.sort(key=lambda change: (change.file, change.line))
         (partial / CHANGES).write_text(changes_csv(changes), encoding="utf-8", errors="backslashreplace")
     return Fixed(out_dir, num_images, changes)
 
 
-def _take_along(data_dir: Path, out_dir: Path, left_out: Collection[str]) -> None:
-    """The class names and the splits: the copy would be split anew, and test images learned."""
+def _take_along(data_dir: Path, out_dir: Path, images: Collection[str], kept: Collection[str]) -> None:
+    """The class names and the splits: the copy would be split anew, and test images learned.
+
+    Args:
+        data_dir, out_dir: from where, and to where.
+        images: names of those of the data.
+        kept: names of those of the copy.
+    """
     if (data_dir / CLASSES_FILE).is_file():
         shutil.copyfile(data_dir / CLASSES_FILE, out_dir / CLASSES_FILE)
     for path in (data_dir / SPLITS_DIR / f"{split}.txt" for split in SPLITS):
         if not path.is_file():
             continue
-        try:
-            lines = decode_text(read_regular(path, MAX_LIST_BYTES)).splitlines()
-        except UnicodeDecodeError as error:
-            raise UserError(Problem(str(path), "UTF-8 text", "something else", "save it as plain text")) from error
-        plain = {line: line.strip().replace("\\", "/").removeprefix("./").removeprefix("images/") for line in lines}
+        problems: list[Problem] = []
+        lines = list_lines(str(path), problems)
+        if lines is None:
+            raise UserError(problems)
         (out_dir / SPLITS_DIR).mkdir(exist_ok=True)
-        kept = "".join(f"{line}\n" for line in lines if plain[line] not in left_out)
-        (out_dir / SPLITS_DIR / path.name).write_text(kept, encoding="utf-8")
+        stay = [line.rstrip("\r") for _, line in lines if (name := named(line, images)) is None or name in kept]
+        text = "".join(f"{line}\n" for line in stay)
+        (out_dir / SPLITS_DIR / path.name).write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """A detector turns images into results, whatever its backend."""
 
+from dataclasses import replace
+from typing import get_type_hints
+
 import cv2
 import numpy as np
 import pytest
 
+from anomdet.defaults import NOTHING_PASSES
 from anomdet.errors import UserError
 from anomdet.inference.artifact import Artifact, ModelInfo, OperatingPoint, Preprocessing
 from anomdet.inference.detector import Detector
@@ -95,6 +99,11 @@ def test_a_result_is_not_judged_by_a_threshold_below_what_it_holds():
         with pytest.raises(UserError, match="judge again"):
             without.with_threshold(0.3)
     assert Result.from_dict(low.to_dict()).with_threshold(0.3).verdict == "reject"
+    unknown = replace(low, complete_from=None)
+    assert unknown.above_threshold().complete_from is None
+    none_of_4 = replace(low, complete_from={7: 0.2, 4: NOTHING_PASSES})
+    assert none_of_4.with_threshold({7: 0.3}).verdict == "reject"
+    assert "complete_from" in get_type_hints(Result)
 
 
 @pytest.mark.parametrize("threshold", [-1, "0.5", {7: 0.5}, {7: 0.5, 4: None}, True, float("nan")])

@@ -307,10 +307,27 @@ def test_another_image_of_a_name_is_judged_again(job: PredictJob, caplog: pytest
     verdicts = {line["key"]: line["verdict"] for line in lines(out(job))}
     assert (verdicts["p0_0.png"], verdicts["p4_8.png"], verdicts["p3_6.png"]) == ("reject", "failed", "reject")
     assert dict(done.verdicts) == {"accept": 4, "reject": 5, "failed": 2}
-    assert "2 images changed since the earlier job: judged again" in caplog.text
+    assert "2 images changed since the earlier job, or it did not note" in caplog.text
     assert "the results of 1 image that the sources do not hold now are kept" in caplog.text
     files = {name for name in contents(out(job)) if "p4_8" in name or "p0_0" in name}
     assert files == {"labels/p0_0.txt", "crops/p0_0_00_class-3.png"}  # a failed image has none
+
+
+def test_the_folder_of_crops_is_listed_once(job: PredictJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100,000 images that changed, a listing each would take hours."""
+    from anomdet.workflows import predict_files
+
+    every = replace(job, save=("json", "crops"))
+    predict(every)
+    for path in job.sources[0].rglob("p*_?.png"):
+        path.write_bytes(image_bytes(0.1) + b" ")
+    listed: list[str] = []
+    listdir = predict_files.os.listdir
+    monkeypatch.setattr(predict_files.os, "listdir", lambda folder: listed.append(str(folder)) or listdir(folder))
+    predict(replace(every, skip_done=True))
+    crops = out(job) / "crops"
+    assert not any(path.is_file() for path in crops.rglob("*"))
+    assert sorted(folder for folder in listed if folder.startswith(str(crops))) == [str(crops), str(crops / "sub")]
 
 
 @pytest.mark.parametrize("cut", [1, 40])

@@ -110,3 +110,20 @@ def test_a_later_failure_does_not_undo_a_verdict(tmp_path: Path) -> None:
 
 def test_nothing_to_merge(tmp_path: Path) -> None:
     assert keys(merge(tmp_path, Order(), lambda _document: None)) == []
+
+
+def test_an_image_that_changes_while_processes_run_keeps_its_line(tmp_path: Path) -> None:
+    """The process that merges saw the file later than the one that judged it."""
+    (tmp_path / "results.jsonl").write_text(line("a", stamp=[1, 1]) + "\n" + line("b", stamp=[1, 1]) + "\n")
+    (tmp_path / "results.rank0of2.jsonl").write_text(line("a", "reject", stamp=[2, 2]) + "\n")
+    (tmp_path / "results.rank1of2.jsonl").write_text(line("b", "failed", stamp=[2, 2]) + "\n")
+    order, found = Order(), dict[str, str]()
+    for key in "ab":
+        order.add(key)
+    merge(
+        tmp_path,
+        order,
+        lambda document: found.update({document["key"]: document["verdict"]}),
+        {"a": (3, 3), "b": (2, 2)},
+    )
+    assert found == {"a": "reject", "b": "failed"}

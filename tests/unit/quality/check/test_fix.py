@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,10 +43,24 @@ def test_class_names_and_splits_come_along_without_images_that_are_left_out(make
     assert (tmp_path / "out/splits/train.txt").read_text() == "images/good.png\n"
     assert (tmp_path / "out/splits/test.txt").read_text() == "more.png\n"
     assert (tmp_path / "out/classes.yaml").read_bytes() == (data_dir / "classes.yaml").read_bytes()
-    (data_dir / "splits/val.txt").write_bytes(b"\xff.png\n")
+    (data_dir / "splits/val.txt").write_bytes("more.png\n".encode("utf-16"))
     with pytest.raises(UserError, match=r"val\.txt: expected UTF-8 text"):
         write_fixed(check_data(data_dir, Rules()), tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_a_list_names_images_as_training_reads_it(make_data, tmp_path):
+    """Names that are no UTF-8, with line ends of Unicode, or with images/ as their own folder."""
+    odd = (os.fsdecode(b"\xe4.png"), "a\u2028b.png")
+    data_dir = make_data({"x.png": GOOD, "images/x.png": "1 5 6 20\n", "good.png": GOOD})
+    for name in odd:
+        shutil.copy(data_dir / "images/good.png", data_dir / "images" / name)
+        shutil.copy(data_dir / "labels/good.txt", data_dir / "labels" / f"{name[:-4]}.txt")
+    (data_dir / "splits").mkdir()
+    lines = ["images/x.png", *odd, "x.png"]
+    (data_dir / "splits/train.txt").write_bytes(os.fsencode("".join(f"{line}\n" for line in lines)))
+    write_fixed(check_data(data_dir, Rules()), tmp_path / "out")
+    assert os.fsdecode((tmp_path / "out/splits/train.txt").read_bytes()).split("\n")[:-1] == lines[1:]
 
 
 def test_what_happens_to_each_fault(make_data, tmp_path):
