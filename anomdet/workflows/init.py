@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shlex
 from collections.abc import Callable, Sequence
@@ -151,9 +152,11 @@ def _with_minutes(found: Proposal, minutes: float, propose: Callable[[float], Pr
         found, preview = least, _preview(least, minutes)
     height, width = size_hw(found.settings.data.image_size)
     fitting = propose(preview.epochs * preview.epoch_images * height * width / 1e6)
-    if fitting.settings.data != found.settings.data:
-        preview = _preview(fitting, minutes)
-    found = fitting
+    if fitting.settings.data == found.settings.data:
+        found = fitting
+    else:
+        with contextlib.suppress(UserError):  # that size, larger than one which has the time, has not
+            preview, found = _preview(fitting, minutes), fitting
     planned = {key: getattr(preview, key) for key in ("epochs", "epoch_images", "val_interval")}
     training = found.settings.training.model_copy(update={"minutes": minutes, **planned})
     settings = found.settings.model_copy(update={"training": training})

@@ -55,8 +55,8 @@ def choose_size(facts: DataFacts, preset: Preset) -> tuple[Choice, tuple[int, in
 def _enlarged(facts: DataFacts, preset: Preset) -> tuple[int, int]:
     """Of small images with small boxes a size above their own, at most three times; of others the smallest size."""
     (size_hw, *_), _ = _sizes_hw(facts, preset)
-    own_px = _own_px(facts)
-    for long_px in range(own_px + STRIDE, MOST_ENLARGED * own_px + 1, STRIDE):
+    most_px = int(MOST_ENLARGED * _nine_of_ten_px(facts))
+    for long_px in range(_own_px(facts) + STRIDE, most_px + 1, STRIDE):
         larger_hw = _scaled(_shape_hw(facts), long_px)
         if _tenth_px(facts, size_hw) >= ENLARGED_PX or math.prod(larger_hw) > preset.smallest_px**2:
             break
@@ -178,8 +178,12 @@ def _sizes_hw(facts: DataFacts, preset: Preset) -> tuple[list[tuple[int, int]], 
 
 
 def _own_px(facts: DataFacts) -> int:
-    """The longer side of nine images of ten."""
-    return _round_up(float(np.percentile(facts.sizes_hw.max(axis=1), 90)))
+    """The longer side of nine images of ten, as a size for the network."""
+    return _round_up(_nine_of_ten_px(facts))
+
+
+def _nine_of_ten_px(facts: DataFacts) -> float:
+    return float(np.percentile(facts.sizes_hw.max(axis=1), 90))
 
 
 def _shape_hw(facts: DataFacts) -> tuple[float, float]:

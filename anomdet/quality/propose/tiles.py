@@ -127,7 +127,7 @@ def input_for_tiles(
     zoom = max(float(np.quantile(bboxes_wh.min(axis=1), SMALL_SHARE)) / SMALL_PX, 1.0)
     seen_px = float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) / zoom
     wanted, least = (max(math.ceil(seen_px / share / STEP) * STEP, smallest_px) for share in (OVERLAP, MOST_OVERLAP))
-    side = min(wanted, max(least, limit_px or wanted), largest_px)
+    side = min(wanted, max(least, wanted if limit_px is None else limit_px), largest_px)
     height, width = (math.ceil(own / zoom / STEP) * STEP for own in np.median(sizes_hw, axis=0))
     if height < side:
         return height, min(math.ceil(side**2 / height / STEP) * STEP, width)

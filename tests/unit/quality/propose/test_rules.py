@@ -11,7 +11,7 @@ from anomdet.quality.propose.image_size import choose_clear_size, choose_size
 from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
 from anomdet.quality.propose.network import CPU, GPU, choose_batch, choose_workers
 from anomdet.quality.propose.rules import choose, nested
-from anomdet.quality.propose.tiles import choose_tiles
+from anomdet.quality.propose.tiles import choose_tiles, input_for_tiles
 
 LAPTOP = Machine(cores=8, memory_gb=16.0)
 SERVER = Machine(cores=32, memory_gb=200.0, gpu="NVIDIA A100", gpu_memory_gb=42.9)
@@ -123,6 +123,12 @@ def test_a_tile_is_of_the_images_own_pixels_and_no_larger_than_its_boxes_call_fo
     assert found["data.tiles"].value["size"] == tile_hw
 
 
+@pytest.mark.parametrize(("limit_px", "side"), [(None, 576), (700, 576), (384, 384), (32, 320), (0, 320)])
+def test_little_time_makes_small_tiles_in_which_half_still_holds_the_boxes(limit_px, side):
+    found = input_for_tiles(np.array([(4000, 4000)]), np.tile([[8.0, 110.0]], (20, 1)), 320, 640, limit_px)
+    assert found == (side, side)
+
+
 def test_no_tiles_where_the_whole_image_fits_at_its_own_pixels():
     """Of 800 x 800 px four tiles of 544, enlarged to 640, were proposed for boxes of 7 px."""
     found = choose(facts([(800, 800)], [(7, 9)]), LAPTOP)
@@ -132,7 +138,16 @@ def test_no_tiles_where_the_whole_image_fits_at_its_own_pixels():
 
 @pytest.mark.parametrize(
     ("side", "short_px", "expected"),
-    [(64, 8, 128), (64, 7.9, 160), (64, 4, 192), (64, 17, 64), (200, 17, 224), (200, 10, 320), (320, 4, 320)],
+    [
+        (64, 8, 128),
+        (33, 2, 96),
+        (64, 7.9, 160),
+        (64, 4, 192),
+        (64, 17, 64),
+        (200, 17, 224),
+        (200, 10, 320),
+        (320, 4, 320),
+    ],
 )
 def test_small_images_are_enlarged_for_their_small_boxes(side, short_px, expected):
     """To 16 px, three times at most, and not above the smallest size of larger images."""
