@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import isotonic_regression
+from scipy.special import gammaincinv
 
 from anomdet.evaluation.results import Floats, Ints, Results
 from anomdet.quality.review.plant import plant, raw_of_planted
@@ -26,6 +27,7 @@ MOST_RATE = {"missing": 0.02, "class": 0.015, "box": 0.02, "unsupported": 0.005,
 """Assumed errors of a kind for each label, where the data would allow more."""
 FEWEST = 20  # planted errors of a kind, for a probability
 _TAIL = 0.1  # of the planted errors: no rate is read from fewer, nor from fewer than FEWEST / 2
+_SURE = 0.975  # that a tail's suspicions are no more than they count for
 _MOST = 0.99
 
 
@@ -115,11 +117,12 @@ def fit(planted: Floats, observed: Floats, num_labels: int, most_rate: float) ->
 def _rate(found: Floats, num_planted: int, observed: Floats, num_labels: int) -> float:
     """Errors for each label: the smallest ratio of suspicions in the data to those of planted errors, over all tails.
 
-    The suspicions of a tail count with two standard errors more, so that chance in a short tail does not decide.
+    The suspicions of a tail count as the most that their number allows (the exact bound of a Poisson distribution), so
+    that chance in a short tail does not decide: none seen where four were to be expected is rare, two is not.
     """
     least = max(FEWEST // 2, round(_TAIL * num_planted))
     tails = np.arange(min(least, len(found)), len(found) + 1)
     thresholds = found[len(found) - tails]
     as_strong = len(observed) - np.searchsorted(observed, thresholds, side="left")
-    at_most = as_strong + 2 * np.sqrt(as_strong + 0.25)
+    at_most = gammaincinv(as_strong + 1, _SURE)
     return float((at_most / num_labels / (tails / num_planted)).min())

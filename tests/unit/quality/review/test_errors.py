@@ -277,6 +277,14 @@ def test_a_calibration_never_falls_and_knows_its_bound() -> None:
     assert np.isnan(fit(planted[: FEWEST - 1], observed, 4000, 0.015).of(np.array([0.5]))[0])
 
 
+@pytest.mark.parametrize(("num_labels", "num_errors"), [(760, 10), (760, 3), (7000, 90)])
+def test_the_rate_of_errors_is_rarely_below_the_true_one(num_labels: int, num_errors: int) -> None:
+    """Ten errors of the strengths that planted ones have, and no other suspicion: none of the strongest is no news."""
+    rng = np.random.default_rng(0)
+    rates = [fit(rng.random(600), rng.random(rng.poisson(num_errors)), num_labels, 1.0).rate for _ in range(200)]
+    assert np.mean(np.array(rates) < num_errors / num_labels) < 0.2
+
+
 def test_rows_of_one_image_may_come_in_any_order() -> None:
     """Ranks and rows of the table, not the order of a file, say which label is meant."""
     results = detections(seed=6)
