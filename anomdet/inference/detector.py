@@ -164,7 +164,8 @@ class Detector:
             min_score: as for a single image.
 
         Returns:
-            A :class:`Result` each; a :class:`anomdet.inference.outcome.FailedImage` for one that cannot be read.
+            A :class:`Result` each, of a file that is named twice only one: ``image`` has its name; a
+            :class:`anomdet.inference.outcome.FailedImage` for one that cannot be read.
 
         Raises:
             UserError: all that is wrong with the sources; raised here, not at the first result.
