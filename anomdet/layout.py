@@ -31,6 +31,7 @@ SETTINGS, CONFIG = "settings.yaml", "config.py"
 EVALUATION_DIR, VISUALIZATION_DIR = "evaluation", "visualization"
 TILE_MAP = "tile_map.json"  # beside images/ and labels/ of tiles
 UNTILED_DIR = "untiled"  # below an evaluation on tiles: the same on whole images
+SPLIT_LISTS = tuple(f"{SPLITS_DIR}/{split}.txt" for split in SPLITS)
 SPLIT_RECORD = "splits.json"  # in SPLITS_DIR, beside one list a split
 SCALARS = "scalars.json"  # MMEngine's form: one JSON object a line
 TRAINING_CSV = "training.csv"  # the same by epoch

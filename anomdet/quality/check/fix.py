@@ -17,7 +17,7 @@ import numpy as np
 
 from anomdet.data.splits.lists import list_lines, named
 from anomdet.errors import Problem, UserError
-from anomdet.layout import CHANGES, CLASSES_FILE, IMAGES_DIR, LABELS_DIR, SPLITS, SPLITS_DIR
+from anomdet.layout import CHANGES, CLASSES_FILE, HARD_NORMALS, IMAGES_DIR, LABELS_DIR, SPLIT_LISTS
 from anomdet.output_rule import check_apart, check_new_folder, data_folders
 from anomdet.outputs import csv_text
 from anomdet.quality.check.check import Checked, CheckedFile
@@ -61,8 +61,8 @@ class Fixed:
 def write_fixed(checked: Checked, out_dir: Path) -> Fixed:
     """Write images/, labels/ and changes.csv; the folder appears whole or not at all.
 
-    classes.yaml and the lists of splits/ come along, the lists without images that are left out. Images are hard
-    links where the disk allows it, else copies.
+    classes.yaml and the lists of splits/ and of hard normals come along, the lists without images that are left out.
+    Images are hard links where the disk allows it, else copies.
 
     Raises:
         UserError: ``out_dir`` holds something, or lies inside the data folder's images/ or labels/.
@@ -91,26 +91,27 @@ def write_fixed(checked: Checked, out_dir: Path) -> Fixed:
 
 
 def _take_along(data_dir: Path, out_dir: Path, images: Collection[str], kept: Collection[str]) -> None:
-    """The class names and the splits: the copy would be split anew, and test images learned.
+    """The class names, the splits and the hard normals: the copy would be split anew, and test images learned.
 
     Args:
         data_dir, out_dir: from where, and to where.
         images: names of those of the data.
-        kept: names of those of the copy.
+        kept: names of those of the copy; the lists lose the others.
+
+    Raises:
+        UserError: a list that cannot be read.
     """
     if (data_dir / CLASSES_FILE).is_file():
         shutil.copyfile(data_dir / CLASSES_FILE, out_dir / CLASSES_FILE)
-    for path in (data_dir / SPLITS_DIR / f"{split}.txt" for split in SPLITS):
-        if not path.is_file():
-            continue
+    for name_of_list in (one for one in (*SPLIT_LISTS, HARD_NORMALS) if (data_dir / one).is_file()):
         problems: list[Problem] = []
-        lines = list_lines(str(path), problems)
+        lines = list_lines(str(data_dir / name_of_list), problems)
         if lines is None:
             raise UserError(problems)
-        (out_dir / SPLITS_DIR).mkdir(exist_ok=True)
+        (out_dir / name_of_list).parent.mkdir(exist_ok=True)
         stay = [line.rstrip("\r") for _, line in lines if (name := named(line, images)) is None or name in kept]
         text = "".join(f"{line}\n" for line in stay)
-        (out_dir / SPLITS_DIR / path.name).write_bytes(text.encode("utf-8", "surrogateescape"))
+        (out_dir / name_of_list).write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True)

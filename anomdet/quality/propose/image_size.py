@@ -89,7 +89,7 @@ def choose_clear_size(
         facts: of the data.
         preset: whose largest size is the limit.
         size_hw: that is needed.
-        megapixels: of the network's input, all images together, that the run has time for.
+        megapixels: of the network's input, all images together, that the run has time for; 0: unknown, but few.
     """
     sizes, num_usual = _sizes_hw(facts, preset)
     clear_hw = size_hw
@@ -126,10 +126,11 @@ def choose_short_size(
         return None
     short_hw = next((one for one in reversed(smaller) if images(one) >= FEW_IMAGES), smaller[0])
     count = int((facts.short_sides_px(short_hw) < SMALL_PX).sum())
+    why = f"in so short a run {images(short_hw):,.0f} images teach more than {images(size_hw):,.0f}"
+    why = why if megapixels else "there is no time for it"
     reason = (
-        f"{_sizes(facts)}; {_text(size_hw)} would show the boxes better, but in so short a run {images(short_hw):,.0f} "
-        f"images teach more than {images(size_hw):,.0f}; {count:,} of {len(facts.bboxes_wh):,} boxes have a side below "
-        f"{SMALL_PX:g} px: give it more minutes"
+        f"{_sizes(facts)}; {_text(size_hw)} would show the boxes better, but {why}; "
+        f"{count:,} of {len(facts.bboxes_wh):,} boxes have a side below {SMALL_PX:g} px: give it more minutes"
     )
     height, width = short_hw
     return Choice(height if height == width else [height, width], reason, warning=True), short_hw

@@ -61,10 +61,8 @@ def choose(
     if tiles.value is not None and given.size_hw is None:
         size, size_hw = size_of_tile(size, input_hw), input_hw
     elif megapixels is not None:
-        by_time = choose_clear_size, choose_short_size
-        size, size_hw = next(
-            filter(None, (rule(facts, preset, size_hw, megapixels) for rule in by_time)), (size, size_hw)
-        )
+        by_time = facts, preset, size_hw, megapixels
+        size, size_hw = choose_clear_size(*by_time) or choose_short_size(*by_time) or (size, size_hw)
     splits = choose_splits(facts)
     num_train = given.num_train or max(int(facts.num_images * splits["data.train_split"].value), 1)
     workers = choose_workers(facts, machine)
@@ -130,7 +128,7 @@ def _tiles(
     chosen = choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, size_hw, too_large, input_hw)
     is_short = megapixels is not None and megapixels * 1e6 < ENOUGH_IMAGES * math.prod(input_hw)
     if chosen.value is None or (is_short and given.size_hw is None and shows_most(facts, size_hw)):
-        return Choice(None, chosen.reason), input_hw
+        return replace(chosen, value=None), input_hw
     return replace(chosen, value=_short_tiles(**chosen.value)), input_hw
 
 

@@ -16,7 +16,7 @@ from anomdet.data.sampling.hard_normals import read_hard_normals
 from anomdet.data.splits.lists import write_names
 from anomdet.documents.review_kinds import Decision, Decisions, LabelBox
 from anomdet.errors import Problem, UserError
-from anomdet.layout import CHANGES, CLASSES_FILE, HARD_NORMALS, IMAGES_DIR, LABELS_DIR, SPLITS, SPLITS_DIR
+from anomdet.layout import CHANGES, CLASSES_FILE, HARD_NORMALS, IMAGES_DIR, LABELS_DIR, SPLIT_LISTS
 from anomdet.output_rule import check_apart, check_new_folder, data_folders
 from anomdet.quality.check.fix import Change, appearing, changes_csv, label_line, place_image
 
@@ -88,8 +88,7 @@ def write_corrected(index: DataIndex, decided: Decisions, out_dir: Path, where: 
 
 def _take_along(data_dir: Path, out_dir: Path) -> None:
     """The class names and the splits: the copy would be split anew, and test images learned."""
-    names = [CLASSES_FILE, *(f"{SPLITS_DIR}/{split}.txt" for split in SPLITS)]
-    for name in (one for one in names if (data_dir / one).is_file()):
+    for name in (one for one in (CLASSES_FILE, *SPLIT_LISTS) if (data_dir / one).is_file()):
         (out_dir / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(data_dir / name, out_dir / name)
 

@@ -13,14 +13,14 @@ from anomdet.workflows.review_predictions import _warn_of_few_passes
 
 
 @pytest.mark.parametrize(
-    ("epochs", "epoch_images", "told"),
+    ("epochs", "epoch_images", "said"),
     [(4, 100, "4.0 times"), (9, 50, "4.5 times"), (4, None, "4.0 times"), (5, 100, "")],
 )
 def test_few_passes_over_the_images_are_said(
-    epochs: int, epoch_images: int | None, told: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    epochs: int, epoch_images: int | None, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = load_settings({"training": {"epochs": epochs, "epoch_images": epoch_images}})
     (tmp_path / "settings.yaml").write_text(dump_yaml(settings))
     with caplog.at_level(logging.WARNING):
         _warn_of_few_passes(tmp_path, 100)
-    assert told in caplog.text and bool(told) == ("--minutes" in caplog.text)
+    assert said in caplog.text and bool(said) == ("--minutes" in caplog.text)

@@ -38,10 +38,12 @@ def test_class_names_and_splits_come_along_without_images_that_are_left_out(make
     (data_dir / "splits").mkdir()
     (data_dir / "splits/train.txt").write_text("images/broken.png\r\nimages/good.png\r\n")
     (data_dir / "splits/test.txt").write_bytes(b"\xef\xbb\xbfmore.png\n")
+    (data_dir / "hard_normals.txt").write_text("more.png\nbroken.png\n")
     (data_dir / "classes.yaml").write_text("data: {classes: {1: dent, 2: hole}}\n")
     write_fixed(check_data(data_dir, Rules()), tmp_path / "out")
     assert (tmp_path / "out/splits/train.txt").read_text() == "images/good.png\n"
     assert (tmp_path / "out/splits/test.txt").read_text() == "more.png\n"
+    assert (tmp_path / "out/hard_normals.txt").read_text() == "more.png\n"
     assert (tmp_path / "out/classes.yaml").read_bytes() == (data_dir / "classes.yaml").read_bytes()
     (data_dir / "splits/val.txt").write_bytes("more.png\n".encode("utf-16"))
     with pytest.raises(UserError, match=r"val\.txt: expected UTF-8 text"):

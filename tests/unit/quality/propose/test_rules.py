@@ -283,13 +283,14 @@ def test_a_size_is_not_larger_than_the_time_allows():
     assert choose(small, LAPTOP)["data.image_size"].value == 320
 
 
-@pytest.mark.parametrize(("images", "expected"), [(1_000, 640), (999, 608), (250, 320), (10, 320)])
+@pytest.mark.parametrize(("images", "expected"), [(1_000, 640), (999, 608), (250, 320), (10, 320), (0, 320)])
 def test_a_short_run_sees_smaller_images(images, expected):
     """1,000 images at least, of which the boxes call for 640 x 640 px; never below the smallest size."""
     found = choose(facts(bboxes_wh=[(8, 30)]), LAPTOP, None, images * 640**2 / 1e6)["data.image_size"]
     assert found.value == expected and found.warning == (expected < 640)
     if expected == 608:
         assert "640 would show the boxes better, but in so short a run 1,107 images teach more than 999" in found.reason
+    assert ("there is no time for it" in found.reason) == (not images)
 
 
 @pytest.mark.parametrize(
