@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import IMAGES_DIR
@@ -13,6 +13,7 @@ from anomdet.output_rule import PAGE_MARK, check_apart, check_names, data_folder
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
+    from anomdet.config.schema_data import DataSettings
     from anomdet.quality.check.check import Checked
     from anomdet.quality.check.findings import Finding
     from anomdet.quality.health.plan import Plan
@@ -109,6 +110,8 @@ def plan_of(settings: Settings, data_dir: Path, *, known: bool) -> Plan:
     from anomdet.config.schema import effective_model_name
     from anomdet.config.translate_data import size_hw
     from anomdet.quality.health.plan import Plan
+    from anomdet.quality.propose.machine import look
+    from anomdet.quality.propose.network import preset_of
 
     data, imbalance = settings.data, settings.training.class_imbalance_handling
     model = effective_model_name(settings)
@@ -124,7 +127,16 @@ def plan_of(settings: Settings, data_dir: Path, *, known: bool) -> Plan:
         split_of=split_of,
         ratios=(data.train_split, data.val_split, data.test_split) if known and data.split_files is None else None,
         splits_note=note,
+        tiles=_tiles(data),
+        preset=preset_of(look()),
     )
+
+
+def _tiles(data: DataSettings) -> tuple[int, int] | Literal["auto"] | None:
+    from anomdet.config.translate_data import size_hw
+
+    tiles = data.tiles
+    return tiles if tiles is None or tiles == "auto" else size_hw(tiles.size or data.image_size)
 
 
 def _splits(settings: Settings, data_dir: Path) -> tuple[dict[str, str] | None, str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from anomdet.quality.health.advice import LIKELY, MAYBE, Advice, Health, percent
 from anomdet.quality.health.plan import Plan
-from anomdet.quality.propose.tiles import SMALL_SHARE, STEP, TOO_LARGE, size_for_small, tile_for_small
+from anomdet.quality.propose.tiles import SMALL_SHARE, STEP
 
 LONG_SHARE = 0.1
 PADDING = 0.25
 MOST_PREDICTIONS = 100  # the presets' limit
 MIN_OBJECTS = 50
+LEAST_PX, MORE = 2.0, 1.05  # below, a box is a speck; times as many px are worth a change
 
 
 def box_advice(health: Health, plan: Plan) -> Iterator[Advice]:
@@ -26,45 +29,49 @@ def box_advice(health: Health, plan: Plan) -> Iterator[Advice]:
 
 
 def _small(health: Health, plan: Plan) -> Iterator[Advice]:
-    boxes, factor = health["boxes"], health["image_sizes"]["factor"]
+    """What ``anomdet init`` would choose, where it shows the boxes with more."""
+    boxes, found = health["boxes"], health["proposed"]
     share = boxes["under_8_px"]
     if not share or share <= SMALL_SHARE:
         return
-    now = _size(plan.size_hw)
-    why = (
-        f"{percent(share)} of the boxes are under 8 px on their shorter side at data.image_size {now}, finer than the "
-    )
-    why += "finest grid of most detectors. "
-    if not boxes["tenth_px"]:  # less than its digits
-        yield _specks(why, 0.0)
-        return
-    size_hw = size_for_small(plan.size_hw, boxes["tenth_px"], boxes["small_px"])
-    times = math.prod(size_hw) / math.prod(plan.size_hw)
-    enlarged = factor["p50"] * math.sqrt(times)
-    blurred = f" Images are then enlarged {enlarged:.1f} times, which adds no detail; more camera pixels would."
-    blurred = blurred if enlarged > 1.05 else ""
-    if times <= TOO_LARGE:
-        why += f"At {_size(size_hw)}, 90 % have at least 8 px; a step then costs {times:.1f} times the pixels."
-        yield Advice(
-            "image-size", LIKELY, f"Raise data.image_size to {_size(size_hw)}.", why + blurred, _setting(size_hw)
-        )
-        return
-    tenth_px = boxes["tenth_px"] / factor["p50"]  # in the image itself
-    usual_hw = health["image_sizes"]["listed"][0]["size_hw"]
-    (height, width), seen_px = tile_for_small(plan.size_hw, tenth_px, usual_hw, boxes["small_px"])
-    if seen_px < boxes["small_px"] / 2:
-        yield _specks(why, seen_px)
-        return
-    why += f"An image size of {_size(size_hw)} would take {times:.0f} times the pixels; a tile of {width} x {height} "
-    why += f"px, seen at {now}, shows 90 % of them with about {min(seen_px, boxes['small_px']):.0f} px or more."
-    text = f"Look at the images in overlapping tiles of about {width} x {height} px."
-    yield Advice("tiles", LIKELY, text, why + blurred, f'"data.tiles={{size: [{height}, {width}]}}"')
+    tiled = "" if plan.tiles is None else " of a tile"
+    why = f"{percent(share)} of the boxes are under 8 px on their shorter side at data.image_size "
+    why += f"{_size(plan.size_hw)}{tiled}, finer than the finest grid of most detectors. "
+    if found["tenth_px"] < LEAST_PX:
+        yield _specks(why, found["tenth_px"])
+    elif found["tenth_px"] < boxes["tenth_px"] * MORE:
+        why += f"A tenth of them have {boxes['tenth_px']:.2g} px or less, and what anomdet init would choose on this "
+        why += "machine shows them with no more. More pixels of the camera for each part would."
+        yield Advice("few-pixels", LIKELY, "Take the images from nearer, or with more pixels.", why)
+    elif found["tiles"] is not None:
+        height, width = found["tile_hw"]
+        text = f"Look at the images in overlapping tiles of {width} x {height} px, as anomdet init chooses them."
+        why += f"{found['reason'][:1].upper()}{found['reason'][1:]}."
+        yield Advice("tiles", LIKELY, text, why, f"{_setting(found['size_hw'])} {_tile_setting(found['tiles'])}")
+    else:
+        size_hw, settings = found["size_hw"], _setting(found["size_hw"])
+        times = math.prod(size_hw) / math.prod(plan.size_hw)
+        why += f"At {_size(size_hw)}, as anomdet init chooses it, 90 % have {found['tenth_px']:.2g} px or more; a step "
+        why += f"then costs {times:.1f} times the pixels." + _enlarged(health, size_hw)
+        settings += "" if plan.tiles is None else " data.tiles=null"
+        yield Advice("image-size", LIKELY, f"Set data.image_size to {_size(size_hw)}.", why, settings)
+
+
+def _enlarged(health: Health, size_hw: Sequence[int]) -> str:
+    height, width = health["image_sizes"]["listed"][0]["size_hw"]
+    factor = min(size_hw[0] / height, size_hw[1] / width)
+    return f" Images are then enlarged {factor:.1f} times, which adds no detail." if factor > 1.05 else ""
+
+
+def _tile_setting(tiles: Mapping[str, Any]) -> str:
+    values = ", ".join(f"{key}: {json.dumps(value)}" for key, value in tiles.items())
+    return f'"data.tiles={{{values}}}"'
 
 
 def _specks(why: str, seen_px: float) -> Advice:
     """No image size and no tile helps."""
-    reached = f"{seen_px:.2g} px or less" if seen_px else "next to nothing"
-    why += f"A tenth of them are so small that a tile of {STEP} x {STEP} px would show them with {reached}: no image "
+    reached = f"{seen_px:.2g} px or less" if seen_px >= 0.05 else "next to nothing"
+    why += f"A tenth of them are so small that what anomdet init would choose shows them with {reached}: no image "
     why += "size helps, and such boxes are rarely drawn on purpose."
     return Advice("specks", LIKELY, "Look at the smallest boxes, and correct or remove those that mark nothing.", why)
 
@@ -147,11 +154,11 @@ def _crowded(health: Health, plan: Plan) -> Iterator[Advice]:
     )
 
 
-def _size(size_hw: tuple[int, int]) -> str:
+def _size(size_hw: Sequence[int]) -> str:
     height, width = size_hw
     return f"{height}" if height == width else f"[{height}, {width}]"
 
 
-def _setting(size_hw: tuple[int, int]) -> str:
+def _setting(size_hw: Sequence[int]) -> str:
     height, width = size_hw
     return f"data.image_size={height}" if height == width else f'"data.image_size={_size(size_hw)}"'

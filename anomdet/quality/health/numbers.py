@@ -10,7 +10,7 @@ import numpy as np
 from anomdet.layout import SPLITS
 from anomdet.quality.check.table import Floats, Ints
 from anomdet.quality.health.plan import Plan
-from anomdet.quality.health.table import DEFECTIVE, NORMAL, UNLABELLED, Table, seen_wh
+from anomdet.quality.health.table import DEFECTIVE, NORMAL, UNLABELLED, Table, pieces_hw, seen_wh
 
 SMALL_PX = 8.0  # the finest grid of most detectors has cells of 8 px
 LONG = 4.0  # a longer side of so many shorter ones is elongated
@@ -100,7 +100,7 @@ def boxes(table: Table, plan: Plan, drawn: list[dict[str, Any]]) -> dict[str, An
         "under_8_px": _share(int((short < SMALL_PX).sum()), len(short)),
         "under_8_px_native": _share(int((native < SMALL_PX).sum()), len(short)),
         "under_32_px": _share(int((short < 32).sum()), len(short)),
-        "tenth_px": _tenth(short),
+        "tenth_px": tenth(short),
         "elongation": quantiles(longer),
         "elongated": _share(int((longer >= LONG).sum()), len(short)),
         "over_half_of_image": int((cover > 0.5).sum()),
@@ -155,9 +155,10 @@ def image_sizes(table: Table, plan: Plan) -> dict[str, Any]:
     known = np.isfinite(table.size_hw).all(axis=1)
     sizes, num = np.unique(table.size_hw[known], axis=0, return_counts=True) if known.any() else (np.zeros((0, 2)), [])
     order = np.argsort(-np.asarray(num), kind="stable")
-    fitted = seen_wh(sizes, plan.size_hw) if len(sizes) else np.zeros((0, 2))
+    pieces = pieces_hw(sizes, table.tile_hw)
+    fitted = seen_wh(pieces, plan.size_hw) if len(sizes) else np.zeros((0, 2))
     padding = 1 - fitted.prod(axis=1) / np.prod(plan.size_hw)
-    factors = fitted[:, 0] / sizes[:, 1]
+    factors = fitted[:, 0] / pieces[:, 1]
     weights = np.asarray(num, dtype=np.float64)
     listed = [
         {
@@ -193,7 +194,7 @@ def rounded(values: Any, digits: int = 4) -> list[float]:
     return [round(float(value), digits) for value in values]
 
 
-def _tenth(values: Floats) -> float | None:
+def tenth(values: Floats) -> float | None:
     """The largest value that at least 90 % of the values reach; rounded down, so that they do."""
     return math.floor(float(np.sort(values)[len(values) // 10]) * 1e4) / 1e4 if len(values) else None
 

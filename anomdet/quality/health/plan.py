@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from anomdet.defaults import MISSING_LABELS
+from anomdet.quality.propose.choices import Preset
+from anomdet.quality.propose.network import CPU
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Plan:
         split_of: file name of an image to its split; None: not known.
         ratios: of train, val and test; None: the splits come from lists, or are not known.
         splits_note: why the splits are not known.
+        tiles: height and width of ``data.tiles``, pixels; ``auto``: as the boxes call for; None: images as a whole.
+        preset: limits of what the machine trains in sensible time.
     """
 
     size_hw: tuple[int, int]
@@ -35,3 +40,5 @@ class Plan:
     split_of: Mapping[str, str] | None = None
     ratios: tuple[float, float, float] | None = None
     splits_note: str = ""
+    tiles: tuple[int, int] | Literal["auto"] | None = None
+    preset: Preset = CPU

@@ -13,6 +13,7 @@ from anomdet.quality.health.advice import RULES
 from anomdet.quality.health.advise import advise
 from anomdet.quality.health.pixels import pixels
 from anomdet.quality.health.plan import Plan
+from anomdet.quality.health.proposed import proposed
 from anomdet.quality.health.samples import samples
 from anomdet.quality.health.table import make_table
 
@@ -33,7 +34,7 @@ def measure_health(checked: Checked, findings: list[Finding], plan: Plan) -> dic
 
     Returns:
         ``version, verdict, image_size_hw, model, counts, classes, splits, drawn, boxes, positions, per_image,
-        image_sizes, pixels, samples, findings, conventions, advice, rules``: JSON without nan.
+        image_sizes, proposed, pixels, samples, findings, conventions, advice, rules``: JSON without nan.
     """
     table = make_table(checked, plan)
     names = numbers.class_names(table, plan)
@@ -53,6 +54,7 @@ def measure_health(checked: Checked, findings: list[Finding], plan: Plan) -> dic
         "positions": numbers.positions(table, drawn),
         "per_image": numbers.per_image(table),
         "image_sizes": numbers.image_sizes(table, plan),
+        "proposed": proposed(table, plan),
         "pixels": pixels(checked.data_dir, table, checked.bit_depth),
         "samples": samples(table, names),
         "findings": show_findings(findings),

@@ -14,6 +14,7 @@ from anomdet.quality.check.check import Checked, CheckedFile
 from anomdet.quality.check.geometry import outside
 from anomdet.quality.check.table import Floats, Ints
 from anomdet.quality.health.plan import Plan
+from anomdet.quality.propose.tiles import choose_tiles
 
 NORMAL, DEFECTIVE, UNLABELLED = 0, 1, 2
 
@@ -33,6 +34,7 @@ class Table:
         bboxes_xywh: ``(N, 4)`` corner and size, pixels.
         seen_wh: ``(N, 2)`` sizes of the boxes as the network sees them, pixels.
         num_left_out: boxes that are not in the table.
+        tile_hw: height and width of the tiles that the network sees in place of the images, pixels; None: no tiles.
     """
 
     files: list[FoundFile]
@@ -45,6 +47,7 @@ class Table:
     bboxes_xywh: Floats
     seen_wh: Floats
     num_left_out: int
+    tile_hw: tuple[int, int] | None = None
 
     @property
     def short_sides(self) -> Floats:
@@ -75,6 +78,7 @@ def make_table(checked: Checked, plan: Plan) -> Table:
     with_boxes = np.flatnonzero([file.has_boxes for file in rows])
     image_at = with_boxes[checked.boxes.file_at] if len(checked.boxes) else np.zeros(0, np.int64)
     good, bboxes_xywh = _clipped(checked)
+    tile_hw = _tile_hw(plan, size_hw, bboxes_xywh[good, 2:], image_at[good])
     return Table(
         files=files,
         headers=headers,
@@ -84,9 +88,25 @@ def make_table(checked: Checked, plan: Plan) -> Table:
         image_at=image_at[good],
         class_nums=checked.boxes.class_nums[good],
         bboxes_xywh=bboxes_xywh[good],
-        seen_wh=bboxes_xywh[good, 2:] * scale_wh(size_hw, plan.size_hw)[image_at[good]],
+        seen_wh=bboxes_xywh[good, 2:] * scale_wh(pieces_hw(size_hw, tile_hw), plan.size_hw)[image_at[good]],
         num_left_out=int((~good).sum()),
+        tile_hw=tile_hw,
     )
+
+
+def pieces_hw(size_hw: Floats, tile_hw: tuple[int, int] | None) -> Floats:
+    """What the network sees at once ``(M, 2)`` of images ``(M, 2)``: a tile, or all of one that is no larger."""
+    return size_hw if tile_hw is None else np.minimum(size_hw, tile_hw)
+
+
+def _tile_hw(plan: Plan, size_hw: Floats, bboxes_wh: Floats, image_at: Ints) -> tuple[int, int] | None:
+    if plan.tiles != "auto":
+        return plan.tiles
+    known = np.isfinite(size_hw).all(axis=1)
+    if not len(bboxes_wh):
+        return None
+    tiles = choose_tiles(size_hw[known].astype(int), bboxes_wh, (np.cumsum(known) - 1)[image_at], plan.size_hw).value
+    return None if tiles is None else (tiles["size"][0], tiles["size"][1])
 
 
 def scale_wh(size_hw: Floats, target_hw: tuple[int, int]) -> Floats:

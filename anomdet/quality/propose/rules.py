@@ -56,11 +56,8 @@ def choose(
         megapixels: of the network's input, all images together, that the run has time for; None: unknown.
     """
     given, preset = given or Given(), preset_of(machine)
-    size, size_hw = choose_size(facts, preset)
-    tiles, input_hw = _tiles(facts, size_hw, preset, given, megapixels)
-    if tiles.value is not None and given.size_hw is None:
-        size, size_hw = size_of_tile(size, input_hw), input_hw
-    elif megapixels is not None:
+    (size, tiles), size_hw = choose_view(facts, preset, given, megapixels)
+    if megapixels is not None and (tiles.value is None or given.size_hw is not None):
         by_time = facts, preset, size_hw, megapixels
         size, size_hw = choose_clear_size(*by_time) or choose_short_size(*by_time) or (size, size_hw)
     splits = choose_splits(facts)
@@ -89,6 +86,26 @@ def choose(
         **splits,
         **suggest_groups(facts),
     }
+
+
+def choose_view(
+    facts: DataFacts, preset: Preset, given: Given | None = None, megapixels: float | None = None
+) -> tuple[tuple[Choice, Choice], tuple[int, int]]:
+    """``data.image_size`` and ``data.tiles``, a mapping or None, and ``(height, width)`` that the network sees.
+
+    The health report advises the same, so that it and ``anomdet init`` never disagree.
+
+    Args:
+        facts: of the data.
+        preset: whose limits hold.
+        given, megapixels: as of :func:`choose`.
+    """
+    given = given or Given()
+    size, size_hw = choose_size(facts, preset)
+    tiles, input_hw = _tiles(facts, size_hw, preset, given, megapixels)
+    if tiles.value is not None and given.size_hw is None:
+        size, size_hw = size_of_tile(size, input_hw), input_hw
+    return (size, tiles), size_hw
 
 
 def choose_alone(facts: DataFacts, machine: Machine) -> dict[str, Choice]:

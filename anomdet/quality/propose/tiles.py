@@ -1,4 +1,4 @@
-"""Whether large images are cut into tiles: the health report's rule, from the sizes of the boxes alone."""
+"""Whether large images are cut into tiles, and into which: from the sizes of the boxes alone."""
 
 from __future__ import annotations
 
@@ -28,22 +28,6 @@ def size_for_small(size_hw: tuple[int, int], tenth_px: float, small_px: float = 
     """
     height, width = (math.ceil(side * small_px / tenth_px / STEP) * STEP for side in size_hw)
     return height, width
-
-
-def tile_for_small(
-    size_hw: tuple[int, int], native_tenth_px: float, image_hw: tuple[int, int], small_px: float = SMALL_PX
-) -> tuple[tuple[int, int], float]:
-    """The largest tile that shows 90 % of the boxes with ``small_px``, and with how many it shows them.
-
-    Args:
-        size_hw: what the network sees.
-        native_tenth_px: what 90 % of the boxes reach with their shorter side, in pixels of the image.
-        image_hw: the usual size of an image; no tile is larger.
-        small_px: what they are to reach.
-    """
-    tile = (max(STEP, math.floor(side * native_tenth_px / small_px / STEP) * STEP) for side in size_hw)
-    height, width = map(min, tile, image_hw)
-    return (height, width), native_tenth_px * min(size_hw[0] / height, size_hw[1] / width)
 
 
 def choose_tiles(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
@@ -11,12 +10,14 @@ import pytest
 
 from anomdet.config.load import load_settings
 from anomdet.config.schema import Settings
+from anomdet.config.translate_data import size_hw
 from anomdet.evaluation.intervals import wilson_interval
 from anomdet.quality.check.check import Rules
 from anomdet.quality.health.advice import RULES
-from anomdet.quality.health.advice_boxes import anchor_iou, size_for_small
+from anomdet.quality.health.advice_boxes import anchor_iou
 from anomdet.quality.health.advice_classes import wilson
 from anomdet.quality.health.advise import advise
+from anomdet.workflows.propose import propose_settings
 from tests.unit.quality.health.conftest import health_of, make_plan
 
 DOCS = Path(__file__).parents[4] / "docs" / "data_check.md"
@@ -53,36 +54,57 @@ def test_image_size_is_raised_where_more_than_a_tenth_is_small(make_data, small,
     data_dir = make_data(texts)  # 40 x 60
     found = advice(data_dir, size_hw=(64, 64))
     assert ("image-size" in found) == said
-    if said:  # 6 px at 64 / 60; 8 px need 64 * 8 / 6.4, then the next multiple of 32
-        assert found["image-size"]["settings"] == "data.image_size=96"
-        assert health_of(data_dir, make_plan(size_hw=(96, 96)))["boxes"]["under_8_px"] <= 0.1
+    if said:  # small images with small boxes are enlarged
+        settings = load_settings(None, shlex.split(found["image-size"]["settings"]))
+        assert settings.data.image_size == propose_settings(data_dir, device="cpu").settings.data.image_size
+        assert health_of(data_dir, make_plan(size_hw=size_hw(settings.data.image_size)))["boxes"]["under_8_px"] <= 0.1
 
 
-def test_size_for_small_is_the_least_step_that_does_it():
-    rng = np.random.default_rng(3)
-    for _ in range(200):
-        height, width = rng.integers(1, 40, 2) * 32
-        tenth = rng.uniform(1, 8)
-        found = size_for_small((int(height), int(width)), tenth, 8.0)
-        for now, then in zip((height, width), found, strict=True):
-            enough = [side for side in range(32, 32 * 400, 32) if tenth * side / now >= 8 - 1e-9]
-            assert then == enough[0]
+@pytest.mark.parametrize(
+    ("image_hw", "box_wh", "said"),
+    [
+        ((200, 300), (3, 3), "image-size"),  # which init enlarges; a tile of 32 x 32 px seen at 64 was advised
+        ((1500, 2000), (9, 7), "tiles"),
+        ((1500, 2000), (25, 25), "image-size"),
+        ((512, 4096), (40, 3), "tiles"),
+        ((1500, 2000), (1.2, 1.2), "specks"),
+    ],
+)
+def test_the_advice_is_what_init_would_write(make_data, image_hw, box_wh, said):
+    width, height = box_wh
+    data_dir = make_data(many(f"1 5 5 {width} {height}\n", 10, 10), size_hw=image_hw)
+    found = advice(data_dir, size_hw=(64, 64))
+    assert set(found) & {"tiles", "image-size", "few-pixels", "specks"} == {said}
+    if said == "specks":
+        return
+    settings = load_settings(None, shlex.split(found[said]["settings"])).data
+    proposed = propose_settings(data_dir, device="cpu").settings.data
+    assert (settings.image_size, settings.tiles) == (proposed.image_size, proposed.tiles)
+    assert (settings.tiles is not None) == (said == "tiles")
+    if settings.tiles is not None:  # never enlarged
+        assert (np.array(size_hw(settings.tiles.size)) >= size_hw(settings.image_size)).all()
+    # a run with these settings has no such advice
+    tiles = None if settings.tiles is None else size_hw(settings.tiles.size)
+    followed = advice(data_dir, size_hw=size_hw(settings.image_size), tiles=tiles)
+    assert not set(followed) & {"tiles", "image-size"}
+    assert ("few-pixels" in followed) == (min(box_wh) < 8)
 
 
-def test_tiles_where_the_image_would_have_to_be_huge(make_data):
-    found = advice(make_data(many("1 5 5 3 3\n", 10, 10), size_hw=(200, 300)), size_hw=(64, 64))
-    assert "tiles" in found and "image-size" not in found
-    height, width = map(int, re.search(r"about (\d+) x (\d+) px", found["tiles"]["text"]).groups())
-    assert found["tiles"]["settings"] == '"data.tiles={size: [32, 32]}"'
-    assert (height, width) == (32, 32)  # the least there is
-    assert f"shows 90 % of them with about {3 * 64 // 32} px or more" in found["tiles"]["why"]
+def test_sizes_are_those_in_a_tile(make_data):
+    data_dir = make_data(many("1 5 5 10 10\n", 10, 10), size_hw=(800, 800))
+    plan = make_plan(size_hw=(320, 320), tiles=(320, 320))
+    health = health_of(data_dir, plan)
+    assert health["boxes"]["tenth_px"] == 10 and health["image_sizes"]["factor"]["p50"] == 1
+    assert health_of(data_dir, make_plan(size_hw=(320, 320)))["boxes"]["tenth_px"] == 4
+    auto = health_of(make_data({}, size_hw=(800, 800)), make_plan(size_hw=(32, 32), tiles="auto"))
+    assert auto["boxes"]["tenth_px"] >= 8
 
 
-@pytest.mark.parametrize(("side", "reached"), [("1e-7", "next to nothing"), ("0.5", "1 px or less")])
+@pytest.mark.parametrize(("side", "reached"), [("1e-7", "next to nothing"), ("0.5", "0.64 px or less")])
 def test_boxes_that_no_size_shows_are_specks(make_data, side, reached):
     found = advice(make_data(many(f"1 5 5 {side} {side}\n", 10, 10), size_hw=(200, 300)), size_hw=(64, 64))
     assert "specks" in found and not {"tiles", "image-size"} & set(found)
-    assert f"would show them with {reached}:" in found["specks"]["why"]
+    assert f"shows them with {reached}:" in found["specks"]["why"]
 
 
 def test_a_smaller_image_size_is_worth_a_try(make_data):

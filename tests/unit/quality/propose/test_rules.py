@@ -11,7 +11,7 @@ from anomdet.quality.propose.image_size import choose_clear_size, choose_size
 from anomdet.quality.propose.learning import choose_augmentations, choose_sampling, choose_schedule, choose_splits
 from anomdet.quality.propose.network import CPU, GPU, choose_batch, choose_workers
 from anomdet.quality.propose.rules import choose, nested
-from anomdet.quality.propose.tiles import choose_tiles, input_for_tiles
+from anomdet.quality.propose.tiles import choose_tiles, input_for_tiles, size_for_small
 
 LAPTOP = Machine(cores=8, memory_gb=16.0)
 SERVER = Machine(cores=32, memory_gb=200.0, gpu="NVIDIA A100", gpu_memory_gb=42.9)
@@ -162,6 +162,17 @@ def test_small_images_are_enlarged_for_their_small_boxes(side, short_px, expecte
 )
 def test_no_tiles_where_a_larger_image_does_it_or_nothing_would_be_gained(sizes_hw, bboxes_wh):
     assert "data.tiles" not in choose(facts(sizes_hw, bboxes_wh), LAPTOP)
+
+
+def test_size_for_small_is_the_least_step_that_does_it():
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        height, width = rng.integers(1, 40, 2) * 32
+        tenth = rng.uniform(1, 8)
+        found = size_for_small((int(height), int(width)), tenth, 8.0)
+        for now, then in zip((height, width), found, strict=True):
+            enough = [side for side in range(32, 32 * 400, 32) if tenth * side / now >= 8 - 1e-9]
+            assert then == enough[0]
 
 
 def test_specks_are_no_reason_for_tiles():
