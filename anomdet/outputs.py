@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 import os
@@ -18,6 +19,7 @@ from anomdet.errors import Problem, UserError
 
 _FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # of any spreadsheet, with the blanks that some skip
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_MAX_NAME_BYTES = 255
 _SHOWN_CHARACTERS = 40  # of a name in that of its temporary file: a name has at most 255 bytes
 
 
@@ -45,6 +47,26 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError) and error.errno and error.filename is None:  # of a write to an open file
             error.filename = str(path)
         raise
+
+
+def fitting_stem(stem: str, room: int) -> str:
+    """A file's name without its end, cut where its name would be too long for a disk, with a hash of all of it then.
+
+    Args:
+        stem: relative, with forward slashes; an image's name may have 255 bytes itself, the most that disks take.
+        room: bytes that the end of the name takes.
+
+    >>> fitting_stem("a/part", 4)
+    'a/part'
+    >>> fitting_stem("a/" + "part" * 63, 10)[-20:]
+    'art-6d0b3c76d7b9f998'
+    """
+    parent, slash, name = stem.rpartition("/")
+    data, most = os.fsencode(name), _MAX_NAME_BYTES - room
+    if len(data) <= most:
+        return stem
+    digest = hashlib.sha256(os.fsencode(stem)).hexdigest()[:16]
+    return f"{parent}{slash}{data[: most - 17].decode('utf-8', 'ignore')}-{digest}"
 
 
 def _host() -> str:

@@ -16,10 +16,12 @@ from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.result import REJECT, Result
 from anomdet.inference.stream import Judged
 from anomdet.layout import CROPS_DIR, LABELS_DIR, PICTURES_DIR
+from anomdet.outputs import fitting_stem
 
 PER_IMAGE = ("labels", "crops", "pictures")
 NEED_PIXELS = frozenset({"crops", "pictures"})
 _CROP = re.compile(r"(.+)_\d+_class-?\d+\.png", re.DOTALL)
+_CROP_ROOM = 40  # bytes of what stands behind an image's name in a crop's: numbers of the box and of its class
 _log = logging.getLogger("anomdet")
 
 
@@ -39,6 +41,7 @@ class ImageFiles:
         self._folder, self._class_names = folder, tuple(class_names)
         self._owners = None if done is None else {hash(output_stem(key)): hash(key) for key in done}
         self._earlier_crops: dict[str, dict[str, list[str]]] = {}
+        self._has_said = False
         self._writers = [writer for name, writer in self._known().items() if name in save]
 
     def _known(self) -> dict[str, Any]:
@@ -55,7 +58,8 @@ class ImageFiles:
     def remove(self, key: str) -> None:
         """Those of an image that another one of its name has taken the place of."""
         stem = self._stem(key)
-        parent, name = os.path.split(self._folder / CROPS_DIR / stem)
+        parent, name = os.path.split(self._folder / CROPS_DIR / self._fitting(stem, _CROP_ROOM))
+        stem = self._fitting(stem, len(".txt"))
         paths = [self._folder / LABELS_DIR / f"{stem}.txt", self._folder / PICTURES_DIR / f"{stem}.jpg"]
         for path in (*paths, *(Path(parent, crop) for crop in self._crops_in(parent).get(name, ()))):
             path.unlink(missing_ok=True)
@@ -77,10 +81,18 @@ class ImageFiles:
         _log.warning(f"another image is called {stem} too: the files of {key} are called after its whole name")
         return key
 
+    def _fitting(self, stem: str, room: int) -> str:
+        """The stem, shorter where the names of the files would be too long for a disk."""
+        fits = fitting_stem(stem, room)
+        if fits != stem and not self._has_said:
+            self._has_said = True
+            _log.warning(f"{stem}: too long a name; its files are called {fits}, and further ones are not reported")
+        return fits
+
     def _labels(self, shown: Result, stem: str, _judged: Judged) -> None:
         if not len(shown) and shown.verdict == REJECT:
             return  # an empty file would say that this part, which is rejected as unknown, is a normal one
-        path = self._below(LABELS_DIR, f"{stem}.txt")
+        path = self._below(LABELS_DIR, f"{self._fitting(stem, len('.txt'))}.txt")
         write_labels(path, Labels(shown.bboxes_xyxy, shown.class_nums))
 
     def _crops(self, shown: Result, stem: str, judged: Judged) -> None:
@@ -89,6 +101,7 @@ class ImageFiles:
         if not len(shown):
             return
         image, _ = to_bgr8(judged.pixels, judged.item.channels)
+        stem = self._fitting(stem, _CROP_ROOM)
         for at, (crop, class_num) in enumerate(zip(shown.crop(image), shown.class_nums.tolist(), strict=True)):
             write_image(self._below(CROPS_DIR, f"{stem}_{at:02d}_class{class_num}.png"), np.ascontiguousarray(crop))
 
@@ -98,8 +111,8 @@ class ImageFiles:
 
         image, _ = to_bgr8(judged.pixels, judged.item.channels)
         drawn = shown.draw(image, channels="bgr", classes=self._class_names)
-        text = f"{shown.verdict} {shown.part_score:.2f}"
-        write_image(self._below(PICTURES_DIR, f"{stem}.jpg"), with_verdict(drawn, text, shown.verdict))
+        text, name = f"{shown.verdict} {shown.part_score:.2f}", f"{self._fitting(stem, len('.jpg'))}.jpg"
+        write_image(self._below(PICTURES_DIR, name), with_verdict(drawn, text, shown.verdict))
 
     def _below(self, kind: str, name: str) -> Path:
         path = self._folder / kind / name

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import IMAGES_DIR, LABELS_DIR, SPLITS_DIR, TILE_MAP
+from anomdet.outputs import fitting_stem
 from anomdet.tiles import GROUPS, Tiling
 from anomdet.words import counted
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from anomdet.workflows.tile_losses import LostObjects
 
 MAP_VERSION = 1
+_TILE_ROOM = len("_x123456_y123456.png")
 _log = logging.getLogger("anomdet")
 _LARGER = (
     "choose a larger --size or more --overlap; in its own training AnomDet sees such objects with "
@@ -174,7 +176,7 @@ class _Work:
         record, columns = self.index.records[at], self.index.columns
         pixels = read_image(Path(self.index.data_dir) / IMAGES_DIR / record.file_name, bit_depth=self.bits)
         is_lost = self.is_lost[columns.box_starts[at] : columns.box_starts[at + 1]]
-        stem, entries = Path(record.file_name).with_suffix("").as_posix(), []
+        stem, entries = fitting_stem(Path(record.file_name).with_suffix("").as_posix(), _TILE_ROOM), []
         for number in range(self.tiles.starts[at], self.tiles.starts[at + 1]):
             window = self.tiles.window(number)
             cut = self.tiles.cut(number, window)

@@ -205,7 +205,9 @@ def _beside_heat(picture: Any, image: Any, measured: Any, at: int) -> Any:
 
 
 def _jpg_name(file_name: str) -> str:
-    return f"{Path(file_name).with_suffix('').as_posix().replace('/', '__')}.jpg"
+    from anomdet.outputs import fitting_stem
+
+    return f"{fitting_stem(Path(file_name).with_suffix('').as_posix().replace('/', '__'), len('.jpg'))}.jpg"
 
 
 def _objects(boxes: Any, rows: Any, names: list[str], scores: list[float] | None = None) -> Any:

@@ -26,6 +26,7 @@ from anomdet.engine.trackers import RunImages
 from anomdet.errors import UserError
 from anomdet.images.decode import read_image
 from anomdet.layout import EPOCH_DIR, IMAGES_DIR, STRIP, STRIP_COLUMN, TRAIN, VISUALIZATION_DIR
+from anomdet.outputs import fitting_stem
 from anomdet.registry import DATASETS, HOOKS
 from anomdet.visualization.color import Color, class_colors
 from anomdet.visualization.draw import Image, choose_style, draw
@@ -116,7 +117,7 @@ class VisualizeHook(Hook):
             image, factor = read(one.file_name)
             picture = _compared(image, one, factor, colors)
             name = f"{prefix}{Path(one.file_name).with_suffix('').as_posix().replace('/', '__')}"
-            write_image(folder / f"{name}.jpg", picture)
+            write_image(folder / f"{fitting_stem(name, len('.jpg'))}.jpg", picture)
             _send(runner, f"visualization/{name if not prefix else 'hardest'}", picture)
             if not prefix:
                 for column, side in ((truth, one.gt), (predicted, one.predictions)):

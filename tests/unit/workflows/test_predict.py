@@ -150,6 +150,25 @@ def test_crops_and_pictures(job: PredictJob) -> None:
     assert pictures["p0_0.jpg"].shape[0] > pictures["p0_0.jpg"].shape[1]  # above the square image, not over it
 
 
+@pytest.mark.parametrize("letter", ["n", "\N{CYRILLIC SMALL LETTER ZHE}"])
+def test_files_of_images_with_long_names(job: PredictJob, letter: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A name may have 255 bytes; what stands behind it in a crop's would be too much, and ended the job."""
+    stem, folder = letter * (250 // len(letter.encode())), job.sources[0]
+    for end in ("1", "2"):
+        (folder / f"{stem[:-1]}{end}.png").write_bytes(image_bytes(0.9))
+    every = replace(job, save=("crops", "pictures", "labels"))
+    with caplog.at_level(logging.WARNING, "anomdet"):
+        assert dict(predict(every).verdicts) == {"accept": 5, "reject": 7, "failed": 1}
+    assert caplog.text.count("too long a name") == 1
+    crops = [path for path in (out(job) / "crops").glob("*.png") if path.name.startswith(letter)]
+    assert len(crops) == 2 and all(len(path.name.encode()) <= 255 for path in crops)
+    assert {path.stem for path in (out(job) / "labels").glob(f"{letter}*")} == {f"{stem[:-1]}1", f"{stem[:-1]}2"}
+    assert len(list((out(job) / "pictures").glob(f"{letter}*"))) == 2
+    (folder / f"{stem[:-1]}2.png").write_bytes(image_bytes(0.1) + b" ")  # accepted now: its crop is another part's
+    predict(replace(every, skip_done=True))
+    assert len([path for path in (out(job) / "crops").glob("*.png") if path.name.startswith(letter)]) == 1
+
+
 def test_one_verdict_a_part(job: PredictJob) -> None:
     done = predict(replace(job, group_by=r"p(\d)"))
     assert dict(done.part_verdicts) == {"accept": 1, "undecided": 1, "reject": 3}

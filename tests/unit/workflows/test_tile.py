@@ -308,3 +308,16 @@ def test_lists_that_do_not_fit_are_refused_before_anything_is_cut(data_dir, tmp_
         tile(data_dir, tmp_path / "tiles", size=160)
     assert len(caught.value.problems) == 2
     assert not list(tmp_path.glob("*tiles*"))
+
+
+def test_tiles_of_images_with_long_names(data_dir, tmp_path):
+    """The numbers of a tile do not fit behind a name of 250 letters."""
+    for end in "12":
+        for kind, suffix in (("images", ".png"), ("labels", ".txt")):
+            source = (data_dir / kind / "three").with_suffix(suffix)
+            (data_dir / kind / f"{'n' * 249}{end}{suffix}").write_bytes(source.read_bytes())
+    done = tile(data_dir, tmp_path / "tiles", size=128, overlap=32)
+    assert done.num_images == 5 and len(scan(str(tmp_path / "tiles")).records) == done.num_tiles
+    truth, rows = written(tmp_path, tmp_path / "tiles")
+    thr = ["metrics.score_threshold=0.5"]
+    assert evaluate_files(rows, truth, tile_map=tmp_path / "tiles/tile_map.json", overrides=thr).metrics["recall"] == 1

@@ -8,7 +8,7 @@ from anomdet.errors import UserError
 from anomdet.evaluation.coco_json import results_from_coco
 from anomdet.evaluation.operating_point import fixed
 from anomdet.evaluation.summary import measure
-from anomdet.workflows.visualize import _verdicts, errors_first, visualize
+from anomdet.workflows.visualize import _jpg_name, _verdicts, errors_first, visualize
 from tests.unit.evaluation.cases import gt_dict, pred
 
 BOX, FAR = [0, 0, 10, 10], [50, 50, 10, 10]
@@ -46,3 +46,10 @@ def test_escapes_come_first_then_overkill_then_wrong_boxes() -> None:
 def test_only_knows_one_word() -> None:
     with pytest.raises(UserError, match="--only: expected errors, got 'mistakes'"):
         visualize("run.yaml", only="mistakes")
+
+
+def test_the_names_of_drawings_fit_on_a_disk() -> None:
+    """Folders become a part of the name, which may be longer than any name then."""
+    names = {_jpg_name(f"{'line' * 50}/{'part' * 20}{at}.png") for at in range(3)}
+    assert len(names) == 3 and all(len(name) <= 255 and name.endswith(".jpg") for name in names)
+    assert _jpg_name("a/b.png") == "a__b.jpg"
