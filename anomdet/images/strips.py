@@ -25,6 +25,7 @@ from anomdet.images.decode import (
     checked_header,
     clipping,
     decode_stored,
+    misfit,
     turn_upright,
     warn_once,
 )
@@ -58,7 +59,7 @@ class Strips:
         self._kept: NDArray[np.uint8] = np.zeros((0, header.upright_hw[1], 3), np.uint8)
         self._top = 0
         self._white_is_zero = False
-        self._largest = 0
+        self._largest: int | None = None
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -74,6 +75,11 @@ class Strips:
     def note(self) -> str:
         """What the user should know of the pixels read so far; empty: nothing."""
         return clipping(self._largest, self._bit_depth)
+
+    @property
+    def note_to_judge(self) -> str:
+        """As :attr:`note`, of an image that no training has looked at, when all of it is read."""
+        return misfit(self._largest, self._bit_depth)
 
     def rows(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """Pixels ``(bottom - top, W, 3)``, uint8 BGR.
@@ -111,8 +117,8 @@ class Strips:
 
     def _as_bgr8(self, strip: NDArray) -> NDArray[np.uint8]:
         if strip.dtype == np.uint16:
-            if self._header.bit_depth == 16 and self._bit_depth < 16:
-                self._largest = max(self._largest, int(strip.max()))
+            if self._header.bit_depth == 16:
+                self._largest = max(self._largest or 0, int(strip.max()))
             strip = as_8_bit(strip, self._header, self._bit_depth, white_is_zero=self._white_is_zero)
         return cv2.cvtColor(strip, cv2.COLOR_GRAY2BGR) if strip.ndim == 2 else strip
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.errors import Problem, UserError
-from anomdet.images.decode import read_to_judge, warn_once
+from anomdet.images.decode import read_to_judge
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.images.strips import Strips, open_large
 
@@ -40,6 +40,13 @@ class Reading(NamedTuple):
     in_strips: bool = False
 
 
+class Noted(NamedTuple):
+    """Pixels, and what the user should know of them: for the result of this image."""
+
+    pixels: NDArray[np.uint8]
+    note: str
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """An image that can be read, once or again.
@@ -47,7 +54,7 @@ class Item:
     Args:
         name: what the result calls it; None for pixels without a name.
         key: unique among all items; names the outputs: relative, with forward slashes, without ``..``.
-        read: the pixels, or :class:`anomdet.images.strips.Strips`; its argument says how; raises
+        read: the pixels, :class:`Noted`, or :class:`anomdet.images.strips.Strips`; its argument says how; raises
             :class:`UnreadableImageError`.
         channels: ``bgr`` or ``rgb``, of what ``read`` returns.
         frame: number in a video, from 0 on.
@@ -89,8 +96,9 @@ def failed_item(name: str | None, key: str, reason: str) -> Item:
     return Item(name, key, read)
 
 
-def read_file(path: str, reading: Reading | None = None) -> NDArray[np.uint8] | Strips:
-    """Pixels ``(H, W, 3)``, uint8 BGR, as training reads them; of a large file, if so wanted, in strips.
+def read_file(path: str, reading: Reading | None = None) -> NDArray[np.uint8] | Noted | Strips:
+    """Pixels ``(H, W, 3)``, uint8 BGR, as training reads them, with a note where there is something to know of them;
+    of a large file, if so wanted, in strips.
 
     Args:
         path: the file.
@@ -113,8 +121,7 @@ def read_file(path: str, reading: Reading | None = None) -> NDArray[np.uint8] | 
         pixels, note = read_to_judge(path, max_megapixels=max_megapixels, bit_depth=bit_depth)
     except UserError as error:
         raise UnreadableImageError(reason(error)) from None
-    warn_once(path, note, bit_depth)
-    return pixels
+    return Noted(pixels, note) if note else pixels
 
 
 def reason(error: UserError) -> str:

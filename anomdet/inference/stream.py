@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from anomdet.errors import Problem, UserError, machine_limit
 from anomdet.images.strips import Strips
-from anomdet.inference.item import Item, NotYetError, Reading, UnreadableImageError, reason
+from anomdet.inference.item import Item, Noted, NotYetError, Reading, UnreadableImageError, reason
 from anomdet.inference.outcome import FailedImage, Outcome
 from anomdet.inference.result import Result
 from anomdet.inference.tiles_in_strips import TilesInStrips
@@ -70,6 +70,7 @@ class _Loaded:
     pixels: Any
     error: str = ""
     not_yet: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def in_strips(self) -> bool:
@@ -146,7 +147,7 @@ def _judged(one: _Loaded, found: Result | str) -> Judged:
         frame=item.frame,
         time_s=item.time_s,
         times={**found.times, **one.times},
-        warnings=(*found.warnings, *item.warnings),
+        warnings=(*found.warnings, *item.warnings, *one.warnings),
     )
     return Judged(item, outcome, one.pixels)
 
@@ -182,7 +183,9 @@ def _load(detector: Judge, keep_pixels: bool, reading: Reading | None, item: Ite
     times = {"read": 0.0, "prepare": 0.0}
     try:
         start = time.perf_counter()
-        pixels = item.read(reading)
+        pixels, note = item.read(reading), ""
+        if isinstance(pixels, Noted):
+            pixels, note = pixels
         times["read"] = time.perf_counter() - start
         if isinstance(pixels, Strips):
             return _Loaded(item, detector.prepare_strips(pixels), {}, None)
@@ -192,7 +195,7 @@ def _load(detector: Judge, keep_pixels: bool, reading: Reading | None, item: Ite
         return _Loaded(item, None, times, None, str(error), isinstance(error, NotYetError))
     except UserError as error:  # an array that is no image
         return _Loaded(item, None, times, None, str(error))
-    return _Loaded(item, prepared, times, pixels if keep_pixels else None)
+    return _Loaded(item, prepared, times, pixels if keep_pixels else None, warnings=(note,) if note else ())
 
 
 class _Reader:

@@ -68,7 +68,7 @@ class TilesInStrips:
         for tiles in self._rows_of_tiles(times):
             multiple = self.preprocessing.pad_multiple
             found += run_views(backend, tiles, multiple, most=most, floor=floor, views=self.views)
-        notes = (self.strips.note,) if self.strips.note else ()
+        notes = (self.strips.note_to_judge,) if self.strips.note_to_judge else ()
         return replace(self, warnings=(*self.warnings, *notes), times=times), found
 
     def _rows_of_tiles(self, times: dict[str, float]) -> Iterator[list[Prepared]]:

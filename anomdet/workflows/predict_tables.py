@@ -19,7 +19,7 @@ from anomdet.workflows.predict_journal import read_lines
 
 _SHOWN_FAILURES = 20
 _HEADS: tuple[str, ...] = ("image", "frame", "time_s", "part", "verdict", "part_score", "num_detections", "classes")
-_HEADS += ("width", "height", "error", "reasons")
+_HEADS += ("width", "height", "error", "reasons", "warnings")
 _PART_HEADS = ("part", "verdict", "part_score", "num_images", "num_rejected", "num_failed")
 
 
@@ -111,9 +111,9 @@ def _write_csv(folder: Path) -> Path:
             height, width = document.get("size_hw", (None, None))
             row = [document.get(key) for key in _HEADS[:6]]
             found = "; ".join(f"{count} {name}" for name, count in counted.items())
-            reasons = "; ".join(document.get("reasons", ()))
+            reasons, warnings = ("; ".join(document.get(key) or ()) for key in ("reasons", "warnings"))
             count = None if document["verdict"] == FAILED else counted.total()
-            _rows(file, [[*row, count, found, width, height, document.get("error"), reasons]])
+            _rows(file, [[*row, count, found, width, height, document.get("error"), reasons, warnings]])
     return path
 
 

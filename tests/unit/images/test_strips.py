@@ -165,7 +165,7 @@ def test_clipped_values_are_reported_as_of_the_whole_file(tmp_path: Path) -> Non
     whole, note = read_noted(path, bit_depth=12)
     file = opened(path, bit_depth=12)
     assert np.array_equal(file.rows(0, HEIGHT), whole)
-    assert file.note == note != ""
+    assert file.note == file.note_to_judge == note != ""
 
 
 def blank_photo() -> np.ndarray:
@@ -199,3 +199,12 @@ def test_a_small_image_is_not_opened_and_a_larger_one_than_allowed_is_refused(
         open_large(tmp_path / "none.jpg")
     monkeypatch.setattr(strips, "LARGE_MEGAPIXELS", 1.0)
     assert open_large(path) is None
+
+
+def test_a_large_image_of_12_bits_in_16_is_reported(tmp_path: Path) -> None:
+    """As of one that is decoded at once: see images.decode.misfit."""
+    path = str(tmp_path / "a.png")
+    cv2.imwrite(path, np.full((300, 20), 4095, np.uint16))
+    file = opened(Path(path), bit_depth=16)
+    file.rows(0, 300)
+    assert "of a camera of 12 bits" in file.note_to_judge and file.note == ""

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from anomdet.anomalies import Anomaly
@@ -75,6 +77,19 @@ def test_warnings_of_results_are_reported_at_the_end(job: PredictJob, caplog: py
         predict(replace(job, model=Warns()))
     said = [record.message for record in caplog.records]
     assert said == [f"the results of 2 images have warnings; {job.sources[0] / 'p4_8.png'}: of 5 px"]
+
+
+def test_images_of_other_bits_say_so_in_each_of_their_results(tmp_path: Path) -> None:
+    """One line of the log, for the first of them, is not seen by who reads the results."""
+    for name, largest in (("a", 4000), ("b", 60000), ("c", 4095)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((16, 16), largest, np.uint16))
+    predict(PredictJob(FakeDetector(), (tmp_path,), out=tmp_path.parent / "out"))
+    found = lines(tmp_path.parent / "out")
+    assert [len(line["warnings"]) for line in found] == [1, 0, 1]
+    assert found[2]["warnings"][0].startswith("values up to 4,095 of 65,535, as of a camera of 12 bits")
+    with (tmp_path.parent / "out/results.csv").open() as file:
+        said = [row["warnings"][:18] for row in csv.DictReader(file)]
+    assert said == ["values up to 4,000", "", "values up to 4,095"]
 
 
 def test_the_table_holds_the_same(job: PredictJob) -> None:
