@@ -52,7 +52,8 @@ class InspectionMosaic(Mosaic):
     ) -> None:
         self.size_hw, self.chance, self.end = (int(size_hw[0]), int(size_hw[1])), prob, end
         self.epoch_draws, self.min_visible = epoch_draws, min_visible
-        super().__init__(img_scale=self.size_hw[::-1], bbox_clip_border=False, pad_val=_FILL_BGR, prob=1.0)
+        super().__init__(bbox_clip_border=False, pad_val=_FILL_BGR, prob=1.0)
+        self.img_scale = self.size_hw[::-1]  # the base logs each that is no square
 
     def transform(self, results: dict) -> dict:
         draw = draw_of(results)
