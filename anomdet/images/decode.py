@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -23,7 +24,8 @@ from anomdet.images.decode_tiff import decode_tiff, layout_of
 from anomdet.images.header import Read
 from anomdet.images.headers import BadImageError, Header, read_header
 from anomdet.images.jpeg import check_scans
-from anomdet.images.jpeg_end import ends_blank, is_whole
+from anomdet.images.jpeg_end import check_end, ends_blank
+from anomdet.images.jpeg_pixels import check_jpeg
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS, check_size
 from anomdet.images.png import check_chunks
 from anomdet.images.tiff_damage import check_unpacks
@@ -32,6 +34,7 @@ _LOG = logging.getLogger("anomdet")
 _LARGE_FILE_BYTES = 2**24
 _TWELVE_BITS = 2**12 - 1
 _WARNED_DEPTHS: set[int] = set()
+_Decoded = TypeVar("_Decoded")
 
 
 def read_image(
@@ -67,26 +70,25 @@ def read_noted(
     path: str | Path, *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
 ) -> tuple[NDArray[np.uint8], str]:
     """As :func:`read_image`; what the user should know of it is returned, and not logged."""
-    pixels, largest = _read(path, max_megapixels, bit_depth)
+    pixels, largest = _decoded_file(path, lambda data: _decode_image(data, max_megapixels, bit_depth))
     return pixels, clipping(largest, bit_depth)
 
 
 def read_to_judge(
     path: str | Path, *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
 ) -> tuple[NDArray[np.uint8], str]:
-    """As :func:`read_noted`, of an image that no training has looked at: see :func:`misfit`."""
-    pixels, largest = _read(path, max_megapixels, bit_depth)
-    return pixels, misfit(largest, bit_depth)
+    """As :func:`read_noted`, of an image that no check has looked at: see :func:`decode_to_judge`."""
+    return _decoded_file(path, lambda data: decode_to_judge(data, max_megapixels=max_megapixels, bit_depth=bit_depth))
 
 
-def _read(path: str | Path, max_megapixels: float | None, bit_depth: int) -> tuple[NDArray[np.uint8], int | None]:
+def _decoded_file(path: str | Path, decode: Callable[[NDArray[np.uint8]], _Decoded]) -> _Decoded:
     try:
         data = bytes_of(os.fspath(path))
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         got = getattr(error, "strerror", None) or str(error)
         raise UserError(Problem(str(path) or "''", "a readable image", got)) from None
     try:
-        return _decode_image(data, max_megapixels, bit_depth)
+        return decode(data)
     except BadImageError as error:
         raise UserError(Problem(str(path), "a readable image", str(error))) from None
 
@@ -136,13 +138,18 @@ def decode_image(
 def decode_to_judge(
     data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS, bit_depth: int = 16
 ) -> tuple[NDArray[np.uint8], str]:
-    """As :func:`read_to_judge`, from the bytes of a file.
+    """As :func:`decode_image`, with a note where something makes the image less sure: see :func:`misfit`.
+
+    Of a JPEG it is looked whether all pixels are there: a decoder fills in what is missing, and a plain grey has no
+    defect.
 
     Raises:
-        BadImageError: as :func:`decode_image`.
+        BadImageError: as :func:`decode_image`; or a damaged JPEG.
     """
     pixels, largest = _decode_image(data, max_megapixels, bit_depth)
-    return pixels, misfit(largest, bit_depth)
+    is_jpeg = data[:2].tobytes() == b"\xff\xd8"
+    notes = misfit(largest, bit_depth), check_jpeg(data) if is_jpeg else ""
+    return pixels, "; ".join(filter(None, notes))
 
 
 def largest_value(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> int:
@@ -156,7 +163,7 @@ def largest_value(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX
 
 
 def check_pixels(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_IMAGE_MEGAPIXELS) -> Header:
-    """Header of a file whose pixels can all be decoded; of a JPEG, whether they are all there, by decoding it twice.
+    """Header of a file whose pixels can all be decoded; of a JPEG, whether they are all there.
 
     Raises:
         BadImageError: not decodable, too large, or cut.
@@ -164,7 +171,7 @@ def check_pixels(data: NDArray[np.uint8], *, max_megapixels: float | None = MAX_
     header = checked_header(data, max_megapixels)
     decode_stored(data, header)
     if header.kind == "jpeg":
-        check_end(data)
+        check_jpeg(data)
     return header
 
 
@@ -253,12 +260,6 @@ def _decode_jpeg(data: NDArray[np.uint8], header: Header) -> NDArray | None:
     if pixels is not None and ends_blank(pixels):
         check_end(data)
     return pixels
-
-
-def check_end(data: NDArray[np.uint8]) -> None:
-    """Whether a JPEG has all its pixels; a :class:`BadImageError` if not."""
-    if not is_whole(data):
-        raise BadImageError("a truncated JPEG (its pixels end early, though the end marker is there)")
 
 
 def _decode_other(data: NDArray[np.uint8], header: Header) -> NDArray | None:

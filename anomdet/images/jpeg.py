@@ -58,6 +58,30 @@ def check_scans(read: Read, size: int) -> None:
         raise BadImageError(f"a JPEG of {num_scans:,} scans, where at most {_MAX_SCANS} are supported; save it again")
 
 
+def one_scan(read: Read) -> tuple[int, int] | None:
+    """Of a file whose first scan holds all of its pixels: where their bytes start, and how many restart markers it has.
+
+    None: of several scans, or coded otherwise than by Huffman.
+    """
+    frame, kind, position, length, interval = b"", 0, 0, 0, 0
+    for marker, position, length in _segments(read):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            frame, kind = read(position, length), marker
+        elif marker == 0xDD:
+            interval = int.from_bytes(read(position, 2), "big")
+    if kind not in _HUFFMAN or read(position, 1) != frame[5:6]:
+        return None
+    return position + length, _num_restarts(frame, interval)
+
+
+def _num_restarts(frame: bytes, interval: int) -> int:
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    factors = [(frame[at] >> 4, frame[at] & 15) for at in range(7, 7 + 3 * frame[5], 3)]
+    across, down = (max(pair[0] for pair in factors), max(pair[1] for pair in factors)) if len(factors) > 1 else (1, 1)
+    num_units = -(-width // (8 * across)) * -(-height // (8 * down))
+    return -(-num_units // interval) - 1 if interval else 0
+
+
 def _least_bytes(frame: bytes, kind: int) -> int:
     """Fewer than these cannot hold the pixels: a block of 8 x 8 takes two Huffman codes, one in a progressive scan.
 

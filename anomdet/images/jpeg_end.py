@@ -12,6 +12,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.images.header import BadImageError
+
 _BLANK_ROWS = 8
 _SOME_PIXELS = bytes(range(1, 255))
 _MORE_PIXELS = _SOME_PIXELS * 8 + b"".join(b"\xff" + bytes([0xD0 + at % 8]) + _SOME_PIXELS for at in range(16))
@@ -23,6 +25,12 @@ def ends_blank(pixels: NDArray[np.uint8]) -> bool:
     """Whether the last rows are of one colour: so a decoder fills in what is missing, and so are some whole images."""
     last = pixels[-1, -1]
     return bool((pixels[-1, 0] == last).all() and (pixels[-_BLANK_ROWS:] == last).all())
+
+
+def check_end(data: NDArray[np.uint8]) -> None:
+    """Whether a JPEG has all its pixels; a :class:`BadImageError` if not."""
+    if not is_whole(data):
+        raise BadImageError("a truncated JPEG (its pixels end early, though the end marker is there)")
 
 
 def is_whole(data: NDArray[np.uint8]) -> bool:
@@ -53,7 +61,7 @@ def _decode(data: bytes, scale: int) -> NDArray[np.uint8]:
     from PIL.JpegImagePlugin import JpegImageFile
 
     with JpegImageFile(io.BytesIO(data)) as image:
-        image.draft("L", (image.width // scale, image.height // scale))
+        image.draft("L", (max(image.width // scale, 1), max(image.height // scale, 1)))
         return np.asarray(image)
 
 

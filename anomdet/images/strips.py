@@ -20,7 +20,6 @@ from anomdet.errors import Problem, UserError
 from anomdet.images.decode import (
     as_8_bit,
     bytes_of,
-    check_end,
     check_work,
     checked_header,
     clipping,
@@ -31,7 +30,7 @@ from anomdet.images.decode import (
 )
 from anomdet.images.decode_tiff import layout_of
 from anomdet.images.headers import BadImageError, Header
-from anomdet.images.jpeg_end import ends_blank
+from anomdet.images.jpeg_pixels import check_jpeg
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.images.tiff_rows import tiff_rows
 
@@ -135,6 +134,8 @@ class Strips:
 
     def _whole(self) -> Iterator[NDArray]:
         pixels = turn_upright(decode_stored(self._data, self._header), self._header.orientation)
+        if self._header.kind == "jpeg":
+            check_jpeg(self._data)
         yield from (pixels[top : top + _LEAST_ROWS] for top in range(0, len(pixels), _LEAST_ROWS))
 
 
@@ -242,8 +243,8 @@ def _from_libvips(image: Any, data: NDArray[np.uint8], header: Header) -> Iterat
         rows = rows.reshape(height, image.width, image.bands)
         strip = rows[..., 0] if image.bands == 1 else cv2.cvtColor(rows, cv2.COLOR_RGB2BGR)
         yield strip
-    if header.kind == "jpeg" and ends_blank(strip):
-        check_end(data)
+    if header.kind == "jpeg":
+        check_jpeg(data)
 
 
 def _refused(header: Header, error: Exception) -> BadImageError:

@@ -473,3 +473,16 @@ def test_one_source_and_texts_are_taken_as_they_are_written() -> None:
     assert (job.sources, job.out, job.kinds) == (("images",), Path("found"), ("json", "csv"))
     assert PredictJob("best_model.pth", Path("images")).sources == (Path("images"),)  # type: ignore[arg-type]
     assert PredictJob("best_model.pth", ["a", "b"]).sources == ("a", "b")  # type: ignore[arg-type]
+
+
+def test_a_jpeg_that_is_damaged_inside_is_no_good_part(tmp_path: Path) -> None:
+    """It decodes, with grey in the place of what is missing."""
+    noise = np.random.default_rng(0).integers(0, 40, (320, 320, 3), dtype=np.uint8)
+    data = cv2.imencode(".jpg", noise)[1].tobytes()
+    (tmp_path / "a.jpg").write_bytes(data)
+    (tmp_path / "b.jpg").write_bytes(data[:9000] + bytes(600) + data[9600:])
+    (tmp_path / "c.jpg").write_bytes(data[:-2] + b"\x12\x34\x56" + data[-2:])
+    done = predict(PredictJob(FakeDetector(), (tmp_path,), out=tmp_path.parent / "out"))
+    assert dict(done.verdicts) == {"accept": 2, "failed": 1} and done.exit_code == 3
+    found = lines(tmp_path.parent / "out")
+    assert "JPEG" in found[1]["error"] and [len(found[at]["warnings"]) for at in (0, 2)] == [0, 1]
