@@ -14,13 +14,14 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.parsers import expat
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from anomdet.inference.result import Result
+from anomdet.anomalies import UNKNOWN
+from anomdet.inference.result import REJECT, Result
 from anomdet.serving.json_body import read_json
 from anomdet.serving.refusal import Refusal
 from anomdet.strict_files import read_regular
@@ -28,6 +29,7 @@ from anomdet.strict_files import read_regular
 _MAX_CONFIG, _MAX_ADDRESS = 2**20, 2**12  # characters
 _LIST_AGAIN_S = 5.0
 _MAX_LISTED = 1_000_000
+_Mark: TypeAlias = tuple[list[float], list[str], float, dict[str, Any]]  # corners, labels, score, more
 
 
 class _Task(BaseModel):
@@ -44,11 +46,15 @@ class Tasks(BaseModel):
 
 
 class Names(BaseModel):
-    """How a project's configuration names what results refer to: the box tag, the image tag, the task's field."""
+    """How a project's configuration names what results refer to: the box tag, the image tag, the task's field.
+
+    ``has_unknown``: the box tag has a label for what is unlike all normal parts.
+    """
 
     from_name: str = "label"
     to_name: str = "image"
     field: str = "image"
+    has_unknown: bool = False
 
 
 def read_tasks(body: bytes) -> Tasks:
@@ -71,12 +77,18 @@ def read_names(label_config: str | None) -> Names:
     if len(label_config) > _MAX_CONFIG:
         raise Refusal(400, f"label_config: expected at most {_MAX_CONFIG:,} characters, got {len(label_config):,}")
     tags: list[tuple[str, dict[str, str]]] = []
+    inside: list[str] = []
 
     def refuse(*_about: object) -> int:
         raise Refusal(400, "label_config: expected plain XML, got the declaration of an entity")
 
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        inside.append(attributes.get("name", "") if tag == "RectangleLabels" else inside[-1] if inside else "")
+        tags.append((tag, {**attributes, "": inside[-1]}))
+
     parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda tag, attributes: tags.append((tag, attributes))
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _tag: inside.pop()
     parser.EntityDeclHandler = refuse
     parser.ExternalEntityRefHandler = refuse
     try:
@@ -88,7 +100,8 @@ def read_names(label_config: str | None) -> Names:
         raise Refusal(400, "label_config: expected <RectangleLabels name=... toName=...>, got none")
     image = next((each for tag, each in tags if tag == "Image" and each.get("name") == boxes["toName"]), {})
     field = image.get("value", "$image").removeprefix("$")
-    return Names(from_name=boxes["name"], to_name=boxes["toName"], field=field)
+    labels = {each.get("value") for tag, each in tags if tag == "Label" and each[""] == boxes["name"]}
+    return Names(from_name=boxes["name"], to_name=boxes["toName"], field=field, has_unknown=UNKNOWN in labels)
 
 
 class Images:
@@ -143,17 +156,39 @@ class Images:
 
 
 def prediction(result: Result, names: Names, version: str) -> dict[str, Any]:
-    """A result as Label Studio's prediction; boxes in percent."""
+    """A result as Label Studio's prediction; boxes in percent.
+
+    A part that is rejected without a box of a class, as unknown, has the regions that are unlike normal ones, or all of
+    the image. Where the project has no label for them they have none: Label Studio takes no others, and whoever accepts
+    such a prediction as it is has no normal image of it.
+    """
     height, width = result.size_hw
     about = {"from_name": names.from_name, "to_name": names.to_name, "type": "rectanglelabels"}
     size = {"original_width": width, "original_height": height, "image_rotation": 0}
-    rows = zip(result.bboxes_xyxy.tolist(), result.class_names, result.scores.tolist(), strict=True)
+    rows = zip(
+        result.bboxes_xyxy.tolist(), ([name] for name in result.class_names), result.scores.tolist(), strict=True
+    )
+    marks = [(*row, {}) for row in rows]
+    is_unknown = result.anomaly is not None and result.anomaly.is_unknown
+    if is_unknown or (result.verdict == REJECT and not result.counted.any()):
+        marks += _unknown(result, [UNKNOWN] if names.has_unknown else [])
     regions = []
-    for (x1, y1, x2, y2), name, score in rows:
+    for (x1, y1, x2, y2), labels, score, more in marks:
         box = {"x": x1 / width, "y": y1 / height, "width": (x2 - x1) / width, "height": (y2 - y1) / height}
         value = {key: 100 * part for key, part in box.items()}
-        regions.append({**about, **size, "value": {**value, "rotation": 0, "rectanglelabels": [name]}, "score": score})
-    return {"result": regions, "score": result.part_score, "model_version": version}
+        value |= {"rotation": 0, "rectanglelabels": labels}
+        regions.append({**about, **size, "value": value, "score": score, **more})
+    score = max([result.part_score, *(one["score"] for one in regions if "meta" in one)])
+    return {"result": regions, "score": score, "model_version": version}
+
+
+def _unknown(result: Result, labels: list[str]) -> list[_Mark]:
+    """What is unlike normal parts, with the reason as a note; all of the image where no place of it is known."""
+    height, width = result.size_hw
+    anomaly, reason = result.anomaly, "; ".join(result.reasons or result.warnings)
+    score = 0.0 if anomaly is None else anomaly.part_score
+    places = [list(region.bbox_xyxy) for region in (() if anomaly is None else anomaly.regions)]
+    return [(place, labels, score, {"meta": {"text": [reason]}}) for place in places or [[0, 0, width, height]]]
 
 
 def _inline(address: str) -> bytes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from anomdet.anomalies import Anomaly, Region
 from anomdet.inference.result import Result
 from anomdet.serving.label_studio import Images, Names, prediction, read_names
 from anomdet.serving.refusal import Refusal
@@ -104,8 +106,8 @@ def test_a_configuration_that_is_none_is_refused(config: str, said: str) -> None
         read_names(config)
 
 
-def test_boxes_are_in_percent_of_the_image() -> None:
-    result = Result(
+def some_result(**changes: object) -> Result:
+    plain = Result(
         image=None,
         size_hw=(100, 200),
         bboxes_xyxy=np.array([[20, 10, 60, 30]], np.float32),
@@ -118,6 +120,51 @@ def test_boxes_are_in_percent_of_the_image() -> None:
         times={},
         model_sha256="ab",
     )
+    return replace(plain, **changes)
+
+
+NO_BOXES = {
+    "bboxes_xyxy": np.zeros((0, 4), np.float32),
+    "scores": np.zeros(0, np.float32),
+    "class_nums": np.zeros(0, np.int64),
+    "class_names": (),
+    "part_score": 0.0,
+}
+
+
+@pytest.mark.parametrize("labels", ["", '<Label value="unknown"/>'])
+@pytest.mark.parametrize("regions", [(), (Region((50, 25, 100, 50), 3.0), Region((0, 0, 20, 10), 1.5))])
+def test_a_part_that_is_rejected_as_unknown_has_something_to_see(labels: str, regions: tuple[Region, ...]) -> None:
+    """It looked as an accepted one did: no box, score 0."""
+    names = read_names(CONFIG.replace('<Label value="dent"/>', f'<Label value="dent"/>{labels}'))
+    found = prediction(some_result(**NO_BOXES, anomaly=Anomaly(3.0, 1.0, 0.01, regions)), names, "m-1")
+    assert found["score"] == 0.75
+    assert len(found["result"]) == max(len(regions), 1)
+    first = found["result"][0]
+    assert first["value"]["rectanglelabels"] == (["unknown"] if labels else [])
+    assert first["meta"]["text"] == ["unknown: 3.0 times the threshold"]
+    place = tuple(first["value"][key] for key in ("x", "y", "width", "height"))
+    assert place == ((25, 25, 25, 25) if regions else (0, 0, 100, 100))
+    assert (first["from_name"], first["to_name"], first["type"]) == ("defects", "photo", "rectanglelabels")
+
+
+def test_what_is_accepted_or_known_has_no_further_box() -> None:
+    ordinary = Anomaly(0.5, 1.0, 0.5)
+    accepted = some_result(**NO_BOXES, verdict="accept", anomaly=ordinary)
+    assert prediction(accepted, Names(), "m-1")["result"] == []
+    assert len(prediction(some_result(anomaly=ordinary), Names(), "m-1")["result"]) == 1
+    rejected = some_result(**NO_BOXES, warnings=("1 detections left out",))
+    assert prediction(rejected, Names(), "m-1")["result"][0]["meta"]["text"] == ["1 detections left out"]
+
+
+def test_only_a_label_of_the_boxes_is_the_one_for_the_unknown() -> None:
+    other = '<BrushLabels name="b" toName="photo"><Label value="unknown"/></BrushLabels></View>'
+    assert not read_names(CONFIG.replace("</View>", other)).has_unknown
+    assert read_names(CONFIG.replace("dent", "unknown")).has_unknown
+
+
+def test_boxes_are_in_percent_of_the_image() -> None:
+    result = some_result()
     found = prediction(result, Names(), "m-1")
     region = found["result"][0]
     assert region["value"].pop("rectanglelabels") == ["dent"]
