@@ -165,10 +165,8 @@ def prediction(result: Result, names: Names, version: str) -> dict[str, Any]:
     height, width = result.size_hw
     about = {"from_name": names.from_name, "to_name": names.to_name, "type": "rectanglelabels"}
     size = {"original_width": width, "original_height": height, "image_rotation": 0}
-    rows = zip(
-        result.bboxes_xyxy.tolist(), ([name] for name in result.class_names), result.scores.tolist(), strict=True
-    )
-    marks = [(*row, {}) for row in rows]
+    rows = zip(result.bboxes_xyxy.tolist(), result.class_names, result.scores.tolist(), strict=True)
+    marks: list[_Mark] = [(place, [name], score, {}) for place, name, score in rows]
     is_unknown = result.anomaly is not None and result.anomaly.is_unknown
     if is_unknown or (result.verdict == REJECT and not result.counted.any()):
         marks += _unknown(result, [UNKNOWN] if names.has_unknown else [])
