@@ -215,10 +215,10 @@ def _tiles(facts: Facts) -> None:
         facts.report.add((*TILES, "overlap"), expected, f"{overlap:g}", cost_of_share(overlap, least))
     share, method = tiles.get("empty_share"), facts.value((*IMBALANCE, "method"))
     normal_ratio = facts.value((*IMBALANCE, "normal_ratio"))
-    if share is not None and method != "balanced_sampler":
-        hint = "or training.class_imbalance_handling.method: balanced_sampler, which draws by shares"
+    if share is not None and method == "none":
+        hint = "or training.class_imbalance_handling.method: balanced_sampler or repeat_factor, which draw by shares"
         facts.report.add((*TILES, "empty_share"), f"null with method: {method}", f"{share:g}", hint)
-    elif share is not None and normal_ratio is not None and normal_ratio != share:
+    elif share is not None and method == "balanced_sampler" and normal_ratio not in (None, share):
         expected = f"{normal_ratio:g}, as normal_ratio ({_where(facts, (*IMBALANCE, 'normal_ratio'))}), or null"
         facts.report.add((*TILES, "empty_share"), expected, f"{share:g}", "give one of the two")
 

@@ -116,7 +116,7 @@ class TileSettings(Section):
     min_visible: OpenFraction = 0.3
     """A box is cut at the tile's border; of one with less of its area left, that part is blanked out, not taught."""
     empty_share: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Share of tiles without defects among the drawn, with `balanced_sampler`; null: as in the data, 0.5 at most."""
+    """Share of tiles without defects among the drawn, if a sampler balances; null: as in the data, 0.5 at most."""
     include_whole: bool = False
     """Look at the whole image too, scaled down, for defects that are larger than a tile."""
     cache_gb: Annotated[float, Field(ge=0)] = TILE_CACHE_GB

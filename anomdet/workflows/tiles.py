@@ -117,7 +117,7 @@ def _put_into_training(config: Any, tiles: Mapping[str, Any]) -> None:
     loader.dataset.tiles = dict(tiles, seen_hw=list(fits[0].size_hw))
     reading = dict(pipeline[0], cache_gb=tiles.get("cache_gb", 0.0))  # a Python config of before does not say it
     loader.dataset.pipeline = [reading, dict(type=_CUT), *pipeline[1:]]
-    if loader.sampler.get("type") == "anomdet.BalancedSampler":
+    if loader.sampler.get("type") in ("anomdet.BalancedSampler", "anomdet.RepeatFactorSampler"):
         if tiles["empty_share"] is not None:
             loader.sampler.normal_ratio = tiles["empty_share"]
         elif loader.sampler.get("normal_ratio") is None:

@@ -226,17 +226,32 @@ class RepeatFactorSampler(_WeightedSampler):
         threshold: classes in a smaller share of the images than this are repeated.
         seed: the same on all ranks; None: agreed between them.
         num_samples: draws in an epoch over all ranks; None: the sum of all images' factors.
+        normal_ratio: share of normal images among the drawn; None: each comes once.
+        most_normal: where ``normal_ratio`` is None, their share is no larger than this.
 
     Raises:
         UserError: a data set without counts; a threshold outside 0 to 1.
     """
 
-    def __init__(self, dataset: Any, threshold: float, seed: int | None = 0, num_samples: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        threshold: float,
+        seed: int | None = 0,
+        num_samples: int | None = None,
+        normal_ratio: float | None = None,
+        most_normal: float | None = None,
+    ) -> None:
         counts = _class_counts(dataset, "RepeatFactorSampler")
         if not 0 < threshold <= 1:
             raise UserError(Problem("repeat_threshold", "a share above 0, at most 1", f"{threshold:g}"))
         self.is_normal = counts.sum(axis=1) == 0
         self.expected = repeat_factors(counts, threshold)
+        num_normal, defects = int(self.is_normal.sum()), float(self.expected[~self.is_normal].sum())
+        if normal_ratio is None and most_normal is not None:
+            normal_ratio = min(num_normal / (num_normal + defects), most_normal)
+        if normal_ratio is not None and num_normal and defects:
+            self.expected[self.is_normal] = defects * normal_ratio / (1 - normal_ratio) / num_normal
         super().__init__(dataset, seed, num_samples or math.ceil(self.expected.sum()), round_up=True)
 
 

@@ -79,6 +79,7 @@ def test_a_share_of_empty_tiles_needs_a_sampler_that_draws_by_shares():
     method = "training.class_imbalance_handling.method=none"
     with pytest.raises(UserError, match="empty_share: expected null with method: none"):
         load_settings({}, ["data.tiles={empty_share: 0.3}", method])
+    load_settings({}, ["data.tiles={empty_share: 0.3}", "training.class_imbalance_handling.method=repeat_factor"])
 
 
 def test_two_shares_that_differ_are_refused():

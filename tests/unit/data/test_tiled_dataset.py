@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from anomdet.data import pixel_store
 from anomdet.data.sampling import sampler as sampling
 from anomdet.data.sampling.draw import Draw
-from anomdet.data.sampling.sampler import BalancedSampler
+from anomdet.data.sampling.sampler import BalancedSampler, RepeatFactorSampler
 from anomdet.data.tiles import decoded
 from anomdet.errors import UserError
 from anomdet.tiles import Tiling, plan
@@ -131,6 +131,24 @@ def test_classes_are_balanced_over_tiles_and_empty_ones_have_their_share(data_di
     assert is_empty[[int(draw) for draw in fixed]].mean() == pytest.approx(0.25, abs=1 / len(drawn))
     for column in counts.T:
         assert (column[drawn] > 0).mean() >= 0.25 - 2 / len(drawn)
+
+
+def test_empty_tiles_have_their_share_where_rare_classes_are_repeated(data_dir):
+    dataset = build(data_dir)
+    is_empty = dataset.image_class_counts.sum(axis=1) == 0
+    every = RepeatFactorSampler(dataset, threshold=0.3, seed=0)
+    drawn = {
+        "as the data": every,
+        0.5: RepeatFactorSampler(dataset, threshold=0.3, seed=0, most_normal=0.5),
+        0.2: RepeatFactorSampler(dataset, threshold=0.3, seed=0, normal_ratio=0.2, most_normal=0.5),
+        0.0: RepeatFactorSampler(dataset, threshold=0.3, seed=0, normal_ratio=0.0),
+    }
+    assert is_empty[[int(draw) for draw in drawn.pop("as the data")]].mean() > 0.5
+    for share, sampler in drawn.items():
+        assert is_empty[[int(draw) for draw in sampler]].mean() == pytest.approx(share, abs=1 / len(sampler))
+        assert sampler.expected[~is_empty] == pytest.approx(every.expected[~is_empty])  # defects come as often
+    least = RepeatFactorSampler(dataset, threshold=0.3, seed=0, most_normal=0.999)
+    assert least.expected == pytest.approx(every.expected)  # fewer than the most stay as they are
 
 
 def test_a_share_below_the_most_stays_as_in_the_data(data_dir):
