@@ -141,10 +141,21 @@ def _wrong_metrics(document: Mapping[str, Any]) -> Wrong:
     for name, row in document["per_class"].items():
         if type(row.get("class_num")) is not int:
             yield f"per_class.{name}.class_num", "an integer", repr(row.get("class_num"))
-    for name in document["operating_point"]["per_class"] or {}:
-        if name not in document["per_class"]:
-            yield f"operating_point.per_class.{name}", "a class of per_class", "another"
+    yield from _wrong_point(document["operating_point"], document["per_class"])
     yield from _wrong_tables(document)
+
+
+def _wrong_point(point: Mapping[str, Any], classes: Mapping[str, Any]) -> Wrong:
+    """A class without a threshold would count by a guess."""
+    own = point["per_class"]
+    if own is None:
+        if point["score_threshold"] is None and classes:
+            yield "operating_point.score_threshold", "a number, or a threshold for each class in per_class", "none"
+        return
+    for name in own.keys() - classes.keys():
+        yield f"operating_point.per_class.{name}", "a class of per_class", "another"
+    for name in classes.keys() - own.keys():
+        yield f"operating_point.per_class.{name}", "a score threshold, as the other classes have one", "none"
 
 
 def _wrong_tables(document: Mapping[str, Any]) -> Wrong:

@@ -85,10 +85,19 @@ class OperatingPoint:
     note: str = ""
 
     def thresholds(self, class_nums: NDArray[np.int64]) -> Floats:
-        """``(K,)`` the threshold of each class."""
-        if self.per_class is None:
-            return np.full(len(class_nums), FALLBACK_SCORE if self.score_threshold is None else self.score_threshold)
-        return np.array([self.per_class.get(int(num), FALLBACK_SCORE) for num in class_nums])
+        """``(K,)`` the threshold of each class.
+
+        Raises:
+            UserError: a class has none: a guess in its place would be the verdict on parts.
+        """
+        own = self.per_class
+        if own is None and self.score_threshold is not None:
+            return np.full(len(class_nums), self.score_threshold)
+        lacking = [str(num) for num in class_nums.tolist() if own is None or num not in own]
+        if own is None or lacking:
+            got = f"none for {', '.join(lacking)}"
+            raise UserError(Problem("operating point", "a score threshold for each class", got, "evaluate again"))
+        return np.array([own[num] for num in class_nums.tolist()], dtype=np.float64)
 
 
 def fixed(score_threshold: float, chosen_on: str = "settings", note: str = "") -> OperatingPoint:

@@ -31,7 +31,10 @@ CASES = {
     "no predictions": Case(6, predictions_per_gt=0),
     "one image": Case(7, num_images=1, normal_share=0),
 }
-POINTS = {"one threshold": fixed(0.4), "per class": OperatingPoint("max_f1", "val", None, {-1: 0.1, 0: 0.5, 7: 0.3})}
+POINTS = {
+    "one threshold": fixed(0.4),
+    "per class": OperatingPoint("max_f1", "val", None, {-1: 0.1, 0: 0.5, 7: 0.3, 1000: 0.3}),
+}
 
 
 def repeated(ground_truth: dict, predictions: list[dict], times: np.ndarray) -> Results | None:

@@ -207,7 +207,10 @@ def test_thresholds_of_a_point():
     nums = np.array([-1, 7])
     assert fixed(0.4).thresholds(nums).tolist() == [0.4, 0.4]
     assert (fixed(0.4).by, fixed(0.4).chosen_on) == ("fixed", "settings")
-    assert OperatingPoint("max_f1", "val", None, {7: 0.9}).thresholds(nums).tolist() == [FALLBACK_SCORE, 0.9]
+    assert OperatingPoint("max_f1", "val", None, {7: 0.9, -1: 0.2}).thresholds(nums).tolist() == [0.2, 0.9]
+    for per_class, got in (({7: 0.9}, "none for -1"), (None, "none for -1, 7")):  # 0.3 was taken without a word
+        with pytest.raises(UserError, match=f"a score threshold for each class, got {got}"):
+            OperatingPoint("max_f1", "val", None, per_class).thresholds(nums)
     assert OperatingPoint("max_f1", "val", 0.0).thresholds(nums).tolist() == [0, 0]
 
 

@@ -84,7 +84,9 @@ def test_table_of_other_points_and_with_intervals():
     assert lines[0].endswith(" %)") and " defective parts pass as good (escapes)" in lines[0]
     low, high = measured.metrics["intervals"]["mAP"]
     assert lines[-2].startswith(f"95 % intervals: mAP {low:.3f} to {high:.3f}, ")
-    own = format_table(measure(results, OperatingPoint("costs", "val", None, {7: 0.2})).metrics)
+    own = format_table(
+        measure(results, OperatingPoint("costs", "val", None, dict.fromkeys(results.class_nums.tolist(), 0.2))).metrics
+    )
     assert "from the threshold of their class on" in own
     assert "not chosen" in format_table(measure(results, fixed(0.3, "default")).metrics)
 
@@ -170,7 +172,7 @@ def test_ordinary_names_and_numbers_are_left_alone():
     [
         (fixed(0.3), "set metrics.score_threshold=0.29 or lower, or leave it out: it is then chosen on the validation"),
         (fixed(0.3, "default"), "set metrics.score_threshold=0.29 or lower"),
-        (OperatingPoint("costs", "val", None, {1: 0.3}), "set metrics.score_threshold=0.29 or lower"),
+        (OperatingPoint("costs", "val", None, {1: 0.3, 2: 0.3}), "set metrics.score_threshold=0.29 or lower"),
     ],
 )
 def test_a_silent_class_gets_advice_that_can_be_followed(point: OperatingPoint, said: str) -> None:

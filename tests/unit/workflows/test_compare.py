@@ -11,7 +11,8 @@ import pytest
 from anomdet.errors import UserError
 from anomdet.evaluation.alone import score_alone
 from anomdet.evaluation.files import write_measured, write_results
-from anomdet.evaluation.summary import Measured
+from anomdet.evaluation.operating_point import OperatingPoint
+from anomdet.evaluation.summary import Measured, measure
 from anomdet.layout import DETAILS, METRICS
 from anomdet.workflows.compare import compare
 from tests.unit.evaluation.test_unseen import five_parts, one_verdict
@@ -76,3 +77,22 @@ def test_scores_that_are_missing_or_of_other_images_are_refused(fused: Path) -> 
         )
         with pytest.raises(UserError, match=f"normal_only: expected the normal-only score of 5 images, got {got}"):
             compare(fused, fused)
+
+
+def test_a_class_without_its_threshold_is_named_and_gets_no_other(tmp_path: Path) -> None:
+    """0.3 was taken in its place, and the comparison was of another detector."""
+    results = five_parts().results
+    per_class = dict.fromkeys(results.class_nums.tolist(), 0.5)
+    folder = written(tmp_path / "a", measure(results, OperatingPoint("costs", "val", None, per_class), complete=True))
+    assert compare(folder, folder, num_resamples=20).table
+    whole = json.loads((folder / METRICS).read_text())
+    name = next(iter(whole["per_class"]))
+    lacking = {key: value for key, value in whole["operating_point"]["per_class"].items() if key != name}
+    for change, said in (
+        ({"per_class": lacking}, rf"metrics\.json: operating_point\.per_class\.{name}: expected a score threshold"),
+        ({"per_class": None}, r"metrics\.json: operating_point\.score_threshold: expected a number"),
+    ):
+        point = {**whole["operating_point"], **change}
+        (folder / METRICS).write_text(json.dumps({**whole, "operating_point": point}))
+        with pytest.raises(UserError, match=said):
+            compare(folder, folder)
