@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
     found = list(dataset.metainfo.get("class_nums", known))
     if known and known != found:
         problems.append(Problem(path, f"the classes {found} of the data", str(known), "train without --resume"))
+    else:
+        problems += _other_names(meta.dataset_meta.names, dataset, path)
     changed = changed_splits(meta, dataset)
     if changed:
         got = f"other images in {', '.join(changed)}"
@@ -87,6 +90,23 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
         raise UserError(problems)
     holds = f"{Progress.of(meta)}, iteration {meta.iter}, weights {checksum(model.parameters())}"
     return holds, _finished(runner, file, path)
+
+
+def _other_names(known: dict[int, str], dataset: Any, path: str) -> list[Problem]:
+    """The same numbers under other names: the network would learn on as one class what it has learned as another.
+
+    A class that had no name may have one now: its number was its name.
+    """
+    found = dict(zip(known, dataset.metainfo.get("classes", known.values()), strict=bool(known)))
+    changed = {num for num in known if known[num] != found[num]}
+    if named := {num for num in changed if str(num) in (known[num], found[num])}:
+        shown = ", ".join(f"{known[num]} is {found[num]}" for num in sorted(named))
+        logging.getLogger("anomdet").warning(f"the names of classes are others than in {path}: {shown}")
+    if not changed - named:
+        return []
+    then, now = (", ".join(f"{num}: {names[num]}" for num in sorted(changed - named)) for names in (known, found))
+    hint = f"write data.classes as they were ({then}); or train without --resume"
+    return [Problem(path, f"the class names of the data, {now}", then, hint)]
 
 
 def _other_bits(document: dict[str, Any], dataset: Any, path: str) -> list[Problem]:

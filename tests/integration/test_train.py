@@ -261,7 +261,14 @@ def test_the_log_tells_the_exposure_of_each_class(trained: Trained) -> None:
 
 @pytest.mark.parametrize(
     ("override", "words"),
-    [("data.split.seed=5", "the splits that the training began with, got other images in"), ("data.classes=null", "")],
+    [
+        ("data.split.seed=5", "the splits that the training began with, got other images in"),
+        (
+            "data.classes={1: dent, 2: scratch, 3: stain, 4: hole}",
+            "1: dent, 2: scratch, got 1: scratch, 2: dent;",
+        ),
+        ("data.classes=null", ""),
+    ],
 )
 def test_a_resume_on_other_data_is_refused(
     trained: Trained, tmp_path: Path, capsys: Capture, override: str, words: str
