@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from anomdet.config.missing_files import missing_hint
 from anomdet.config.preset_names import unknown_name
 from anomdet.config.problems import KeyPath, Report, show_value
 from anomdet.config.schema import FIXED_BACKBONES, Settings
@@ -65,7 +66,7 @@ NAME, DETECTION_MODEL, BACKBONE = ("model", "name"), ("model", "detection_model"
 BACKBONE_FILE, MODEL_FILE = ("model", "custom_backbone_file"), ("model", "custom_model_file")
 NUM_CLASSES, CLASSES = ("model", "num_classes"), ("data", "classes")
 RATIOS = (("data", "train_split"), ("data", "val_split"), ("data", "test_split"))
-SPLIT_FILES, GROUP_BY = ("data", "split_files"), ("data", "group_by")
+SPLIT_FILES, GROUP_BY, DATA_DIR = (("data", key) for key in ("split_files", "group_by", "data_dir"))
 SPLIT_BY, GROUP_REGEX = ("data", "split", "by"), ("data", "split", "group_regex")
 WEIGHTS, OVERRIDES = ("model", "weights"), ("model", "overrides")
 TILES, IMAGE_SIZE, IMBALANCE = ("data", "tiles"), ("data", "image_size"), ("training", "class_imbalance_handling")
@@ -181,9 +182,8 @@ def _files(facts: Facts) -> None:
         name = facts.value(path)
         if name is not None and not Path(name).is_file():
             got = f"{show_value(name)}, a folder" if Path(name).is_dir() else show_value(name)
-            hint = f"a path starts from the folder of the command, {Path.cwd()}"
             expected = "a Python file that exists" if path[0] == "model" else "a file that exists"
-            facts.report.add(path, expected, got, "" if Path(name).is_absolute() else hint)
+            facts.report.add(path, expected, got, missing_hint(path, str(name), facts.value(DATA_DIR)))
 
 
 def _static_graph(facts: Facts) -> None:

@@ -173,7 +173,7 @@ def prediction(result: Result, names: Names, version: str) -> dict[str, Any]:
     regions = []
     for (x1, y1, x2, y2), labels, score, more in marks:
         box = {"x": x1 / width, "y": y1 / height, "width": (x2 - x1) / width, "height": (y2 - y1) / height}
-        value = {key: 100 * part for key, part in box.items()}
+        value: dict[str, Any] = {key: 100 * part for key, part in box.items()}
         value |= {"rotation": 0, "rectanglelabels": labels}
         regions.append({**about, **size, "value": value, "score": score, **more})
     score = max([result.part_score, *(one["score"] for one in regions if "meta" in one)])

@@ -388,7 +388,8 @@ def test_files_that_the_settings_name_must_exist(tmp_path: Path) -> None:
     assert problems(text) == [
         f"run.yaml:1: model.custom_model_file: expected a Python file that exists, got 'net.py'{hint}",
         f"run.yaml:3: data.split_files.val: expected a file that exists, got 'folder', a folder{hint}",
-        "run.yaml:3: data.split_files.test: expected a file that exists, got '/no/c.txt'",
+        "run.yaml:3: data.split_files.test: expected a file that exists, got '/no/c.txt'"
+        "; if it was moved with the data, add data.split_files.test=PATH of its new place",
     ]
 
 
@@ -557,3 +558,20 @@ def test_loading_is_light() -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
     assert out.strip() == "[]"
+
+
+def test_lists_of_data_that_were_moved_are_named_at_their_new_place(tmp_path: Path) -> None:
+    """The settings of init name the lists by their paths; another data_dir alone left a message without a way out."""
+    lists = tmp_path / "moved" / "splits"
+    lists.mkdir(parents=True)
+    for split in ("train", "val"):
+        (lists / f"{split}.txt").write_text("a.png\n")
+    files = {"train": "/old/splits/train.txt", "val": "old/splits/val.txt"}
+    with pytest.raises(UserError) as caught:
+        load_settings({"data": {"data_dir": str(tmp_path / "moved"), "split_files": files}})
+    said = [str(problem) for problem in caught.value.problems]
+    for split, one in zip(("train", "val"), said, strict=True):
+        assert one.endswith(f"; data.data_dir has it; add data.split_files.{split}={lists / f'{split}.txt'}")
+    given = [f"data.split_files.{split}={lists / f'{split}.txt'}" for split in ("train", "val")]
+    settings = {"data": {"data_dir": str(tmp_path / "moved"), "split_files": files}}
+    assert load_settings(settings, given).data.split_files.val == str(lists / "val.txt")
