@@ -12,6 +12,7 @@ SMALL_DATA, LARGE_DATA = 300, 20_000  # images
 MILD_IMBALANCE = 2.0  # images of the commonest class to those of the rarest
 MAX_DRAWS = 10.0  # of one image in an epoch
 MAX_NORMAL_SHARE = 0.25
+EMPTY_TILES = 0.33  # a third and a half: docs/recipes.md, "Large images"
 THIN, MANY_THIN = 3.0, 0.25  # longer to shorter side of a box; share of such boxes
 MAX_EPOCHS, VALIDATIONS = 100, 10
 MANY_PASSES, MOSAIC = 40, 0.5  # over the images, from which on so many are shown as mosaics: docs/recipes.md
@@ -80,12 +81,15 @@ def choose_schedule(
     }
 
 
-def choose_sampling(facts: DataFacts, given: str | None = None) -> dict[str, Choice]:
+def choose_sampling(facts: DataFacts, given: str | None = None, *, tiled: bool = False) -> dict[str, Choice]:
     """Balanced classes, unless they are balanced, or a rare class would be the same few images over and over.
+
+    Of tiles a share is drawn without objects, which most of them are.
 
     Args:
         facts: of the data.
         given: the method, where the user has chosen it; the share of normal images follows it.
+        tiled: images are cut into tiles.
     """
     common = max(facts.images, key=lambda num: facts.images[num])
     rare = min(facts.images, key=lambda num: facts.images[num])
@@ -100,17 +104,21 @@ def choose_sampling(facts: DataFacts, given: str | None = None) -> dict[str, Cho
         method = Choice("balanced_sampler", f"{told}: drawn evenly, each class has its share")
     elif facts.normal_share > MAX_NORMAL_SHARE:
         method = Choice("balanced_sampler", f"for its normal_ratio: {facts.normal_share:.0%} of the images are normal")
+    elif tiled:
+        method = Choice("balanced_sampler", "for its share of tiles without objects, which most tiles are")
     else:
         alike = told if len(facts.images) > 1 else "there is one class"
         method = Choice("none", f"{alike}: nothing to balance")
     return {
         "training.class_imbalance_handling.method": method,
-        "training.class_imbalance_handling.normal_ratio": _normal_ratio(facts, given or method.value),
+        "training.class_imbalance_handling.normal_ratio": _normal_ratio(facts, given or method.value, tiled=tiled),
     }
 
 
-def _normal_ratio(facts: DataFacts, method: str) -> Choice:
+def _normal_ratio(facts: DataFacts, method: str, *, tiled: bool) -> Choice:
     share = f"{facts.num_normal:,} of {facts.num_images:,} images are normal ({facts.normal_share:.0%})"
+    if tiled and method == "balanced_sampler":
+        return Choice(EMPTY_TILES, "a third of the draws for tiles without objects, the rest for defects")
     if method != "balanced_sampler":
         return Choice(None, f"not used by {method}; {share}")
     if facts.normal_share <= MAX_NORMAL_SHARE:

@@ -14,7 +14,6 @@ from typing import Any
 from anomdet.quality.propose.choices import Choice, Given, Machine, Preset
 from anomdet.quality.propose.facts import DataFacts
 from anomdet.quality.propose.image_size import (
-    ENOUGH_IMAGES,
     choose_clear_size,
     choose_short_size,
     choose_size,
@@ -39,7 +38,9 @@ from anomdet.quality.propose.network import (
     preset_of,
     worker_gb,
 )
-from anomdet.quality.propose.tiles import TOO_LARGE, choose_tiles, input_for_tiles
+from anomdet.quality.propose.tiles import SMALL_PX, TOO_LARGE, UNCLEAR_PX, choose_tiles, input_for_tiles
+
+ENOUGH_TILES = 2_500  # a run that sees fewer takes none, if most boxes are seen without
 
 
 def choose(
@@ -77,7 +78,7 @@ def choose(
         **choose_reported(facts, machine),
         **batch,
         **schedule,
-        **choose_sampling(facts, given.imbalance),
+        **choose_sampling(facts, given.imbalance, tiled=tiles.value is not None),
         "data.image_size": size,
         **({} if tiles.value is None else {"data.tiles": tiles}),
         "data.num_workers": workers,
@@ -125,26 +126,29 @@ def choose_alone(facts: DataFacts, machine: Machine) -> dict[str, Choice]:
 def _tiles(
     facts: DataFacts, size_hw: tuple[int, int], preset: Preset, given: Given, megapixels: float | None
 ) -> tuple[Choice, tuple[int, int]]:
-    """Tiles where the device trains no larger size, or where that would be dearer, and what the network sees of one.
+    """Tiles where the device trains no size that shows the boxes well, or where that would be dearer, and what the
+    network sees of one.
 
     In a run that has no time for many of them, only where most boxes are not seen without.
 
     Args:
         facts: of the data.
-        size_hw: of a whole image, by the rules; a size that is given holds for tiles too.
+        size_hw: of a whole image, by the rules and the time; a size that is given holds for tiles too.
         preset: whose limits hold.
         given: by the user.
         megapixels: that the run has time for; None: unknown.
     """
-    size_hw = given.size_hw or size_hw
-    too_large, input_hw = TOO_LARGE, size_hw
-    if math.prod(size_hw) >= math.prod(largest_hw(facts, preset)) and not shows_own_pixels(facts, size_hw):
+    size_hw, largest = given.size_hw or size_hw, largest_hw(facts, preset)
+    seen_hw, input_hw, too_large, least_px = size_hw, size_hw, TOO_LARGE, SMALL_PX
+    if given.size_hw is None and not shows_own_pixels(facts, max(size_hw, largest, key=math.prod)):
+        seen_hw, too_large, least_px = max(size_hw, largest, key=math.prod), 1.0, UNCLEAR_PX
+        input_hw = input_for_tiles(facts.sizes_hw, facts.bboxes_wh, *tile_limits_px(preset, megapixels))
+    elif math.prod(size_hw) >= math.prod(largest) and not shows_own_pixels(facts, size_hw):
         too_large = 1.0
-        if given.size_hw is None:
-            input_hw = input_for_tiles(facts.sizes_hw, facts.bboxes_wh, *tile_limits_px(preset, megapixels))
-    chosen = choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, size_hw, too_large, input_hw)
-    is_short = megapixels is not None and megapixels * 1e6 < ENOUGH_IMAGES * math.prod(input_hw)
-    if chosen.value is None or (is_short and given.size_hw is None and shows_most(facts, size_hw)):
+    chosen = choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, seen_hw, too_large, input_hw, least_px)
+    is_short = megapixels is not None and megapixels * 1e6 < ENOUGH_TILES * math.prod(input_hw)
+    are_seen = shows_most(facts, size_hw) or not megapixels  # no time for them at all
+    if chosen.value is None or (is_short and given.size_hw is None and are_seen):
         return replace(chosen, value=None), input_hw
     return replace(chosen, value=_short_tiles(**chosen.value)), input_hw
 

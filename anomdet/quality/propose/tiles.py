@@ -12,6 +12,8 @@ from anomdet.quality.propose.choices import Choice
 
 SMALL_PX = 8.0  # a box whose shorter side is below so many pixels of what the network sees is hardly found
 SMALL_SHARE = 0.1  # of the boxes may be smaller
+TILE_PX = 12.0  # what a tile shows them with, where the image has so many: docs/recipes.md, "Large images"
+UNCLEAR_PX = 14.0  # below it in the largest whole image, few objects are found better in tiles: measured there, too
 TOO_LARGE = 4.0  # times the pixels: from there on tiles are cheaper than a larger image
 STEP = 32  # the coarsest grid of most detectors
 OVERLAP, MOST_OVERLAP = 0.2, 0.5  # shares of a tile
@@ -37,8 +39,12 @@ def choose_tiles(
     size_hw: tuple[int, int],
     too_large: float = TOO_LARGE,
     input_hw: tuple[int, int] | None = None,
+    least_px: float = SMALL_PX,
 ) -> Choice:
     """``data.tiles`` as a mapping, or None, with the reason.
+
+    Boxes of 8 px and more can be found without. Then there are tiles only for objects that are few and fit into them: a
+    run sees mostly the tiles with objects, and so more of them in the same time.
 
     Args:
         sizes_hw: ``(N, 2)`` of the images.
@@ -47,15 +53,16 @@ def choose_tiles(
         size_hw: what the network sees of a whole image.
         too_large: times the pixels of ``size_hw``, from which on tiles are taken in place of a larger size.
         input_hw: what the network sees of a tile; None: as of an image.
+        least_px: tiles, if more boxes than a tenth have a shorter side below it.
     """
     factors = np.minimum(size_hw[0] / sizes_hw[:, 0], size_hw[1] / sizes_hw[:, 1])
     seen_px = bboxes_wh.min(axis=1) * factors[image_at]
-    small = int((seen_px < SMALL_PX).sum())
-    shown = f"{small:,} of {len(seen_px):,} boxes have a side below {SMALL_PX:g} px at {size_hw[1]} x {size_hw[0]}"
+    small = int((seen_px < least_px).sum())
+    shown = f"{small:,} of {len(seen_px):,} boxes have a side below {least_px:g} px at {size_hw[1]} x {size_hw[0]}"
     if small <= SMALL_SHARE * len(seen_px):
         return Choice(None, f"no tiles: {shown}")
     tenth_px = float(np.sort(seen_px)[len(seen_px) // 10])
-    larger = size_for_small(size_hw, max(tenth_px, 1e-3))
+    larger = size_for_small(size_hw, max(tenth_px, 1e-3), least_px)
     times = math.prod(larger) / math.prod(size_hw)
     if times <= too_large:
         return Choice(None, f"no tiles: {shown}; data.image_size of {larger[1]} x {larger[0]} px is cheaper")
@@ -70,6 +77,10 @@ def choose_tiles(
         max(1, -(-(side - value["overlap"]) // (tile - value["overlap"])))
         for side, tile in zip(image_hw, tile_hw, strict=True)
     )
+    are_found = (seen_px < SMALL_PX).sum() <= SMALL_SHARE * len(seen_px)
+    is_cut = float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) > MOST_OVERLAP * min(tile_hw)
+    if are_found and (is_cut or len(seen_px) > count * len(sizes_hw)):
+        return Choice(None, f"no tiles: {shown}, but objects are {'large' if is_cut else 'in most tiles'}")
     cost = f"an image of {image_hw[1]} x {image_hw[0]} is about {count} tiles, and costs as much as {count} images"
     return Choice(
         value, f"{shown}; tiles of {tile_hw[1]} x {tile_hw[0]} px show nine of ten with {tile_px:.0f} px; {cost}"
@@ -79,15 +90,19 @@ def choose_tiles(
 def _native_tile(
     size_hw: tuple[int, int], bboxes_wh: NDArray[np.floating], image_hw: tuple[int, int]
 ) -> tuple[tuple[int, int], float]:
-    """The largest tile that shows nine boxes of ten with 8 px, and how many pixels of it are one for the network.
+    """The largest tile that shows nine boxes of ten with 12 px, and how many pixels of it are one for the network.
 
     Never enlarged: that adds no detail, and twice the scale costs four times the steps.
     """
-    zoom = max(float(np.quantile(bboxes_wh.min(axis=1), SMALL_SHARE)) / SMALL_PX, 1.0)
+    zoom = _zoom(bboxes_wh)
     height, width = (
         min(max(int(side * zoom / STEP) * STEP, STEP), own) for side, own in zip(size_hw, image_hw, strict=True)
     )
     return (height, width), zoom
+
+
+def _zoom(bboxes_wh: NDArray[np.floating]) -> float:
+    return max(float(np.quantile(bboxes_wh.min(axis=1), SMALL_SHARE)) / TILE_PX, 1.0)
 
 
 def input_for_tiles(
@@ -108,7 +123,7 @@ def input_for_tiles(
         smallest_px, largest_px: the side of the square.
         limit_px: by the time; half of a larger one still holds the boxes: in smaller tiles they would be cut.
     """
-    zoom = max(float(np.quantile(bboxes_wh.min(axis=1), SMALL_SHARE)) / SMALL_PX, 1.0)
+    zoom = _zoom(bboxes_wh)
     seen_px = float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) / zoom
     wanted, least = (max(math.ceil(seen_px / share / STEP) * STEP, smallest_px) for share in (OVERLAP, MOST_OVERLAP))
     side = min(wanted, max(least, wanted if limit_px is None else limit_px), largest_px)

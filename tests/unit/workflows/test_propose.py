@@ -83,7 +83,7 @@ def test_proposed_tiles_are_printed_as_one_writes_them(tmp_path):
     found = propose_settings(tmp_path, device="cpu")
     (line,) = [note for note in found.notes if note[2:].startswith("tiles ")]
     text = line[16 : line.index("}") + 1]
-    assert text == "{size: 352, overlap: 71}"
+    assert text == "{size: 320, overlap: 64}"
     tiles = found.settings.data.tiles
     assert yaml.safe_load(text) == {"size": tiles.size, "overlap": tiles.overlap}
 

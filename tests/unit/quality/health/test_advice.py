@@ -65,7 +65,8 @@ def test_image_size_is_raised_where_more_than_a_tenth_is_small(make_data, small,
     [
         ((200, 300), (3, 3), "image-size"),  # which init enlarges; a tile of 32 x 32 px seen at 64 was advised
         ((1500, 2000), (9, 7), "tiles"),
-        ((1500, 2000), (25, 25), "image-size"),
+        ((1500, 2000), (25, 25), "tiles"),  # 9 px in the whole image, where they could be found
+        ((1500, 2000), (40, 40), "image-size"),
         ((512, 4096), (40, 3), "tiles"),
         ((1500, 2000), (1.2, 1.2), "specks"),
     ],

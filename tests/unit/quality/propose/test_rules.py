@@ -57,10 +57,36 @@ def test_long_images_may_have_as_many_pixels_as_a_square():
 
 @pytest.mark.parametrize(("short_px", "expected"), [(50, 640), (48, 672), (37, 896), (35, 640)])
 def test_up_to_twice_the_pixels_where_the_other_way_would_be_tiles(short_px, expected):
-    """Of images of 4000 px; at 896 px 37 of them are 8.3. Beyond, tiles are cheaper."""
-    found = choose(facts([(4000, 4000)], [(short_px, 60)]), LAPTOP)
-    assert found["data.image_size"].value == (320 if short_px == 35 else expected)  # of a tile
+    """Of images of 4000 px, with objects too long for tiles; at 896 px 37 of them are 8.3. Beyond, tiles are cheaper."""
+    found = choose(facts([(4000, 4000)], [(short_px, 3000)]), LAPTOP)
+    assert found["data.image_size"].value == expected
     assert ("data.tiles" in found) == (short_px == 35)
+
+
+@pytest.mark.parametrize(
+    ("short_px", "num_boxes", "size_px", "tiles"),
+    [
+        (88, 1, 384, None),  # 14.1 px at 640, the largest size: whole, at 8 px
+        (87, 1, 320, {"size": 2304, "overlap": 461}),  # 7.2 of its pixels as one, which leaves 12
+        (60, 1, 320, {"size": 1600, "overlap": 320}),  # 9 tiles
+        (60, 9, 320, {"size": 1600, "overlap": 320}),
+        (60, 10, 544, None),  # more objects than tiles: most would show one, and nothing would be saved
+    ],
+)
+def test_few_small_objects_in_large_images_are_seen_in_tiles(short_px, num_boxes, size_px, tiles):
+    """Though each could be found in the whole image: docs/recipes.md, "Large images"."""
+    found = choose(facts([(4000, 4000)], [(short_px, short_px)] * num_boxes, num_images=1), LAPTOP)
+    assert found["data.image_size"].value == size_px
+    assert (found["data.tiles"].value if "data.tiles" in found else None) == tiles
+
+
+def test_tiles_are_drawn_by_shares():
+    """Else most of the drawn ones would show no object: of 16 tiles of an image of one object 12 and more."""
+    section = "training.class_imbalance_handling"
+    for short_px, method, ratio in ((200, "none", None), (30, "balanced_sampler", 0.33)):
+        found = choose(facts([(4000, 4000)], [(short_px, short_px)]), LAPTOP)
+        assert (found[f"{section}.method"].value, found[f"{section}.normal_ratio"].value) == (method, ratio)
+    assert "share of tiles without objects" in found[f"{section}.method"].reason
 
 
 def test_few_images_that_are_seen_often_are_shown_as_mosaics():
@@ -90,12 +116,12 @@ def test_small_images_are_not_blown_up_and_large_ones_are_bounded():
 
 
 def test_tiles_are_proposed_where_the_machine_trains_no_larger_size():
-    """30 px of 4000 are 4.8 px at 640: tiles of 1200 px, seen at 320, of which each axis needs four."""
+    """30 px of 4000 are 4.8 px at 640: tiles of 800 px, seen at 320, of which each axis needs six."""
     found = choose(facts([(4000, 4000)], [(30, 30)]), LAPTOP)
     tiles = found["data.tiles"]
-    assert tiles.value == {"size": 1184, "overlap": 237}
+    assert tiles.value == {"size": 800, "overlap": 160}
     assert found["data.image_size"].value == 320
-    assert "show nine of ten with 8 px; an image of 4000 x 4000 is about 16 tiles" in tiles.reason
+    assert "show nine of ten with 12 px; an image of 4000 x 4000 is about 36 tiles" in tiles.reason
     assert not found["data.image_size"].warning
     assert "of a tile" in found["data.image_size"].reason
 
@@ -103,15 +129,15 @@ def test_tiles_are_proposed_where_the_machine_trains_no_larger_size():
 def test_the_overlap_holds_nineteen_boxes_of_twenty_and_the_whole_image_what_no_tile_holds():
     boxes = [(30, 30)] * 90 + [(30, 700)] * 9 + [(30, 3000)]
     tiles = choose(facts([(4000, 4000)], boxes), LAPTOP)["data.tiles"].value
-    assert tiles == {"size": 2400, "overlap": 700, "include_whole": True}
+    assert tiles == {"size": 1600, "overlap": 700, "include_whole": True}
 
 
 @pytest.mark.parametrize(
     ("size_hw", "box_wh", "input_hw", "tile_hw"),
     [
-        ((3000, 4000), (12, 15), 320, 480),  # 8 px at 2 of 3 pixels
-        ((3000, 4000), (7, 15), 320, 320),  # not enlarged to show 8 px: no more would be seen, for more steps
-        ((3000, 4000), (12, 100), 352, 512),  # a fifth of 352 holds 100 px / 1.5
+        ((3000, 4000), (18, 20), 320, 480),  # 12 px at 2 of 3 pixels
+        ((3000, 4000), (7, 15), 320, 320),  # not enlarged to show 12 px: no more would be seen, for more steps
+        ((3000, 4000), (18, 100), 352, 512),  # a fifth of 352 holds 100 px / 1.5
         ((512, 4096), (4, 400), [512, 800], [512, 800]),  # a scratch of a line camera: the whole height
         ((256, 8192), (7, 20), [256, 416], [256, 416]),
         ((8192, 256), (7, 20), [416, 256], [416, 256]),
@@ -308,8 +334,8 @@ def test_a_short_run_sees_smaller_images(images, expected):
     ("boxes_wh", "megapixels", "tiled"),
     [
         ([(9, 9)] * 3 + [(60, 60)] * 7, None, True),
-        ([(9, 9)] * 3 + [(60, 60)] * 7, 12_001 * 0.1024, True),
-        ([(9, 9)] * 3 + [(60, 60)] * 7, 11_999 * 0.1024, False),  # three of ten are not seen, seven are
+        ([(9, 9)] * 3 + [(60, 60)] * 7, 2_501 * 0.1024, True),
+        ([(9, 9)] * 3 + [(60, 60)] * 7, 2_499 * 0.1024, False),  # three of ten are not seen, seven are
         ([(9, 9)] * 7 + [(60, 60)] * 3, 1.0, True),  # most are not: nothing would be learned without
     ],
 )
