@@ -74,7 +74,7 @@ def test_up_to_twice_the_pixels_where_the_other_way_would_be_tiles(short_px, exp
     ],
 )
 def test_few_small_objects_in_large_images_are_seen_in_tiles(short_px, num_boxes, size_px, tiles):
-    """Though each could be found in the whole image: docs/recipes.md, "Large images"."""
+    """Though each could be found in the whole image: docs/recipes.md, "Small images, and large ones"."""
     found = choose(facts([(4000, 4000)], [(short_px, short_px)] * num_boxes, num_images=1), LAPTOP)
     assert found["data.image_size"].value == size_px
     assert (found["data.tiles"].value if "data.tiles" in found else None) == tiles
