@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
 
 MIN_SCORE = 0.01  # a label is without support only where not even such a prediction is near
-_TRAINING_SHARE = 0.8  # of the minutes; the rest is for predicting, mirrored too if there is time
+# Of the minutes; the rest is for predicting, mirrored too if there is time. At least so much where predicting is slow.
+_TRAINING_SHARE, _LEAST_TRAINING_SHARE = 0.8, 0.5
 _FEW_PASSES = 5  # of a fold's training over its images
 
 _log = logging.getLogger("anomdet")
@@ -87,15 +88,18 @@ def predict_by_folds(
 
     began = time.monotonic()
     folds = make_folds(index, _grouping(settings, index), num_folds, settings.data.split.seed)
-    collected = Collected(index, [], [], {}, {})
+    collected, training_minutes = Collected(index, [], [], {}, {}), None
     for number, fold in enumerate(folds, start=1):
         started = time.monotonic()
         folder = out_dir / FOLDS_DIR / str(number)
         folder.mkdir(parents=True)
         lists = freeze(folder, index, fold.splits, {"by": "folds of anomdet review", "fold": number})
         _log.info(f"fold {number} of {num_folds}: {_sizes(fold)}")
-        own = _fold_settings(settings, lists, folder / RUN_DIR, None if minutes is None else minutes / num_folds)
+        own = _fold_settings(settings, lists, folder / RUN_DIR, training_minutes)
         try:
+            if number == 1 and minutes is not None:
+                training_minutes = _training_minutes(own, len(fold.test), minutes / num_folds)
+                own = _fold_settings(settings, lists, folder / RUN_DIR, training_minutes)
             done = train(own)
         except UserError:
             if number == 1:  # as too few minutes: the folder is free for another try
@@ -149,7 +153,7 @@ def _grouping(settings: Settings, index: DataIndex) -> Grouping:
 
 
 def _fold_settings(settings: Settings, lists: Path, folder: Path, minutes: float | None) -> Settings:
-    """The settings of one training: its lists, its folder, its share of the minutes."""
+    """The settings of one training: its lists, its folder, its minutes."""
     values = settings.model_dump(mode="json")
     values["data"] |= {"split_files": {name: str(lists / f"{name}.txt") for name in SPLITS}}
     values["data"]["split"] |= {"by": "files", "group_regex": None, "on_leak": "ignore"}
@@ -157,8 +161,32 @@ def _fold_settings(settings: Settings, lists: Path, folder: Path, minutes: float
     no_list = {"hard_normals": None, "hard_normals_file": None}  # none of them may be in a fold's training split
     values["training"]["class_imbalance_handling"] |= no_list
     if minutes is not None:
-        values["training"]["minutes"] = _TRAINING_SHARE * minutes
+        values["training"]["minutes"] = minutes
     return load_settings(values)
+
+
+def _training_minutes(settings: Settings, num_images: int, minutes: float) -> float:
+    """What a fold may train: most of its minutes; with tiles, which an image may have many of, what predicting leaves.
+
+    Args:
+        settings: of its training.
+        num_images: that it predicts.
+        minutes: for both.
+    """
+    from anomdet.config.translate import to_mmengine
+    from anomdet.workflows.time_budget import time_here, timing_seconds
+
+    if settings.data.tiles is None:
+        return _TRAINING_SHARE * minutes
+    costs, _ = time_here(to_mmengine(settings), timing_seconds(minutes))
+    predicting = costs.val_image_s * num_images / 60
+    least = _LEAST_TRAINING_SHARE * minutes
+    if minutes - predicting < least:
+        _log.warning(
+            f"predicting the {num_images:,} images of a fold in tiles takes about {predicting:.1f} minutes, more than "
+            f"half of its {minutes:.1f}: the review takes about {(least + predicting) / minutes:.1f} times --minutes"
+        )
+    return max(min(_TRAINING_SHARE * minutes, minutes - predicting), least)
 
 
 def _open(path: Path, settings: Settings) -> Detector:

@@ -17,7 +17,7 @@ from anomdet.views import Views
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
 
-_TIMED = 32  # images
+_TIMED, _TIMED_SHARE = 32, 0.2  # images; or as many as take that share of the time
 _log = logging.getLogger("anomdet")
 
 
@@ -34,12 +34,12 @@ def with_views(detector: Detector, settings: Settings, paths: Sequence[Path], se
     if detector.artifact.tta is not None or not choices or not paths:
         return detector
     if seconds is not None:
-        started = time.monotonic()
-        some = list(paths[:_TIMED])
-        for _ in detector.predict(some):
-            pass
-        spent = time.monotonic() - started
-        looks = (seconds - spent) / (spent / len(some) * len(paths)) if spent else float("inf")
+        started, number = time.monotonic(), 0
+        for _ in detector.predict(list(paths[:_TIMED])):
+            number, spent = number + 1, time.monotonic() - started
+            if spent > _TIMED_SHARE * seconds:
+                break
+        looks = (seconds - spent) / (spent / number * len(paths)) if spent else float("inf")
         choices = [flips for flips in choices if 1 + len(flips) <= looks]
     if not choices:
         return detector

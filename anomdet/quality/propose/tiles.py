@@ -12,8 +12,9 @@ from anomdet.quality.propose.choices import Choice
 
 SMALL_PX = 8.0  # a box whose shorter side is below so many pixels of what the network sees is hardly found
 SMALL_SHARE = 0.1  # of the boxes may be smaller
-TILE_PX = 12.0  # what a tile shows them with, where the image has so many: docs/recipes.md, "Small images, and large ones"
-UNCLEAR_PX = 14.0  # below it in the largest whole image, few objects are found better in tiles: measured there, too
+# What a tile shows them with, where the image has so many; below how many px in the largest whole image few objects are
+# found better in tiles: docs/recipes.md, "Small images, and large ones".
+TILE_PX, UNCLEAR_PX = 12.0, 14.0
 TOO_LARGE = 4.0  # times the pixels: from there on tiles are cheaper than a larger image
 STEP = 32  # the coarsest grid of most detectors
 OVERLAP, MOST_OVERLAP = 0.2, 0.5  # shares of a tile

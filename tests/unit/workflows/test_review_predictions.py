@@ -9,7 +9,9 @@ import pytest
 
 from anomdet.config.dump import dump_yaml
 from anomdet.config.load import load_settings
-from anomdet.workflows.review_predictions import _warn_of_few_passes
+from anomdet.engine.timing import Costs
+from anomdet.workflows import time_budget
+from anomdet.workflows.review_predictions import _training_minutes, _warn_of_few_passes
 
 
 @pytest.mark.parametrize(
@@ -23,4 +25,30 @@ def test_few_passes_over_the_images_are_said(
     (tmp_path / "settings.yaml").write_text(dump_yaml(settings))
     with caplog.at_level(logging.WARNING):
         _warn_of_few_passes(tmp_path, 100)
+    assert said in caplog.text and bool(said) == ("--minutes" in caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("tiles", "val_image_s", "minutes", "said"),
+    [
+        ("null", 99.0, 4.0, ""),  # not timed
+        ("{}", 0.1, 4.0, ""),  # 100 images in 10 s, less than a fifth of 5 minutes
+        ("{}", 0.9, 3.5, ""),
+        ("{}", 1.5, 2.5, ""),  # half of the time
+        ("auto", 3.0, 2.5, "takes about 5.0 minutes, more than half of its 5.0: the review takes about 1.5 times"),
+    ],
+)
+def test_of_tiles_a_fold_trains_as_long_as_predicting_leaves(
+    tiles: str,
+    val_image_s: float,
+    minutes: float,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    costs = Costs(step_s=1.0, num_steps=1, val_image_s=val_image_s, save_s=0.0, setup_s=0.0)
+    monkeypatch.setattr(time_budget, "time_here", lambda config, seconds: (costs, None))
+    with caplog.at_level(logging.WARNING):
+        found = _training_minutes(load_settings({}, [f"data.tiles={tiles}"]), 100, 5.0)
+    assert found == pytest.approx(minutes)
     assert said in caplog.text and bool(said) == ("--minutes" in caplog.text)

@@ -57,7 +57,7 @@ def test_long_images_may_have_as_many_pixels_as_a_square():
 
 @pytest.mark.parametrize(("short_px", "expected"), [(50, 640), (48, 672), (37, 896), (35, 640)])
 def test_up_to_twice_the_pixels_where_the_other_way_would_be_tiles(short_px, expected):
-    """Of images of 4000 px, with objects too long for tiles; at 896 px 37 of them are 8.3. Beyond, tiles are cheaper."""
+    """Of images of 4000 px, objects too long for tiles; at 896 px 37 of them are 8.3. Beyond, tiles are cheaper."""
     found = choose(facts([(4000, 4000)], [(short_px, 3000)]), LAPTOP)
     assert found["data.image_size"].value == expected
     assert ("data.tiles" in found) == (short_px == 35)
