@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from anomdet.images.header import MAX_PIECES, BadImageError, Header, Read, is_near_end
 from anomdet.images.tiff_directory import exif_orientation
 
 _HUFFMAN, _PROGRESSIVE, _ARITHMETIC = (0xC0, 0xC1), 0xC2, (0xC9, 0xCA)
 _MAX_SCANS = 64  # encoders write ten; each costs a decoder a walk over all pixels, and may be 20 bytes
 _FRAMES = {at: "lossless" for at in (0xC3, 0xC7, 0xCB, 0xCF)} | {at: "hierarchical" for at in (0xC5, 0xC6, 0xCD, 0xCE)}
+
+_AT_ONCE = 2**20  # bytes that are searched, so that no file takes many times its own memory
 
 
 def jpeg_header(read: Read, size: int) -> Header:
@@ -72,6 +77,48 @@ def one_scan(read: Read) -> tuple[int, int] | None:
     if kind not in _HUFFMAN or read(position, 1) != frame[5:6]:
         return None
     return position + length, _num_restarts(frame, interval)
+
+
+def scan_headers(data: NDArray[np.uint8]) -> tuple[list[bytes], int]:
+    """The headers of the scans of a file's first image, and where its end marker is, or the file's end.
+
+    Neither a thumbnail before the pixels is looked at, nor what stands behind the image.
+    """
+    headers: list[bytes] = []
+    starts = (at - 4 for marker, at, _ in _segments(lambda at, size: data[at : at + size].tobytes()) if marker == 0xDA)
+    at = next(starts, len(data))
+    for _ in range(MAX_PIECES):
+        at, _restarts = end_of_scan(data, at)
+        marker, length = data[at + 1 : at + 2].tobytes(), int.from_bytes(data[at + 2 : at + 4].tobytes(), "big")
+        if marker in (b"", b"\xd9"):
+            return headers, at
+        if marker == b"\xda":
+            headers.append(data[at + 4 : at + 2 + length].tobytes())
+        at += 2 + length
+    raise BadImageError("a damaged JPEG (too many markers between its scans)")
+
+
+def end_of_scan(data: NDArray[np.uint8], start: int) -> tuple[int, NDArray[np.int64]]:
+    """Where the first marker is that stands in no scan, or the file's end; and the restart markers before it.
+
+    Args:
+        data: of the file.
+        start: somewhere in a scan.
+    """
+    end, restarts = len(data), []
+    for first in range(start, len(data) - 1, _AT_ONCE):
+        piece = data[first : first + _AT_ONCE + 1]
+        at = np.flatnonzero(piece[:-1] == 0xFF)
+        behind = piece[at + 1]
+        is_restart = (behind >= 0xD0) & (behind <= 0xD7)
+        others = at[(behind != 0) & (behind != 0xFF) & ~is_restart]
+        found = at[is_restart]
+        if len(others):
+            restarts.append(first + found[found < others[0]])
+            end = first + int(others[0])
+            break
+        restarts.append(first + found)
+    return end, np.concatenate(restarts) if restarts else np.zeros(0, np.int64)
 
 
 def _num_restarts(frame: bytes, interval: int) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.images.header import BadImageError
+from anomdet.images.jpeg import scan_headers
 
 _BLANK_ROWS = 8
 _SOME_PIXELS = bytes(range(1, 255))
@@ -39,13 +40,13 @@ def is_whole(data: NDArray[np.uint8]) -> bool:
     key = len(whole), zlib.crc32(whole)
     if key in _FOUND_WHOLE:
         return True
-    end = whole.rfind(b"\xff\xd9")
+    headers, end = scan_headers(data)
     from PIL.JpegImagePlugin import JpegImageFile  # few images need it, and it is a twentieth of a start
 
     try:
         with JpegImageFile(io.BytesIO(whole)) as image:
             scale, num_layers = (1, len(image.layer)) if "progressive" in image.info else (8, 0)
-        if num_layers and not _has_all_scans(whole, num_layers):
+        if num_layers and not _has_all_scans(headers, num_layers):
             return False
         more = whole[:end] + _MORE_PIXELS + whole[end:]
         is_same = np.array_equal(_decode(whole, scale), _decode(more, scale))
@@ -65,21 +66,18 @@ def _decode(data: bytes, scale: int) -> NDArray[np.uint8]:
         return np.asarray(image)
 
 
-def _has_all_scans(data: bytes, num_components: int) -> bool:
+def _has_all_scans(headers: list[bytes], num_components: int) -> bool:
     """Whether the scans of a progressive JPEG give each of its components all 64 frequencies in full (T.81, G.1.1)."""
     missing: set[tuple[int, int]] = set()
     seen: set[int] = set()
-    at = data.find(b"\xff\xda")
-    while at >= 0:
-        num = data[at + 4] if at + 4 < len(data) else 0
-        scan = data[at + 5 : at + 8 + 2 * num]
-        if 1 <= num <= 4 and len(scan) == 2 * num + 3:
+    for scan in headers:
+        num = scan[0] if scan else 0
+        if 1 <= num <= 4 and len(scan) == 2 * num + 4:
             first, last, bits = scan[-3:]
-            for component in scan[: 2 * num : 2]:
+            for component in scan[1 : 2 * num : 2]:
                 if component not in seen:
                     seen.add(component)
                     missing.update((component, frequency) for frequency in range(64))
                 if bits & 15 == 0:
                     missing.difference_update((component, frequency) for frequency in range(first, last + 1))
-        at = data.find(b"\xff\xda", at + 2)
     return len(seen) >= num_components and not missing

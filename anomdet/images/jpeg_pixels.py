@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.images.header import BadImageError
-from anomdet.images.jpeg import one_scan
+from anomdet.images.jpeg import end_of_scan, one_scan
 from anomdet.images.jpeg_end import check_end
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def _check_scan(data: NDArray[np.uint8], start: int, num_restarts: int) -> str:
     Raises:
         BadImageError: pixels are missing, or too many are left over.
     """
-    end, marks = _scan(data, start)
+    marker, marks = end_of_scan(data, start)
+    end = _without_fill(data, start, marker)
     whole = data.tobytes()
     if len(marks) not in (num_restarts, num_restarts + (num_restarts > 0)):  # some write one more at the end
         got = f"{len(marks):,} restart markers in its pixels, where it says {num_restarts:,}"
@@ -83,17 +84,10 @@ def _check_scan(data: NDArray[np.uint8], start: int, num_restarts: int) -> str:
     return ""
 
 
-def _scan(data: NDArray[np.uint8], start: int) -> tuple[int, NDArray[np.int64]]:
-    """Where the pixels end, before the marker behind them and what it is filled up with; and the restart markers."""
-    at = np.flatnonzero(data[start:-1] == 0xFF) + start
-    behind = data[at + 1]
-    is_restart = (behind >= 0xD0) & (behind <= 0xD7)
-    others = at[(behind != 0) & (behind != 0xFF) & ~is_restart]
-    end = int(others[0]) if len(others) else len(data)
-    marks = at[is_restart & (at < end)]
-    while end > start + 1 and data[end - 1] == 0xFF:
-        end -= 1
-    return end, marks
+def _without_fill(data: NDArray[np.uint8], start: int, end: int) -> int:
+    """The end of a scan's data, before what it is filled up with."""
+    is_fill = data[start + 1 : end][::-1] == 0xFF
+    return end - (len(is_fill) if is_fill.all() else int(np.argmin(is_fill)))
 
 
 def _feed(whole: bytes, stops: tuple[int, ...], end: int) -> tuple[int, bool]:
@@ -131,11 +125,11 @@ def _check_intervals(whole: bytes, marks: NDArray[np.int64], end: int) -> None:
 
 
 def _small(data: bytes) -> NDArray[np.uint8]:
-    try:
-        with _opened(data) as image:
+    with _opened(data) as image:
+        try:
             return np.asarray(image)
-    except (OSError, SyntaxError, ValueError):
-        raise BadImageError(_EARLY) from None
+        except (OSError, SyntaxError, ValueError):
+            raise BadImageError(_EARLY) from None
 
 
 def _opened(data: bytes) -> JpegImageFile:

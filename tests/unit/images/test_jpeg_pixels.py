@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,7 @@ from anomdet.data.index.files import check_image
 from anomdet.errors import UserError
 from anomdet.images.decode import read_image, read_to_judge
 from anomdet.images.headers import BadImageError
+from anomdet.images.jpeg_pixels import check_jpeg
 
 
 def photo(size_hw: tuple[int, int] = (240, 320)) -> Image.Image:
@@ -23,6 +26,10 @@ def photo(size_hw: tuple[int, int] = (240, 320)) -> Image.Image:
     height, width = size_hw
     ramp = np.linspace(0, 200, width)[None, :, None] + rng.integers(0, 40, (height, width, 3))
     return Image.fromarray(ramp.astype(np.uint8))
+
+
+def with_segment(data: bytes, marker: bytes, content: bytes) -> bytes:
+    return data[:2] + b"\xff" + marker + (2 + len(content)).to_bytes(2, "big") + content + data[2:]
 
 
 def jpeg(image: Image.Image | None = None, **options: object) -> bytes:
@@ -138,3 +145,47 @@ def test_a_training_reads_as_before(tmp_path: Path) -> None:
     data, path = jpeg(), tmp_path / "a.jpg"
     path.write_bytes(damaged(data, "zeros", len(data) // 2))
     assert read_image(path).shape == (240, 320, 3)
+
+
+SCAN_HEADER = b"\xff\xda\x00\x08\x01\x55\x11\x02\x03\x04\x05\x06"  # of a channel that the image has not
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda data: data,
+        lambda data: with_segment(data, b"\xe1", b"Exif\0\0" + jpeg(photo((24, 32)))),
+        lambda data: with_segment(data, b"\xe5", SCAN_HEADER),
+        lambda data: data + jpeg(photo((24, 32))),
+        lambda data: data + SCAN_HEADER + b"\xff\xd9",
+    ],
+    ids=["alone", "thumbnail", "notes", "second image", "rest"],
+)
+def test_of_a_progressive_file_only_its_own_scans_count(tmp_path: Path, around: Callable[[bytes], bytes]) -> None:
+    """Scans of a thumbnail or a second image stood for those that were missing, and notes for such that were."""
+    data, path = jpeg(progressive=True), tmp_path / "a.jpg"
+    path.write_bytes(around(data))
+    assert read_to_judge(path)[1] == ""
+    scans = [at for at in range(len(data)) if data[at : at + 2] == b"\xff\xda"]
+    for end in (scans[3], scans[3] + 200, scans[-1]):
+        path.write_bytes(around(data[:end] + b"\xff\xd9"))
+        with pytest.raises(UserError, match="a truncated JPEG"):
+            read_to_judge(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}])
+def test_a_header_that_pillow_refuses_says_nothing_of_the_pixels(tmp_path: Path, options: dict[str, object]) -> None:
+    """A JFIF segment without its version; OpenCV reads the file."""
+    data, path = jpeg(**options), tmp_path / "a.jpg"
+    path.write_bytes(data[:2] + b"\xff\xe0\x00\x06JFIF" + data[20:])
+    assert read_to_judge(path)[1] == ""
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_bytes_that_fill_up_cost_little_time(progressive: bool) -> None:
+    """Each was a step of Python: a minute for a file of 64 MB."""
+    data = jpeg(progressive=progressive)
+    filled = np.frombuffer(data[:-2] + b"\xff" * 2**25 + data[-2:], np.uint8)
+    start = time.process_time()
+    assert check_jpeg(filled) == ""
+    assert time.process_time() - start < 2
