@@ -63,6 +63,7 @@ def _decode(data: bytes, scale: int) -> NDArray[np.uint8]:
 
     with JpegImageFile(io.BytesIO(data)) as image:
         image.draft("L", (max(image.width // scale, 1), max(image.height // scale, 1)))
+        image.decodermaxblock = len(data)  # in pieces, each piece of a run of fill bytes is read again with all before
         return np.asarray(image)
 
 

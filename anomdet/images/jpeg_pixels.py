@@ -138,4 +138,5 @@ def _opened(data: bytes) -> JpegImageFile:
 
     image = JpegImageFile(io.BytesIO(data))
     image.draft("L", (max(image.width // _SCALE, 1), max(image.height // _SCALE, 1)))
+    image.decodermaxblock = len(data)  # see jpeg_end
     return image
