@@ -59,6 +59,7 @@ class Strips:
         self._top = 0
         self._white_is_zero = False
         self._largest: int | None = None
+        self._jpeg_note: str | None = None
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -78,7 +79,7 @@ class Strips:
     @property
     def note_to_judge(self) -> str:
         """As :attr:`note`, of an image that no training has looked at, when all of it is read."""
-        return misfit(self._largest, self._bit_depth)
+        return "; ".join(filter(None, (misfit(self._largest, self._bit_depth), self._jpeg_note)))
 
     def rows(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """Pixels ``(bottom - top, W, 3)``, uint8 BGR.
@@ -110,6 +111,8 @@ class Strips:
             end += len(strip)
         if end == self.size_hw[0]:
             next(self._strips, None)  # its checks of the end
+            if self._header.kind == "jpeg" and self._jpeg_note is None:
+                self._jpeg_note = check_jpeg(self._data)
         self._kept = parts[0] if len(parts) == 1 else np.concatenate(parts)
         self._top = top
         return self._kept[: bottom - top]
@@ -134,8 +137,6 @@ class Strips:
 
     def _whole(self) -> Iterator[NDArray]:
         pixels = turn_upright(decode_stored(self._data, self._header), self._header.orientation)
-        if self._header.kind == "jpeg":
-            check_jpeg(self._data)
         yield from (pixels[top : top + _LEAST_ROWS] for top in range(0, len(pixels), _LEAST_ROWS))
 
 
@@ -228,10 +229,10 @@ def _by_libvips(path: str, data: NDArray[np.uint8], header: Header) -> Iterator[
         raise BadImageError(f"a {header.kind} file with damaged pixels")
     if image.format != "uchar" or image.bands not in (1, 3) or image.bands != header.num_channels:
         return None  # with alpha, or of four colours
-    return _from_libvips(image, data, header)
+    return _from_libvips(image, header)
 
 
-def _from_libvips(image: Any, data: NDArray[np.uint8], header: Header) -> Iterator[NDArray]:
+def _from_libvips(image: Any, header: Header) -> Iterator[NDArray]:
     import pyvips
 
     for top in range(0, image.height, _LEAST_ROWS):
@@ -243,8 +244,6 @@ def _from_libvips(image: Any, data: NDArray[np.uint8], header: Header) -> Iterat
         rows = rows.reshape(height, image.width, image.bands)
         strip = rows[..., 0] if image.bands == 1 else cv2.cvtColor(rows, cv2.COLOR_RGB2BGR)
         yield strip
-    if header.kind == "jpeg":
-        check_jpeg(data)
 
 
 def _refused(header: Header, error: Exception) -> BadImageError:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from anomdet.errors import UserError
 from anomdet.images import strips, tiff_rows
-from anomdet.images.decode import bytes_of, decode_stored, read_image, read_noted
+from anomdet.images.decode import bytes_of, decode_stored, read_image, read_noted, read_to_judge
 from anomdet.images.headers import BadImageError, Header, read_header
 from anomdet.images.strips import Strips, open_large, read_tiff_rows
 from tests.unit.images.image_variants import Variant, all_variants
@@ -208,3 +208,18 @@ def test_a_large_image_of_12_bits_in_16_is_reported(tmp_path: Path) -> None:
     file = opened(Path(path), bit_depth=16)
     file.rows(0, 300)
     assert "of a camera of 12 bits" in file.note_to_judge and file.note == ""
+
+
+def test_bytes_left_over_behind_the_pixels_of_a_large_jpeg_are_reported(tmp_path: Path) -> None:
+    """As of one that is decoded at once; more of them, and those that are missing, are refused."""
+    buffer, path = io.BytesIO(), tmp_path / "a.jpg"
+    Image.fromarray(photo()).save(buffer, "JPEG")
+    data = buffer.getvalue()
+    path.write_bytes(data[:-2] + b"\x12\x34\x56" + data[-2:])
+    file = opened(path)
+    for top in range(0, HEIGHT, 100):
+        file.rows(top, min(top + 100, HEIGHT))
+    assert file.note_to_judge == read_to_judge(path)[1] != ""
+    path.write_bytes(data[:-2] + bytes(range(100)) + data[-2:])
+    with pytest.raises(UserError, match="bytes are left over"):
+        opened(path).rows(0, HEIGHT)
