@@ -81,15 +81,15 @@ def choose_schedule(
     }
 
 
-def choose_sampling(facts: DataFacts, given: str | None = None, *, tiled: bool = False) -> dict[str, Choice]:
+def choose_sampling(facts: DataFacts, given: str | None = None, *, few_in_tiles: bool = False) -> dict[str, Choice]:
     """Balanced classes, unless they are balanced, or a rare class would be the same few images over and over.
 
-    Of tiles a share is drawn without objects, which most of them are.
+    Of tiles with few objects a share is drawn without any, as most of them are.
 
     Args:
         facts: of the data.
         given: the method, where the user has chosen it; the share of normal images follows it.
-        tiled: images are cut into tiles.
+        few_in_tiles: images are cut into tiles, and have no more objects than them.
     """
     common = max(facts.images, key=lambda num: facts.images[num])
     rare = min(facts.images, key=lambda num: facts.images[num])
@@ -104,20 +104,22 @@ def choose_sampling(facts: DataFacts, given: str | None = None, *, tiled: bool =
         method = Choice("balanced_sampler", f"{told}: drawn evenly, each class has its share")
     elif facts.normal_share > MAX_NORMAL_SHARE:
         method = Choice("balanced_sampler", f"for its normal_ratio: {facts.normal_share:.0%} of the images are normal")
-    elif tiled:
+    elif few_in_tiles:
         method = Choice("balanced_sampler", "for its share of tiles without objects, which most tiles are")
     else:
         alike = told if len(facts.images) > 1 else "there is one class"
         method = Choice("none", f"{alike}: nothing to balance")
     return {
         "training.class_imbalance_handling.method": method,
-        "training.class_imbalance_handling.normal_ratio": _normal_ratio(facts, given or method.value, tiled=tiled),
+        "training.class_imbalance_handling.normal_ratio": _normal_ratio(
+            facts, given or method.value, few_in_tiles=few_in_tiles
+        ),
     }
 
 
-def _normal_ratio(facts: DataFacts, method: str, *, tiled: bool) -> Choice:
+def _normal_ratio(facts: DataFacts, method: str, *, few_in_tiles: bool) -> Choice:
     share = f"{facts.num_normal:,} of {facts.num_images:,} images are normal ({facts.normal_share:.0%})"
-    if tiled and method == "balanced_sampler":
+    if few_in_tiles and method == "balanced_sampler":
         return Choice(EMPTY_TILES, "a third of the draws for tiles without objects, the rest for defects")
     if method != "balanced_sampler":
         return Choice(None, f"not used by {method}; {share}")

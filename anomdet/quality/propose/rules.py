@@ -38,7 +38,7 @@ from anomdet.quality.propose.network import (
     preset_of,
     worker_gb,
 )
-from anomdet.quality.propose.tiles import SMALL_PX, TOO_LARGE, UNCLEAR_PX, choose_tiles, input_for_tiles
+from anomdet.quality.propose.tiles import SMALL_PX, TOO_LARGE, UNCLEAR_PX, choose_tiles, input_for_tiles, tiles_an_image
 
 ENOUGH_TILES = 2_500  # a run that sees fewer takes none, if most boxes are seen without
 
@@ -78,7 +78,7 @@ def choose(
         **choose_reported(facts, machine),
         **batch,
         **schedule,
-        **choose_sampling(facts, given.imbalance, tiled=tiles.value is not None),
+        **choose_sampling(facts, given.imbalance, few_in_tiles=_are_few(facts, tiles)),
         "data.image_size": size,
         **({} if tiles.value is None else {"data.tiles": tiles}),
         "data.num_workers": workers,
@@ -151,6 +151,16 @@ def _tiles(
     if chosen.value is None or (is_short and given.size_hw is None and are_seen):
         return replace(chosen, value=None), input_hw
     return replace(chosen, value=_short_tiles(**chosen.value)), input_hw
+
+
+def _are_few(facts: DataFacts, tiles: Choice) -> bool:
+    """Whether there are tiles, and no more objects than them: then most that are drawn as they come show none."""
+    if tiles.value is None:
+        return False
+    size = tiles.value["size"]
+    tile_hw = (size, size) if isinstance(size, int) else (size[0], size[1])
+    count = tiles_an_image(facts.sizes_hw, tile_hw, tiles.value["overlap"])
+    return len(facts.bboxes_wh) <= count * len(facts.sizes_hw)
 
 
 def _short_tiles(size: list[int], overlap: int, include_whole: bool) -> dict[str, Any]:

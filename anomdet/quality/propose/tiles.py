@@ -74,10 +74,7 @@ def choose_tiles(
     if are_specks or all(tile >= side for tile, side in zip(tile_hw, image_hw, strict=True)):
         return Choice(None, f"no tiles: {shown}, and no tile shows them with more: they are specks", warning=True)
     value = {"size": list(tile_hw), **_overlap(tile_hw, bboxes_wh)}
-    count = math.prod(
-        max(1, -(-(side - value["overlap"]) // (tile - value["overlap"])))
-        for side, tile in zip(image_hw, tile_hw, strict=True)
-    )
+    count = tiles_an_image(sizes_hw, tile_hw, value["overlap"])
     are_found = (seen_px < SMALL_PX).sum() <= SMALL_SHARE * len(seen_px)
     is_cut = float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) > MOST_OVERLAP * min(tile_hw)
     if are_found and (is_cut or len(seen_px) > count * len(sizes_hw)):
@@ -85,6 +82,14 @@ def choose_tiles(
     cost = f"an image of {image_hw[1]} x {image_hw[0]} is about {count} tiles, and costs as much as {count} images"
     return Choice(
         value, f"{shown}; tiles of {tile_hw[1]} x {tile_hw[0]} px show nine of ten with {tile_px:.0f} px; {cost}"
+    )
+
+
+def tiles_an_image(sizes_hw: NDArray[np.integer], tile_hw: tuple[int, int], overlap: int) -> int:
+    """Of a usual one of the images ``(N, 2)``."""
+    image_hw = (int(side) for side in np.median(sizes_hw, axis=0))
+    return math.prod(
+        max(1, -(-(side - overlap) // (tile - overlap))) for side, tile in zip(image_hw, tile_hw, strict=True)
     )
 
 

@@ -89,6 +89,15 @@ def test_tiles_are_drawn_by_shares():
     assert "share of tiles without objects" in found[f"{section}.method"].reason
 
 
+@pytest.mark.parametrize(("num_boxes", "drawn"), [(196, ("balanced_sampler", 0.33)), (197, ("none", None))])
+def test_tiles_of_many_objects_are_drawn_as_they_come(num_boxes, drawn):
+    """A third for empty ones would be more than there are. A box of 12 px: 196 tiles of 320 px, 64 of them shared."""
+    found = choose(facts([(3648, 3648)], [(12, 12)] * num_boxes), LAPTOP)
+    assert found["data.tiles"].value == {"size": 320, "overlap": 64}
+    section = "training.class_imbalance_handling"
+    assert (found[f"{section}.method"].value, found[f"{section}.normal_ratio"].value) == drawn
+
+
 def test_few_images_that_are_seen_often_are_shown_as_mosaics():
     few, many = facts(num_images=60), facts(num_images=6000)
     chosen = choose(few, LAPTOP)["data.augmentations.mosaic"]  # 2,400 steps of 8 images, of 36 to learn from
