@@ -152,9 +152,9 @@ def _wrong_point(point: Mapping[str, Any], classes: Mapping[str, Any]) -> Wrong:
         if point["score_threshold"] is None and classes:
             yield "operating_point.score_threshold", "a number, or a threshold for each class in per_class", "none"
         return
-    for name in own.keys() - classes.keys():
+    for name in sorted(own.keys() - classes.keys()):
         yield f"operating_point.per_class.{name}", "a class of per_class", "another"
-    for name in classes.keys() - own.keys():
+    for name in sorted(classes.keys() - own.keys()):
         yield f"operating_point.per_class.{name}", "a score threshold, as the other classes have one", "none"
 
 

@@ -215,11 +215,11 @@ class BalancedSampler(_WeightedSampler):
 
 @DATA_SAMPLERS.register_module()
 class RepeatFactorSampler(_WeightedSampler):
-    """Every image at least once an epoch, images with rare classes more often (Gupta et al., LVIS, 2019, section 3).
+    """Every image with objects at least once an epoch, with rare classes more often (Gupta et al., LVIS, 2019, sec. 3).
 
     An image comes ``max over its classes of max(1, sqrt(threshold / f))`` times, f being the share of images with that
-    class; a normal image comes once. What is left of a whole number is drawn anew in each epoch. MMDetection's
-    ClassBalancedDataset has the same factors, but rounds each one above 1 up to a whole number.
+    class; a normal image comes once, or as ``normal_ratio`` says. What is left of a whole number is drawn anew in each
+    epoch. MMDetection's ClassBalancedDataset has the same factors, but rounds each one above 1 up to a whole number.
 
     Args:
         dataset: has ``image_class_counts`` ``(N, C)``; no image is decoded.
@@ -230,7 +230,7 @@ class RepeatFactorSampler(_WeightedSampler):
         most_normal: where ``normal_ratio`` is None, their share is no larger than this.
 
     Raises:
-        UserError: a data set without counts; a threshold outside 0 to 1.
+        UserError: a data set without counts; a threshold or a share that cannot be.
     """
 
     def __init__(
@@ -245,6 +245,8 @@ class RepeatFactorSampler(_WeightedSampler):
         counts = _class_counts(dataset, "RepeatFactorSampler")
         if not 0 < threshold <= 1:
             raise UserError(Problem("repeat_threshold", "a share above 0, at most 1", f"{threshold:g}"))
+        if normal_ratio is not None and not 0 <= normal_ratio < 1:
+            raise UserError(Problem("normal_ratio", "a share from 0 to below 1", f"{normal_ratio:g}"))
         self.is_normal = counts.sum(axis=1) == 0
         self.expected = repeat_factors(counts, threshold)
         num_normal, defects = int(self.is_normal.sum()), float(self.expected[~self.is_normal].sum())

@@ -147,6 +147,9 @@ def test_empty_tiles_have_their_share_where_rare_classes_are_repeated(data_dir):
     for share, sampler in drawn.items():
         assert is_empty[[int(draw) for draw in sampler]].mean() == pytest.approx(share, abs=1 / len(sampler))
         assert sampler.expected[~is_empty] == pytest.approx(every.expected[~is_empty])  # defects come as often
+    for share in (1.0, -0.1):
+        with pytest.raises(UserError, match="normal_ratio: expected a share from 0 to below 1"):
+            RepeatFactorSampler(dataset, threshold=0.3, seed=0, normal_ratio=share)
     least = RepeatFactorSampler(dataset, threshold=0.3, seed=0, most_normal=0.999)
     assert least.expected == pytest.approx(every.expected)  # fewer than the most stay as they are
 
