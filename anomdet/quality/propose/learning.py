@@ -49,20 +49,23 @@ def choose_splits(facts: DataFacts) -> dict[str, Choice]:
 
 
 def choose_schedule(
-    num_train: int, effective_batch: int, preset: Preset, given: Given | None = None
+    num_train: int, effective_batch: int, preset: Preset, given: Given | None = None, tiles_an_image: int = 1
 ) -> dict[str, Choice]:
     """So many epochs that the steps are the preset's; ten validations; patience for half of them.
 
-    Of few images an epoch is many passes, unless the user has chosen the epochs.
+    Of few images an epoch is many passes, and of many tiles a part of one, unless the user has chosen the epochs.
     """
     given = given or Given()
-    steps = math.ceil(num_train / effective_batch)
+    steps, longest = math.ceil(num_train * tiles_an_image / effective_batch), preset.steps // VALIDATIONS
     epoch = Choice(None, "every image once, or as the sampler repeats it")
     if steps < SHORT_EPOCH and given.epochs is None:
         epoch = Choice(
             SHORT_EPOCH * effective_batch, f"{num_train:,} images would be {steps} steps, too short an epoch"
         )
         steps = SHORT_EPOCH
+    elif tiles_an_image > 1 and steps > longest and given.epochs is None:
+        told = f"about {num_train * tiles_an_image:,} tiles would be {steps:,} steps, too long an epoch"
+        epoch, steps = Choice(longest * effective_batch, told), longest
     epochs = given.epochs or min(max(round(preset.steps / steps), preset.min_epochs), MAX_EPOCHS)
     interval = given.val_interval or max(round(epochs / VALIDATIONS), 1)
     validations = math.ceil(epochs / interval)

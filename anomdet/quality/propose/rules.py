@@ -58,9 +58,8 @@ def choose(
     """
     given, preset = given or Given(), preset_of(machine)
     (size, tiles), size_hw = choose_view(facts, preset, given, megapixels)
-    if megapixels is not None and (tiles.value is None or given.size_hw is not None):
-        by_time = facts, preset, size_hw, megapixels
-        size, size_hw = choose_clear_size(*by_time) or choose_short_size(*by_time) or (size, size_hw)
+    num_tiles, are_tiled = _tiles_an_image(facts, tiles), tiles.value is not None
+    few_in_tiles = are_tiled and len(facts.bboxes_wh) <= num_tiles * facts.num_images  # most show none
     splits = choose_splits(facts)
     num_train = given.num_train or max(int(facts.num_images * splits["data.train_split"].value), 1)
     workers = choose_workers(facts, machine)
@@ -69,7 +68,7 @@ def choose(
     effective = (given.batch_size or batch["training.batch_size"].value) * (
         given.accumulation_steps or batch["training.accumulation_steps"].value
     )
-    schedule = choose_schedule(num_train, effective, preset, given)
+    schedule = choose_schedule(num_train, effective, preset, given, num_tiles)
     num_draws = schedule["training.epochs"].value * (schedule["training.epoch_images"].value or num_train)
     if megapixels is not None:
         num_draws = megapixels * 1e6 / math.prod(given.size_hw or size_hw)
@@ -78,12 +77,12 @@ def choose(
         **choose_reported(facts, machine),
         **batch,
         **schedule,
-        **choose_sampling(facts, given.imbalance, few_in_tiles=_are_few(facts, tiles)),
+        **choose_sampling(facts, given.imbalance, few_in_tiles=few_in_tiles),
         "data.image_size": size,
-        **({} if tiles.value is None else {"data.tiles": tiles}),
+        **({"data.tiles": tiles} if are_tiled else {}),
         "data.num_workers": workers,
         **choose_augmentations(facts),
-        **(choose_mosaic(num_draws, num_train) if tiles.value is None else {}),
+        **({} if are_tiled else choose_mosaic(num_draws, num_train)),
         **splits,
         **suggest_groups(facts),
     }
@@ -103,10 +102,16 @@ def choose_view(
     """
     given = given or Given()
     size, size_hw = choose_size(facts, preset)
+    whole, whole_hw = size, size_hw
+    if megapixels is not None:
+        by_time = facts, preset, size_hw, megapixels
+        whole, whole_hw = choose_clear_size(*by_time) or choose_short_size(*by_time) or (size, size_hw)
     tiles, input_hw = _tiles(facts, size_hw, preset, given, megapixels)
+    if given.size_hw is None and not _have_time(facts, input_hw, whole_hw, megapixels):
+        tiles = replace(tiles, value=None)
     if tiles.value is not None and given.size_hw is None:
-        size, size_hw = size_of_tile(size, input_hw), input_hw
-    return (size, tiles), size_hw
+        return (size_of_tile(size, input_hw), tiles), input_hw
+    return (whole, tiles), whole_hw
 
 
 def choose_alone(facts: DataFacts, machine: Machine) -> dict[str, Choice]:
@@ -129,11 +134,9 @@ def _tiles(
     """Tiles where the device trains no size that shows the boxes well, or where that would be dearer, and what the
     network sees of one.
 
-    In a run that has no time for many of them, only where most boxes are not seen without.
-
     Args:
         facts: of the data.
-        size_hw: of a whole image, by the rules and the time; a size that is given holds for tiles too.
+        size_hw: of a whole image, by the rules; a size that is given holds for tiles too.
         preset: whose limits hold.
         given: by the user.
         megapixels: that the run has time for; None: unknown.
@@ -146,21 +149,25 @@ def _tiles(
     elif math.prod(size_hw) >= math.prod(largest) and not shows_own_pixels(facts, size_hw):
         too_large = 1.0
     chosen = choose_tiles(facts.sizes_hw, facts.bboxes_wh, facts.image_at, seen_hw, too_large, input_hw, least_px)
-    is_short = megapixels is not None and megapixels * 1e6 < ENOUGH_TILES * math.prod(input_hw)
-    are_seen = shows_most(facts, size_hw) or not megapixels  # no time for them at all
-    if chosen.value is None or (is_short and given.size_hw is None and are_seen):
-        return replace(chosen, value=None), input_hw
-    return replace(chosen, value=_short_tiles(**chosen.value)), input_hw
+    return chosen if chosen.value is None else replace(chosen, value=_short_tiles(**chosen.value)), input_hw
 
 
-def _are_few(facts: DataFacts, tiles: Choice) -> bool:
-    """Whether there are tiles, and no more objects than them: then most that are drawn as they come show none."""
+def _have_time(
+    facts: DataFacts, input_hw: tuple[int, int], whole_hw: tuple[int, int], megapixels: float | None
+) -> bool:
+    """Whether a run has time for enough tiles, or for any where whole images of that time show most boxes too small."""
+    if megapixels is None or megapixels * 1e6 >= ENOUGH_TILES * math.prod(input_hw):
+        return True
+    return megapixels > 0 and not shows_most(facts, whole_hw)
+
+
+def _tiles_an_image(facts: DataFacts, tiles: Choice) -> int:
+    """Of a usual image; 1: there are none."""
     if tiles.value is None:
-        return False
+        return 1
     size = tiles.value["size"]
     tile_hw = (size, size) if isinstance(size, int) else (size[0], size[1])
-    count = tiles_an_image(facts.sizes_hw, tile_hw, tiles.value["overlap"])
-    return len(facts.bboxes_wh) <= count * len(facts.sizes_hw)
+    return tiles_an_image(facts.sizes_hw, tile_hw, tiles.value["overlap"])
 
 
 def _short_tiles(size: list[int], overlap: int, include_whole: bool) -> dict[str, Any]:

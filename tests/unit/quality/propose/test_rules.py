@@ -89,6 +89,25 @@ def test_tiles_are_drawn_by_shares():
     assert "share of tiles without objects" in found[f"{section}.method"].reason
 
 
+@pytest.mark.parametrize(
+    ("num_train", "tiles", "epochs", "epoch_images"),
+    [(100, 1, 96, 200), (875, 1, 22, None), (100, 10, 19, None), (100, 19, 10, None), (100, 20, 10, 1920)],
+)
+def test_an_epoch_of_many_tiles_is_a_tenth_of_the_run(num_train, tiles, epochs, epoch_images):
+    """2,400 steps of 8, as of whole images: a pass over 20 tiles of each of 100 images is 250 steps."""
+    chosen = choose_schedule(num_train, 8, CPU, None, tiles)
+    assert (chosen["training.epochs"].value, chosen["training.epoch_images"].value) == (epochs, epoch_images)
+
+
+def test_a_short_run_sees_tiles_where_the_size_that_it_has_time_for_shows_nothing():
+    """At 480 px seven of ten boxes are seen; in less time 1,000 images are at 320 px, where none are."""
+    boxes = [(15, 15)] * 3 + [(36, 36)] * 7
+    for megapixels, size_px in ((1_050 * 0.48**2, 480), (1_050 * 0.32**2, 320)):
+        found = choose(facts([(2000, 2000)], boxes), LAPTOP, None, megapixels)
+        assert found["data.image_size"].value == size_px
+        assert ("data.tiles" in found) == (size_px == 320)
+
+
 @pytest.mark.parametrize(("num_boxes", "drawn"), [(196, ("balanced_sampler", 0.33)), (197, ("none", None))])
 def test_tiles_of_many_objects_are_drawn_as_they_come(num_boxes, drawn):
     """A third for empty ones would be more than there are. A box of 12 px: 196 tiles of 320 px, 64 of them shared."""
