@@ -79,7 +79,9 @@ def choose_tiles(
     is_cut = float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) > MOST_OVERLAP * min(tile_hw)
     if are_found and (is_cut or len(seen_px) > count * len(sizes_hw)):
         return Choice(None, f"no tiles: {shown}, but objects are {'large' if is_cut else 'in most tiles'}")
-    cost = f"an image of {image_hw[1]} x {image_hw[0]} is about {count} tiles, and costs as much as {count} images"
+    height, width = input_hw or size_hw
+    cost = f"an image of {image_hw[1]} x {image_hw[0]} is about {count} tiles, and costs as much as {count} images of "
+    cost += f"{width} x {height}"
     return Choice(
         value, f"{shown}; tiles of {tile_hw[1]} x {tile_hw[0]} px show nine of ten with {tile_px:.0f} px; {cost}"
     )

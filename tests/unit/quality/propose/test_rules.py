@@ -87,6 +87,8 @@ def test_tiles_are_drawn_by_shares():
         found = choose(facts([(4000, 4000)], [(short_px, short_px)]), LAPTOP)
         assert (found[f"{section}.method"].value, found[f"{section}.normal_ratio"].value) == (method, ratio)
     assert "share of tiles without objects" in found[f"{section}.method"].reason
+    # of what the network sees of a tile: whole ones of 640 x 640 would cost four times as much
+    assert found["data.tiles"].reason.endswith("is about 36 tiles, and costs as much as 36 images of 320 x 320")
 
 
 @pytest.mark.parametrize(
