@@ -127,7 +127,7 @@ def choose_short_size(
     short_hw = next((one for one in reversed(smaller) if images(one) >= FEW_IMAGES), smaller[0])
     count = int((facts.short_sides_px(short_hw) < SMALL_PX).sum())
     why = f"in so short a run {images(short_hw):,.0f} images teach more than {images(size_hw):,.0f}"
-    why = why if megapixels else "there is no time for it"
+    why = why if images(short_hw) >= 1 else "there is no time for it"
     reason = (
         f"{_sizes(facts)}; {_text(size_hw)} would show the boxes better, but {why}; "
         f"{count:,} of {len(facts.bboxes_wh):,} boxes have a side below {SMALL_PX:g} px: give it more minutes"

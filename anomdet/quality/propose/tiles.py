@@ -15,6 +15,7 @@ SMALL_SHARE = 0.1  # of the boxes may be smaller
 # What a tile shows them with, where the image has so many; below how many px in the largest whole image few objects are
 # found better in tiles: docs/recipes.md, "Small images, and large ones".
 TILE_PX, UNCLEAR_PX = 12.0, 14.0
+LARGE_IMAGE = 0.5  # scale, up to which that holds: images of twice the side and more were measured
 TOO_LARGE = 4.0  # times the pixels: from there on tiles are cheaper than a larger image
 STEP = 32  # the coarsest grid of most detectors
 OVERLAP, MOST_OVERLAP = 0.2, 0.5  # shares of a tile
@@ -44,8 +45,8 @@ def choose_tiles(
 ) -> Choice:
     """``data.tiles`` as a mapping, or None, with the reason.
 
-    Boxes of 8 px and more can be found without. Then there are tiles only for objects that are few and fit into them: a
-    run sees mostly the tiles with objects, and so more of them in the same time.
+    Boxes of 8 px and more can be found without. Then there are tiles only of images of twice the side, for objects that
+    are few and fit into them: a run sees mostly the tiles with objects, and so more of them in the same time.
 
     Args:
         sizes_hw: ``(N, 2)`` of the images.
@@ -77,8 +78,10 @@ def choose_tiles(
     count = tiles_an_image(sizes_hw, tile_hw, value["overlap"])
     are_found = (seen_px < SMALL_PX).sum() <= SMALL_SHARE * len(seen_px)
     is_cut = float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) > MOST_OVERLAP * min(tile_hw)
-    if are_found and (is_cut or len(seen_px) > count * len(sizes_hw)):
-        return Choice(None, f"no tiles: {shown}, but objects are {'large' if is_cut else 'in most tiles'}")
+    is_near = float(np.median(factors)) > LARGE_IMAGE
+    if are_found and (is_near or is_cut or len(seen_px) > count * len(sizes_hw)):
+        why = "images are little larger" if is_near else "objects are large" if is_cut else "objects are in most tiles"
+        return Choice(None, f"no tiles: {shown}, but {why}")
     height, width = input_hw or size_hw
     cost = f"an image of {image_hw[1]} x {image_hw[0]} is about {count} tiles, and costs as much as {count} images of "
     cost += f"{width} x {height}"

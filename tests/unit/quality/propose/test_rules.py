@@ -80,6 +80,13 @@ def test_few_small_objects_in_large_images_are_seen_in_tiles(short_px, num_boxes
     assert (found["data.tiles"].value if "data.tiles" in found else None) == tiles
 
 
+@pytest.mark.parametrize(("side_px", "tiled"), [(1279, False), (1280, True)])
+def test_images_less_than_twice_as_large_as_is_trained_stay_whole(side_px, tiled):
+    """Objects of 13 px in the largest whole image: in tiles they would have 12."""
+    found = choose(facts([(side_px, side_px)], [(26, 26)]), LAPTOP)
+    assert ("data.tiles" in found) == tiled
+
+
 def test_tiles_are_drawn_by_shares():
     """Else most of the drawn ones would show no object: of 16 tiles of an image of one object 12 and more."""
     section = "training.class_imbalance_handling"
