@@ -77,17 +77,32 @@ def choose_tiles(
     value = {"size": list(tile_hw), **_overlap(tile_hw, bboxes_wh)}
     count = tiles_an_image(sizes_hw, tile_hw, value["overlap"])
     are_found = (seen_px < SMALL_PX).sum() <= SMALL_SHARE * len(seen_px)
-    is_cut = float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) > MOST_OVERLAP * min(tile_hw)
-    is_near = float(np.median(factors)) > LARGE_IMAGE
-    if are_found and (is_near or is_cut or len(seen_px) > count * len(sizes_hw)):
-        why = "images are little larger" if is_near else "objects are large" if is_cut else "objects are in most tiles"
+    if are_found and (why := _why_whole(factors, bboxes_wh, tile_hw, count)):
         return Choice(None, f"no tiles: {shown}, but {why}")
     height, width = input_hw or size_hw
     cost = f"an image of {image_hw[1]} x {image_hw[0]} is about {count} tiles, and costs as much as {count} images of "
     cost += f"{width} x {height}"
-    return Choice(
-        value, f"{shown}; tiles of {tile_hw[1]} x {tile_hw[0]} px show nine of ten with {tile_px:.0f} px; {cost}"
-    )
+    shows = f"tiles of {tile_hw[1]} x {tile_hw[0]} px show nine of ten with {tile_px:.0f} px"
+    shows += ", and few objects in large images are learned faster so" if are_found else ""
+    return Choice(value, f"{shown}; {shows}; {cost}")
+
+
+def _why_whole(
+    factors: NDArray[np.floating], bboxes_wh: NDArray[np.floating], tile_hw: tuple[int, int], count: int
+) -> str:
+    """Why objects that can be found in whole images are no reason for tiles; empty: they are.
+
+    Args:
+        factors: ``(N,)`` scale at which each whole image is seen.
+        bboxes_wh: ``(M, 2)`` of the boxes.
+        tile_hw: of a tile.
+        count: tiles of a usual image.
+    """
+    if float(np.median(factors)) > LARGE_IMAGE:
+        return "images are little larger"
+    if float(np.quantile(bboxes_wh.max(axis=1), SIDE_QUANTILE)) > MOST_OVERLAP * min(tile_hw):
+        return "objects are large"
+    return "objects are in most tiles" if len(bboxes_wh) > count * len(factors) else ""
 
 
 def tiles_an_image(sizes_hw: NDArray[np.integer], tile_hw: tuple[int, int], overlap: int) -> int:

@@ -85,6 +85,7 @@ def test_images_less_than_twice_as_large_as_is_trained_stay_whole(side_px, tiled
     """Objects of 13 px in the largest whole image: in tiles they would have 12."""
     found = choose(facts([(side_px, side_px)], [(26, 26)]), LAPTOP)
     assert ("data.tiles" in found) == tiled
+    assert not tiled or "12 px, and few objects in large images are learned faster so" in found["data.tiles"].reason
 
 
 def test_tiles_are_drawn_by_shares():
