@@ -12,6 +12,7 @@ from anomdet.quality.health.plan import Plan
 from anomdet.quality.health.table import DEFECTIVE, Table, pieces_hw, scale_wh
 from anomdet.quality.propose.facts import DataFacts
 from anomdet.quality.propose.rules import choose_view
+from anomdet.quality.propose.tiles import tiling_of
 
 
 def proposed(table: Table, plan: Plan) -> dict[str, Any] | None:
@@ -24,10 +25,7 @@ def proposed(table: Table, plan: Plan) -> dict[str, Any] | None:
     if not len(table.image_at):
         return None
     (size, tiles), size_hw = choose_view(_facts(table), plan.preset)
-    tile_hw = None
-    if tiles.value is not None:
-        side = tiles.value["size"]
-        tile_hw = (side, side) if isinstance(side, int) else (side[0], side[1])
+    tile_hw = None if tiles.value is None else tiling_of(tiles.value).size_hw
     scales = scale_wh(pieces_hw(table.size_hw, tile_hw), size_hw)[table.image_at]
     return {
         "image_size": size.value,

@@ -12,7 +12,7 @@ SMALL_DATA, LARGE_DATA = 300, 20_000  # images
 MILD_IMBALANCE = 2.0  # images of the commonest class to those of the rarest
 MAX_DRAWS = 10.0  # of one image in an epoch
 MAX_NORMAL_SHARE = 0.25
-EMPTY_TILES = 0.33  # a third and a half: docs/recipes.md, "Small images, and large ones"
+EMPTY_TILES = 0.33  # less than half: docs/recipes.md, "Small images, and large ones"
 THIN, MANY_THIN = 3.0, 0.25  # longer to shorter side of a box; share of such boxes
 MAX_EPOCHS, VALIDATIONS = 100, 10
 MANY_PASSES, MOSAIC = 40, 0.5  # over the images, from which on so many are shown as mosaics: docs/recipes.md
@@ -64,8 +64,8 @@ def choose_schedule(
         )
         steps = SHORT_EPOCH
     elif tiles_an_image > 1 and steps > longest and given.epochs is None:
-        told = f"about {num_train * tiles_an_image:,} tiles would be {steps:,} steps, too long an epoch"
-        epoch, steps = Choice(longest * effective_batch, told), longest
+        why = f"about {num_train * tiles_an_image:,} tiles would be {steps:,} steps, too long an epoch"
+        epoch, steps = Choice(longest * effective_batch, why), longest
     epochs = given.epochs or min(max(round(preset.steps / steps), preset.min_epochs), MAX_EPOCHS)
     interval = given.val_interval or max(round(epochs / VALIDATIONS), 1)
     validations = math.ceil(epochs / interval)

@@ -38,7 +38,15 @@ from anomdet.quality.propose.network import (
     preset_of,
     worker_gb,
 )
-from anomdet.quality.propose.tiles import SMALL_PX, TOO_LARGE, UNCLEAR_PX, choose_tiles, input_for_tiles, tiles_an_image
+from anomdet.quality.propose.tiles import (
+    SMALL_PX,
+    TOO_LARGE,
+    UNCLEAR_PX,
+    choose_tiles,
+    input_for_tiles,
+    tiles_an_image,
+    tiling_of,
+)
 
 ENOUGH_TILES = 2_500  # a run that sees fewer takes none, if most boxes are seen without
 
@@ -58,7 +66,8 @@ def choose(
     """
     given, preset = given or Given(), preset_of(machine)
     (size, tiles), size_hw = choose_view(facts, preset, given, megapixels)
-    num_tiles, are_tiled = _tiles_an_image(facts, tiles), tiles.value is not None
+    are_tiled = tiles.value is not None
+    num_tiles = tiles_an_image(facts.sizes_hw, tiling_of(tiles.value)) if are_tiled else 1
     few_in_tiles = are_tiled and len(facts.bboxes_wh) <= num_tiles * facts.num_images  # most show none
     splits = choose_splits(facts)
     num_train = given.num_train or max(int(facts.num_images * splits["data.train_split"].value), 1)
@@ -159,15 +168,6 @@ def _have_time(
     if megapixels is None or megapixels * 1e6 >= ENOUGH_TILES * math.prod(input_hw):
         return True
     return megapixels > 0 and not shows_most(facts, whole_hw)
-
-
-def _tiles_an_image(facts: DataFacts, tiles: Choice) -> int:
-    """Of a usual image; 1: there are none."""
-    if tiles.value is None:
-        return 1
-    size = tiles.value["size"]
-    tile_hw = (size, size) if isinstance(size, int) else (size[0], size[1])
-    return tiles_an_image(facts.sizes_hw, tile_hw, tiles.value["overlap"])
 
 
 def _short_tiles(size: list[int], overlap: int, include_whole: bool) -> dict[str, Any]:

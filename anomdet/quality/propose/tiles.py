@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.quality.propose.choices import Choice
+from anomdet.tiles import Tiling, num_tiles
 
 SMALL_PX = 8.0  # a box whose shorter side is below so many pixels of what the network sees is hardly found
 SMALL_SHARE = 0.1  # of the boxes may be smaller
@@ -75,7 +77,7 @@ def choose_tiles(
     if are_specks or all(tile >= side for tile, side in zip(tile_hw, image_hw, strict=True)):
         return Choice(None, f"no tiles: {shown}, and no tile shows them with more: they are specks", warning=True)
     value = {"size": list(tile_hw), **_overlap(tile_hw, bboxes_wh)}
-    count = tiles_an_image(sizes_hw, tile_hw, value["overlap"])
+    count = tiles_an_image(sizes_hw, tiling_of(value))
     are_found = (seen_px < SMALL_PX).sum() <= SMALL_SHARE * len(seen_px)
     if are_found and (why := _why_whole(factors, bboxes_wh, tile_hw, count)):
         return Choice(None, f"no tiles: {shown}, but {why}")
@@ -105,12 +107,17 @@ def _why_whole(
     return "objects are in most tiles" if len(bboxes_wh) > count * len(factors) else ""
 
 
-def tiles_an_image(sizes_hw: NDArray[np.integer], tile_hw: tuple[int, int], overlap: int) -> int:
+def tiling_of(value: Mapping[str, Any]) -> Tiling:
+    """Of ``data.tiles`` as it is chosen here, in pixels; one number for a square."""
+    size, overlap = value["size"], value["overlap"]
+    height, width = (size, size) if isinstance(size, int) else size
+    return Tiling((height, width), (overlap, overlap), value.get("include_whole", False))
+
+
+def tiles_an_image(sizes_hw: NDArray[np.integer], tiling: Tiling) -> int:
     """Of a usual one of the images ``(N, 2)``."""
-    image_hw = (int(side) for side in np.median(sizes_hw, axis=0))
-    return math.prod(
-        max(1, -(-(side - overlap) // (tile - overlap))) for side, tile in zip(image_hw, tile_hw, strict=True)
-    )
+    height, width = (int(side) for side in np.median(sizes_hw, axis=0))
+    return num_tiles((height, width), tiling)
 
 
 def _native_tile(
