@@ -15,7 +15,7 @@ from anomdet.data.index.columns import Columns
 from anomdet.data.pixel_store import PixelStore, grey_plane
 from anomdet.images.decode import read_noted, warn_once
 
-_LEAST_MEGAPIXELS = 1.0  # of an image that is worth it; smaller ones are decoded in a few milliseconds
+_LEAST_MEGAPIXELS = 4.0  # of an image that is worth it; smaller ones are decoded in a few milliseconds
 _READ_IN_PARTS = (".tif", ".tiff")
 _STORE = PixelStore("decoded")
 
