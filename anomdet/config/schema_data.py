@@ -120,7 +120,7 @@ class TileSettings(Section):
     include_whole: bool = False
     """Look at the whole image too, scaled down, for defects that are larger than a tile."""
     cache_gb: Annotated[float, Field(ge=0)] = TILE_CACHE_GB
-    """GB on disk for decoded images of 4 megapixels and more, so that training decodes each one once; 0: none."""
+    """GB on disk for decoded images of 1 megapixel and more, so that training decodes each one once; 0: none."""
 
 
 class DataSettings(Section):

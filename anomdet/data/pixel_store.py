@@ -24,6 +24,7 @@ from anomdet.data.index.listing import times_ns
 from anomdet.outputs import atomic_write
 from anomdet.words import counted
 
+LEAST_MEGAPIXELS = 1.0  # of an image that is worth to be kept; smaller ones are decoded in a few milliseconds
 _VERSION = 1  # raised when our decoder gives other pixels
 _FREE_SHARE = 0.1  # of the disk is left free
 _IN_USE_S, _FORGOTTEN_S = 3600, 24 * 3600

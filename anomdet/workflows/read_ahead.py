@@ -38,7 +38,7 @@ def read_first(config: Any) -> str:
     Raises:
         UserError: an image cannot be read.
     """
-    from anomdet.data.pipeline.fitted import read_ahead, unread
+    from anomdet.data.pipeline.kept import read_ahead, unread
 
     started, count, num_left = time.monotonic(), 0, 0
     for dataset, num_threads in _datasets(config):
@@ -46,7 +46,7 @@ def read_first(config: Any) -> str:
         read_ahead(dataset, records, num_threads)
         count, num_left = count + len(records), num_left + len(unread(dataset))
     note = f"plan: {counted(count, 'large image')} read first, once, in {time.monotonic() - started:.0f} s"
-    return f"{note}; no room to keep {num_left:,} of them: they are decoded in each epoch" if num_left else note
+    return f"{note}; {num_left:,} of them could not be kept: they are decoded each time" if num_left else note
 
 
 def without_decoding(config: Any, costs: Costs, num_unread: int, batch_size: int) -> tuple[Costs, float]:
@@ -59,7 +59,7 @@ def without_decoding(config: Any, costs: Costs, num_unread: int, batch_size: int
         batch_size: images of a step.
     """
     from anomdet.data.index.parallel import num_cores
-    from anomdet.data.pipeline.fitted import read_ahead, unread
+    from anomdet.data.pipeline.kept import read_ahead, unread
 
     dataset, num_threads = _datasets(config)[0]
     records = unread(dataset)
@@ -68,8 +68,17 @@ def without_decoding(config: Any, costs: Costs, num_unread: int, batch_size: int
     read_ahead(dataset, some, num_threads)
     image_s = (time.monotonic() - started) / max(len(some), 1)  # by all threads together
     saved_s = image_s * num_threads / num_cores() * batch_size  # the cores that decode are then free for the network
+    saved_s *= _share_decoded(costs.num_steps * batch_size, num_unread, is_tiled=dataset.tile_index is not None)
     step_s = max(costs.step_s - saved_s, LEAST_STEP_SHARE * costs.step_s)
     return replace(costs, step_s=step_s), image_s * num_unread
+
+
+def _share_decoded(num_draws: int, num_unread: int, *, is_tiled: bool) -> float:
+    """Of timed draws, those that decoded: tiles, but not images, are soon drawn of an image that is kept already."""
+    if not num_draws or not num_unread:
+        return 0.0
+    num_drawn = num_unread * (1 - (1 - 1 / num_unread) ** num_draws) if is_tiled else min(num_draws, num_unread)
+    return num_drawn / num_draws
 
 
 def _datasets(config: Any) -> list[tuple[Any, int]]:

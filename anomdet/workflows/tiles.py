@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anomdet.data.contracts import HasSplits
 from anomdet.defaults import TILE_CACHE_GB
 from anomdet.errors import Problem, UserError
-from anomdet.layout import TRAIN
 from anomdet.tiles import Tiling, num_tiles
 
 if TYPE_CHECKING:
@@ -214,16 +212,6 @@ def _decided(config: Any, index: DataIndex) -> tuple[dict[str, Any] | None, str]
     overlap = [value["overlap"]] * 2
     tiles = dict(size_hw=value["size"], overlap_hw=overlap, include_whole=value["include_whole"])
     return dict(tiles, **_UNSAID), f"data.tiles: auto: {choice.reason}"
-
-
-def note_on_decoded(config: Any, dataset: Any) -> str:
-    """What a run on tiles keeps of its images on disk; empty: nothing."""
-    if not is_tiled(config) or not isinstance(dataset, HasSplits):
-        return ""
-    from anomdet.data.tiles.decoded import note_on_kept
-
-    most_gb = config.train_dataloader.dataset.pipeline[0].get("cache_gb", 0.0)
-    return note_on_kept(dataset.index.columns, dataset.splits.positions[TRAIN], most_gb)
 
 
 def with_tiles(settings: Settings, config: Any) -> Settings:

@@ -203,7 +203,7 @@ def time_here(
     if num_processes() > 1:
         hint = "plan with one process first; settings.yaml in its log_dir then has the epochs"
         raise UserError(Problem("training.minutes", "null with several processes", "a number", hint))
-    from anomdet.data.pipeline.fitted import unread
+    from anomdet.data.pipeline.kept import unread
     from anomdet.engine.timing import for_timing, time_run
     from anomdet.workflows.build import build_loader, build_runner, complete
     from anomdet.workflows.fit_machine import for_machine

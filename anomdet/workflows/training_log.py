@@ -7,14 +7,13 @@ from typing import Any
 
 from anomdet.data.class_names import sounds_normal
 from anomdet.data.contracts import CountsImages, HasClassCounts, HasSplits
-from anomdet.data.pipeline.fitted import note_on_fitted
+from anomdet.data.pipeline.kept import note_on_kept
 from anomdet.data.sampling.sampler import BalancedSampler, class_exposure
 from anomdet.engine.contracts import KnowsDraws
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.layout import BEST, LAST
 from anomdet.metric_catalogue import MONITORS, VAL_LOSS
 from anomdet.workflows.bit_depth import note_on_bits
-from anomdet.workflows.tiles import note_on_decoded
 from anomdet.workflows.views import note_on_views
 
 _NEED_OBJECTS = frozenset(MONITORS) - {VAL_LOSS}
@@ -34,7 +33,7 @@ def log_data(runner: Any, notes: Sequence[str], warnings: Sequence[str] = ()) ->
     runner.logger.info(f"data: {num_images} training images{tiles}; classes {names}")
     if note := runner.cfg.get("tiles_note"):
         runner.logger.info(note)
-    if note := note_on_decoded(runner.cfg, dataset) or note_on_fitted(dataset):
+    if note := note_on_kept(dataset):
         runner.logger.info(f"data: {note}")
     if note := note_on_views(runner.cfg):
         runner.logger.info(note)

@@ -8,8 +8,9 @@ import pytest
 
 from anomdet.config.load import load_settings
 from anomdet.data import pixel_store
-from anomdet.data.pipeline import fitted, steps
+from anomdet.data.pipeline import kept, steps
 from anomdet.data.pixel_store import PixelStore
+from anomdet.data.tiles import decoded
 from anomdet.workflows import time_budget
 from tests.integration.conftest import assert_same_weights, run_command, write_settings
 
@@ -61,21 +62,34 @@ def test_the_file_of_the_plan_repeats_and_resumes_the_run(seen, tmp_path, data_d
     assert len(seen) == 1, "a resume is not timed again"
 
 
-def test_large_images_are_read_before_the_steps_are_timed_and_change_no_weight(seen, tmp_path, data_dir, monkeypatch):
-    for module in (steps, fitted):
+@pytest.mark.parametrize(
+    ("large_images", "key", "how"),
+    [
+        (["data.image_size=32"], "data.cache_gb", "kept as seen"),
+        (["data.tiles={size: 48, overlap: 16}"], "data.tiles.cache_gb", "kept"),
+    ],
+    ids=["whole", "tiles"],
+)
+def test_large_images_are_read_before_the_steps_are_timed_and_change_no_weight(
+    seen, tmp_path, data_dir, monkeypatch, large_images, key, how
+):
+    for module in (steps, kept, decoded):
         monkeypatch.setattr(module, "LEAST_MEGAPIXELS", 0.001)
+    for module in (steps, kept):
         monkeypatch.setattr(module, "FITTED", PixelStore("fitted"))
+    for module in (kept, decoded):
+        monkeypatch.setattr(module, "DECODED", PixelStore("decoded"))
     monkeypatch.setattr(steps, "_LEAST_SHRINKING", 1)
     monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)
     monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
     config = write_settings(tmp_path, data_dir, minutes=10)
-    run_command("train", "--config", config, "data.image_size=32")
+    run_command("train", "--config", config, *large_images)
     (_, before), (_, after) = seen
     assert (before.unread, after.unread) == (16, 0), "of the training images"
     log = (tmp_path / "logs/training.log").read_text()
     assert "large images read first, once, in " in log
-    assert "large images decoded once and kept as seen in " in log
+    assert f"large images decoded once and {how} in " in log
 
     folders = [f"logging.log_dir={tmp_path}/again", f"logging.checkpoint_dir={tmp_path}/again"]
-    run_command("train", "--config", tmp_path / "logs/settings.yaml", "data.cache_gb=0", *folders)
+    run_command("train", "--config", tmp_path / "logs/settings.yaml", f"{key}=0", *folders)
     assert_same_weights(tmp_path / "checkpoints/last.pth", tmp_path / "again/last.pth")

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from anomdet import defaults
 from anomdet.data.pipeline.mmdet_bases import LoadAnnotations, PackDetInputs, Resize
-from anomdet.data.pixel_store import PixelStore, grey_plane
-from anomdet.data.tiles.decoded import read_kept
+from anomdet.data.pixel_store import LEAST_MEGAPIXELS, PixelStore, grey_plane
+from anomdet.data.tiles import decoded
 from anomdet.errors import Problem, UserError
 from anomdet.images.decode import read_image, read_noted, warn_once
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
 from anomdet.images.strips import read_tiff_rows
 from anomdet.registry import TRANSFORMS
 
-LEAST_MEGAPIXELS = 1.0  # of an image that is worth to be kept fitted; smaller ones are decoded in a few milliseconds
 _LEAST_SHRINKING = 2  # times fewer pixels, else there is little to gain
 FITTED = PixelStore("fitted")
 
@@ -126,7 +125,7 @@ class LoadInspectionImage(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         most, bits = self.max_megapixels, self.bit_depth
-        if self.is_kept(results):
+        if "window" not in results and self.is_kept(results):
             return self._fitted(results)
         image = None
         if "window" in results:
@@ -134,7 +133,8 @@ class LoadInspectionImage(BaseTransform):
             image = read_tiff_rows(results["img_path"], top, bottom, max_megapixels=most, bit_depth=bits)
             results["img_top"] = None if image is None else top
             if image is None and self.cache_gb:
-                image = read_kept(results["img_path"], max_megapixels=most, bit_depth=bits, most_gb=self.cache_gb)
+                room = self.cache_gb
+                image = decoded.read_kept(results["img_path"], max_megapixels=most, bit_depth=bits, most_gb=room)
         if image is None:
             image = read_image(results["img_path"], max_megapixels=most, bit_depth=bits)
         results["img"] = image
@@ -142,12 +142,15 @@ class LoadInspectionImage(BaseTransform):
         return results
 
     def is_kept(self, record: dict) -> bool:
-        """Whether an image of this ``height`` and ``width`` is read once and kept as :attr:`fit` makes it."""
-        if self.fit is None or not self.cache_gb or "window" in record or "as_stored" in record:
-            return False
+        """Whether an image of this ``height`` and ``width`` is read once and kept.
+
+        With the key ``window`` as it is stored, for its tiles; else as :attr:`fit` makes it.
+        """
         num_pixels = record.get("height", 0) * record.get("width", 0)
-        if num_pixels < LEAST_MEGAPIXELS * 1e6:
+        if not self.cache_gb or "as_stored" in record or num_pixels < LEAST_MEGAPIXELS * 1e6:
             return False
+        if "window" in record:
+            return not decoded.is_read_in_parts(record["img_path"])
         fitted_wh = self.fitted_wh(record)
         return fitted_wh is not None and fitted_wh[0] * fitted_wh[1] * _LEAST_SHRINKING <= num_pixels
 
@@ -157,12 +160,16 @@ class LoadInspectionImage(BaseTransform):
 
     def kept_bytes(self, record: dict) -> int:
         """Of an image that is kept, at most: a grey one takes a third."""
-        width, height = self.fitted_wh(record) or (0, 0)
+        stored_wh = (record["width"], record["height"])
+        width, height = stored_wh if "window" in record else self.fitted_wh(record) or (0, 0)
         return 3 * width * height
 
     def kept_file(self, record: dict) -> Path | None:
         """Where the pixels of an image are kept, if its size is still that of the record."""
-        made_with = (self.max_megapixels, self.bit_depth, record["height"], record["width"], self.fitted_wh(record))
+        most, bits = self.max_megapixels, self.bit_depth
+        if "window" in record:
+            return decoded.kept_file(record["img_path"], max_megapixels=most, bit_depth=bits)
+        made_with = (most, bits, record["height"], record["width"], self.fitted_wh(record))
         return FITTED.file_of(record["img_path"], *made_with)
 
     def _fitted(self, results: dict) -> dict:

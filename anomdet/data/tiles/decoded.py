@@ -6,18 +6,16 @@ image's pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomdet.data.index.columns import Columns
-from anomdet.data.pixel_store import PixelStore, grey_plane
+from anomdet.data.pixel_store import LEAST_MEGAPIXELS, PixelStore, grey_plane
 from anomdet.images.decode import read_noted, warn_once
 
-_LEAST_MEGAPIXELS = 4.0  # of an image that is worth it; smaller ones are decoded in a few milliseconds
 _READ_IN_PARTS = (".tif", ".tiff")
-_STORE = PixelStore("decoded")
+DECODED = PixelStore("decoded")
 
 
 def read_kept(path: str, *, max_megapixels: float, bit_depth: int, most_gb: float) -> NDArray[np.uint8]:
@@ -32,23 +30,22 @@ def read_kept(path: str, *, max_megapixels: float, bit_depth: int, most_gb: floa
     Raises:
         UserError: as of :func:`anomdet.images.decode.read_image`.
     """
-    file = _STORE.file_of(path, max_megapixels, bit_depth)
-    kept = _STORE.read(file, mapped=True)
+    file = kept_file(path, max_megapixels=max_megapixels, bit_depth=bit_depth)
+    kept = DECODED.read(file, mapped=True)
     if kept is not None:
         return kept if kept.ndim == 3 else np.broadcast_to(kept[..., None], (*kept.shape, 3))
     pixels, note = read_noted(path, max_megapixels=max_megapixels, bit_depth=bit_depth)
     warn_once(path, note, bit_depth)
-    if file is not None and not note and pixels.shape[0] * pixels.shape[1] >= _LEAST_MEGAPIXELS * 1e6:
-        _STORE.keep(file, grey_plane(pixels), most_gb)
+    if file is not None and not note and pixels.shape[0] * pixels.shape[1] >= LEAST_MEGAPIXELS * 1e6:
+        DECODED.keep(file, grey_plane(pixels), most_gb)
     return pixels
 
 
-def note_on_kept(columns: Columns, positions: Sequence[int], most_gb: float) -> str:
-    """What a user should know of the disk that a run on some images takes; empty: nothing is kept of them."""
-    sizes = columns.sizes_hw[np.asarray(positions)].astype(np.int64).prod(axis=1)
-    large = np.flatnonzero(sizes >= _LEAST_MEGAPIXELS * 1e6).tolist()
-    kept = [at for at in large if not columns.file_name(positions[at]).lower().endswith(_READ_IN_PARTS)]
-    if not most_gb or not kept or _STORE.folder is None:
-        return ""
-    otherwise = "(data.tiles.cache_gb) are kept, what does not fit is decoded for each tile"
-    return _STORE.note(len(kept), int(sizes[kept].sum()) * 3, most_gb, "kept", otherwise)
+def kept_file(path: str, *, max_megapixels: float, bit_depth: int) -> Path | None:
+    """Where :func:`read_kept` keeps the pixels of an image, or would; None where nothing can be written."""
+    return DECODED.file_of(path, max_megapixels, bit_depth)
+
+
+def is_read_in_parts(path: str) -> bool:
+    """Whether an image is of a kind of file whose rows are read alone, so that it need not be kept."""
+    return path.lower().endswith(_READ_IN_PARTS)

@@ -92,7 +92,7 @@ def test_the_same_draw_is_the_same_tile_in_any_process_and_another_epoch_moves_i
 def test_kept_images_change_no_item_whatever_worker_keeps_them(data_dir, monkeypatch, tmp_path):
     """Of a run of several workers, and of one that resumes with nothing kept or with all of it."""
     monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(decoded, "_LEAST_MEGAPIXELS", 0.0)
+    monkeypatch.setattr(decoded, "LEAST_MEGAPIXELS", 0.0)
     monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)  # however full the disk of the tests is
     keeping = build(data_dir, pipeline=[{**PIPELINE[0], "cache_gb": 1.0}, *PIPELINE[1:]])
     draws = [Draw(at, seed=1, epoch=3, position=at) for at in range(0, len(keeping), 7)]

@@ -57,7 +57,7 @@ def test_a_tile_read_from_its_file_is_that_of_the_whole_image(suffix, window, tm
 
 @pytest.mark.parametrize("window", [(20, 30, 84, 94), (0, 0, 150, 64), (0, 0, 150, 100)])
 def test_a_tile_of_a_kept_image_is_that_of_the_decoded_one_and_can_be_written_to(window, tmp_path, monkeypatch):
-    monkeypatch.setattr(decoded, "_LEAST_MEGAPIXELS", 0.0)
+    monkeypatch.setattr(decoded, "LEAST_MEGAPIXELS", 0.0)
     path = str(tmp_path / "image.png")
     cv2.imwrite(path, image())
     results = {"window": np.array(window), "instances": [instance([0, 0, 9, 9], True)]}

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from anomdet.data import pixel_store
-from anomdet.data.index.scan import scan
 from anomdet.data.pixel_store import PixelStore
 from anomdet.data.tiles import decoded
-from anomdet.data.tiles.decoded import note_on_kept, read_kept
+from anomdet.data.tiles.decoded import read_kept
 from anomdet.errors import UserError
 from anomdet.images.decode import read_image
 
@@ -23,9 +22,9 @@ SIZE_HW = (40, 60)
 @pytest.fixture(autouse=True)
 def small_images_are_worth_it(monkeypatch, tmp_path):
     monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(decoded, "_LEAST_MEGAPIXELS", 0.001)
+    monkeypatch.setattr(decoded, "LEAST_MEGAPIXELS", 0.001)
     monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)
-    monkeypatch.setattr(decoded, "_STORE", PixelStore("decoded"))
+    monkeypatch.setattr(decoded, "DECODED", PixelStore("decoded"))
 
 
 def write(path, seed=0, channels=3):
@@ -39,7 +38,7 @@ def read(path, most_gb=1.0, bit_depth=16):
 
 
 def kept():
-    folder = decoded._STORE.folder
+    folder = decoded.DECODED.folder
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
@@ -120,7 +119,7 @@ def test_what_no_run_has_used_for_a_day_is_deleted_and_nothing_else(tmp_path):
     other.write_bytes(b"")
     for file in (old, other):
         os.utime(file, (time.time() - 2 * 24 * 3600,) * 2)
-    decoded._STORE = PixelStore("decoded")  # of another process
+    decoded.DECODED = PixelStore("decoded")  # of another process
     read(write(tmp_path / "b.png", seed=1))
     assert old not in kept() and other in kept()
 
@@ -142,13 +141,3 @@ def test_where_nothing_can_be_written_each_image_is_decoded(tmp_path, monkeypatc
 def test_a_missing_image_is_one_message(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         read(str(tmp_path / "none.png"))
-
-
-def test_the_note_says_how_much_disk_and_where(make_data):
-    index = scan(make_data({"a.png": "", "b.jpg": "", "c.tif": ""}))
-    note = note_on_kept(index.columns, [0, 1, 2], 10.0)
-    assert note.startswith("2 large images decoded once and kept in ") and "cache_gb" not in note
-    assert str(decoded._STORE.folder) in note
-    assert "at most 1e-09 GB (data.tiles.cache_gb)" in note_on_kept(index.columns, [0, 1, 2], 1e-9)
-    assert not note_on_kept(index.columns, [0, 1, 2], 0.0)
-    assert not note_on_kept(index.columns, [2], 10.0)

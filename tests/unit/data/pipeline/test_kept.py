@@ -8,10 +8,11 @@ import pytest
 
 from anomdet.data import pixel_store
 from anomdet.data.dataset import TextLabelDataset
-from anomdet.data.pipeline import fitted, steps
+from anomdet.data.pipeline import kept, steps
 from anomdet.data.pipeline.donors import load_whole
-from anomdet.data.pipeline.fitted import note_on_fitted, read_ahead, unread
+from anomdet.data.pipeline.kept import note_on_kept, read_ahead, unread
 from anomdet.data.pixel_store import PixelStore
+from anomdet.data.tiles import decoded
 from anomdet.errors import UserError
 
 PIPELINE = [
@@ -26,9 +27,12 @@ LISTS = {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
 @pytest.fixture(autouse=True)
 def small_images_are_worth_it(monkeypatch, tmp_path):
     monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
-    for module in (steps, fitted):
+    for module in (steps, kept, decoded):
         monkeypatch.setattr(module, "LEAST_MEGAPIXELS", 0.001)
+    for module in (steps, kept):
         monkeypatch.setattr(module, "FITTED", PixelStore("fitted"))
+    for module in (kept, decoded):
+        monkeypatch.setattr(module, "DECODED", PixelStore("decoded"))
     monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)
 
 
@@ -71,14 +75,37 @@ def test_where_not_all_fit_none_is_read_first(root):
     assert not unread(build(root, cache_gb=0.0))
 
 
-def test_tiles_are_cut_from_stored_images(root):
-    tiles = {"size_hw": (40, 40), "overlap_hw": (4, 4), "seen_hw": (32, 32), "include_whole": False}
-    dataset = build(root, tiles={**tiles, "min_visible": 0.3, "empty_share": None})
-    assert not unread(dataset) and not note_on_fitted(dataset)
+TILES = {"size_hw": (40, 40), "overlap_hw": (4, 4), "seen_hw": (32, 32), "include_whole": False, "min_visible": 0.3}
+
+
+def test_tiles_are_cut_from_images_that_are_kept_as_stored(root, monkeypatch):
+    dataset = build(root, tiles=TILES)
+    assert names(unread(dataset)) == ["0.png", "1.png", "2.png"], "images, not tiles"
+    wanted = build(root, cache_gb=0.0, tiles=TILES)[0]["inputs"]
+    read_ahead(dataset, unread(dataset), num_threads=2)
+    assert not unread(dataset) and len(list(root.parent.glob("cache/decoded/*.npy"))) == 3
+    monkeypatch.setattr(decoded, "read_noted", None)  # nothing is decoded again
+    assert (dataset[0]["inputs"] == wanted).all()
+
+
+def test_the_room_for_images_of_tiles_is_that_of_their_stored_size(root):
+    num_bytes = 3 * (80 * 80 + 90 * 90 + 100 * 100)
+    assert len(unread(build(root, cache_gb=num_bytes / 1e9, tiles=TILES))) == 3
+    small = build(root, cache_gb=(num_bytes - 1) / 1e9, tiles=TILES)
+    assert not unread(small) and "(data.tiles.cache_gb) are kept" in note_on_kept(small)
+
+
+def test_of_an_image_whose_rows_are_read_alone_nothing_is_kept(root):
+    pixels = cv2.imread(str(root / "images/0.png"))
+    (root / "images/0.png").unlink()
+    cv2.imwrite(str(root / "images/0.tif"), pixels)
+    (root.parent / "train.txt").write_text("0.tif\n1.png\n2.png\n3.png\n")
+    assert names(unread(build(root, tiles=TILES))) == ["1.png", "2.png"]
+    assert names(unread(build(root))) == ["0.tif", "1.png", "2.png"]
 
 
 def test_another_data_set_reads_as_it_likes():
-    assert unread(object()) == [] and note_on_fitted(object()) == ""
+    assert unread(object()) == [] and note_on_kept(object()) == ""
 
 
 def test_an_image_that_cannot_be_read_is_named(root):
@@ -90,11 +117,11 @@ def test_an_image_that_cannot_be_read_is_named(root):
 
 
 def test_the_note_says_how_much_disk_and_where(root):
-    note = note_on_fitted(build(root))
+    note = note_on_kept(build(root))
     assert note.startswith("3 large images decoded once and kept as seen in ") and "cache_gb" not in note
     assert str(root.parent / "cache/fitted") in note
-    assert "at most 1e-09 GB (data.cache_gb) are kept" in note_on_fitted(build(root, cache_gb=1e-9))
-    assert note_on_fitted(build(root, cache_gb=0.0)) == ""
+    assert "at most 1e-09 GB (data.cache_gb) are kept" in note_on_kept(build(root, cache_gb=1e-9))
+    assert note_on_kept(build(root, cache_gb=0.0)) == ""
 
 
 def test_a_donor_is_as_stored_where_its_own_image_is_kept_fitted(root):
