@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,18 @@ class LabelFile:
     labels: Labels
     line_nums: tuple[int, ...]
     problems: tuple[Problem, ...]
+
+
+def label_path(labels_dir: str | Path, image_name: str) -> Path:
+    """The label file of an image, whose suffix may be .TXT too; where there is none, the place for it.
+
+    Args:
+        labels_dir: the folder labels/.
+        image_name: relative to images/.
+    """
+    stem = image_name.rpartition(".")[0]
+    paths = (Path(labels_dir) / f"{stem}.{''.join(suffix)}" for suffix in product("tT", "xX", "tT"))
+    return next((path for path in paths if path.is_file()), Path(labels_dir) / f"{stem}.txt")
 
 
 def parse_labels(path: str | Path) -> tuple[Labels, list[Problem]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from anomdet.boxes import clip_xyxy, xywh_to_xyxy, xyxy_to_xywh
 from anomdet.data.index.scan import DataIndex
-from anomdet.data.labels import NO_OBJECTS, LabelFile, Labels, parse_label_file
+from anomdet.data.labels import NO_OBJECTS, LabelFile, Labels, label_path, parse_label_file
 from anomdet.data.sampling.hard_normals import read_hard_normals
 from anomdet.data.splits.lists import write_names
 from anomdet.documents.review_kinds import Decision, Decisions, LabelBox
@@ -78,7 +78,8 @@ def write_corrected(index: DataIndex, decided: Decisions, out_dir: Path, where: 
     with appearing(out_dir, "--out") as partial:
         for at, name in enumerate(names):
             place_image(index.data_dir / IMAGES_DIR / name, partial / IMAGES_DIR / name)
-            _write_label(index.data_dir, label_name(name), partial, edits.get(at, _Edit()), changes)
+            source = label_path(index.data_dir / LABELS_DIR, name)
+            _write_label(source, label_name(name), partial, edits.get(at, _Edit()), changes)
         (partial / CHANGES).write_text(changes_csv(changes), encoding="utf-8", errors="backslashreplace")
         _take_along(index.data_dir, partial)
         if hard:
@@ -154,7 +155,7 @@ def _hard_normals(
 def _add(index: DataIndex, image: int, decision: Decision, edit: _Edit, place: str) -> Iterator[Problem]:
     """Put a decision into an edit, or say why not."""
     record = index.records[image]
-    path = index.data_dir / LABELS_DIR / label_name(record.file_name)
+    path = label_path(index.data_dir / LABELS_DIR, record.file_name)
     if not decision["remove"] and not decision["add"]:
         yield Problem(place, "a label to remove or to add", "neither")
     file = parse_label_file(path, where=str(path)) if path.is_file() else LabelFile(NO_OBJECTS, (), ())
@@ -201,8 +202,8 @@ def _inside(box: LabelBox, height: int, width: int) -> np.ndarray | None:
     return inside if (inside[2:] >= _LEAST_PX).all() else None
 
 
-def _write_label(data_dir: Path, name: str, out_dir: Path, edit: _Edit, changes: list[Change]) -> None:
-    source, target = data_dir / LABELS_DIR / name, out_dir / LABELS_DIR / name
+def _write_label(source: Path, name: str, out_dir: Path, edit: _Edit, changes: list[Change]) -> None:
+    target = out_dir / LABELS_DIR / name
     target.parent.mkdir(parents=True, exist_ok=True)
     shown = f"{LABELS_DIR}/{name}"
     if not edit.removed and not edit.added:

@@ -85,6 +85,17 @@ def test_a_label_that_two_decisions_add_is_added_once(index: DataIndex, tmp_path
     assert len(done.changes) == 1
 
 
+def test_labels_in_files_called_txt_in_capitals_are_kept_and_corrected(tmp_path: Path) -> None:
+    for name, text in {"a": f"{FIRST}\n{SECOND}\n", "b": f"{FIRST}\n"}.items():
+        write_image(tmp_path / "data/images" / f"{name}.png", SIZE_WH)
+        (tmp_path / "data/labels").mkdir(exist_ok=True)
+        (tmp_path / "data/labels" / f"{name}.TXT").write_text(text)
+    done = write(scan(tmp_path / "data"), [decide("a.png", [box(1, 10, 10, 20, 20)], [])], tmp_path / "copy")
+    assert (tmp_path / "copy/labels/a.txt").read_text() == f"{SECOND}\n"
+    assert (tmp_path / "copy/labels/b.txt").read_text() == f"{FIRST}\n"
+    assert [change.action for change in done.changes] == ["removed"]
+
+
 def test_class_names_and_splits_come_along(index: DataIndex, tmp_path: Path) -> None:
     for name in ("classes.yaml", "splits/train.txt", "splits/val.txt"):
         (tmp_path / "data" / name).parent.mkdir(exist_ok=True)
