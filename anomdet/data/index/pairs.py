@@ -94,7 +94,7 @@ def _read_block(
     over_images = np.zeros(len(images), dtype=bool)
     over_images[images_of[over]] = True
     part.num_clipped, part.num_clipped_images = int(over.sum()), int(over_images.sum())
-    nothing_left = over_images[images_of] & (area_xyxy(part.bboxes_xyxy) <= 0)
+    nothing_left = area_xyxy(part.bboxes_xyxy) <= 0  # thinner than single precision holds, too
     outside = set(images_of[nothing_left].tolist())
     for at in sorted(outside | unusual.keys()):
         file = unusual[at] if at in unusual else label_file(at)

@@ -142,7 +142,8 @@ def _usable(checked: Checked, changes: list[Change]) -> Iterator[_Kept]:
         image, label = file.entry.image, file.entry.label
         names = [f"labels/{label.name}"] if label else []
         names += [f"images/{image.name}"] if image else []
-        code = next((code_of[name] for name in names if name in code_of), "image-twins")
+        unsaid = "image-twins" if label else "image-without-label"  # the first of twins; data.missing_labels: skip
+        code = next((code_of[name] for name in names if name in code_of), unsaid)
         changes += [Change(name, 0, "left out", code) for name in names]
 
 
@@ -192,7 +193,9 @@ def _mend_box(checked: Checked, at: int, written: str) -> str:
         return written
     left, top = max(x, 0.0), max(y, 0.0)
     right, bottom = min(x + width, max_x), min(y + height, max_y)
-    return label_line(checked.boxes.class_nums[at], np.round([left, top, right - left, bottom - top], _DECIMALS))
+    box = np.array([left, top, right - left, bottom - top])
+    rounded = np.round(box, _DECIMALS)
+    return label_line(checked.boxes.class_nums[at], rounded if rounded[2:].all() else box)
 
 
 def _converted(checked: Checked, at: int) -> bool:

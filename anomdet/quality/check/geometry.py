@@ -59,8 +59,13 @@ def beyond(bboxes_xywh: Floats, size_wh: Floats) -> Floats:
 
 
 def outside(bboxes_xywh: Floats, size_wh: Floats) -> NDArray[np.bool_]:
-    """Boxes ``(N,)`` that share no pixel with their image; False where it is not known."""
-    return np.asarray((beyond(bboxes_xywh, size_wh) >= np.tile(bboxes_xywh[:, 2:], 2)).any(axis=1))
+    """Boxes ``(N,)`` of which training has nothing: beyond their image, or thinner than its numbers hold.
+
+    Those of a side of 0 or less are among them; False where the size of the image is not known.
+    """
+    corner, far = bboxes_xywh[:, :2], bboxes_xywh[:, :2] + bboxes_xywh[:, 2:]
+    left = np.minimum(far.astype(np.float32), size_wh.astype(np.float32)) - np.maximum(corner.astype(np.float32), 0)
+    return np.asarray((left <= 0).any(axis=1))
 
 
 def _reach(border: str, beyond_px: float, side_px: float) -> str:

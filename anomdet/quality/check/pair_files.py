@@ -55,8 +55,8 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     stems = [_stem(image) for image in images]
     if images and stems == [_stem(label) for label in labels] and len(set(stems)) == len(stems):
         return [Entry(image, label, whole=True) for image, label in zip(images, labels, strict=True)], findings
-    label_of = _label_of_stem(labels, findings)
-    entries = _pair_images(images, label_of, missing_labels, findings)
+    label_of, label_twins = _label_of_stem(labels, findings)
+    entries = _pair_images(images, label_of, label_twins, missing_labels, findings)
     image_stems = set(stems)
     lone_labels = [stem for stem in label_of if stem not in image_stems]
     images_by_spelling = by_spelling(image_stems) if lone_labels else {}
@@ -99,21 +99,27 @@ def _stem(file: FoundFile) -> str:
     return file.name[: file.name.rindex(".")]
 
 
-def _label_of_stem(labels: list[FoundFile], findings: list[Finding]) -> dict[str, FoundFile]:
-    """Of two that differ only in the case of their suffix the last is read further; training refuses both."""
+def _label_of_stem(labels: list[FoundFile], findings: list[Finding]) -> tuple[dict[str, FoundFile], set[str]]:
+    """Of two that differ in the case of their suffix alone the last; and the stems of such, which training refuses."""
     label_of: dict[str, FoundFile] = {}
+    twins: set[str] = set()
     for label in labels:
         stem = _stem(label)
         if stem in label_of:
+            twins.add(stem)
             got = f"labels/{label_of[stem].name} too"
             hint = "put all objects into one of them"
             findings.append(Finding("label-twins", f"labels/{label.name}", 0, "one label file for an image", got, hint))
         label_of[stem] = label
-    return label_of
+    return label_of, twins
 
 
 def _pair_images(
-    images: list[FoundFile], label_of: dict[str, FoundFile], missing_labels: str, findings: list[Finding]
+    images: list[FoundFile],
+    label_of: dict[str, FoundFile],
+    label_twins: set[str],
+    missing_labels: str,
+    findings: list[Finding],
 ) -> list[Entry]:
     entries: list[Entry] = []
     first_of: dict[str, FoundFile] = {}
@@ -122,7 +128,7 @@ def _pair_images(
     num_empty = sum(label.size == 0 and not label.special for label in label_of.values())
     stems = [_stem(image) for image in images]
     pairs = list(zip(stems, images, strict=True))
-    twins = {stem for stem, image in pairs if first_of.setdefault(stem, image) is not image}
+    twins = label_twins | {stem for stem, image in pairs if first_of.setdefault(stem, image) is not image}
     for stem, image in pairs:
         label = label_of.get(stem)
         first = first_of[stem]

@@ -25,6 +25,10 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def left_out(folder: Path) -> list[tuple[str, str]]:
+    return [(row["file"], row["code"]) for row in rows(folder) if row["action"] == "left out"]
+
+
 def fingerprint(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -157,3 +161,44 @@ def test_the_folder_must_be_empty_and_outside(make_data, tmp_path):
     with pytest.raises(UserError, match="can be written"):
         write_fixed(checked, tmp_path / "file" / "below")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "empty", "file"], "nothing half done is left"
+
+
+def test_an_image_with_two_label_files_is_left_out(make_data, tmp_path):
+    """One of them may hold the defect that the other does not."""
+    data_dir = make_data({"a.png": "", "good.png": GOOD})
+    (data_dir / "labels/a.TXT").write_text(GOOD)
+    write_fixed(check_data(data_dir, Rules()), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out/images").iterdir()] == ["good.png"]
+    assert left_out(tmp_path / "out") == [("images/a.png", "label-twins"), ("labels/a.txt", "label-twins")]
+
+
+def test_an_image_that_the_settings_skip_is_left_out_for_that_reason(make_data, tmp_path):
+    data_dir = make_data({"a.png": GOOD, "good.png": GOOD})
+    (data_dir / "labels/a.txt").unlink()
+    write_fixed(check_data(data_dir, Rules(missing_labels="skip")), tmp_path / "out")
+    assert left_out(tmp_path / "out") == [("images/a.png", "image-without-label")]
+
+
+@pytest.mark.parametrize("overlap_px", [0.3, 0.0004, 1e-6])
+def test_what_training_has_of_a_sliver_is_what_the_check_says(make_data, tmp_path, overlap_px):
+    """Of the last nothing is left in single precision; the second is nothing where it is rounded."""
+    data_dir = make_data({"good.png": GOOD, "sliver.png": f"1 {60 - overlap_px:.10g} 5 6 7\n"})
+    checked = check_data(data_dir, Rules())
+    codes = {found.code for found in checked.findings}
+    write_fixed(checked, tmp_path / "out")
+    records = scan(tmp_path / "out").records
+    assert ("box-outside" in codes) == (overlap_px == 1e-6)
+    if overlap_px == 1e-6:
+        assert [record.file_name for record in records] == ["good.png"]
+        with pytest.raises(UserError, match="a box within the image"):
+            scan(data_dir)
+    else:
+        x1, _, x2, _ = records[1].labels.bboxes_xyxy[0].tolist()
+        assert len(scan(data_dir).records) == 2 and 0 < x2 - x1 <= overlap_px + 1e-3
+
+
+def test_a_box_thinner_than_single_precision_holds_is_refused_by_check_and_training_alike(make_data):
+    data_dir = make_data({"a.png": GOOD + "1 50 5 0.0000001 9\n"})
+    assert ("box-outside", 3) in {(found.code, found.line) for found in check_data(data_dir, Rules()).findings}
+    with pytest.raises(UserError, match=r"a\.txt:3: expected a box within the image"):
+        scan(data_dir)
