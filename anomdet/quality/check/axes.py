@@ -72,7 +72,8 @@ def _measure(data_dir: Path, images: Sequence[FoundFile | None], boxes: Boxes, r
     from anomdet.errors import UserError
     from anomdet.images.decode import read_image
 
-    usable = ~read_as(reading, boxes.values, boxes.size_wh).wrong
+    is_known = np.isfinite(boxes.size_wh).all(axis=1)  # of others the image is bad, or too large to be decoded
+    usable = is_known & ~read_as(reading, boxes.values, boxes.size_wh).wrong
     with_boxes = np.unique(boxes.file_at[usable])
     step = max(1, len(with_boxes) // _MAX_IMAGES)
     rows: list[Floats] = []

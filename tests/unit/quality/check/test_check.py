@@ -12,6 +12,7 @@ import pytest
 
 from anomdet.data.index.scan import scan
 from anomdet.errors import UserError
+from anomdet.images import decode
 from anomdet.quality.check.check import Checked, Rules, check_data
 from anomdet.quality.check.findings import ERROR, count_severities, make_strict
 from anomdet.quality.check.fix import write_fixed
@@ -260,3 +261,16 @@ def test_text_shows_twenty_of_a_kind(make_data):
     assert "26" not in text and text.splitlines()[-1].startswith(
         "2 images (0 normal), 2 label files, 1 object: 25 errors"
     )
+
+
+def test_the_look_at_pixels_leaves_out_images_that_are_too_large(make_data, monkeypatch):
+    """A few kilobytes can claim 50,000 x 50,000 pixels."""
+    line = "1 10 20 30 40\n1 50 5 20 9\n1 5 60 20 30\n"
+    data_dir = make_data({f"{at}.png": line for at in range(4)})
+    for at in range(4):
+        cv2.imwrite(str(data_dir / f"images/{at}.png"), np.zeros((100 * (1 + 9 * (at == 2)),) * 2, np.uint8))
+    read: list[str] = []
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    monkeypatch.setattr(decode, "read_image", lambda path, **_: read.append(path.name) or pixels)
+    check_data(data_dir, Rules(decode=True, max_image_megapixels=0.5))
+    assert sorted(read) == ["0.png", "1.png", "3.png"]
