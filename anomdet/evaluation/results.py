@@ -127,11 +127,17 @@ _PRED_COLUMNS = ("label", "bboxes_xywh", "score")
 
 
 def part_name(file_name: str, group_by: str) -> str:
-    """The part that an image shows: the first group of the match in its name, or the whole match, or its name."""
+    """The part that an image shows: the first group of the match in its name, or the whole match, or its name.
+
+    Of alternatives the group that found something, as where the images are shared out and judged.
+
+    >>> part_name("cam2_7.png", r"cam1_(\\d+)|cam2_(\\d+)")
+    '7'
+    """
     found = re.search(group_by, file_name)
     if found is None:
         return file_name
-    return (found.group(1) if found.re.groups else found.group(0)) or file_name
+    return (next((text for text in found.groups() if text), "") if found.re.groups else found.group(0)) or file_name
 
 
 def part_names(file_names: Sequence[str], group_by: str) -> list[str]:

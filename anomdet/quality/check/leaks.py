@@ -83,7 +83,7 @@ def _torn_parts(index: DataIndex, positions: Mapping[str, Sequence[int]], group_
         for at in ats:
             name = index.records[at].file_name
             found = pattern.search(name)
-            part = (found.group(1) if pattern.groups else found.group(0)) if found else None
+            part = found and (next(filter(None, found.groups()), "") if pattern.groups else found.group(0))
             if part:
                 places.setdefault(part, Counter())[split] += 1
                 last[part] = name

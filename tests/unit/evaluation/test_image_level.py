@@ -125,6 +125,8 @@ def test_parts_by_hand():
         (r"(?:side)?(\d+)?", "side.png", "side.png"),
         (r"part(\d+)", "tray/part7_b.png", "7"),
         (r"", "a.png", "a.png"),
+        (r"cam1_(\d+)|cam2_(\d+)", "cam2_7_top.png", "7"),
+        (r"cam1_(\d+)|cam2_(\d+)?", "cam2_.png", "cam2_.png"),
     ],
 )
 def test_part_name(group_by, name, part):

@@ -65,6 +65,8 @@ def test_parts_in_several_splits(twin_dir):
     torn = [found for found in look(twin_dir, group_by=r"^(part_\d+)") if found.code == "leak-group"]
     assert len(torn) == codes(look(twin_dir)).count("leak-near-duplicate")
     assert all("1 in " in found.got and "data.split.by=group" in found.hint for found in torn)
+    of_alternatives = look(twin_dir, group_by=r"^(tray_\d+)|^(part_\d+)")
+    assert codes(of_alternatives).count("leak-group") == len(torn)
 
 
 def test_what_is_not_looked_at(twin_dir, monkeypatch):
