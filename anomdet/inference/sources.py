@@ -101,7 +101,8 @@ def open_sources(
     if problems:
         raise UserError(problems)
     left_out, base = LeftOut(), _base([source.folder for source in found if source.folder])
-    makers = [partial(_items, source, base, every, left_out) for source in found]
+    stems = _video_stems([output_key(source.value, base) for source in found if source.kind == "video"])
+    makers = [partial(_items, source, base, every, left_out, stems) for source in found]
     places = tuple(Path(place) for source in found for place in source.places)
     live = any(source.kind in ("stdin", "camera") for source in found)
     kinds = {source.kind for source in found}
@@ -206,7 +207,14 @@ def _base(folders: list[str]) -> str:
         return os.getcwd()  # noqa: PTH109
 
 
-def _items(source: _Opened, base: str, every: int, left_out: LeftOut) -> Iterator[Item]:
+def _video_stems(keys: list[str]) -> dict[str, str]:
+    """What the frames of each video are called after: its name without the suffix; with it where another has that."""
+    owner: dict[str, str] = {}
+    stems = {key: os.path.splitext(key)[0] for key in keys}  # noqa: PTH122
+    return {key: stem if owner.setdefault(stem, key) == key else key for key, stem in stems.items()}
+
+
+def _items(source: _Opened, base: str, every: int, left_out: LeftOut, stems: dict[str, str]) -> Iterator[Item]:
     value = source.value
     if source.kind == "folder":
         yield from folder_items(value, base, left_out)
@@ -219,7 +227,7 @@ def _items(source: _Opened, base: str, every: int, left_out: LeftOut) -> Iterato
     elif source.kind == "stdin":
         yield from (named_item(line.rstrip("\r\n"), "", base) for line in value if line.strip())
     elif source.kind == "video":
-        yield from video_items(value, output_key(value, base), every)
+        yield from video_items(value, stems[output_key(value, base)], every)
     elif source.kind == "camera":
         yield from camera_items(value, every)
     else:

@@ -54,19 +54,18 @@ def check_video(path: str, shown: str) -> Problem | None:
     return Problem("SOURCE", what, repr(shown), "check address, password and network" if is_address(path) else "")
 
 
-def video_items(path: str, key: str, every: int, capture_of: Callable[[str], Any] = open_capture) -> Iterator[Item]:
+def video_items(path: str, stem: str, every: int, capture_of: Callable[[str], Any] = open_capture) -> Iterator[Item]:
     """Each ``every``-th frame of a file. One that ends before its header says so ends in a failed item.
 
     Args:
         path: the file.
-        key: of the file; the frames' keys lie below it.
+        stem: the frames' keys lie below it.
         every: 1 takes all frames.
         capture_of: opens it.
     """
     import cv2
 
     capture = capture_of(path)
-    stem = os.path.splitext(key)[0]  # noqa: PTH122
     expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     frame = 0
     try:

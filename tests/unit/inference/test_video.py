@@ -44,6 +44,16 @@ def test_each_nth_frame_with_its_time(video: Path) -> None:
     assert sources.count() is None
 
 
+def test_videos_that_differ_by_their_suffix_only_are_both_judged(video: Path) -> None:
+    other = video.with_suffix(".mov")
+    other.write_bytes(video.read_bytes())
+    items = list(open_sources([video, other, video], every=10))
+    assert [item.key for item in items] == [
+        f"{stem}/frame_0000{number}0" for stem in ("line", "line.mov") for number in range(3)
+    ]
+    assert [item.name for item in items] == [str(video)] * 3 + [str(other)] * 3
+
+
 def test_a_video_that_is_cut_off_ends_in_a_failure(video: Path) -> None:
     class Cut:
         """As OpenCV's, of a file whose header says more frames than it has."""
@@ -58,7 +68,7 @@ def test_a_video_that_is_cut_off_ends_in_a_failure(video: Path) -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(self._capture, name)
 
-    *frames, last = video_items(str(video), "line.avi", 1, Cut)
+    *frames, last = video_items(str(video), "line", 1, Cut)
     assert len(frames) == 5
     with pytest.raises(UnreadableImageError, match="ends after 5 frames, where its header has 30"):
         last.read(None)
