@@ -22,7 +22,7 @@ from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import check_channels, is_one_image, to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
 from anomdet.inference.preprocess import Prepared, PreparedTiles, cut_tiles, fitted, parts
-from anomdet.inference.result import ACCEPT, REJECT, Result
+from anomdet.inference.result import ACCEPT, REJECT, REJECTED_FOR_THAT, Result
 from anomdet.inference.thresholds import Threshold, check_min_score, chosen_threshold, lower_of
 from anomdet.inference.tiles_in_strips import TilesInStrips
 from anomdet.inference.tiling import COMPARABLE, merge
@@ -281,7 +281,7 @@ class Detector:
         kept = counted if min_score is None else counted | at_or_above(detections.scores, class_nums, min_score)
         detections, class_nums = detections.rows(kept), class_nums[kept]
         if num_dropped:
-            left_out = f"{num_dropped} detections left out: a coordinate or score is no valid number; rejected for that"
+            left_out = f"{num_dropped} detections left out: coordinate or score is no valid number; {REJECTED_FOR_THAT}"
             warnings = (*warnings, left_out)
         return Result(
             image=image.name,

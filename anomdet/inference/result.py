@@ -30,6 +30,7 @@ from anomdet.inference.thresholds import check_complete, checked_threshold
 
 ACCEPT, REJECT = "accept", "reject"
 TIMES = ("read", "prepare", "network", "finish")  # seconds
+REJECTED_FOR_THAT = "rejected for that"  # ends a warning that no threshold takes back
 
 Image: TypeAlias = NDArray[np.uint8]
 
@@ -133,6 +134,8 @@ class Result:
     def with_threshold(self, threshold: Threshold) -> Result:
         """The verdict from another threshold on: one for all classes, or one for each class number.
 
+        What is rejected for detections that are no valid numbers stays so.
+
         Raises:
             UserError: not a score from 0 to 1, none for a class of a detection, or one below ``complete_from``.
         """
@@ -141,8 +144,9 @@ class Result:
         if isinstance(threshold, dict) and (lacking := set(self.class_nums.tolist()) - set(threshold)):
             expected = f"a score for class {', '.join(map(str, sorted(lacking)))} too"
             raise UserError(Problem("threshold", expected, repr(threshold)))
-        accepted = replace(self, threshold=threshold, verdict=REJECT)
-        return accepted if accepted.reasons else replace(accepted, verdict=ACCEPT)
+        rejected = replace(self, threshold=threshold, verdict=REJECT)
+        is_invalid = any(warning.endswith(REJECTED_FOR_THAT) for warning in self.warnings)
+        return rejected if rejected.reasons or is_invalid else replace(rejected, verdict=ACCEPT)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in what JSON can hold; boxes as two corners and as corner and size, in pixels."""

@@ -131,6 +131,10 @@ def test_a_coordinate_that_is_no_number_never_accepts():
     result = Detector(artifact(), FakeBackend(boxes=[(np.nan, 2, 3, 4)]))(grey(255))
     assert (result.verdict, len(result)) == ("reject", 0)
     assert "1 detections left out" in result.warnings[0]
+    again = Result.from_dict(result.to_dict())
+    assert [one.with_threshold(0.9).verdict for one in (result, again)] == ["reject", "reject"]
+    both = replace(Detector(artifact(), FakeBackend())(grey(255)), warnings=result.warnings)
+    assert both.reasons and both.with_threshold(NOTHING_PASSES).verdict == "reject"
 
 
 def test_a_path_is_read_as_training_reads_it(tmp_path):
