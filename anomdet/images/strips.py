@@ -42,7 +42,7 @@ _LOG = logging.getLogger("anomdet")
 
 
 class Strips:
-    """A large image file, opened; each of its rows is decoded once.
+    """A large image file, opened; each of its rows is decoded once, from the top on.
 
     Args:
         path: of the file.
@@ -54,10 +54,14 @@ class Strips:
     def __init__(self, path: str, data: NDArray[np.uint8], header: Header, bit_depth: int) -> None:
         self.path = path
         self._data, self._header, self._bit_depth = data, header, bit_depth
-        self._strips: Iterator[NDArray] | None = None
-        self._kept: NDArray[np.uint8] = np.zeros((0, header.upright_hw[1], 3), np.uint8)
-        self._top = 0
         self._white_is_zero = False
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Begin again at the first row, where what was made of the rows so far is lost."""
+        self._strips: Iterator[NDArray] | None = None
+        self._kept: NDArray[np.uint8] = np.zeros((0, self._header.upright_hw[1], 3), np.uint8)
+        self._top = 0
         self._largest: int | None = None
         self._jpeg_note: str | None = None
 

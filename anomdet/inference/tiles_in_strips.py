@@ -63,6 +63,7 @@ class TilesInStrips:
         Raises:
             UserError: the file is damaged.
         """
+        self.strips.rewind()  # the memory may have been too small for so many tiles, in the middle of the image
         found: list[tuple[Detections, float]] = []
         times = {"read": 0.0, "prepare": 0.0}
         for tiles in self._rows_of_tiles(times):

@@ -174,6 +174,20 @@ def test_a_large_file_that_ends_early_fails_alone(every_file_is_large, tmp_path)
         detector(bad)
 
 
+def test_a_memory_that_is_full_in_the_middle_of_a_large_file_is_no_end(every_file_is_large, tmp_path):
+    class FullOnce(SpotBackend):
+        def run(self, batch, min_score):
+            if len(self.batches) == 1 and len(batch.images) > 2:  # in the second row of tiles
+                raise MemoryError
+            return super().run(batch, min_score)
+
+    path = tmp_path / "large.tif"
+    cv2.imwrite(str(path), board((10, 10, 30, 30), (350, 250, 390, 290)))
+    backend = FullOnce()
+    (found,) = Detector(TILED, backend).predict([path], batch_size=4)
+    assert len(found) == 2 and backend.batches == [4, 2, 2, 2, 2, 2, 2]
+
+
 def test_what_needs_the_whole_image_reads_it_whole():
     assert Detector(TILED, SpotBackend()).reading.in_strips
     assert not Detector(PLAIN, SpotBackend()).reading.in_strips
