@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -119,8 +120,8 @@ def _about_escapes(columns: Mapping[str, Any], noun: str, escapes: int) -> list[
         lowest = min(highest[part] for part in passed if part in highest)
         good = columns["defective"].count(0)
         passing = [part for part in _by_boxes(columns) if not columns["defective"][part]]
-        killed = good - len(passing) + sum(highest.get(part, 0.0) >= lowest for part in passing)
         threshold = _round_down(lowest)
+        killed = good - len(passing) + sum(highest.get(part, -1.0) >= threshold for part in passing)
         found.append(
             f"With one threshold of {threshold:g} for all classes, "
             f"{'no escape remains' if not silent else f'only those {silent} remain'}, and {killed} of {good} good "
@@ -178,5 +179,6 @@ def _highest(columns: Mapping[str, Any]) -> dict[int, float]:
 
 
 def _round_down(score: float) -> float:
-    """Three digits after the point, not above the score."""
-    return int(score * 1000) / 1000
+    """Three digits after the point, and two that are not 0; not above the score."""
+    scale = 10.0 ** (max(3, 1 - math.floor(math.log10(score))) if score else 3)
+    return math.floor(score * scale) / scale
