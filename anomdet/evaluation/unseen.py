@@ -10,11 +10,11 @@ import numpy as np
 
 from anomdet.evaluation.image_level import auroc, average_precision, number
 from anomdet.evaluation.intervals import wilson_interval
-from anomdet.evaluation.results import Bools, Floats
+from anomdet.evaluation.results import Bools, Floats, Ints
 from anomdet.evaluation.summary import Measured, Verdicts
 
 _LEAST = 1e-6
-_RESAMPLES = 500
+_RESAMPLES, _CELLS = 500, 4_000_000  # weights at a time: 32 MB
 _MOST_LOG_ODDS = 30.0
 _WEIGHT = 0.25  # of a standard deviation of normal images, in log-odds of boxes; chosen on val images of tiles
 WAYS = ("detector", "normal_only", "fused")
@@ -166,13 +166,19 @@ def _margins(measured: Measured, anomaly_scores: Floats, threshold: float, sprea
     return dict(zip(WAYS, (detector, normal_only, fuse(detector, normal_only)), strict=True))
 
 
+def _resamples(num_parts: int) -> Iterator[Ints]:
+    """How often each part is drawn: ``(r, U)`` at a time, so that they take no more memory with more parts."""
+    rng, shares, rows = np.random.default_rng(0), np.full(num_parts, 1 / num_parts), max(1, _CELLS // num_parts)
+    for start in range(0, _RESAMPLES, rows):
+        yield rng.multinomial(num_parts, shares, min(rows, _RESAMPLES - start))
+
+
 def _level(margins: Floats, defective: Bools) -> dict[str, Any]:
     """AUROC, escapes and overkill of parts that are rejected from 0 on, with 95 % intervals."""
     out = margins >= 0
     num_good, num_defective = int((~defective).sum()), int(defective.sum())
     escapes, overkill = int((defective & ~out).sum()), int((~defective & out).sum())
-    weights = np.random.default_rng(0).multinomial(len(margins), np.full(len(margins), 1 / len(margins)), _RESAMPLES)
-    samples = auroc(margins, defective, weights)
+    samples = np.concatenate([auroc(margins, defective, weights) for weights in _resamples(len(margins))])
     samples = samples[~np.isnan(samples)]
     bounds = [float(end) for end in np.quantile(samples, [0.025, 0.975])] if len(samples) else None
     return {

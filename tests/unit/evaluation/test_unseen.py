@@ -55,6 +55,13 @@ def test_a_defect_that_only_one_sees_does_not_escape() -> None:
     assert (fused["escapes"], fused["overkill"], fused["auroc"]) == (0, 0, 1.0)
 
 
+def test_the_resamples_are_the_same_however_many_are_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    margins, defective = np.random.default_rng(1).normal(size=40), np.arange(40) % 3 == 0
+    at_once = _level(margins, defective)["auroc_interval"]
+    monkeypatch.setattr("anomdet.evaluation.unseen._CELLS", 40 * 7)
+    assert _level(margins, defective)["auroc_interval"] == at_once
+
+
 def five_parts() -> Measured:
     """Two defective images, of which the boxes find the second, and three good ones, of which they reject the last."""
     box = [0, 0, 10, 10]
