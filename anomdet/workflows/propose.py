@@ -14,7 +14,7 @@ from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 from anomdet.words import counted
 from anomdet.workflows.beside_data import refuse_raw_data
 from anomdet.workflows.data_index import index_of
-from anomdet.workflows.propose_splits import SHARES, find_lists, is_given, tile_groups, with_groups, without
+from anomdet.workflows.propose_splits import SHARES, find_lists, is_given, tile_groups, with_groups, with_lists, without
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -107,7 +107,7 @@ def propose_settings(
     facts = replace(facts, group_pattern=None) if together else facts  # which would be of parts of tiles' names
     lists, list_notes = find_lists(with_groups(settings.data, together), index, given)
     taken = given | ({"data.split_files"} if lists else set()) | (_OVERRIDES if _MODEL & given else set())
-    alone, own = settings.model.name is None, _given(settings, given, facts.num_images)
+    alone, own = settings.model.name is None, _given(with_lists(settings, lists), given, facts.num_images)
     chosen = choose_alone(facts, machine) if alone else choose(facts, machine, own, megapixels)
     choices = without(chosen, taken) | together
     reasons = {

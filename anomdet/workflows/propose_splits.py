@@ -13,6 +13,7 @@ from anomdet.words import counted
 from anomdet.workflows.beside_data import split_lists
 
 if TYPE_CHECKING:
+    from anomdet.config.schema import Settings
     from anomdet.config.schema_data import DataSettings
     from anomdet.data.index.scan import DataIndex
     from anomdet.quality.propose.choices import Choice
@@ -57,6 +58,16 @@ def with_groups(data: DataSettings, together: dict[str, Choice]) -> DataSettings
     regex = [choice.value for choice in together.values()]
     split = data.split.model_copy(update={"group_regex": regex[0]}) if regex else data.split
     return data.model_copy(update={"split": split})
+
+
+def with_lists(settings: Settings, lists: dict[str, str]) -> Settings:
+    """The settings with the lists that were found, so that the schedule is of as many images as they name."""
+    if not lists:
+        return settings
+    from anomdet.config.schema_data import SplitFiles
+
+    data = settings.data.model_copy(update={"split_files": SplitFiles.model_validate(lists)})
+    return settings.model_copy(update={"data": data})
 
 
 def find_lists(data: DataSettings, index: DataIndex, given: set[str]) -> tuple[dict[str, str], list[str]]:

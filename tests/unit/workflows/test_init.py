@@ -81,6 +81,19 @@ def test_shares_are_not_chosen_beside_lists_of_the_splits(data_dir, tmp_path):
     assert "train share" in init(data_dir, out=tmp_path / "shares.yaml", device="cpu").text
 
 
+def test_the_schedule_is_of_the_images_in_the_lists_beside_the_data(tmp_path):
+    """By the shares that it would choose, 210 of 300 images: the run had a fifth of its steps."""
+    folder = draw(tmp_path / "data", {f"{i:03}": f"{i % 2} 3 3 20 20\n" for i in range(300)})
+    names = sorted(path.name for path in (folder / "images").iterdir())
+    (folder / "splits").mkdir()
+    for split, own in (("train", names[:40]), ("val", names[40:170]), ("test", names[170:])):
+        (folder / f"splits/{split}.txt").write_text("\n".join(own))
+    init(folder, out=tmp_path / "run.yaml", device="cpu")
+    training = load_settings(tmp_path / "run.yaml").training
+    assert training.epochs * (training.epoch_images or 40) == 2400 * 8
+    assert "# Chosen: 40 images would be 5 steps, too short an epoch" in (tmp_path / "run.yaml").read_text()
+
+
 def test_names_from_beside_the_data(tmp_path):
     folder = draw(tmp_path / "data", {str(i): f"{i % 2} 3 3 20 20\n" for i in range(6)})
     (folder / "classes.txt").write_text("dent\nhole: deep\n")
