@@ -26,9 +26,15 @@ _CALIBRATION = 300
 
 @dataclass(frozen=True)
 class Truth:
-    """What is labelled: COCO's data set of the images, for :func:`anomdet.evaluation.coco_json.results_from_coco`."""
+    """What is labelled.
+
+    Args:
+        content: COCO's data set of the images, for :func:`anomdet.evaluation.coco_json.results_from_coco`.
+        group_by: pattern of the part that an image shows, as of the settings; None: each image is a part.
+    """
 
     content: dict[str, Any]
+    group_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def parity_images(
     folder = Path(data.data_dir) / IMAGES_DIR
     prepared = [detector.prepare(str(folder / name), name=name) for name in names]
     calibration = tuple(folder / name for name in _of_each_class(index, splits[TRAIN], _CALIBRATION))
-    return ParityImages(prepared, _truth(index, names, detector), calibration)
+    return ParityImages(prepared, _truth(index, names, detector, data.group_by), calibration)
 
 
 def _check_classes(trained: Mapping[int, str], named: Any, class_nums: Sequence[int]) -> None:
@@ -139,7 +145,7 @@ def _of_each_class(index: Any, names: Sequence[str], most: int) -> list[str]:
     return list(dict.fromkeys(turns))[:most]
 
 
-def _truth(index: Any, names: Sequence[str], detector: Detector) -> Truth:
+def _truth(index: Any, names: Sequence[str], detector: Detector, group_by: str | None) -> Truth:
     number = {name: at for at, name in enumerate(names)}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -152,4 +158,4 @@ def _truth(index: Any, names: Sequence[str], detector: Detector) -> Truth:
             size = {"bbox": [x, y, right - x, bottom - y], "area": (right - x) * (bottom - y), "iscrowd": 0}
             annotations.append({"id": len(annotations) + 1, "image_id": at, "category_id": num, **size})
     categories = [{"id": num, "name": name} for num, name in detector.classes.items()]
-    return Truth({"images": images, "annotations": annotations, "categories": categories})
+    return Truth({"images": images, "annotations": annotations, "categories": categories}, group_by)

@@ -92,15 +92,14 @@ def _rung(
 
 def quality(source: Source, truth: Truth, found: Any, manifest: Manifest) -> Quality:
     """Of results, at an operating point that is chosen on them by the criterion of the training."""
-    from anomdet.evaluation.operating_point import Criterion, fixed
+    from anomdet.evaluation.operating_point import Criterion, given
     from anomdet.workflows.export_parity import measured
 
     point = manifest.artifact.operating_point
     if point is not None and point.criterion:
         chosen: Any = Criterion(**point.criterion)
     else:
-        thresholds = source.detector.thresholds
-        chosen = fixed(thresholds if isinstance(thresholds, float) else min(thresholds.values()))
+        chosen = given(source.detector.thresholds, source.detector.classes)
     result = measured(truth, found, chosen)
     verdict = result.metrics["part_level"]
     return Quality(

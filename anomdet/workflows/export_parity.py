@@ -83,6 +83,7 @@ def measured(truth: Truth, found: Sequence[Result], point: Any = None) -> Any:
     """The evaluation of results at a point, by default any."""
     from anomdet.evaluation.coco_json import results_from_coco
     from anomdet.evaluation.operating_point import fixed
+    from anomdet.evaluation.results import part_names
     from anomdet.evaluation.summary import measure
 
     number = {image["file_name"]: image["id"] for image in truth.content["images"]}
@@ -95,4 +96,6 @@ def measured(truth: Truth, found: Sequence[Result], point: Any = None) -> Any:
             row = {"bbox": [x, y, right - x, bottom - y], "score": score, "category_id": num}
             predictions.append({"image_id": number[result.image], **row})
     columns = results_from_coco(truth.content, predictions)
+    if truth.group_by is not None:
+        columns = replace(columns, parts=part_names(columns.file_names, truth.group_by))
     return measure(columns, fixed(0.5) if point is None else point, complete=False)

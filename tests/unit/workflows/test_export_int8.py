@@ -14,6 +14,7 @@ from anomdet.errors import UserError
 from anomdet.exporting.int8 import LADDER, ladder
 from anomdet.exporting.parity import Parity
 from anomdet.workflows import export_int8
+from anomdet.workflows.export_images import Truth
 from anomdet.workflows.export_int8 import Quality
 
 BEFORE = Quality(0.60, escapes=2, overkill=5, point=None)
@@ -85,3 +86,49 @@ def test_layers_are_counted_from_the_ends_of_the_branches(tmp_path: Path) -> Non
         ["long.0", "long.1", "short", "stem"],
     ]
     assert list(rungs)[2] == "all but the first and the last layer of each branch"
+
+
+def labelled(*classes: int | None) -> dict[str, Any]:
+    """COCO's data set of an image for each, with a box of that class, or none."""
+    box = {"bbox": [0, 0, 10, 10], "area": 100, "iscrowd": 0}
+    images = [{"id": at, "file_name": f"p{at // 2}_{at}.png", "width": 64, "height": 64} for at in range(len(classes))]
+    objects = [(at, num) for at, num in enumerate(classes) if num is not None]
+    annotations = [{"id": n, "image_id": at, "category_id": num, **box} for n, (at, num) in enumerate(objects, 1)]
+    return {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+    }
+
+
+def results_of(truth: dict[str, Any], found: dict[int, tuple[int, float]]) -> list[Any]:
+    """A box of a class and score on some of the images."""
+    return [
+        SimpleNamespace(
+            image=image["file_name"],
+            bboxes_xyxy=np.array([[0.0, 0, 10, 10]] * (image["id"] in found)).reshape(-1, 4),
+            class_nums=np.array([found[image["id"]][0]] if image["id"] in found else [], np.int64),
+            scores=np.array([found[image["id"]][1]] if image["id"] in found else []),
+        )
+        for image in truth["images"]
+    ]
+
+
+def quality_of(truth: Truth, found: dict[int, tuple[int, float]], criterion: dict[str, Any] | None = None) -> Quality:
+    point = SimpleNamespace(criterion=criterion or {})
+    source: Any = SimpleNamespace(detector=SimpleNamespace(thresholds={1: 0.3, 2: 0.8}, classes={1: "a", 2: "b"}))
+    manifest: Any = SimpleNamespace(artifact=SimpleNamespace(operating_point=point))
+    return export_int8.quality(source, truth, results_of(truth.content, found), manifest)
+
+
+def test_each_class_has_its_own_threshold() -> None:
+    """At the lowest of them a part was found that the detector lets pass."""
+    quality = quality_of(Truth(labelled(1, 2, None)), {0: (1, 0.4), 1: (2, 0.5), 2: (2, 0.5)})
+    assert (quality.escapes, quality.overkill) == (1, 0)
+
+
+def test_parts_of_several_images_have_one_verdict() -> None:
+    """As in the evaluation that chose the threshold: an image of a defective part need not show the defect."""
+    truth, found = labelled(1, 1, None, None), {0: (1, 0.9)}
+    assert quality_of(Truth(truth), found).escapes == 1
+    assert quality_of(Truth(truth, group_by=r"^(p\d)"), found).escapes == 0
