@@ -170,7 +170,10 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
     Raises:
         UserError: the weights are not this model's.
     """
-    weights = {key.removeprefix("module."): value for key, value in checkpoint.get("state_dict", checkpoint).items()}
+    stored = checkpoint.get("state_dict", checkpoint)
+    if not isinstance(stored, dict):
+        raise UserError(Problem(f"{path}: state_dict", "a dict of weights", type(stored).__name__))
+    weights = {str(key).removeprefix("module."): value for key, value in stored.items()}
     own = model.state_dict()
     if not own:
         return f"{path}: a model without weights"

@@ -253,3 +253,15 @@ def test_weights_of_a_bare_backbone() -> None:
     assert line == "9 of 11 weights from resnet.pth; newly begun: head.weight, head.bias"
     with pytest.raises(UserError, match="0 of 11"):
         load_weights(model, backbone.state_dict(), "resnet.pth", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"state_dict": [1, 2]}, "some.pth: state_dict: expected a dict of weights, got list"),
+        ({0: torch.ones(1)}, "some.pth: expected the weights of this model, got 0 of 2 weights that fit"),
+    ],
+)
+def test_weights_of_another_tool_that_are_no_dict_of_names(content: dict[Any, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        load_weights(nn.Linear(1, 1), content, "some.pth", strict=False)
