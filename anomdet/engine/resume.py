@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from anomdet.engine.checkpoint import CheckpointFile, load_weights, read_checkpoint
 from anomdet.engine.contracts import HasBitDepth, StopsEarly
 from anomdet.engine.distributed.agreement import agree, checksum
+from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.engine.optimizer_state import check_optimizer
 from anomdet.engine.plain_state import history_from_plain
 from anomdet.engine.run_state import Progress, changed_splits
@@ -86,6 +87,7 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
             hint = f"to keep them add {keep}; or train without --resume"
         problems.append(Problem(path, "the splits that the training began with", got, hint))
     problems += _other_bits(meta.inference or {}, dataset, path)
+    problems += _other_monitor(meta.best.monitor if meta.best else "", runner, path)
     if problems:
         raise UserError(problems)
     holds = f"{Progress.of(meta)}, iteration {meta.iter}, weights {checksum(model.parameters())}"
@@ -118,6 +120,17 @@ def _other_bits(document: dict[str, Any], dataset: Any, path: str) -> list[Probl
         return []
     hint = f"add data.bit_depth={known} to continue with it; or train without --resume"
     return [Problem(path, f"data.bit_depth {found}, as the data uses", f"{known}, from the start of the run", hint)]
+
+
+def _other_monitor(known: str, runner: Any, path: str) -> list[Problem]:
+    """The best value so far is of another metric: no later one could be compared with it."""
+    found = next((hook.monitor for hook in runner.hooks if isinstance(hook, BestAndLastHook)), known)
+    if known in ("", found):
+        return []
+    hint = f"add training.monitor={known} to continue with it; or train without --resume"
+    return [
+        Problem(path, f"training.monitor {found}, as the settings say", f"{known}, from the start of the run", hint)
+    ]
 
 
 def _finished(runner: Any, file: CheckpointFile, path: str) -> str:

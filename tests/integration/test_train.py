@@ -267,6 +267,10 @@ def test_the_log_tells_the_exposure_of_each_class(trained: Trained) -> None:
             "data.classes={1: dent, 2: scratch, 3: stain, 4: hole}",
             "1: dent, 2: scratch, got 1: scratch, 2: dent;",
         ),
+        (
+            "training.monitor=val_loss",  # no loss betters a best mAP of 0.1
+            "expected training.monitor val_loss, as the settings say, got mAP, from the start of the run; add",
+        ),
         ("data.classes=null", ""),
     ],
 )
