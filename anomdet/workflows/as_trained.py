@@ -19,6 +19,12 @@ from anomdet.inference.artifact import Artifact
 
 _FIT = "anomdet.FitInside"
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+_SHOWN = 4  # differences in a line of the log
+# Of a network's config, what has no part in predictions.
+_OF_TRAINING = {
+    *("train_cfg", "init_cfg", "pretrained", "checkpoint", "frozen_stages", "frozen_blocks", "norm_eval"),
+    *("requires_grad", "data_preprocessor", "_scope_"),
+}
 # What says which network; the other keys say how it starts.
 _NETWORK_KEYS = {"name", "detection_model", "backbone", "custom_backbone_file", "custom_model_file", "overrides"}
 
@@ -54,6 +60,46 @@ def normalize_as_trained(config: Any, trained: Artifact, path: Path) -> None:
 
     if note := use_normalization(config.model, trained.preprocessing):
         logging.getLogger("anomdet").warning(f"{path}: {note}")
+
+
+def warn_of_another_network(model: Any, trained: Artifact, path: Path) -> None:
+    """Name what the settings' network does otherwise than the checkpoint's, though the weights may fit both.
+
+    Args:
+        model: of a complete config.
+        trained: what the checkpoint says.
+        path: of the checkpoint.
+    """
+    from anomdet.workflows.describe import network
+
+    if trained.model.custom_file:  # its config are the settings, as the user's file sees them
+        return
+    own, given = (dict(_leaves(one, "")) for one in (trained.model.config, network(model)))
+    keys = sorted(key for key in own.keys() | given.keys() if own.get(key) != given.get(key))
+    if not keys:
+        return
+    shown = ", ".join(f"{key}: {given.get(key, 'none')}, not {own.get(key, 'none')}" for key in keys[:_SHOWN])
+    more = f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    logging.getLogger("anomdet").warning(
+        f"the settings have another network than {path}, which predict and export go by: {shown}{more}"
+    )
+
+
+def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    """Dotted key to value as text, of what has a part in predictions."""
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            if key not in _OF_TRAINING and not key.startswith("loss"):
+                yield from _leaves(value, f"{prefix}.{key}" if prefix else key)
+    elif isinstance(node, (list, tuple)) and node:
+        for at, value in enumerate(node):
+            yield from _leaves(value, f"{prefix}[{at}]")
+    else:
+        yield prefix, str(_as_list(node))
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def in_checkpoint(problem: Problem | str, path: Path) -> Problem | str:

@@ -18,7 +18,12 @@ from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
 from anomdet.workflows.anomaly import with_unseen
-from anomdet.workflows.as_trained import in_checkpoint, normalize_as_trained, take_from_checkpoint
+from anomdet.workflows.as_trained import (
+    in_checkpoint,
+    normalize_as_trained,
+    take_from_checkpoint,
+    warn_of_another_network,
+)
 from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.mmdet_config import class_names
 from anomdet.workflows.own_metric import kept_point, own_metric, wanted_criterion
@@ -204,6 +209,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     config.test_dataloader.dataset.split = split
     if trained is not None:
         normalize_as_trained(config, trained, file.path)
+        warn_of_another_network(config.model, trained, file.path)
     config.load_from = str(file.path)
     return Loaded(config, file, split, as_trained)
 

@@ -42,3 +42,16 @@ def test_settings_that_only_say_where_the_data_is(trained: Trained, data_dir: Pa
 def test_another_value_is_refused_with_both(trained: Trained, override: str, message: str, capsys: Capture) -> None:
     run_command("evaluate", "-c", trained.config, *QUICK, override, code=2)
     assert message in capsys.readouterr().err
+
+
+def test_another_network_that_the_weights_fit_is_warned_of(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
+    """What is measured is then not what predict and export go by."""
+    for override, shown in (
+        ("model.pretrained=false", ""),
+        ("model.overrides.test_cfg={max_per_img: 1}", "1, not 100"),
+    ):
+        run_command("evaluate", "-c", trained.config, *QUICK, override, f"logging.log_dir={tmp_path}")
+        told = capsys.readouterr()
+        said = f"the settings have another network than {trained.checkpoint_dir / 'best_model.pth'}, which predict and "
+        assert (said + f"export go by: test_cfg.max_per_img: {shown}\n" in told.out + told.err) == bool(shown)
+        assert ("another network" in told.out + told.err) == bool(shown)
