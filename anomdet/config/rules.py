@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from anomdet.config.foreign_keys import FOREIGN, check_names
 from anomdet.config.missing_files import missing_hint
 from anomdet.config.preset_names import unknown_name
 from anomdet.config.problems import KeyPath, Report, show_value
 from anomdet.config.schema import FIXED_BACKBONES, Settings
+from anomdet.metric_catalogue import VAL_LOSS
 from anomdet.terminal import one_line
 from anomdet.tiles import MAX_OVERLAP, cost_of_share
 
@@ -72,17 +73,8 @@ WEIGHTS, OVERRIDES = ("model", "weights"), ("model", "overrides")
 TILES, IMAGE_SIZE, IMBALANCE = ("data", "tiles"), ("data", "image_size"), ("training", "class_imbalance_handling")
 HARD_NORMALS_FILE = (*IMBALANCE, "hard_normals_file")
 POINT, TTA, REVIEW = (("evaluation", key) for key in ("operating_point", "tta", "review"))
+MONITOR, WITH_LOSS = ("training", "monitor"), ("training", "val_loss")
 STATIC_GRAPH, ACCUMULATION = ("distributed", "static_graph"), ("training", "accumulation_steps")
-
-# What is written in the language of MMDetection or Albumentations, of any keys.
-FOREIGN: tuple[KeyPath, ...] = (
-    ("model", "overrides"),
-    ("training", "hooks"),
-    ("data", "dataset"),
-    ("data", "transforms"),
-    ("data", "augmentations"),
-    ("metrics", "extra"),
-)
 
 
 def _one_name(facts: Facts) -> None:
@@ -193,6 +185,13 @@ def _static_graph(facts: Facts) -> None:
         facts.report.add(STATIC_GRAPH, expected, "true", "DDP cannot do both")
 
 
+def _monitor(facts: Facts) -> None:
+    """A value that is not computed makes no epoch the best one: the run would end without best_model.pth."""
+    if facts.value(MONITOR) == VAL_LOSS and not facts.value(WITH_LOSS):
+        hint = f"or leave out training.val_loss: false ({_where(facts, WITH_LOSS)})"
+        facts.report.add(MONITOR, "a metric that is computed", repr(VAL_LOSS), hint)
+
+
 def _operating_point(facts: Facts) -> None:
     """A demand that `by` does not look at would be thought to hold."""
     by = facts.value((*POINT, "by"))
@@ -248,32 +247,6 @@ def _tta(facts: Facts) -> None:
         facts.report.add((*TTA, "flips"), "a flip, or a scale", "[]", "null for one pass")
 
 
-def _names_and_no_code(facts: Facts) -> None:
-    """Keys become the source of ``config.py`` as they are, where one with a quote in it would be code."""
-    for path in FOREIGN:
-        for inner, value in _inside(facts.value(path), path):
-            key = str(inner[-1])
-            if not _PLAIN_NAME.fullmatch(key):
-                facts.report.add(inner, "a name of letters, digits, spaces and . _ - / * :", repr(key))
-            elif key == "type" and (named := _PYTHON_FILES.get(str(value).rpartition(".")[2])):
-                facts.report.add(inner, "a type that runs no Python file", repr(value), f"write model.{named}")
-            elif key == "type" and isinstance(value, str) and not _TYPE_NAME.fullmatch(value):
-                facts.report.add(inner, "the name of a class", repr(value))  # mmcv evaluates that of an NMS as Python
-
-
-def _inside(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
-    if isinstance(value, dict):
-        for key, child in value.items():
-            yield (*path, key), child
-            yield from _inside(child, (*path, key))
-    elif isinstance(value, list):
-        for position, child in enumerate(value):
-            yield from _inside(child, (*path, f"[{position}]"))
-
-
-_PYTHON_FILES = {"FileBackbone": "custom_backbone_file", "FileModel": "custom_model_file"}
-_TYPE_NAME = re.compile(r"[\w.]+")
-_PLAIN_NAME = re.compile(r"[\w .\-/*:]+")
 _DEMANDS = {
     "min_recall": ("min_recall",),
     "max_false_alarms": ("max_false_alarms",),
@@ -292,9 +265,10 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Facts], None]], ...] = (
     ((SPLIT_BY, GROUP_REGEX, SPLIT_FILES, GROUP_BY), _split_by),
     ((BACKBONE_FILE, MODEL_FILE, HARD_NORMALS_FILE, REVIEW, SPLIT_FILES), _files),
     ((POINT,), _operating_point),
+    ((MONITOR, WITH_LOSS), _monitor),
     ((STATIC_GRAPH, ACCUMULATION), _static_graph),
     ((TILES, IMAGE_SIZE, IMBALANCE), _tiles),
     ((IMBALANCE,), _hard_normals),
     ((TTA,), _tta),
-    (FOREIGN, _names_and_no_code),
+    (FOREIGN, lambda facts: check_names(facts.value, facts.report)),
 )

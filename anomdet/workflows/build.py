@@ -13,6 +13,7 @@ from anomdet.data.index.scan import DataIndex, has_objects
 from anomdet.errors import Problem, UserError
 from anomdet.output_rule import data_folders
 from anomdet.workflows.bit_depth import resolve_bit_depth
+from anomdet.workflows.own_metric import own_metric
 from anomdet.workflows.plugins import import_plugins
 from anomdet.workflows.tiles import resolve_tiles
 from anomdet.workflows.views import put_views
@@ -104,6 +105,7 @@ def _fill_classes(config: Any, wanted: Any, class_names: dict[int, str] | None) 
     _check_groups(config, dataset.index)
     metainfo = dataset.metainfo
     pairs = [[int(number), str(name)] for number, name in zip(metainfo["class_nums"], metainfo["classes"], strict=True)]
+    _check_thresholds(config, [int(number) for number in metainfo["class_nums"]])
     for name in LOADERS:
         config[name].dataset.classes = pairs
     _set_num_classes(config.model, len(pairs))
@@ -115,10 +117,17 @@ def _check_groups(config: Any, index: Any) -> None:
     """Before an epoch is spent: the pattern of the parts must match some image."""
     from anomdet.evaluation.results import part_names
 
-    evaluator = config.test_evaluator
-    own = evaluator[0] if isinstance(evaluator, (list, tuple)) else evaluator
-    if own.get("group_by"):
-        part_names(index.columns.file_names(), own["group_by"])
+    if group_by := own_metric(config).get("group_by"):
+        part_names(index.columns.file_names(), group_by)
+
+
+def _check_thresholds(config: Any, class_nums: list[int]) -> None:
+    """Before an epoch is spent, too: each class has one, where the settings give them."""
+    from anomdet.evaluation.operating_point import given
+
+    score_threshold = own_metric(config).get("score_threshold")
+    if class_nums and score_threshold is not None:
+        given(score_threshold, class_nums)
 
 
 def _set_num_classes(model: Any, found: int) -> None:

@@ -70,6 +70,11 @@ def evaluate_command(
 
 def _check_together(options: EvaluateOptions, files: Mapping[str, Path | None]) -> None:
     """Options that would be ignored are refused."""
+    if options.leave_class_out is None and any(files.values()):
+        given_too = {"--checkpoint": options.checkpoint, "--split": options.split if options.split != TEST else None}
+        expected = "no value beside --predictions, which are measured as they are"
+        if problems := [Problem(name, expected, str(value)) for name, value in given_too.items() if value is not None]:
+            raise UserError(problems)
     if options.leave_class_out is None:
         if options.minutes is not None:
             hint = "the budget of a run is training.minutes"

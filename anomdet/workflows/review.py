@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from anomdet.quality.review.corrected import Corrected
 
 FEWEST_FOLDS, MOST_FOLDS = 2, 20
+# What a review does, by the option that asks for it: the first that is given decides; and the options that go with it.
+_USED = {"apply": (), "unlabelled": ("checkpoint", "budget"), "checkpoint": (), "folds": ("minutes",)}
 _log = logging.getLogger("anomdet")
 
 
@@ -201,6 +203,22 @@ class ReviewOptions:
     budget: int = 100
 
 
+def _check_together(options: ReviewOptions) -> None:
+    """Options that would be ignored are refused."""
+    usual = ReviewOptions()
+    given = {name: value for name, value in vars(options).items() if value != getattr(usual, name)}
+    way = next((name for name in _USED if name in given), "folds")
+    problems = [
+        Problem(f"--{name}", f"no value beside --{way}, which makes no use of it", str(value))
+        if way in given
+        else Problem(f"--{name}", "--unlabelled beside it", f"{value} alone")
+        for name, value in given.items()
+        if name not in (way, *_USED[way])
+    ]
+    if problems:
+        raise UserError(problems)
+
+
 def review_command(
     settings: Path, overrides: Sequence[str], out: Path, options: ReviewOptions
 ) -> tuple[str, list[Path]]:
@@ -209,6 +227,7 @@ def review_command(
     Raises:
         UserError: anything wrong with what the user gave.
     """
+    _check_together(options)
     if options.unlabelled is not None:
         from anomdet.workflows.review_unlabelled import choose_to_label
 
