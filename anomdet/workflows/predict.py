@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anomdet.ranks import is_main_process
 from anomdet.workflows.predict_job import PredictJob, check_job
 from anomdet.workflows.predict_result import Predicted, Progress
+
+if TYPE_CHECKING:
+    from anomdet.workflows.predict_folder import OutFolder
+    from anomdet.workflows.predict_run import Run
 
 
 def predict(
@@ -35,17 +40,41 @@ def predict(
     >>> anomdet.predict(anomdet.PredictJob("best_model.pth", ("images",))).exit_code  # doctest: +SKIP
     """
     sources = check_job(job, stdin)
-    folder = None
-    if job.out is not None:
-        from anomdet.workflows.predict_folder import OutFolder, check_folder
-
-        places = [*sources.places, *([Path(job.model)] if job.is_file else [])]
-        # The main process is the first to touch the folder: what another one finds there may be its work already.
-        folder = check_folder(job.out, places) if is_main_process() else OutFolder(job.out, None)
+    places = [*sources.places, *([Path(job.model)] if job.is_file else [])]
+    _folder(job, places)  # before the seconds that the detector takes
     detector = _detector(job)
     from anomdet.workflows.predict_run import Run
 
-    run = Run(job, sources, detector, folder, emit)
+    with _alone_in(job.out):
+        run = Run(job, sources, detector, _folder(job, places), emit)
+        return _judged(run, job, on_progress, same_command)
+
+
+def _folder(job: PredictJob, places: Sequence[Path]) -> OutFolder | None:
+    """Where the outputs go, checked; None: nowhere."""
+    if job.out is None:
+        return None
+    from anomdet.workflows.predict_folder import OutFolder, check_folder
+
+    # The main process is the first to touch the folder: what another one finds there may be its work already.
+    return check_folder(job.out, places) if is_main_process() else OutFolder(job.out, None)
+
+
+@contextlib.contextmanager
+def _alone_in(out: Path | None) -> Iterator[None]:
+    """Within, no other job writes into the folder: it would move these results aside, or mix them with its own."""
+    if out is None or not is_main_process():
+        yield
+        return
+    from anomdet.outputs import make_folder
+    from anomdet.run_lock import one_run_in
+
+    with one_run_in({"--out": make_folder(out, "--out")}):
+        yield
+
+
+def _judged(run: Run, job: PredictJob, on_progress: Callable[[Progress], None] | None, same_command: str) -> Predicted:
+    """All images; an interruption says how to continue."""
     try:
         run.all(on_progress)
     except KeyboardInterrupt as interrupted:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from anomdet.outputs import fitting_stem
 
 PER_IMAGE = ("labels", "crops", "pictures")
 NEED_PIXELS = frozenset({"crops", "pictures"})
-_CROP = re.compile(r"(.+)_\d+_class-?\d+\.png", re.DOTALL)
 _CROP_ROOM = 40  # bytes of what stands behind an image's name in a crop's: numbers of the box and of its class
 _log = logging.getLogger("anomdet")
 
@@ -31,16 +30,15 @@ class ImageFiles:
     Args:
         folder: of the outputs.
         save: of :data:`PER_IMAGE`.
-        class_names: all, in the detector's order, so that all images agree on the colours.
+        classes: number to name of all, in the detector's order, so that all images agree on the colours.
         done: keys of images that have their files already; None: no two images differ by their suffix only.
     """
 
     def __init__(
-        self, folder: Path, save: Sequence[str], class_names: Sequence[str], done: Iterable[str] | None = None
+        self, folder: Path, save: Sequence[str], classes: Mapping[int, str], done: Iterable[str] | None = None
     ) -> None:
-        self._folder, self._class_names = folder, tuple(class_names)
+        self._folder, self._classes = folder, dict(classes)
         self._owners = None if done is None else {hash(output_stem(key)): hash(key) for key in done}
-        self._earlier_crops: dict[str, dict[str, list[str]]] = {}
         self._has_said = False
         self._writers = [writer for name, writer in self._known().items() if name in save]
 
@@ -57,21 +55,23 @@ class ImageFiles:
 
     def remove(self, key: str) -> None:
         """Those of an image that another one of its name has taken the place of."""
+        if not self._writers:
+            return
         stem = self._stem(key)
-        parent, name = os.path.split(self._folder / CROPS_DIR / self._fitting(stem, _CROP_ROOM))
+        for crop in self._crops_of(self._fitting(stem, _CROP_ROOM)):
+            crop.unlink(missing_ok=True)
         stem = self._fitting(stem, len(".txt"))
-        paths = [self._folder / LABELS_DIR / f"{stem}.txt", self._folder / PICTURES_DIR / f"{stem}.jpg"]
-        for path in (*paths, *(Path(parent, crop) for crop in self._crops_in(parent).get(name, ()))):
+        for path in (self._folder / LABELS_DIR / f"{stem}.txt", self._folder / PICTURES_DIR / f"{stem}.jpg"):
             path.unlink(missing_ok=True)
 
-    def _crops_in(self, folder: str) -> dict[str, list[str]]:
-        """Crops of an earlier job by their image. The folder is listed once: it may hold those of 100,000 images."""
-        if folder not in self._earlier_crops:
-            found = self._earlier_crops[folder] = {}
-            for name in os.listdir(folder) if os.path.isdir(folder) else ():  # noqa: PTH112, PTH208
-                if match := _CROP.fullmatch(name):
-                    found.setdefault(match[1], []).append(name)
-        return self._earlier_crops[folder]
+    def _crops_of(self, stem: str) -> Iterator[Path]:
+        """Tried by their names: the folder may hold the crops of 100,000 images."""
+        for at in itertools.count():
+            names = (_crop_name(stem, at, num) for num in self._classes)
+            there = [path for name in names if (path := self._folder / CROPS_DIR / name).is_file()]
+            if not there:
+                return
+            yield from there
 
     def _stem(self, key: str) -> str:
         """What the files of an image are called: no other image's are overwritten."""
@@ -103,14 +103,14 @@ class ImageFiles:
         image, _ = to_bgr8(judged.pixels, judged.item.channels)
         stem = self._fitting(stem, _CROP_ROOM)
         for at, (crop, class_num) in enumerate(zip(shown.crop(image), shown.class_nums.tolist(), strict=True)):
-            write_image(self._below(CROPS_DIR, f"{stem}_{at:02d}_class{class_num}.png"), np.ascontiguousarray(crop))
+            write_image(self._below(CROPS_DIR, _crop_name(stem, at, class_num)), np.ascontiguousarray(crop))
 
     def _picture(self, shown: Result, stem: str, judged: Judged) -> None:
         from anomdet.visualization.verdict import with_verdict
         from anomdet.visualization.write import write_image
 
         image, _ = to_bgr8(judged.pixels, judged.item.channels)
-        drawn = shown.draw(image, channels="bgr", classes=self._class_names)
+        drawn = shown.draw(image, channels="bgr", classes=tuple(self._classes.values()))
         text, name = f"{shown.verdict} {shown.part_score:.2f}", f"{self._fitting(stem, len('.jpg'))}.jpg"
         write_image(self._below(PICTURES_DIR, name), with_verdict(drawn, text, shown.verdict))
 
@@ -119,6 +119,10 @@ class ImageFiles:
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def _crop_name(stem: str, at: int, class_num: int) -> str:
+    return f"{stem}_{at:02d}_class{class_num}.png"
 
 
 def output_stem(key: str) -> str:

@@ -10,7 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.errors import Problem, UserError
-from anomdet.layout import COCO, CROPS_DIR, JOB, LABELS_DIR, PARTS_CSV, PICTURES_DIR, PREVIOUS, RESULTS, RESULTS_CSV
+from anomdet.layout import (
+    COCO,
+    CROPS_DIR,
+    HOLDER,
+    JOB,
+    LABELS_DIR,
+    LOCK,
+    PARTS_CSV,
+    PICTURES_DIR,
+    PREVIOUS,
+    RESULTS,
+    RESULTS_CSV,
+)
 from anomdet.output_rule import check_apart, check_new_folder, move_aside
 from anomdet.outputs import make_folder, remove_leftovers, write_text
 from anomdet.strict_files import read_regular
@@ -20,6 +32,7 @@ from anomdet.workflows.predict_journal import result_files
 JOB_VERSION = 1
 _KIND = "anomdet predict"
 _MAX_BYTES = 10 * 2**20
+_NO_RESULTS = {PREVIOUS, LOCK, HOLDER}
 _NAMES = (JOB, RESULTS, RESULTS_CSV, COCO, PARTS_CSV, LABELS_DIR, CROPS_DIR, PICTURES_DIR)
 # What must be the same for results of two runs to stand in one folder; of ``save``, what is written for each image.
 SAME = ("model_sha256", "threshold", "min_score", "every", "group_by", "save")
@@ -75,7 +88,7 @@ def check_folder(out: str | Path, places: Sequence[Path]) -> OutFolder:
     folder = Path(out)
     check_apart(folder, places, "--out")
     earlier = read_job(folder) if folder.is_dir() else None
-    if earlier is None and not (folder.is_dir() and {entry.name for entry in os.scandir(folder)} == {PREVIOUS}):
+    if earlier is None and not (folder.is_dir() and {entry.name for entry in os.scandir(folder)} <= _NO_RESULTS):
         check_new_folder(folder, "--out")
     return OutFolder(folder, earlier)
 

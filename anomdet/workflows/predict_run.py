@@ -17,7 +17,7 @@ from anomdet.inference.parts import compile_group, part_of
 from anomdet.inference.sources import Sources, without_password
 from anomdet.inference.stream import Judged, judge_all
 from anomdet.layout import CROPS_DIR, JOB, LABELS_DIR, PICTURES_DIR, RESULTS
-from anomdet.ranks import after_main, is_last, num_processes, rank
+from anomdet.ranks import after_main, is_last, is_main_process, num_processes, rank
 from anomdet.words import counted
 from anomdet.workflows.predict_files import NEED_PIXELS, PER_IMAGE, ImageFiles
 from anomdet.workflows.predict_folder import OutFolder, write_job
@@ -50,7 +50,9 @@ class Run:
         self._done: dict[str, Any] = {}
         self._changed: dict[str, tuple[int, int]] = {}
         self._num_met = 0
-        self._goes_on = (job.skip_done or job.watch) and folder is not None and folder.earlier is not None
+        # Only the main process has looked for an earlier job; what it leaves in its place is there for the others.
+        has_earlier = folder is not None and (folder.earlier is not None or not is_main_process())
+        self._goes_on = (job.skip_done or job.watch) and has_earlier
         self._must_merge = (self._goes_on and not job.watch) or num_processes() > 1
         self._seconds, self.num_images, self._num_without_part = 0.0, 0, 0
         self._arrivals: Arrivals | None = None
@@ -60,8 +62,8 @@ class Run:
         journal = self._begin()
         job = self._job
         done = None if names_are_known(job, self._sources) else self._done
-        names = list(self._detector.classes.values())
-        files = None if journal is None else ImageFiles(journal.path.parent, job.kinds, names, done)
+        classes = self._detector.classes
+        files = None if journal is None else ImageFiles(journal.path.parent, job.kinds, classes, done)
         batches = judge_all(
             self._detector,
             self._items(),
@@ -161,7 +163,7 @@ class Run:
         lines = [json.dumps(document, allow_nan=False) for document in documents]
         if journal is not None and files is not None:
             for judged in ready:
-                if judged.item.key in self._changed:
+                if self._job.watch or judged.item.key in self._changed:
                     files.remove(judged.item.key)
                 files.write(judged)
             journal.write(lines)

@@ -161,15 +161,21 @@ def test_torchrun_shares_the_images_out(model: Path, images: Path, tmp_path: Pat
     """One file at the end, in input order, as one process writes it."""
     out = tmp_path / "out"
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "anomdet.cli.main"]
-    process = subprocess.run(
-        [sys.executable, *command, "predict", str(model), str(images), "--out", str(out), "--save", "json,csv,labels"],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert process.returncode == 0, process.stderr + process.stdout
+    job = ["predict", str(model), str(images), "--out", str(out), "--save", "json,csv,labels"]
+
+    def judge(*more: str) -> list[dict[str, Any]]:
+        process = subprocess.run(
+            [sys.executable, *command, *job, *more],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
+        assert process.returncode == 0, process.stderr + process.stdout
+        return documents(out / "results.jsonl")
+
+    assert judge() == judge("--skip-done")  # with their times: no process judged anything again
     alone = tmp_path / "alone"
     run_command("predict", model, images, "--out", alone, "--save", "json,csv,labels")
     for name in ("results.jsonl",):

@@ -21,6 +21,7 @@ from anomdet.formats.dataset import Findings
 from anomdet.formats.dataset import Source as FormatSource
 from anomdet.inference.arrivals import Patience
 from anomdet.inference.outcome import outcome_from_dict
+from anomdet.run_lock import one_run_in
 from anomdet.workflows.predict import predict
 from anomdet.workflows.predict_job import PredictJob
 from tests.unit.inference.fake_detector import FakeDetector, image_bytes
@@ -347,7 +348,7 @@ def test_another_image_of_a_name_is_judged_again(job: PredictJob, caplog: pytest
     assert files == {"labels/p0_0.txt", "crops/p0_0_00_class-3.png"}  # a failed image has none
 
 
-def test_the_folder_of_crops_is_listed_once(job: PredictJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_crops_is_never_listed(job: PredictJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 100,000 images that changed, a listing each would take hours."""
     from anomdet.workflows import predict_files
 
@@ -361,7 +362,31 @@ def test_the_folder_of_crops_is_listed_once(job: PredictJob, monkeypatch: pytest
     predict(replace(every, skip_done=True))
     crops = out(job) / "crops"
     assert not any(path.is_file() for path in crops.rglob("*"))
-    assert sorted(folder for folder in listed if folder.startswith(str(crops))) == [str(crops), str(crops / "sub")]
+    assert not [folder for folder in listed if folder.startswith(str(crops))]
+
+
+def test_two_jobs_do_not_write_into_one_folder(job: PredictJob) -> None:
+    """The second would move the results of the first aside, whose tables would then be of the second's lines."""
+    predict(job)
+    before = contents(out(job))
+    with one_run_in({"--out": out(job)}), pytest.raises(UserError, match="--out: expected a folder that no other run"):
+        predict(job)
+    assert contents(out(job)) == before
+    (out(job) / "predict.json").unlink()
+    for path in out(job).iterdir():
+        path.unlink()
+    (out(job) / ".anomdet.lock").touch()  # a job was killed before it wrote anything else
+    assert predict(job).num_images == 11
+
+
+def test_another_process_judges_nothing_again(job: PredictJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under torchrun, of which the first process alone looks for an earlier job."""
+    predict(job)
+    monkeypatch.setattr("anomdet.workflows.predict_run.after_main", lambda _task, _do: None)
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    assert predict(replace(job, skip_done=True)).num_images == 0
+    assert predict(job).num_images == 5
 
 
 @pytest.mark.parametrize("cut", [1, 40])
@@ -418,6 +443,19 @@ def test_watched_files_are_judged_once_over_restarts(job: PredictJob) -> None:
     found = lines(out(job))
     assert len({line["key"] for line in found}) == len(found) == 12
     assert all(line["stamp"] for line in found)
+
+
+def test_a_watched_file_that_changes_keeps_no_file_of_before(job: PredictJob) -> None:
+    """A camera that writes one name again and again: the crops of the part before are not of this one."""
+    patience = Patience(0.02, 0.05, 0.3, idle_s=0.3)
+    watching = replace(job, watch=True, patience=patience, save=("json", "labels", "crops"))
+    predict(watching)
+    assert (out(job) / "crops/p4_8_00_class-3.png").is_file()
+    (job.sources[0] / "p4_8.png").write_bytes(image_bytes(0.1) + b" ")  # accepted now
+    (job.sources[0] / "sub/p4_9.png").write_bytes(image_bytes(0.9)[:-5])  # cannot be read now
+    assert dict(predict(watching).verdicts) == {"accept": 6, "reject": 5, "failed": 2}
+    assert not list((out(job) / "crops").rglob("p4_*"))
+    assert [path.name for path in (out(job) / "labels").rglob("p4_*")] == ["p4_8.txt"]
 
 
 def test_the_end_of_a_watch_leaves_its_tables(job: PredictJob) -> None:
