@@ -14,6 +14,7 @@ from anomdet.run_lock import one_run_in
 from anomdet.words import counted
 from anomdet.workflows.anomaly import with_unseen
 from anomdet.workflows.bit_depth import bit_depth_of
+from anomdet.workflows.own_metric import own_metric
 from anomdet.workflows.run_config import has_no_network, load_run
 
 ERRORS = "errors"
@@ -59,14 +60,14 @@ def visualize(
         folder = output_folder(config, out or Path(config.work_dir) / VISUALIZATION_DIR, [CONTACT_SHEET])
     with one_run_in({"--out": folder}):
         with run.blamed():
-            runner = _predict(loaded, None if only else limit)
+            runner, drawn = _predict(loaded, None if only else limit)
         measured = runner.test_evaluator.metrics[0].last
         if measured is None:  # not the first process
             return []
         images_dir = Path(config.test_dataloader.dataset.data_root) / IMAGES_DIR
 
         def chosen(measured: Any) -> list[int]:
-            return errors_first(measured)[:limit] if only else list(range(measured.results.num_images))
+            return errors_first(measured)[:limit] if only else drawn
 
         measured = with_unseen(measured, loaded.file, images_dir, bit_depth_of(config), chosen)
         pictures = _draw_all(measured, chosen(measured), config, folder)
@@ -82,19 +83,24 @@ def _check_boxes(loaded: Any) -> None:
         raise UserError(Problem(str(loaded.file.path), "a checkpoint that reports boxes", "one of no class", hint))
 
 
-def _predict(loaded: Any, limit: int | None) -> Any:
-    """A Runner that has predicted up to ``limit`` images of the split, or all of them."""
+def _predict(loaded: Any, limit: int | None) -> tuple[Any, list[int]]:
+    """A Runner that has predicted up to ``limit`` images of the split with all images of their parts, or all of it.
+
+    Returns:
+        The Runner; and which of the predicted images are to be drawn.
+    """
     from anomdet.workflows.evaluate import build_tester, set_operating_point, warn_of_other_splits
 
     set_operating_point(loaded)
+    group_by, drawn = own_metric(loaded.config).get("group_by"), []
     if limit is not None:
-        _thin_out(loaded.config.test_dataloader.dataset, limit)
+        drawn = _thin_out(loaded.config.test_dataloader.dataset, limit, group_by)
     if isinstance(loaded.config.test_evaluator, list):  # metrics.extra: evaluate's files of all images must stay
         loaded.config.test_evaluator = loaded.config.test_evaluator[0]
     runner = build_tester(loaded.config, loaded.file)
     warn_of_other_splits(runner, loaded)
     runner.test()
-    return runner
+    return runner, drawn
 
 
 def _thresholds(measured: Any) -> str:
@@ -111,15 +117,27 @@ def check_limit(limit: int) -> None:
         raise UserError(Problem("--limit", "an integer >= 1", str(limit)))
 
 
-def _thin_out(dataset: Any, limit: int) -> None:
-    """Keep ``limit`` images of a data set's config, evenly spread."""
+def _thin_out(dataset: Any, limit: int, group_by: str | None) -> list[int]:
+    """Keep ``limit`` images of a data set's config, evenly spread, and the others of their parts, which decide too.
+
+    Returns:
+        Positions of the ``limit`` images among those that are kept.
+    """
     import numpy as np
     from mmdet.registry import DATASETS
     from mmengine.registry import DefaultScope
 
+    from anomdet.evaluation.results import part_names
+
     with DefaultScope.overwrite_default_scope("mmdet"):
-        total = len(DATASETS.build({**dataset, "pipeline": [], "lazy_init": True}).positions)
-    dataset.indices = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(int)).tolist()
+        whole = DATASETS.build({**dataset, "pipeline": [], "lazy_init": True})
+    total = len(whole.positions)
+    drawn = kept = np.unique(np.linspace(0, total - 1, min(limit, total)).round().astype(int))
+    if group_by:
+        parts = np.array(part_names([whole.index.columns.file_name(int(at)) for at in whole.positions], group_by))
+        kept = np.flatnonzero(np.isin(parts, parts[drawn]))
+    dataset.indices = kept.tolist()
+    return list(np.searchsorted(kept, drawn).tolist())
 
 
 def errors_first(measured: Any) -> list[int]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 
+from anomdet.config.load import load_settings
+from anomdet.config.translate import to_mmengine
 from anomdet.errors import UserError
 from anomdet.evaluation.coco_json import results_from_coco
 from anomdet.evaluation.operating_point import fixed
 from anomdet.evaluation.summary import measure
-from anomdet.workflows.visualize import _jpg_name, _verdicts, errors_first, visualize
+from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.visualize import _jpg_name, _thin_out, _verdicts, errors_first, visualize
 from tests.unit.evaluation.cases import gt_dict, pred
 
 BOX, FAR = [0, 0, 10, 10], [50, 50, 10, 10]
@@ -53,3 +60,26 @@ def test_the_names_of_drawings_fit_on_a_disk() -> None:
     names = {_jpg_name(f"{'line' * 50}/{'part' * 20}{at}.png") for at in range(3)}
     assert len(names) == 3 and all(len(name) <= 255 and name.endswith(".jpg") for name in names)
     assert _jpg_name("a/b.png") == "a__b.jpg"
+
+
+@pytest.mark.slow
+def test_all_images_of_a_part_decide_on_those_that_are_drawn(tmp_path: Path) -> None:
+    """Of a part of several images one may be drawn that does not show the defect."""
+    names = [f"part{at // 3}_{at % 3}" for at in range(12)]
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for name in names:
+        cv2.imwrite(str(tmp_path / f"images/{name}.png"), np.zeros((32, 32, 3), np.uint8))
+        (tmp_path / f"labels/{name}.txt").write_text("1 2 2 9 9\n")
+    (tmp_path / "test.txt").write_text("\n".join(f"{name}.png" for name in names[:10]))
+    for split, name in (("train", names[10]), ("val", names[11])):
+        (tmp_path / f"{split}.txt").write_text(f"{name}.png")
+    lists = {split: str(tmp_path / f"{split}.txt") for split in ("train", "val", "test")}
+    load_libraries()
+    dataset = to_mmengine(
+        load_settings({"data": {"data_dir": str(tmp_path), "split_files": lists}})
+    ).test_dataloader.dataset
+    drawn = _thin_out(dataset, 2, r"^(part\d)_")
+    assert dataset.indices == [0, 1, 2, 9]  # of part0, and of part3, of which one image is in the split
+    assert drawn == [0, 3]
+    assert _thin_out(dataset, 2, None) == [0, 1] and dataset.indices == [0, 9]
