@@ -117,14 +117,27 @@ def predict_by_folds(
 
 def _warn_of_few_passes(run_dir: Path, num_train: int) -> None:
     """Minutes that are too few for the size of the images: a detector that knows little suspects right labels."""
-    planned = load_settings(run_dir / SETTINGS).training
-    passes = planned.epochs * (planned.epoch_images or num_train) / num_train
+    planned = load_settings(run_dir / SETTINGS)
+    passes, what = _passes(planned, num_train), "images" if planned.data.tiles is None else "tiles with objects"
     if passes < _FEW_PASSES:
         _log.warning(
-            f"a fold's detector saw its images only {passes:.1f} times, and will suspect right labels: give more "
+            f"a fold's detector saw its {what} only {passes:.1f} times, and will suspect right labels: give more "
             "--minutes, fewer --folds, or settings with a smaller data.image_size, as `anomdet init --minutes` "
             "proposes them for the minutes of a fold"
         )
+
+
+def _passes(planned: Settings, num_train: int) -> float:
+    """How often an image was seen; in tiles, one that shows an object: there are many others, which teach less."""
+    training = planned.training
+    if planned.data.tiles is None:
+        return training.epochs * (training.epoch_images or num_train) / num_train
+    from anomdet.config.translate import to_mmengine
+    from anomdet.workflows.build import build_loader, complete
+
+    loader = build_loader(complete(to_mmengine(planned)))
+    shows = loader.dataset.image_class_counts.any(axis=1)
+    return float(training.epochs * loader.sampler.expected_draws()[shows].mean())
 
 
 def _remove_folds(out_dir: Path) -> None:
@@ -158,6 +171,7 @@ def _fold_settings(settings: Settings, lists: Path, folder: Path, minutes: float
     values["data"] |= {"split_files": {name: str(lists / f"{name}.txt") for name in SPLITS}}
     values["data"]["split"] |= {"by": "files", "group_regex": None, "on_leak": "ignore"}
     values["logging"] |= {"log_dir": str(folder), "checkpoint_dir": str(folder), "trackers": []}
+    values["anomaly"] |= {"enabled": False}  # its labels are boxes: the normal-only score says nothing of them
     no_list = {"hard_normals": None, "hard_normals_file": None}  # none of them may be in a fold's training split
     values["training"]["class_imbalance_handling"] |= no_list
     if minutes is not None:
