@@ -126,14 +126,17 @@ def _convert(splits: Mapping[str, CocoSplit], folder: Path) -> dict[int, str]:
     """Into ``folder``, once; each split in folders of its own below images/ and labels/. Returns the classes."""
     from anomdet.workflows.convert import convert
 
-    source = {name: [str(one.ann_file.absolute()), sha256(one.ann_file)] for name, one in splits.items()}
+    source = {
+        name: [str(one.ann_file.absolute()), sha256(one.ann_file), str(one.images.absolute())]
+        for name, one in splits.items()
+    }
     known = folder / _SOURCE
     if known.is_file():
         kept = json.loads(known.read_text(encoding="utf-8"))
         if kept.get("source") == source:
             return {int(number): name for number, name in kept["classes"].items()}
         hint = "move it away, or choose another work_dir"
-        raise UserError(Problem(str(folder), "the data of this config", "that of other COCO files", hint))
+        raise UserError(Problem(str(folder), "the data of this config", "that of other COCO files or images", hint))
     classes: dict[int, str] = {}
     made = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(made, ignore_errors=True)
@@ -205,8 +208,8 @@ def _settings(theirs: Any, folder: Path, classes: Mapping[int, str]) -> Any:
     """What of the config has a place in the settings; the network is put in later."""
     from anomdet.config.schema import Settings
 
-    resizes = (step["scale"] for step in _steps(theirs.val_dataloader) if step.get("type", "").endswith("Resize"))
-    width, height = next(resizes, (640, 640))
+    resizes = (step for step in _steps(theirs.val_dataloader) if str(step.get("type", "")).endswith("Resize"))
+    width, height = _size_wh(next(resizes, {"scale": 640}))
     flips = any("Flip" in str(step.get("type")) for step in _steps(theirs.train_dataloader))
     work_dir = str(theirs.work_dir)
     return Settings.model_validate({
@@ -231,6 +234,21 @@ def _settings(theirs: Any, folder: Path, classes: Mapping[int, str]) -> Any:
         "evaluation": {"batch_size": theirs.val_dataloader.batch_size},
         "logging": {"log_dir": work_dir, "checkpoint_dir": theirs.default_hooks.checkpoint.out_dir or work_dir},
     })  # fmt: skip
+
+
+def _size_wh(step: Mapping[str, Any]) -> tuple[int, int]:
+    """Of a step of MMDetection's that resizes: ``scale``, one number for a square, or ``width`` and ``height``.
+
+    Raises:
+        UserError: it has no size in pixels.
+    """
+    scale = step.get("scale", (step.get("width"), step.get("height")))
+    sides = (scale, scale) if isinstance(scale, int) else tuple(scale or ())
+    if len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+        got = ", ".join(f"{key}={value}" for key, value in step.items() if key != "type") or "none"
+        where = f"val_dataloader: {step.get('type')}"
+        raise UserError(Problem(where, "a size in pixels, as scale=(1333, 800)", got, "write one into the config"))
+    return sides[0], sides[1]
 
 
 def _left_out(theirs: Any, hooks: list[str]) -> str:

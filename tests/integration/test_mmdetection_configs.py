@@ -12,6 +12,7 @@ import torch
 
 import anomdet
 from anomdet.cli import mmdet_tools
+from anomdet.errors import UserError
 from anomdet.views import Views
 from anomdet.workflows import mmdet_options as parsers
 from anomdet.workflows.build import complete
@@ -174,3 +175,38 @@ def test_tta_of_a_config_of_mmdetections(coco: Path, tmp_path: Path) -> None:
     assert views_of(fitted(config, *overrides_of(options))) == Views(("horizontal",), ())
     config.write_text(f"{config.read_text()}tta = dict(flips=['vertical'])\n", encoding="utf-8")
     assert views_of(fitted(config, *overrides_of(options))) == Views(("vertical",), ())
+
+
+def test_other_images_are_not_taken_for_those_that_were_converted(
+    coco: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same COCO file beside another folder of images: the run would have learned from the images of before."""
+    config = write_config(tmp_path, coco, "rtmdet")
+    load_run(config)
+    other = tmp_path / "other"
+    other.symlink_to(coco / "images")
+    folders = [f"{name}_dataloader.dataset.data_prefix.img={other}" for name in ("train", "val", "test")]
+    with pytest.raises(UserError, match="expected the data of this config, got that of other COCO files or images"):
+        load_run(config, folders)
+
+
+@pytest.mark.parametrize(
+    ("resize", "size"),
+    [
+        ("type='Resize', scale=64", 64),
+        ("type='FixShapeResize', width=96, height=64", [64, 96]),
+        (
+            "type='Resize', scale_factor=0.5",
+            "val_dataloader: Resize: expected a size in pixels, as scale=.*=0.5; write",
+        ),
+    ],
+)
+def test_the_image_size_is_the_one_of_any_step_that_resizes(resize: str, size: Any, coco: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, coco, "rtmdet")
+    config.write_text(config.read_text().replace("type='Resize', scale=(96, 96), keep_ratio=True", resize))
+    if isinstance(size, str):
+        with pytest.raises(UserError, match=size):
+            load_run(config)
+        return
+    fit = next(step for step in load_run(config).config.test_dataloader.dataset.pipeline if "size_hw" in step)
+    assert list(fit.size_hw) == ([size, size] if isinstance(size, int) else size)
