@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -38,6 +37,7 @@ class ImageFiles:
         self._findings = findings
         self._used: dict[str, Picture] = {}
         self._copies: set[str] = set()
+        self._grouped_at: dict[tuple[int, int, Callable], dict[str, list[Path]]] = {}
 
     def find(self, names: Iterable[str], where: str, *, roots: Sequence[Path] = (), quiet: bool = False) -> Path | None:
         """The file that is meant; None if there is none, or if several could be, which is reported.
@@ -131,12 +131,38 @@ class ImageFiles:
         """Those that share the longest end with a name; one of several that are copies."""
         if len(candidates) < 2:
             return candidates
-        lengths = [_common(name.split("/"), path) for path in candidates]
-        nearest = [path for path, length in zip(candidates, lengths, strict=True) if length == max(lengths)]
+        nearest = candidates
+        for ends in (_lean_end, _end):
+            nearest = self._sharing(ends(name.split("/")), nearest, ends)
         if len(nearest) > 1 and _are_copies(nearest):
             self._copies.update(_identity(path) for path in nearest[1:])
             return nearest[:1]
         return nearest
+
+    def _sharing(
+        self, parts: Sequence[str], candidates: list[Path], ends: Callable[[Sequence[str]], list[str]]
+    ) -> list[Path]:
+        """Those that share the longest end with some parts.
+
+        A thousand folders with a file of one name each are grouped once by each part, not compared a thousand times.
+
+        Args:
+            parts: from the last one on.
+            candidates: a list of an index or of earlier groups, which stay where they are.
+            ends: makes such parts of those of a path.
+        """
+        for at, part in enumerate(parts):
+            if len(candidates) < 2:
+                break
+            key = id(candidates), at, ends
+            if key not in self._grouped_at:
+                own = ((ends(path.parts), path) for path in candidates)
+                self._grouped_at[key] = _grouped((one[at] if at < len(one) else "/", path) for one, path in own)
+            found = self._grouped_at[key].get(part)
+            if not found:
+                break
+            candidates = found
+        return candidates
 
 
 def _local(name: str) -> str:
@@ -146,15 +172,14 @@ def _local(name: str) -> str:
     return name.replace("\\", "/")
 
 
-def _common(parts: Sequence[str], path: Path) -> tuple[int, int]:
-    """How many last parts are the same: without folders called as ``images``, then with them."""
-    plain, own = ([plain_spelling(part) for part in reversed(these)] for these in (parts, path.parts))
-    lean, lean_own = ([part for part in these if part not in _IMAGE_FOLDERS] for these in (plain, own))
-    return _num_equal(lean, lean_own), _num_equal(plain, own)
+def _end(parts: Sequence[str]) -> list[str]:
+    """The parts of a path, plainly spelled, from the last one on."""
+    return [plain_spelling(part) for part in reversed(parts)]
 
 
-def _num_equal(one: Sequence[str], other: Sequence[str]) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def _lean_end(parts: Sequence[str]) -> list[str]:
+    """The same without folders called as ``images``."""
+    return [part for part in _end(parts) if part not in _IMAGE_FOLDERS]
 
 
 def _exact(name: str, roots: Sequence[Path]) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import yaml
 
 from anomdet.errors import UserError
+from anomdet.formats import image_files
+from anomdet.formats.dataset import Findings
 from tests.unit.formats.cases import boxes_of, notes_of, read, run, write_files
 from tests.unit.formats.test_labelme import content, shape
 from tests.unit.formats.test_labelstudio import annotation, result, task
@@ -313,3 +316,45 @@ def test_classes_of_good_parts_are_reported(tmp_path: Path) -> None:
         "2 x object of the class 'OK', which sounds like a good part",
     ]
     assert any(note.startswith("1 x object that is there twice: kept; `anomdet check --fix`") for note in notes)
+
+
+def num_equal(one: list[str], other: list[str]) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_nearest_files_are_those_that_share_the_longest_end(tmp_path, seed):
+    """Without folders called as images first, then with them: as all pairs of a name and a file say."""
+    rng = random.Random(seed)
+    folders = ["a", "B", "images", "img", "c"]
+
+    def path() -> str:
+        return "/".join([*rng.choices(folders, k=rng.randint(0, 4)), rng.choice(["x.png", "X.png", "y.png"])])
+
+    write_files(tmp_path, {name: f"of its own: {name}" for name in sorted({path() for _ in range(60)})})
+    files = image_files.ImageFiles([tmp_path], Findings())
+    for _ in range(200):
+        name = rng.choice(["", "D:/", "b//"]) + path()
+        candidates = files._by_spelling.get(name.rpartition("/")[2].lower(), [])
+
+        def lengths(file: Path, name: str = name) -> tuple[int, int]:
+            ends = [[part.lower() for part in reversed(parts)] for parts in (name.split("/"), file.parts)]
+            lean = [[part for part in end if part not in ("images", "img")] for end in ends]
+            return num_equal(*lean), num_equal(*ends)
+
+        most = max(map(lengths, candidates), default=(0, 0))
+        nearest = [file for file in candidates if lengths(file) == most]
+        assert files._nearest(name, candidates) == nearest
+
+
+def test_the_time_for_names_that_repeat_in_each_folder_grows_as_their_number(tmp_path, monkeypatch):
+    """Paths of another machine, and an image of one name in the folder of each part."""
+    names = [f"part_{at:03}/cam1.png" for at in range(200)]
+    write_files(tmp_path / "src", dict.fromkeys(f"images/{name}" for name in names))
+    write_files(tmp_path / "src", {"instances.json": coco(*(f"D:\\scans\\{name}" for name in names))})
+    spelled = []
+    spell = image_files.plain_spelling
+    monkeypatch.setattr(image_files, "plain_spelling", lambda part: spelled.append(part) or spell(part))
+    dataset, _ = read("coco", tmp_path / "src")
+    assert sorted(str(one.path.relative_to(tmp_path / "src/images")) for one in dataset.pictures) == names
+    assert len(spelled) < 100 * len(names)
