@@ -69,14 +69,15 @@ class AlbumentationsAugment(BaseTransform):
     ``gt_ignore_flags``; all are set anew, and ``img_shape``. Optional keys: ``draw``, from which all randomness comes;
     without it, from np.random; and ``scale_factor``. Two such steps in one pipeline have streams of their own.
 
-    Boxes are cut to the image before and after; those without area, smaller than ``min_size_px`` or less visible than
-    ``min_visibility`` are dropped. An image left without boxes stays, as a normal image.
+    Boxes are cut to the image before and after; those without area, cut or shrunk below ``min_size_px`` or less visible
+    than ``min_visibility`` are dropped. An image left without boxes stays, as a normal image.
 
     Args:
         transforms: ``dict(type=<Albumentations class>, **arguments)``, nested under ``transforms`` for OneOf and the
             like.
         min_visibility: least share of a box's area within the image for it to stay.
-        min_size_px: least width and height of a box afterwards, in pixels of before ``scale_factor``.
+        min_size_px: least width and height of a box afterwards, in pixels of before ``scale_factor``; half of its
+            shorter side for one that was smaller already: a hair is a defect, too.
 
     Raises:
         UserError: an unknown transform or argument, or one whose value Albumentations refuses.
@@ -121,7 +122,8 @@ class AlbumentationsAugment(BaseTransform):
             self._build()
         self._seed(results)
         image = results["img"]
-        boxes = _numbered_boxes(results["gt_bboxes"].tensor.numpy(), *image.shape[:2])
+        before_hw = image.shape[:2]
+        boxes = _numbered_boxes(results["gt_bboxes"].tensor.numpy(), *before_hw)
         if self._needs_rgb:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         image, boxes = self._filtered(image, boxes) if self._filters else self._moved(image, boxes)
@@ -129,7 +131,7 @@ class AlbumentationsAugment(BaseTransform):
             image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         results["img"] = np.ascontiguousarray(image)
         results["img_shape"] = image.shape[:2]
-        self._keep(results, boxes)
+        self._keep(results, boxes, before_hw)
         return results
 
     def _filtered(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,14 +152,19 @@ class AlbumentationsAugment(BaseTransform):
         self._bit_generator.state = np.random.PCG64(sequence).state
         self._python_random.seed(int.from_bytes(sequence.generate_state(4).tobytes(), "little"))
 
-    def _keep(self, results: dict, boxes: np.ndarray) -> None:
-        """Put the boxes that are left, with their labels, into the results."""
+    def _keep(self, results: dict, boxes: np.ndarray, before_hw: tuple[int, int]) -> None:
+        """Put the boxes that are left, with their labels, into the results, unless they became too small."""
         height, width = results["img_shape"]
         bboxes_xyxy = clip_xyxy(boxes[:, :4], height, width)
         size_wh = bboxes_xyxy[:, 2:] - bboxes_xyxy[:, :2]
         least_wh = self.min_size_px * np.asarray(results.get("scale_factor", (1.0, 1.0)))
+        numbers = boxes[:, 4].astype(np.int64)
+        before = clip_xyxy(results["gt_bboxes"].tensor.numpy()[numbers], *before_hw)
+        before_wh = before[:, 2:] - before[:, :2]
+        was_large = (before_wh >= least_wh).all(axis=1, keepdims=True)
+        least_wh = np.where(was_large, least_wh, before_wh.min(axis=1, keepdims=True) / 2)
         large = (size_wh >= least_wh).all(axis=1) & (size_wh > 0).all(axis=1)
-        kept = boxes[large, 4].astype(np.int64)
+        kept = numbers[large]
         results["gt_bboxes"] = HorizontalBoxes(bboxes_xyxy[large])
         results["gt_bboxes_labels"] = results["gt_bboxes_labels"][kept]
         results["gt_ignore_flags"] = results["gt_ignore_flags"][kept]

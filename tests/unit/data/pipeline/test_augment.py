@@ -121,7 +121,7 @@ def test_an_image_left_without_boxes_is_a_normal_image(boxes):
 
 def test_visibility_and_size_decide_what_stays():
     crop = [{"type": "Crop", "x_min": 0, "y_min": 0, "x_max": 20, "y_max": 20, "p": 1}]
-    boxes = [[19, 0, 29, 10], [15, 0, 25, 10], [0, 17, 20, 37], [18.5, 0, 20, 10]]
+    boxes = [[19, 0, 29, 10], [15, 0, 25, 10], [0, 17, 20, 37], [18.5, 0, 22, 10]]
 
     def kept(**options) -> list[int]:
         return AlbumentationsAugment(crop, **options)(sample(boxes))["gt_bboxes_labels"].tolist()
@@ -157,10 +157,24 @@ def test_boxes_are_those_of_albumentations_own_processor(transforms):
 
 def test_a_least_size_is_in_pixels_of_the_stored_image():
     """A box of 3 px is not lost where the image was made smaller first."""
-    boxes = [[10, 5, 11.5, 20], [40, 25, 40.4, 38]]
-    results = AlbumentationsAugment(FLIPS[:1], min_size_px=2)({**sample(boxes), "scale_factor": (0.5, 0.5)})
+    crop = [{"type": "Crop", "x_min": 0, "y_min": 0, "x_max": 20, "y_max": 20, "p": 1}]
+    boxes = [[18.5, 5, 22, 20], [19.6, 5, 22, 18]]
+    results = AlbumentationsAugment(crop, min_size_px=2)({**sample(boxes), "scale_factor": (0.5, 0.5)})
     assert results["gt_bboxes_labels"].tolist() == [0]
-    assert AlbumentationsAugment(FLIPS[:1], min_size_px=2)(sample(boxes))["gt_bboxes_labels"].tolist() == []
+    assert AlbumentationsAugment(crop, min_size_px=2)(sample(boxes))["gt_bboxes_labels"].tolist() == []
+
+
+@pytest.mark.parametrize("side", [0.3, 1.0, 1.999])
+def test_a_hair_that_is_thinner_than_the_least_size_stays_a_defect(side):
+    """Its image would be taught as a good part."""
+    box = [[12, 5, 12 + side, 35]]
+    for transforms in (FLIPS, [{"type": "D4", "p": 1}], [{"type": "ColorJitter"}]):
+        results = AlbumentationsAugment(transforms, min_size_px=2)(sample(box))
+        assert results["gt_bboxes_labels"].tolist() == [0]
+        shortest = (results["gt_bboxes"].tensor[:, 2:] - results["gt_bboxes"].tensor[:, :2]).min()
+        assert float(shortest) == pytest.approx(side, abs=1e-4)
+    away = [{"type": "Crop", "x_min": 20, "y_min": 0, "x_max": 60, "y_max": 40, "p": 1}]
+    assert AlbumentationsAugment(away, min_size_px=2)(sample(box))["gt_bboxes_labels"].tolist() == []
 
 
 def test_a_box_that_was_cropped_away_does_not_come_back():
