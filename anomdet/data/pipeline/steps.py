@@ -130,7 +130,8 @@ class LoadInspectionImage(BaseTransform):
         image = None
         if "window" in results:
             _, top, _, bottom = results["window"].tolist()
-            image = read_tiff_rows(results["img_path"], top, bottom, max_megapixels=most, bit_depth=bits)
+            if decoded.is_read_in_parts(results["img_path"]):  # of others, all bytes would be read for each tile
+                image = read_tiff_rows(results["img_path"], top, bottom, max_megapixels=most, bit_depth=bits)
             results["img_top"] = None if image is None else top
             if image is None and self.cache_gb:
                 room = self.cache_gb
@@ -144,13 +145,14 @@ class LoadInspectionImage(BaseTransform):
     def is_kept(self, record: dict) -> bool:
         """Whether an image of this ``height`` and ``width`` is read once and kept.
 
-        With the key ``window`` as it is stored, for its tiles; else as :attr:`fit` makes it.
+        With the key ``window`` as it is stored, for its tiles, of which this is one; else as :attr:`fit` makes it.
         """
         num_pixels = record.get("height", 0) * record.get("width", 0)
         if not self.cache_gb or "as_stored" in record or num_pixels < LEAST_MEGAPIXELS * 1e6:
             return False
         if "window" in record:
-            return not decoded.is_read_in_parts(record["img_path"])
+            _, top, _, bottom = record["window"].tolist()
+            return bottom - top == record["height"] or not decoded.is_read_in_parts(record["img_path"])
         fitted_wh = self.fitted_wh(record)
         return fitted_wh is not None and fitted_wh[0] * fitted_wh[1] * _LEAST_SHRINKING <= num_pixels
 

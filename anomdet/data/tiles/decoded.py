@@ -47,5 +47,5 @@ def kept_file(path: str, *, max_megapixels: float, bit_depth: int) -> Path | Non
 
 
 def is_read_in_parts(path: str) -> bool:
-    """Whether an image is of a kind of file whose rows are read alone, so that it need not be kept."""
+    """Whether an image is of a kind of file whose rows are read alone, so that tiles of some rows need not be kept."""
     return path.lower().endswith(_READ_IN_PARTS)

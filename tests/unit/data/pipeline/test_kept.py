@@ -14,6 +14,7 @@ from anomdet.data.pipeline.kept import note_on_kept, read_ahead, unread
 from anomdet.data.pixel_store import PixelStore
 from anomdet.data.tiles import decoded
 from anomdet.errors import UserError
+from anomdet.images import strips
 
 PIPELINE = [
     {"type": "anomdet.LoadInspectionImage", "cache_gb": 1.0},
@@ -27,7 +28,7 @@ LISTS = {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
 @pytest.fixture(autouse=True)
 def small_images_are_worth_it(monkeypatch, tmp_path):
     monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
-    for module in (steps, kept, decoded):
+    for module in (steps, decoded):
         monkeypatch.setattr(module, "LEAST_MEGAPIXELS", 0.001)
     for module in (steps, kept):
         monkeypatch.setattr(module, "FITTED", PixelStore("fitted"))
@@ -85,6 +86,7 @@ def test_tiles_are_cut_from_images_that_are_kept_as_stored(root, monkeypatch):
     read_ahead(dataset, unread(dataset), num_threads=2)
     assert not unread(dataset) and len(list(root.parent.glob("cache/decoded/*.npy"))) == 3
     monkeypatch.setattr(decoded, "read_noted", None)  # nothing is decoded again
+    monkeypatch.setattr(strips, "bytes_of", None)  # nor is the file read
     assert (dataset[0]["inputs"] == wanted).all()
 
 
@@ -102,6 +104,35 @@ def test_of_an_image_whose_rows_are_read_alone_nothing_is_kept(root):
     (root.parent / "train.txt").write_text("0.tif\n1.png\n2.png\n3.png\n")
     assert names(unread(build(root, tiles=TILES))) == ["1.png", "2.png"]
     assert names(unread(build(root))) == ["0.tif", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize(
+    ("tiles", "is_kept"),
+    [({}, False), ({"include_whole": True}, True), ({"size_hw": (80, 40)}, True), ({"size_hw": (40, 80)}, False)],
+)
+def test_a_tiff_file_of_which_a_tile_has_all_rows_is_read_first(root, tiles, is_kept):
+    """Its pixels are kept when that tile is drawn, so that a plan must not count the decoding as lasting."""
+    (root / "images/0.png").unlink()
+    cv2.imwrite(str(root / "images/0.tif"), np.random.default_rng(0).integers(0, 255, (80, 120, 3), dtype=np.uint8))
+    (root.parent / "train.txt").write_text("0.tif\n3.png\n")
+    dataset = build(root, tiles={**TILES, **tiles})
+    assert names(unread(dataset)) == ["0.tif"] * is_kept
+    for at in range(len(dataset)):
+        dataset[at]
+    assert not unread(dataset) and len(list(root.parent.glob("cache/decoded/*.npy"))) == is_kept
+
+
+@pytest.mark.parametrize("tiles", [None, TILES])
+def test_no_record_is_made_of_images_that_do_not_fit_anyway(root, monkeypatch, tiles):
+    """Of a million large images they would take gigabytes at each start."""
+    for at in range(6, 30):
+        cv2.imwrite(str(root / f"images/{at}.png"), np.zeros((80, 80, 3), np.uint8))
+        (root / f"labels/{at}.txt").write_text("")
+    (root.parent / "train.txt").write_text("".join(f"{at}.png\n" for at in [0, *range(6, 30)]))
+    dataset, made = build(root, cache_gb=1e-6, tiles=tiles), []
+    record_of = type(dataset).image_info
+    monkeypatch.setattr(type(dataset), "image_info", lambda self, at: made.append(at) or record_of(self, at))
+    assert not unread(dataset) and note_on_kept(dataset).startswith("25 large images") and len(made) == 2
 
 
 def test_another_data_set_reads_as_it_likes():
