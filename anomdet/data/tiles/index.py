@@ -19,6 +19,7 @@ from anomdet.tiles import Tiling, plan
 
 _JITTER_STREAM = 3  # of the streams of a draw; draw.py, augment.py and sampler.py have theirs
 _PIECE = 1 << 14  # images at once
+_BOXES_IN_WINDOWS = 1 << 20  # at once: 0.1 GB
 _MOST_COUNTED = 255
 _VERSION = 1
 
@@ -148,8 +149,13 @@ class TileIndex:
         return counts
 
     def _of_one_size(self, at: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], int]]:
-        sizes = self._size_of[at]
-        yield from ((at[sizes == size], size) for size in np.unique(sizes).tolist())
+        """Images of one size at a time, few enough for each of their boxes beside each of their windows."""
+        sizes, rows = self._size_of[at], self.rows[at].astype(np.int64)
+        num_boxes = self.columns.box_starts[rows + 1] - self.columns.box_starts[rows]
+        for size in np.unique(sizes).tolist():
+            some, each = at[sizes == size], num_boxes[sizes == size]
+            piece_of = np.cumsum(each * len(_windows(self._sizes[size], self.rule.tiling))) // _BOXES_IN_WINDOWS
+            yield from ((piece, size) for piece in np.split(some, np.flatnonzero(np.diff(piece_of)) + 1))
 
     def _cells(self, at: NDArray[np.int64], size: int, class_nums: NDArray[np.int64]) -> NDArray[np.int64]:
         """Tile times classes plus class of each object that images of one size show, once for each tile."""

@@ -6,6 +6,7 @@ import pytest
 from anomdet.data.index.columns import ImageRecord, columns_of
 from anomdet.data.labels import NO_OBJECTS, Labels
 from anomdet.data.sampling.draw import Draw
+from anomdet.data.tiles import index
 from anomdet.data.tiles.cut import cut_boxes, visible_shares
 from anomdet.data.tiles.index import TileIndex, TileRule
 from anomdet.tiles import Tiling, plan
@@ -69,6 +70,23 @@ def test_an_object_that_no_tile_keeps_is_found(rule):
     every = {box for row in rows for box in range(columns.box_starts[row], columns.box_starts[row + 1])}
     assert tiles.objects_in_no_tile().tolist() == sorted(every - kept)
     assert bool(every - kept) == (rule.tiling.size_hw == (40, 30))
+
+
+def test_thousands_of_boxes_in_images_of_many_tiles_are_counted_a_few_at_a_time(monkeypatch):
+    """All of them beside all windows would fill the memory."""
+    columns, rows = random_images(1), np.arange(30, dtype=np.int32)
+    wanted, in_none = TileIndex(columns, rows, RULE).class_counts((3, 8, 9)), TileIndex(columns, rows, RULE)
+    at_once: list[int] = []
+
+    def counted(boxes, windows):
+        at_once.append(len(boxes) * len(windows))
+        return visible_shares(boxes, windows)
+
+    monkeypatch.setattr(index, "visible_shares", counted)
+    monkeypatch.setattr(index, "_BOXES_IN_WINDOWS", 50)
+    tiles = TileIndex(columns, rows, RULE)
+    assert (tiles.class_counts((3, 8, 9)) == wanted).all() and max(at_once) < 50 + 4 * 12 and len(at_once) > 6
+    assert tiles.objects_in_no_tile().tolist() == in_none.objects_in_no_tile().tolist()
 
 
 def test_each_tile_is_found_by_its_number():
