@@ -110,7 +110,7 @@ def _overlap(pairs: Pairs, pred: int, gt: int) -> float | None:
 
 
 def _nearest(rows: Ints, bboxes_xywh: Floats, bbox_xywh: list[float]) -> Ints:
-    """Those of an image's objects, in their order, whose middles are nearest to that of a box."""
+    """Those of an image's boxes, in their order, whose middles are nearest to that of a box."""
     if len(rows) <= MOST_BOXES:
         return rows
     away = (bboxes_xywh[rows, :2] + bboxes_xywh[rows, 2:] / 2) - (np.add(bbox_xywh[:2], np.divide(bbox_xywh[2:], 2)))
@@ -163,8 +163,9 @@ class _Picture:
         hidden = boxes[~self.shown[boxes] & self.matches.counted[boxes]][: MOST_BELOW + 1]  # by falling score
         below = [row for row in hidden.tolist() if row != best][: MOST_BELOW - (best >= 0)]
         objects, num_objects = _nearest(objects, results.gt.bboxes_xywh, bbox_xywh), len(objects)
-        shown = boxes[self.shown[boxes]]
-        left_out = num_objects - len(objects) + len(shown[MOST_BOXES:])
+        all_shown = boxes[self.shown[boxes]]
+        shown = _nearest(all_shown, results.pred.bboxes_xywh, bbox_xywh)
+        left_out = num_objects - len(objects) + len(all_shown) - len(shown)
         part = int(results.part_of_image[image])
         return {
             "kind": kind,
@@ -178,7 +179,7 @@ class _Picture:
                 {"class": self._name(results.gt.label[row]), "bbox_xywh": results.gt.bboxes_xywh[row].tolist()}
                 for row in objects.tolist()
             ],
-            "predictions": [self._box(row) for row in shown[:MOST_BOXES].tolist()],
+            "predictions": [self._box(row) for row in shown.tolist()],
             "below": [*([{**self._box(best), "best": True}] if best >= 0 else []), *map(self._box, below)],
             **({"left_out": left_out} if left_out else {}),
         }

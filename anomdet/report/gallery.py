@@ -27,6 +27,7 @@ OUTCOMES = {
 }
 ABOUT_A_TRUTH = ("missed", "confusion")
 SAME_BOX_PX = 0.5
+MOST_OVERLAYS = 60  # over a picture; more are a throng, and a few hundred of them in each would fill the page
 LABEL_LETTERS = 18  # of a class name over a picture
 LONG_LABEL = 14
 EDGE = 9  # percent; nearer to the edge of the picture, a label stands inside its box
@@ -159,7 +160,7 @@ def _view(
     case: Mapping[str, Any], place: int, names: list[str], pictures: Pictures, indices: Mapping[str, int]
 ) -> Case:
     title = f"{_kind(case['kind'])[0]}: {_what(case)}"
-    window = crop_window(case["bbox_xywh"], case["size_hw"])
+    window = crop_window(case["bbox_xywh"], pictures.sizes_hw.get(place, case["size_hw"]))
     x, y, width, height = (round(value) for value in case["bbox_xywh"])
     return Case(
         kind=case["kind"],
@@ -207,8 +208,7 @@ def overlays(
         about_truth: the box of the case is a true one, not a prediction.
         indices: class to its place in the list of thresholds; None: the boxes are as they are.
     """
-    boxes = [(box, True) for box in case.get("truth") or []]
-    boxes += [(box, False) for key in ("predictions", "below") for box in case.get(key) or []]
+    boxes = _shown(case, window)
     hidden = {id(box) for box in case.get("below") or []}
     if not any(_same(box, case) and truth == about_truth for box, truth in boxes):
         own = {"class": case.get("class"), "bbox_xywh": case["bbox_xywh"], "score": case.get("score")}
@@ -225,13 +225,28 @@ def overlays(
             overlay = replace(overlay, score=box["score"], label_index=index, below=below, best=best)
         elif below:
             continue
-        if -overlay.width < overlay.x < 100 and -overlay.height < overlay.y < 100:
-            found.append(overlay)
+        found.append(overlay)
     return found
 
 
+def _shown(case: Mapping[str, Any], window: Window) -> list[tuple[Mapping[str, Any], bool]]:
+    """The boxes that reach into the crop, the nearest to that of the case where they are many; and which are true."""
+    boxes = [(box, key == "truth") for key in ("truth", "predictions", "below") for box in case.get(key) or []]
+    boxes = [item for item in boxes if _reaches(item[0]["bbox_xywh"], window)]
+    if len(boxes) > MOST_OVERLAYS:
+        x, y, width, height = (np.array([box["bbox_xywh"] for box, _ in boxes]) - case["bbox_xywh"]).T
+        nearest = np.argsort(np.hypot(x + width / 2, y + height / 2), kind="stable")[:MOST_OVERLAYS]
+        boxes = [boxes[at] for at in nearest.tolist()]
+    return boxes
+
+
+def _reaches(bbox_xywh: Sequence[float], window: Window) -> bool:
+    x, y, width, height = bbox_xywh
+    return -width < x - window.x < window.width and -height < y - window.y < window.height
+
+
 def _same(box: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
-    return bool(np.allclose(box["bbox_xywh"], case["bbox_xywh"], rtol=0, atol=SAME_BOX_PX))
+    return all(abs(a - b) <= SAME_BOX_PX for a, b in zip(box["bbox_xywh"], case["bbox_xywh"], strict=True))
 
 
 def _touching(bbox_xywh: Sequence[float], others_xywh: Sequence[Sequence[float]]) -> list[bool]:

@@ -34,7 +34,7 @@ def sample_gallery(health: Mapping[str, Any], pictures: Pictures) -> Gallery | N
 
 def _case(sample: Mapping[str, Any], place: int, names: Sequence[str], pictures: Pictures) -> Case:
     normal = sample["class"] is None
-    window = crop_window(sample["bbox_xywh"], sample["size_hw"])
+    window = crop_window(sample["bbox_xywh"], pictures.sizes_hw.get(place, sample["size_hw"]))
     width, height = sample["bbox_xywh"][2:]
     title = KINDS[sample["kind"]][0] if normal else f"{sample['class']}: {KINDS[sample['kind']][0].lower()}"
     facts = [("size", f"{width:g} × {height:g} px")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ CONTEXT = 3.0  # sides of the crop, in sides of the box
 # Longest side in pixels and JPEG quality. The first at which all pictures fit is taken.
 LEVELS = ((360, 85), (360, 70), (360, 55), (300, 55), (240, 50), (200, 40), (160, 30))
 PREFIX = "data:image/jpeg;base64,"
+LEFT_OUT = "left out to keep this page small"
 
 
 class Window(NamedTuple):
@@ -43,37 +44,49 @@ class Pictures:
         sources: place of the case to its data URI.
         reasons: place of the case to why there is no image.
         note: what was given up to keep the page small; empty if nothing.
+        sizes_hw: place of the case to the size of the image that was read, whatever a file says of it.
     """
 
     sources: Mapping[int, str]
     reasons: Mapping[int, str]
     note: str = ""
+    sizes_hw: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 def crop_window(bbox_xywh: Sequence[float], size_hw: Sequence[int]) -> Window:
-    """A square around a box where the image is large enough: three times the box, all of it, and at least 160 px."""
+    """A square around a box where the image is large enough: three times the box, all of it, and at least 160 px.
+
+    Args:
+        bbox_xywh: in pixels of the image.
+        size_hw: of the image; 0 where it is not known: then it ends nowhere.
+    """
     height, width = size_hw
     x, y, box_width, box_height = bbox_xywh
     # By the area: around a long scratch, three times its length would show it as a hair.
     side = CONTEXT * math.sqrt(max(box_width * box_height, 0.0))
     side = round(max(side, 1.3 * max(box_width, box_height), LEAST_PX))
-    crop_width, crop_height = min(side, width), min(side, height)
-    left = round(x + (box_width - crop_width) / 2)
-    top = round(y + (box_height - crop_height) / 2)
-    left = min(max(left, 0), width - crop_width)
-    return Window(left, min(max(top, 0), height - crop_height), crop_width, crop_height)
+    crop_width, crop_height = min(side, width or side), min(side, height or side)
+    left = max(round(x + (box_width - crop_width) / 2), 0)
+    top = max(round(y + (box_height - crop_height) / 2), 0)
+    left = min(left, width - crop_width) if width else left
+    return Window(left, min(top, height - crop_height) if height else top, crop_width, crop_height)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Place of the case to its image as JPEG at each of the levels, or to why there is none."""
+    """Place of the case to its image as JPEG at each of the levels and its whole size, or to why there is none."""
 
     levels: Mapping[int, list[bytes]]
     reasons: Mapping[int, str]
+    sizes_hw: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+
+    def none(self) -> Pictures:
+        """No image at all: for a page that shows how much room there is for them and what is drawn over them."""
+        return Pictures({}, {**dict.fromkeys(self.levels, LEFT_OUT), **self.reasons}, sizes_hw=self.sizes_hw)
 
     def without_data(self) -> Pictures:
         """All images, but empty: for a page that shows how much room there is for them."""
-        return Pictures(dict.fromkeys(self.levels, PREFIX), self.reasons)
+        return Pictures(dict.fromkeys(self.levels, PREFIX), self.reasons, sizes_hw=self.sizes_hw)
 
 
 def encode_pictures(files: Sequence[tuple[str, Sequence[float]]], read_image: ReadImage | None) -> Encoded:
@@ -87,6 +100,7 @@ def encode_pictures(files: Sequence[tuple[str, Sequence[float]]], read_image: Re
         return Encoded({}, dict.fromkeys(range(len(files)), "written without images"))
     levels: dict[int, list[bytes]] = {}
     reasons: dict[int, str] = {}
+    sizes_hw: dict[int, tuple[int, int]] = {}
     by_file: dict[str, list[int]] = {}
     for place, (file_name, _) in enumerate(files):
         by_file.setdefault(file_name, []).append(place)
@@ -98,7 +112,8 @@ def encode_pictures(files: Sequence[tuple[str, Sequence[float]]], read_image: Re
             continue
         for place in places:
             levels[place] = _encode(image_rgb, files[place][1])
-    return Encoded(levels, reasons)
+            sizes_hw[place] = (image_rgb.shape[0], image_rgb.shape[1])
+    return Encoded(levels, reasons, sizes_hw)
 
 
 def _encode(image_rgb: NDArray[np.uint8], bbox_xywh: Sequence[float]) -> list[bytes]:
@@ -132,23 +147,27 @@ def encode_strip(path: str | None) -> str | None:
     return PREFIX + base64.b64encode(data.tobytes()).decode("ascii")
 
 
-def choose_pictures(encoded: Encoded, order: Sequence[int], budget: int) -> Pictures:
+def choose_pictures(
+    encoded: Encoded, order: Sequence[int], budget: int, frames: Mapping[int, int] | None = None
+) -> Pictures:
     """The best level at which all fit; if none does, the lowest, and as many as fit.
 
     Args:
         encoded: all images.
         order: places of the cases, those first that are to keep their image.
-        budget: characters that all data URIs may have.
+        budget: characters that all data URIs and frames may have.
+        frames: place to the characters of what is drawn over its image; None: they have their room already.
     """
-    levels, reasons = encoded.levels, dict(encoded.reasons)
-    level = next((i for i in range(len(LEVELS)) if _characters(levels.values(), i) <= budget), len(LEVELS) - 1)
+    levels, reasons, frames = encoded.levels, dict(encoded.reasons), frames or {}
+    left = budget - sum(frames.get(place, 0) for place in levels)
+    level = next((i for i in range(len(LEVELS)) if _characters(levels.values(), i) <= left), len(LEVELS) - 1)
     sources, used = {}, 0
     for place in order:
         if place not in levels:
             continue
-        size = _characters([levels[place]], level)
+        size = _characters([levels[place]], level) + frames.get(place, 0)
         if used + size > budget:
-            reasons[place] = "left out to keep this page small"
+            reasons[place] = LEFT_OUT
             continue
         used += size
         sources[place] = PREFIX + base64.b64encode(levels[place][level]).decode("ascii")
@@ -158,7 +177,7 @@ def choose_pictures(encoded: Encoded, order: Sequence[int], budget: int) -> Pict
     if len(sources) < len(levels):
         notes.append(f"the images of {len(levels) - len(sources)} cases are left out")
     note = f"To keep this page small, {' and '.join(notes)}." if notes else ""
-    return Pictures(sources, reasons, note)
+    return Pictures(sources, reasons, note, encoded.sizes_hw)
 
 
 def _characters(pictures: Iterable[list[bytes]], level: int) -> int:

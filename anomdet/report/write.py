@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from anomdet.report.class_table import class_table
 from anomdet.report.figures import charts, class_styles, score_chart
-from anomdet.report.gallery import gallery, worst_first
+from anomdet.report.gallery import Case, gallery, worst_first
 from anomdet.report.headline import headline, more_coco, unit, without_suspected
 from anomdet.report.heat_maps import heat_views
 from anomdet.report.page import date, room_for_pictures, shared_view, template, write_page
@@ -17,6 +17,7 @@ from anomdet.report.tables import confusion, error_tables, operating_point, size
 from anomdet.report.training import speed, training_charts
 from anomdet.report.verdict import FLATTERS, advice, strips, tiles
 
+FRAME_BYTES = 160  # of the markup around an image, without its text
 ABOUT = ("title", "split", "checkpoint", "checkpoint_sha256", "tta", "versions", "settings", "splits", "notes")
 
 
@@ -47,11 +48,21 @@ def render(metrics: Mapping[str, Any], details: Mapping[str, Any], read_image: R
     view = {**_view(metrics, details), "heat_maps": heat_views(details, read_image)}
     cases = details.get("cases") or []
     encoded = encode_pictures([(case["file_name"], case["bbox_xywh"]) for case in cases], read_image)
-    # Once with empty pictures, to know how much room there is for them.
+    # Once without pictures, to know how much room there is for them and the boxes over them.
     noun = unit(metrics)
-    bare = page.render(view, gallery=gallery(details, encoded.without_data(), noun))
-    pictures = choose_pictures(encoded, worst_first(cases), room_for_pictures(bare))
+    bare = gallery(details, encoded.none(), noun)
+    room = room_for_pictures(page.render(view, gallery=bare))
+    pictures = choose_pictures(encoded, worst_first(cases), room, _frame_sizes(bare.cases if bare else ()))
     return page.render(view, gallery=gallery(details, pictures, noun))
+
+
+def _frame_sizes(cases: Sequence[Case]) -> dict[int, int]:
+    """Place of each case to the bytes of its image's frame and the boxes over it."""
+    overlays: Any = getattr(template("cases.html").module, "overlays")  # noqa: B009 (a macro)
+    return {
+        place: FRAME_BYTES + sum(len(text.encode("utf-8", "backslashreplace")) for text in (overlays(case), case.alt))
+        for place, case in enumerate(cases)
+    }
 
 
 def _view(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:

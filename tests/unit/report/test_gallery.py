@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from anomdet.report.gallery import gallery, worst_first
+from anomdet.report.gallery import MOST_OVERLAYS, gallery, worst_first
 from anomdet.report.pictures import Pictures
 
 
@@ -39,6 +39,28 @@ def test_what_is_outside_of_the_crop_is_left_out_and_the_case_never():
     far = {"class": "dent", "bbox_xywh": [0, 0, 30, 30], "score": 0.9}
     (view,) = shown(case(truth=[], predictions=[far])).cases
     assert [(overlay.label, overlay.focus) for overlay in view.overlays] == [("scratch", True)]
+
+
+@pytest.mark.parametrize("size_hw", [[0, 0], [480, 640], [640, 480]])
+def test_boxes_lie_where_the_image_that_was_read_has_them(size_hw):
+    """The file of another tool may name no size, or a wrong one."""
+    edge = case(size_hw=size_hw, bbox_xywh=[980.0, 980.0, 20.0, 20.0], truth=[])
+    found = gallery({"cases": [edge]}, Pictures({}, {}, sizes_hw={0: (1000, 1000)}))
+    assert found is not None and found.cases[0].window == (840, 840, 160, 160)
+    (overlay,) = found.cases[0].overlays
+    assert (overlay.x, overlay.y, overlay.width, overlay.height) == (87.5, 87.5, 12.5, 12.5)
+    assert shown(case(size_hw=[0, 0])).cases[0].overlays, "without images, too"
+
+
+def test_of_a_throng_the_nearest_boxes_are_shown():
+    """Cases of a few hundred boxes each left no room in the page for a single image."""
+    truth = [{"class": "scratch", "bbox_xywh": [8.0 * at, 490.0, 4.0, 4.0]} for at in range(125)]
+    predictions = [{"class": "dent", "bbox_xywh": [8.0 * at, 500.0, 4.0, 4.0], "score": 0.5} for at in range(125)]
+    wide = case(bbox_xywh=[490.0, 490.0, 300.0, 20.0], truth=truth, predictions=predictions)
+    (view,) = shown(wide).cases
+    assert len(view.overlays) == MOST_OVERLAYS + 1 and sum(overlay.focus for overlay in view.overlays) == 1
+    near = [overlay for overlay in view.overlays if not overlay.focus]
+    assert all(18 < overlay.x < 82 for overlay in near) and {overlay.truth for overlay in near} == {True, False}
 
 
 def test_a_false_alarm_is_about_its_prediction_not_a_truth_of_the_same_place():

@@ -31,6 +31,11 @@ def test_crop_window_of_a_small_image():
     assert crop_window((5, 5, 3, 3), (20, 300)) == (0, 0, 160, 20)
 
 
+def test_crop_window_of_an_image_whose_size_is_not_known():
+    assert crop_window((500, 5, 20, 20), (0, 0)) == (430, 0, 160, 160)
+    assert crop_window((500, 5, 20, 20), (100, 0)) == (430, 0, 160, 100)
+
+
 def decoded(source: str) -> np.ndarray:
     data = np.frombuffer(base64.b64decode(source.removeprefix(PREFIX)), dtype=np.uint8)
     return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
@@ -65,6 +70,16 @@ def test_quality_falls_before_pictures_are_left_out():
     assert sum(map(len, least.sources.values())) <= whole // 60
     assert f"of {10 - len(least.sources)} cases are left out" in least.note
     assert f"{LEVELS[-1][0]} px" in least.note
+
+
+def test_what_is_drawn_over_an_image_takes_room_too():
+    encoded = encode_pictures([("a", (10 * i, 0, 150, 150)) for i in range(10)], lambda _: IMAGE)
+    whole = sum(map(len, choose_pictures(encoded, range(10), 10**9).sources.values()))
+    assert choose_pictures(encoded, range(10), 2 * whole, dict.fromkeys(range(10), whole // 10)).note == ""
+    few = choose_pictures(encoded, range(10), 2 * whole, {0: whole, **dict.fromkeys(range(1, 10), whole // 2)})
+    used = sum(map(len, few.sources.values())) + whole + (len(few.sources) - 1) * whole // 2
+    assert 1 <= len(few.sources) < 10 and used <= 2 * whole
+    assert not encoded.none().sources and set(encoded.none().reasons) == set(range(10))
 
 
 def test_a_strip_is_the_one_that_a_run_draws_and_no_other_image(tmp_path: Path) -> None:
