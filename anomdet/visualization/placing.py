@@ -46,16 +46,24 @@ def place(
     corners = candidates(bboxes_xyxy[index], chip_wh, size_hw)
     chips = np.concatenate([corners, corners + chip_wh], axis=1)
     chip_area = chip_wh[0] * chip_wh[1]
-    box_area = np.maximum((bboxes_xyxy[:, 2:] - bboxes_xyxy[:, :2]).prod(axis=1), 1.0)
+    boxes, taken = _near(bboxes_xyxy, chips), _near(taken_xyxy, chips)
+    box_area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1.0)
     # A large box loses little by a label inside it, a small one disappears.
-    hidden = (_shared_area(chips, bboxes_xyxy) / np.minimum(box_area, 12 * chip_area)).sum(axis=1)
-    crossed = 2 * (_shared_area(chips, taken_xyxy) / chip_area).sum(axis=1)
+    hidden = (_shared_area(chips, boxes) / np.minimum(box_area, 12 * chip_area)).sum(axis=1)
+    crossed = 2 * (_shared_area(chips, taken) / chip_area).sum(axis=1)
     center = (bboxes_xyxy[index, :2] + bboxes_xyxy[index, 2:]) / 2
     reach = np.abs(corners + np.array(chip_wh) / 2 - center) - (bboxes_xyxy[index, 2:] - bboxes_xyxy[index, :2]) / 2
     distance = np.maximum(reach - np.array(chip_wh) / 2, 0).sum(axis=1) / chip_wh[1]
     cost = hidden + crossed + 0.06 * distance + 0.004 * np.arange(len(corners))
     best = int(cost.argmin())
     return (round(corners[best, 0]), round(corners[best, 1])), float(hidden[best] + crossed[best])
+
+
+def _near(boxes_xyxy: NDArray[np.float64], chips_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The boxes that can share area with any of the chips: a throng has thousands of others."""
+    low, high = chips_xyxy[:, :2].min(axis=0), chips_xyxy[:, 2:].max(axis=0)
+    near: NDArray[np.float64] = boxes_xyxy[((boxes_xyxy[:, :2] < high) & (boxes_xyxy[:, 2:] > low)).all(axis=1)]
+    return near
 
 
 def _shared_area(a_xyxy: NDArray[np.float64], b_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:

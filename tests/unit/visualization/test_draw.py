@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anomdet.visualization import placing
 from anomdet.visualization.color import class_colors, palette
 from anomdet.visualization.draw import Style, choose_style, draw, enlarge, label_chip
 from anomdet.visualization.placing import place
@@ -157,3 +158,14 @@ def test_a_throng_keeps_all_boxes_in_sight():
 def test_other_arrays_are_refused(image):
     with pytest.raises(AssertionError, match="uint8 HxWx3"):
         draw(image, np.zeros((0, 4)), [])
+
+
+def test_the_place_of_a_label_does_not_depend_on_boxes_far_away_nor_does_its_cost(monkeypatch):
+    looked_at = []
+    shared_area = placing._shared_area
+    monkeypatch.setattr(placing, "_shared_area", lambda a, b: looked_at.append(len(b)) or shared_area(a, b))
+    near = np.array([[500.0, 500, 520, 520], [530, 500, 550, 520], [500, 470, 540, 490]])
+    corners = np.random.default_rng(0).uniform(0, 300, (2000, 2))
+    throng = np.concatenate([near, np.concatenate([corners, corners + 20], axis=1)])
+    found = [place(boxes, 0, boxes[1:], (40, 16), (1000, 1000)) for boxes in (near, throng)]
+    assert found[0] == found[1] and max(looked_at) == 3
