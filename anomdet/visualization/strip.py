@@ -27,7 +27,9 @@ def thumbnail(image_bgr: Image, bboxes_xyxy: NDArray[np.floating], colors: Seque
     factor = CELL_PX / max(image_bgr.shape[:2])
     size_wh = (max(1, round(image_bgr.shape[1] * factor)), max(1, round(image_bgr.shape[0] * factor)))
     small = np.asarray(cv2.resize(image_bgr, size_wh, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    for (x1, y1, x2, y2), color in zip((bboxes_xyxy * factor).round().astype(int).tolist(), colors, strict=True):
+    # A network that has learned little may report boxes of any size.
+    bboxes_xyxy = np.clip(bboxes_xyxy * factor, -CELL_PX, 2 * CELL_PX).round().astype(int)
+    for (x1, y1, x2, y2), color in zip(bboxes_xyxy.tolist(), colors, strict=True):
         cv2.rectangle(small, (x1, y1), (x2, y2), color, 2)
     return small
 

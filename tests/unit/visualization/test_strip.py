@@ -24,6 +24,13 @@ def test_a_box_of_a_few_pixels_still_shows() -> None:
     assert (image[..., 2] == 255).sum() >= 4
 
 
+def test_a_box_of_any_size_is_drawn_as_far_as_the_image_goes() -> None:
+    """YOLOX reports boxes as its exponentials make them: the drawing of an early epoch ended the training."""
+    boxes = np.array([[-1e30, -1e30, 1e30, 1e30], [20.0, -1e30, 30.0, 1e30]], np.float32)
+    image = thumbnail(np.zeros((CELL_PX, CELL_PX, 3), np.uint8), boxes, [(0, 0, 255), (255, 0, 0)])
+    assert (image[:, 20, 0] == 255).all() and not image[..., 2].any()
+
+
 @pytest.mark.parametrize(("epochs", "shown"), [([3], [3]), ([1, 2], [1, 2]), (range(1, 10), [1, 4, 6, 9])])
 def test_first_and_last_are_shown_and_the_rest_evenly(epochs: list[int], shown: list[int]) -> None:
     assert spread(epochs, 4) == shown
