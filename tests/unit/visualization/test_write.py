@@ -24,9 +24,26 @@ def test_an_unknown_extension_names_the_known(tmp_path):
         write_image(tmp_path / "a", np.zeros((4, 4, 3), np.uint8))
 
 
-def test_too_large_for_the_format(tmp_path):
-    with pytest.raises(UserError, match="70000 x 1"):
-        write_image(tmp_path / "a.jpg", np.zeros((1, 70000, 3), np.uint8))
+@pytest.mark.parametrize(
+    ("name", "size_hw", "written"),
+    [
+        ("a.jpg", (1, 70_000), (1, 65_500)),
+        ("a.jpeg", (131_000, 20), (65_500, 10)),
+        ("a.webp", (40, 16_383), (40, 16_383)),
+    ],
+)
+def test_too_large_for_the_format(tmp_path, name, size_hw, written):
+    """A line camera's: `predict --save pictures` ended at the first such image."""
+    image = np.full((*size_hw, 3), 77, np.uint8)
+    write_image(tmp_path / name, image)
+    found = cv2.imread(str(tmp_path / name))
+    assert found.shape[:2] == written and abs(int(found.mean()) - 77) <= 2
+
+
+def test_what_cannot_be_encoded_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "imencode", lambda *_: (False, None))
+    with pytest.raises(UserError, match="7 x 1"):
+        write_image(tmp_path / "a.jpg", np.zeros((1, 7, 3), np.uint8))
     assert not list(tmp_path.iterdir())
 
 
