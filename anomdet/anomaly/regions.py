@@ -10,6 +10,7 @@ from anomdet.anomalies import Region
 
 MAX_REGIONS = 20
 _OF_THE_PEAK = 0.9
+_LEAST = 1e-6  # a smaller threshold is rounding: normal images that are all the same have cells at no distance
 
 
 def regions(distances: NDArray[np.float32], threshold: float, size_hw: tuple[int, int]) -> tuple[Region, ...]:
@@ -26,6 +27,7 @@ def regions(distances: NDArray[np.float32], threshold: float, size_hw: tuple[int
     >>> regions(cells, 3.0, (20, 40))
     (Region(bbox_xyxy=(10.0, 10.0, 30.0, 20.0), ratio=2.0),)
     """
+    threshold = max(threshold, _LEAST)
     marked = distances >= threshold
     if not marked.any():
         marked = distances >= _OF_THE_PEAK * distances.max()

@@ -100,3 +100,23 @@ def test_a_part_that_several_images_show_has_their_highest_score(method: str) ->
     for seed in range(80):
         twice.add(maps(seed // 2), seed // 2)
     assert twice.fit()[1].whole.min() > 0.5 * np.median(calibration.whole)
+
+
+@pytest.mark.parametrize("method", ["patchcore", "padim"])
+def test_normal_images_that_are_all_the_same(method: str) -> None:
+    """A black frame, or one image a hundred times: no cell lies at any distance from the others' model."""
+    black = np.zeros((8, 8, 6), np.float32)
+    collected = Collected(memory=50, method=method)
+    for at in range(12):
+        collected.add([black, black], at, f"{at}.png")
+    model, calibration = collected.fit()
+    threshold = choose_threshold(calibration.part_scores, 0.01)
+    cell = choose_threshold(calibration.cell, 0.01).value
+    centres, weights = calibration.mixture.centres, calibration.mixture.weights
+    counts = (threshold.num_normals, threshold.num_above)
+    info = AnomalyInfo("x", (1,), 64, method, centres, weights, threshold.value, cell, 0.01, *counts)  # type: ignore[arg-type]
+    scorer = Scorer(info, model, calibration.part_scores, lambda _: [])
+    assert not scorer.of_maps([black, black], (80, 80)).is_unknown
+    other = black.copy()
+    other[2:4, 2:4] = 3.0
+    assert scorer.of_maps([other, other], (80, 80)).regions
