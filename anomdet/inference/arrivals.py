@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -108,7 +109,7 @@ class Arrivals:
                 continue
             key, stamp = path[start:].replace(os.sep, "/"), (look.st_size, look.st_mtime_ns)
             present.add(key)
-            item = self._look(path, key, stamp, now)
+            item = self._look(path, key, stamp, now, is_regular=stat.S_ISREG(look.st_mode))
             if item is not None:
                 yield item
         with self._lock:  # else the memory of a line that runs for a year would grow
@@ -117,8 +118,11 @@ class Arrivals:
                     log.warning(f"{gone} was gone before it was complete; it is not judged")
         self._done.clear()  # all that is still there stands among the files now
 
-    def _look(self, path: str, key: str, stamp: Stamp, now: float) -> Item | None:
-        """The item of a file that is complete, or that never will be; None: not now, or not again."""
+    def _look(self, path: str, key: str, stamp: Stamp, now: float, *, is_regular: bool) -> Item | None:
+        """The item of a file that is complete, or that never will be; None: not now, or not again.
+
+        What is no regular file is not opened: a pipe would keep all others waiting. It fails when it is read.
+        """
         file = self._files.get(key)
         if file is None or file.stamp != stamp:
             with self._lock:
@@ -129,7 +133,8 @@ class Arrivals:
             return None
         last_chance = unchanged_s >= self._patience.give_up_s
         try:
-            header_of(path)
+            if is_regular:
+                header_of(path)
             read: Callable[[Reading | None], Any] = partial(_read_complete, path, stamp, last_chance)
         except BadImageError as error:
             if not last_chance:

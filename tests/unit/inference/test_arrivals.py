@@ -144,3 +144,22 @@ def test_idle_ends_only_when_all_that_was_handed_on_is_judged(tmp_path: Path, mo
     monkeypatch.setattr(watched._stop, "wait", judge)
     assert next(items, None) is None
     assert clock.now >= began + 20 + 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_not_opened_and_fails_in_the_end(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who opens it waits until somebody writes, and no other file of the line would be judged."""
+    os.mkfifo(tmp_path / "a.png")
+    monkeypatch.setattr(arrivals, "header_of", lambda path: pytest.fail(f"{path} was opened"))
+    watched = Arrivals(str(tmp_path), {}, Patience(settle_s=1.0, give_up_s=10.0))
+    _, (item,) = looks(watched, clock, 2)
+    with pytest.raises(NotYetError, match="a named pipe, where a regular file is expected"):
+        item.read(None)
+    watched.settled(item, not_yet=True)
+    clock.now += 10.0
+    (again,) = watched._complete()
+    with pytest.raises(UnreadableImageError, match="a named pipe") as failed:
+        again.read(None)
+    assert not isinstance(failed.value, NotYetError)
