@@ -122,7 +122,8 @@ def _prepare(left: Sequence[Job], index: DataIndex, num_done: int, minutes: floa
 
     for job in left:
         job.folder.mkdir(exist_ok=True)
-        freeze(job.folder, index, job.positions, {"by": "anomdet evaluate --leave-class-out", "class": job.name})
+        made_by = {"by": "anomdet evaluate --leave-class-out", "class": job.name, "key": job.key}
+        freeze(job.folder, index, job.positions, made_by)
     done = f"; {num_done} done already" if num_done else ""
     if not left:
         _log.info(f"leave one class out: no run is left{done}")

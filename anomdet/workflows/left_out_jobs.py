@@ -23,7 +23,18 @@ from anomdet.data.splits.positions import Positions
 from anomdet.documents import read_json
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.results import part_names
-from anomdet.layout import LEFT_OUT_CLASS, LEFT_OUT_ROW, RUN_DIR, SPLITS, SPLITS_DIR, TEST, TRAIN, VAL
+from anomdet.layout import (
+    LAST,
+    LEFT_OUT_CLASS,
+    LEFT_OUT_ROW,
+    RUN_DIR,
+    SPLIT_RECORD,
+    SPLITS,
+    SPLITS_DIR,
+    TEST,
+    TRAIN,
+    VAL,
+)
 from anomdet.workflows.learn_score import MIN_NORMALS
 
 ALL = "all"
@@ -149,16 +160,28 @@ def _own_values(settings: Settings, folder: Path, minutes: float | None) -> dict
 
 
 def row_of_before(job: Job) -> dict[str, Any] | None:
-    """Of a class that is done; None: it is not, or it was done with other settings or data.
+    """Of a class that is done; None: it is not.
 
     Raises:
-        UserError: the folder holds the results of others.
+        UserError: the folder holds the results of other settings or data, or a run that was begun with others.
     """
-    path = job.folder / LEFT_OUT_ROW
+    path, hint = job.folder / LEFT_OUT_ROW, "name another --out, or move this folder away"
     if not path.is_file():
+        if _begun_with(job) != job.key:
+            begun = "a run that was begun with these settings and data"
+            raise UserError(Problem(str(job.folder / RUN_DIR), begun, "others", hint))
         return None
     content = read_json(path)
     if isinstance(content, dict) and content.get("key") == job.key and isinstance(content.get("row"), dict):
         return dict(content["row"])
-    hint = "name another --out, or move this folder away"
     raise UserError(Problem(str(path), "a class that was done with these settings and data", "others", hint))
+
+
+def _begun_with(job: Job) -> str:
+    """The key of a run that was interrupted, and would be resumed; the job's own where there is none."""
+    record = job.folder / SPLITS_DIR / SPLIT_RECORD
+    if not (job.folder / RUN_DIR / LAST).is_file() or not record.is_file():
+        return job.key
+    content = read_json(record)
+    made_by = content.get("made_by") if isinstance(content, dict) else None
+    return str(made_by.get("key", job.key)) if isinstance(made_by, dict) else job.key

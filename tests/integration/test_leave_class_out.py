@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,22 @@ def test_an_interrupted_run_is_resumed(
     run_command(*command)
     assert "images; resumed" in capsys.readouterr().out
     assert json.loads((tmp_path / "leave_class_out.json").read_text())["classes"][0]["class_num"] == 1
+
+
+def test_a_run_that_was_begun_with_other_settings_is_not_resumed(
+    one_left_out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its row would be of a detector that learned half by these settings and half by those."""
+    out = tmp_path / "out"
+    shutil.copytree(one_left_out / "out", out)
+    begun = out / f"class_{CHOSEN}"
+    (row,) = begun.glob("*.json")
+    row.unlink()  # interrupted before its end
+    before = (begun / "run/last.pth").read_bytes()
+    command = ("evaluate", "--config", one_left_out / "run.yaml", "--leave-class-out", NAMES[CHOSEN], "--out", out)
+    run_command(*command, "training.learning_rate=0.5", code=2)
+    said = (
+        f"{begun / 'run'}: expected a run that was begun with these settings and data, got others; name another --out"
+    )
+    assert said in capsys.readouterr().err
+    assert (begun / "run/last.pth").read_bytes() == before
