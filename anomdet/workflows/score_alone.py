@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from anomdet.config.schema import ModelSettings
+from anomdet.config.schema import NORMAL_ONLY, ModelSettings
 from anomdet.defaults import MIDDLE_SCORE
 from anomdet.errors import Problem, UserError
 from anomdet.layout import TRAINING_LOG
@@ -68,6 +68,7 @@ def learn_alone(
     if num_processes() > 1:
         raise UserError(Problem("torchrun", "one process, which learns the normal-only score", f"{num_processes()}"))
     if resume and best.is_file():
+        _check_is_alone(best)
         return f"nothing is left to do: {best} holds the normal-only score; to learn it again, leave out --resume"
     from anomdet.engine.checkpoint import save_atomically
     from anomdet.engine.run_state import Progress, collect_checkpoint
@@ -94,6 +95,16 @@ def learn_alone(
     assert learned is not None, "one process"
     save_atomically(with_score(learned, content), best)
     return ""
+
+
+def _check_is_alone(best: Path) -> None:
+    """That a checkpoint is of such a run, and no detector's."""
+    from anomdet.engine.checkpoint import read_checkpoint
+
+    document = read_checkpoint(best).meta.inference or {}
+    if (document.get("model") or {}).get("name") != NORMAL_ONLY:
+        hint = "name another logging.checkpoint_dir; or train without --resume, which moves it aside"
+        raise UserError(Problem("--resume", "the checkpoint of a run without a network", f"{best}, a detector's", hint))
 
 
 def point_alone() -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import anomdet
 from anomdet.data.synth.generate import generate
@@ -114,3 +115,19 @@ def test_resume_leaves_a_score_that_is_there(trained: Path, capsys: pytest.Captu
     run_command("train", "--config", trained / "run.yaml", "--resume")
     assert "nothing is left to do" in capsys.readouterr().out
     assert (trained / "checkpoint_dir/best_model.pth").read_bytes() == before
+
+
+def test_a_resume_does_not_take_a_detector_for_the_score(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint folder of another run: "nothing is left to do" would be untrue."""
+    shutil.copytree(trained / "checkpoint_dir", tmp_path / "checkpoints")
+    best = tmp_path / "checkpoints/best_model.pth"
+    again = ("train", "--config", trained / "run.yaml", "--resume", f"logging.checkpoint_dir={best.parent}")
+    run_command(*again, f"logging.log_dir={tmp_path / 'logs'}")
+    assert f"nothing is left to do: {best} holds the normal-only score" in capsys.readouterr().out
+    content = torch.load(best, weights_only=True)
+    content["meta"]["inference"]["model"]["name"] = "rtmdet_tiny"
+    torch.save(content, best)
+    run_command(*again, f"logging.log_dir={tmp_path / 'logs'}", code=2)
+    assert f"expected the checkpoint of a run without a network, got {best}, a detector's" in capsys.readouterr().err
