@@ -12,7 +12,7 @@ from anomdet.data.contracts import HasHardNormals
 from anomdet.data.index.scan import DataIndex
 from anomdet.data.splits.lists import listed_images
 from anomdet.errors import Problem, UserError
-from anomdet.layout import HARD_NORMALS
+from anomdet.layout import HARD_NORMALS, IMAGES_DIR
 
 _HINT = f"`anomdet review --apply` writes {HARD_NORMALS}; or leave class_imbalance_handling.hard_normals out"
 
@@ -32,7 +32,8 @@ def read_hard_normals(index: DataIndex, path: str | Path) -> NDArray[np.int64]:
     problems: list[Problem] = []
     where_of: dict[int, str] = {}
     position_of = {name: at for at, name in enumerate(index.columns.file_names())}
-    positions = np.array(sorted(listed_images(str(path), position_of, where_of, problems) or ()), dtype=np.int64)
+    listed = listed_images(str(path), position_of, where_of, problems, index.data_dir / IMAGES_DIR)
+    positions = np.array(sorted(listed or ()), dtype=np.int64)
     counts = np.diff(index.columns.box_starts)[positions]
     for at, count in zip(positions[counts > 0].tolist(), counts[counts > 0].tolist(), strict=True):
         name, hint = index.records[at].file_name, "remove the line: it is no normal image any more"

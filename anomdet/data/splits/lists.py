@@ -6,6 +6,7 @@ import codecs
 import difflib
 import hashlib
 import json
+import os
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from anomdet.data.index.scan import DataIndex
 from anomdet.data.splits.positions import Positions
 from anomdet.documents import VERSION
 from anomdet.errors import Problem, UserError
-from anomdet.layout import SPLIT_RECORD, SPLITS, SPLITS_DIR, TEST
+from anomdet.images.read_header import IMAGE_SUFFIXES
+from anomdet.layout import IMAGES_DIR, SPLIT_RECORD, SPLITS, SPLITS_DIR, TEST
 from anomdet.outputs import atomic_write, write_text
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 
 _MAX_HINTS = 20
+_LEFT_OUT_HINT = "remove the line, or write an empty label file if it is a good part"
 
 
 def read_split_files(index: DataIndex, split_files: Mapping[str, str | None]) -> dict[str, Sequence[int]]:
@@ -41,7 +44,7 @@ def read_split_files(index: DataIndex, split_files: Mapping[str, str | None]) ->
             if split != TEST:
                 problems.append(Problem(f"split_files.{split}", "a text file with one image name a line", "nothing"))
             continue
-        positions = listed_images(path, position_of, first_seen, problems)
+        positions = listed_images(path, position_of, first_seen, problems, index.data_dir / IMAGES_DIR)
         if positions is not None:
             splits[split] = Positions(sorted(positions))
     if problems:
@@ -50,7 +53,11 @@ def read_split_files(index: DataIndex, split_files: Mapping[str, str | None]) ->
 
 
 def listed_images(
-    path: str, position_of: Mapping[str, int], first_seen: dict[int, str], problems: list[Problem]
+    path: str,
+    position_of: Mapping[str, int],
+    first_seen: dict[int, str],
+    problems: list[Problem],
+    images_dir: Path | None = None,
 ) -> list[int] | None:
     """Positions of the images that a text file names, one a line; None if the file cannot be read.
 
@@ -59,6 +66,7 @@ def listed_images(
         position_of: each image's position by its name.
         first_seen: position to ``file:line``, of this and of earlier lists; no image may come twice.
         problems: gets everything that is wrong.
+        images_dir: of the data set, for the message on an image that is there and left out.
     """
     lines = list_lines(path, problems)
     if lines is None:
@@ -67,7 +75,10 @@ def listed_images(
     for line_num, line in lines:
         where, found = f"{path}:{line_num}", named(line, position_of)
         name = _plain(line) if found is None else found
-        if found is None:
+        if found is None and images_dir is not None and _is_left_out(name, images_dir):
+            got = f"{name!r}, which has no label file (data.missing_labels: skip)"
+            problems.append(Problem(where, "the name of an image that is not left out", got, _LEFT_OUT_HINT))
+        elif found is None:
             hint = _nearest(name, position_of) if len(problems) < _MAX_HINTS else ""
             problems.append(Problem(where, "the name of an image, relative to images/", repr(name), hint))
         elif (position := position_of[found]) in first_seen:
@@ -78,6 +89,13 @@ def listed_images(
     if not lines:
         problems.append(Problem(path, "at least one image name", "an empty list"))
     return positions
+
+
+def _is_left_out(name: str, images_dir: Path) -> bool:
+    """Whether an image that the data set does not have lies in its folder."""
+    inside = name.removeprefix("images/")
+    is_plain = inside.lower().endswith(IMAGE_SUFFIXES) and not any(part[:1] in ("", ".") for part in inside.split("/"))
+    return is_plain and os.path.isfile(images_dir / inside)  # noqa: PTH113 (Path.is_file raises for a long name)
 
 
 def named(line: str, names: Container[str]) -> str | None:

@@ -213,6 +213,21 @@ def test_all_problems_of_split_files_at_once(make_index, tmp_path):
     ]
 
 
+def test_a_listed_image_that_the_settings_leave_out_is_not_called_unknown(make_data, tmp_path):
+    data_dir = make_data({"a.png": "1 2 3 4 5\n", "b.png": None, "c.png": "", "sub/d.png": None})
+    index = scan(data_dir, missing_labels="skip")
+    files = write_lists(tmp_path, train="a.png\nb.png\nimages/sub/d.png\n", val="c.png\ne.png\n../b.png\n")
+    with pytest.raises(UserError) as caught:
+        splits_of(index, by="files", split_files=files)
+    skipped = "which has no label file (data.missing_labels: skip)"
+    assert [problem.got for problem in caught.value.problems] == [
+        f"'b.png', {skipped}",
+        f"'images/sub/d.png', {skipped}",
+        "'e.png'",
+        "'../b.png'",
+    ]
+
+
 def test_empty_and_left_out_lists(make_index, tmp_path):
     files = write_lists(tmp_path, train="000000.png\n", val="")
     with pytest.raises(UserError) as caught:
