@@ -30,7 +30,7 @@ _FREE_SHARE = 0.1  # of the disk is left free
 _IN_USE_S, _FORGOTTEN_S = 3600, 24 * 3600
 _ASKED_AT_ONCE = 64_000_000  # bytes: the folder is listed once for so many; each process may exceed its room by them
 _FULL_S = 60.0  # a full folder is not looked at again before
-_OUR_FILE = re.compile(r"[0-9a-f]{32}\.npy")
+_OUR_FILE = re.compile(r"[0-9a-f]{32}\.npy|\.[0-9a-f]{32}\.npy\..+")  # the latter was left by a process that was killed
 
 
 @dataclass

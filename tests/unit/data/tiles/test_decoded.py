@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 
 import cv2
@@ -122,6 +124,21 @@ def test_what_no_run_has_used_for_a_day_is_deleted_and_nothing_else(tmp_path):
     decoded.DECODED = PixelStore("decoded")  # of another process
     read(write(tmp_path / "b.png", seed=1))
     assert old not in kept() and other in kept()
+
+
+def test_what_a_killed_process_left_behind_is_deleted_after_a_day(tmp_path):
+    read(write(tmp_path / "a.png"))
+    (file,) = kept()
+    file.unlink()
+    code = "import os, sys; from pathlib import Path; from anomdet.outputs import atomic_write\n"
+    code += "with atomic_write(Path(sys.argv[1])) as out: out.write(b'half'); out.flush(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", code, str(file)], check=False).returncode == 9
+    (left,) = kept()
+    for days, is_there in ((0.5, True), (2, False)):
+        os.utime(left, (time.time() - days * 24 * 3600,) * 2)
+        decoded.DECODED = PixelStore("decoded")  # of another process
+        read(write(tmp_path / f"{days}.png", seed=1))
+        assert (left in kept()) == is_there
 
 
 @pytest.mark.parametrize("damage", [b"", b"not an array", b"\x93NUMPY\x01\x00"])
