@@ -184,6 +184,7 @@ def _preview(found: Proposal, minutes: float) -> Plan:
     """The plan of a run of these minutes, from some steps of it here."""
     from anomdet.config.translate import to_mmengine
     from anomdet.workflows.read_ahead import pays, without_decoding
+    from anomdet.workflows.score_time import seconds_of_score
     from anomdet.workflows.time_budget import plan, time_here, timing_seconds
 
     config, warmup = to_mmengine(found.settings), found.settings.training.scheduler.warmup_iterations
@@ -191,7 +192,7 @@ def _preview(found: Proposal, minutes: float) -> Plan:
     first_s = 0.0
     if pays(sizes.unread, costs.step_s / sizes.batch_size, minutes * 60):
         costs, first_s = without_decoding(config, costs, sizes.unread, sizes.batch_size)
-    return plan(minutes * 60, costs, sizes, elapsed_s=first_s, warmup=warmup)
+    return plan(minutes * 60, costs, sizes, elapsed_s=first_s + seconds_of_score(config), warmup=warmup)
 
 
 def _data_problems(data_dir: Path) -> list[Problem]:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,21 +200,23 @@ def learn_score(config: Any, images: list[NormalImage], log: logging.Logger) -> 
 def _collected(config: Any, images: list[NormalImage], features: TorchFeatures, method: str) -> Collected:
     """Of all images, in the first process; each computes features of its share."""
     from anomdet.anomaly.fit import Collected
-    from anomdet.anomaly.patches import shrink
     from anomdet.engine.distributed.shared_work import shared_work
-    from anomdet.images.decode import read_noted
 
     seed = int((config.get("randomness") or {}).get("seed") or 0)
     collected = Collected(memory=config[KEY]["memory"], method=method, seed=seed)
-    bit_depth, size = bit_depth_of(config), config[KEY]["image_size"]
-
-    def maps_of(image: NormalImage) -> list[Any]:
-        square = shrink(read_noted(image.path, max_megapixels=None, bit_depth=bit_depth)[0], size)
-        return list(features(square[None])[0])
-
-    for at, (maps, image) in enumerate(zip(shared_work(images, maps_of), images, strict=True), start=1):
+    work = partial(maps_of, features, bit_depth_of(config), config[KEY]["image_size"])
+    for at, (maps, image) in enumerate(zip(shared_work(images, work), images, strict=True), start=1):
         if is_main_process():
             collected.add(maps, image.group, image.path.as_posix())
         if at % 200 == 0:
             _log.info(f"normal-only score: {at} of {len(images)} images")
     return collected
+
+
+def maps_of(features: TorchFeatures, bit_depth: int, size: int, image: NormalImage) -> list[Any]:
+    """What the score learns of an image: its features ``(h, w, C)`` of each layer."""
+    from anomdet.anomaly.patches import shrink
+    from anomdet.images.decode import read_noted
+
+    square = shrink(read_noted(image.path, max_megapixels=None, bit_depth=bit_depth)[0], size)
+    return list(features(square[None])[0])

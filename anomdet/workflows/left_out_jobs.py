@@ -38,7 +38,7 @@ from anomdet.layout import (
 from anomdet.workflows.learn_score import MIN_NORMALS
 
 ALL = "all"
-TRAINING_SHARE = 0.9  # of the minutes; the rest is for the score and the evaluation
+TRAINING_SHARE = 0.9  # of the minutes; the rest is for the evaluation
 
 
 @dataclass(frozen=True)

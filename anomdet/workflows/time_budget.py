@@ -14,6 +14,7 @@ from anomdet.layout import SETTINGS
 from anomdet.outputs import make_folder
 from anomdet.ranks import num_processes
 from anomdet.workflows.read_ahead import pays, read_first
+from anomdet.workflows.score_time import seconds_of_score
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -279,8 +280,10 @@ def with_plan(run: Run, *, resume: bool, started: float) -> tuple[Run, list[str]
     else:
         with run.blamed():
             costs, sizes, notes = _timed(run, minutes * 60, started)
+            score_s = seconds_of_score(run.config)
         warmup, elapsed_s = training.scheduler.warmup_iterations, time.monotonic() - started
-        found = plan(minutes * 60, costs, sizes, elapsed_s=elapsed_s, warmup=warmup)
+        found = plan(minutes * 60, costs, sizes, elapsed_s=elapsed_s + score_s, warmup=warmup)
+        notes += [f"plan: {score_s:.0f} s of it for the normal-only score"] if score_s else []
         settings, notes = planned(run.settings, found), [*notes, *notes_of(run.settings, found)]
     return replace(run, settings=settings, config=to_mmengine(settings)), notes
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 
+import cv2
+import numpy as np
 import pytest
 
 from anomdet.config.load import load_settings
+from anomdet.config.translate import to_mmengine
 from anomdet.engine.timing import Costs
 from anomdet.errors import UserError
+from anomdet.workflows import score_time, time_budget
+from anomdet.workflows.libraries import load_libraries
 from anomdet.workflows.read_ahead import pays
-from anomdet.workflows.time_budget import PLANNED, Sizes, as_planned, plan, planned, timing_seconds
+from anomdet.workflows.run_config import load_run
+from anomdet.workflows.time_budget import PLANNED, Sizes, as_planned, plan, planned, timing_seconds, with_plan
 
 COSTS = Costs(step_s=0.5, val_image_s=0.04, save_s=0.2, num_steps=12, setup_s=4)
 SIZES = Sizes(pass_images=1296, val_images=144, batch_size=8)
@@ -107,3 +114,34 @@ def test_large_images_are_read_first_only_where_half_of_the_time_is_left_to_lear
     assert pays(100, 0.5, left_s=101)
     assert not pays(100, 0.5, left_s=99), "reading would take the time for the steps: no plan could be made"
     assert not pays(0, 0.5, left_s=99)
+
+
+@pytest.mark.slow
+def test_the_normal_only_score_is_a_part_of_the_minutes(monkeypatch):
+    """It is learned after the last epoch: the run ended as much later."""
+    run = load_run({"model": {"name": "rtmdet_tiny"}, "training": {"minutes": 4, "val_interval": 1}})
+    monkeypatch.setattr(time_budget, "_timed", lambda *_: (COSTS, SIZES, []))
+    images = {}
+    for score_s in (0.0, 120.0):
+        monkeypatch.setattr(time_budget, "seconds_of_score", lambda _, seconds=score_s: seconds)
+        found, notes = with_plan(run, resume=False, started=time.monotonic())
+        images[score_s] = found.settings.training.epochs * found.settings.training.epoch_images
+        assert ("plan: 120 s of it for the normal-only score" in notes) == (score_s > 0)
+    assert images[120.0] == pytest.approx(images[0.0] / 2, rel=0.1)
+
+
+@pytest.mark.slow
+def test_the_seconds_of_the_score_are_of_all_its_images(tmp_path, monkeypatch):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for at in range(60):
+        cv2.imwrite(str(tmp_path / f"images/{at:02}.png"), np.full((32, 32, 3), at, np.uint8))
+        (tmp_path / f"labels/{at:02}.txt").write_text("1 4 4 9 9\n" if at < 9 else "")
+    load_libraries()
+    monkeypatch.setattr(score_time, "maps_of", lambda *_: time.sleep(0.01))
+    found = {}
+    for enabled in ("true", "auto", "false"):
+        settings = load_settings({"data": {"data_dir": str(tmp_path)}}, [f"anomaly.enabled={enabled}"])
+        found[enabled] = score_time.seconds_of_score(to_mmengine(settings))
+    assert 0.3 < found["true"] < 2 and 0.3 < found["auto"] < 2  # of about 36 images
+    assert found["false"] == 0
