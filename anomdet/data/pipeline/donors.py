@@ -86,8 +86,15 @@ def load_item(dataset: TextLabelDataset, draw: Draw) -> dict[str, Any]:
 
 
 def load_whole(dataset: TextLabelDataset, at: int) -> dict[str, Any]:
-    """A whole image of the split as the pipeline reads it: its record and ``img``, without any augmentation."""
-    results = {**dataset.image_info(at), "as_stored": True}  # not as a FitInside before the caller would make it
+    """A whole image of the split as the pipeline reads it: its record and ``img``, without any augmentation.
+
+    Where the items are tiles, the pixels may be those that are kept for them, which are read-only.
+    """
+    results = dataset.image_info(at)
+    if dataset.tile_index is None:
+        results["as_stored"] = True  # not as a FitInside before the caller would make it
+    else:
+        results["window"] = np.array([0, 0, results["width"], results["height"]])
     steps = takewhile(lambda step: type(step).__name__ != _LABELS_STEP, dataset.pipeline.transforms)
     for step in steps:
         if not isinstance(step, CutTile):

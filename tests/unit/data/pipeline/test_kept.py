@@ -159,3 +159,13 @@ def test_a_donor_is_as_stored_where_its_own_image_is_kept_fitted(root):
     dataset = build(root)
     read_ahead(dataset, unread(dataset), num_threads=1)
     assert load_whole(dataset, 0)["img"].shape == (80, 80, 3), "its boxes are in stored pixels"
+
+
+def test_a_donor_of_tiles_is_not_decoded_again(root, monkeypatch):
+    dataset = build(root, tiles=TILES)
+    wanted = [load_whole(build(root, cache_gb=0.0, tiles=TILES), at)["img"] for at in range(4)]
+    read_ahead(dataset, unread(dataset), num_threads=1)
+    monkeypatch.setattr(decoded, "read_noted", lambda path, **options: pytest.fail(path))
+    monkeypatch.setattr(steps, "read_image", decoded.read_noted)
+    for at in range(3):
+        assert np.array_equal(load_whole(dataset, at)["img"], wanted[at])
