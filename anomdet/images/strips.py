@@ -32,7 +32,7 @@ from anomdet.images.decode_tiff import layout_of
 from anomdet.images.headers import BadImageError, Header
 from anomdet.images.jpeg_pixels import check_jpeg
 from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
-from anomdet.images.tiff_rows import tiff_rows
+from anomdet.images.tiff_rows import is_one_piece, tiff_rows
 
 LARGE_MEGAPIXELS = 50.0
 """From here on an image takes 150 MB and more: it is read in strips, one image at a time."""
@@ -74,6 +74,11 @@ class Strips:
     def is_upright_tiff(self) -> bool:
         """Whether rows can be decoded without those above."""
         return self._header.kind == "tiff" and self._header.orientation == 1
+
+    @property
+    def is_one_piece(self) -> bool:
+        """Whether no row of a TIFF file can be decoded without all others."""
+        return is_one_piece(layout_of(self._data), _LEAST_ROWS)
 
     @property
     def note(self) -> str:
@@ -187,13 +192,13 @@ def read_tiff_rows(
         bit_depth: bits that are used of 16.
 
     Returns:
-        None: it is no TIFF file, it is turned, or these are all of its rows.
+        None: it is no TIFF file, it is turned, these are all of its rows, or none can be decoded without the others.
 
     Raises:
         UserError: as of :func:`anomdet.images.decode.read_image`.
     """
     file = _opened(path, max_megapixels, bit_depth)
-    if not file.is_upright_tiff or bottom - top == file.size_hw[0]:
+    if not file.is_upright_tiff or bottom - top == file.size_hw[0] or file.is_one_piece:
         return None
     rows = file.rows(top, bottom)
     warn_once(file.path, file.note, bit_depth)

@@ -35,6 +35,11 @@ def tiff_rows(data: Bytes, layout: Layout, least_rows: int, top: int = 0) -> tup
     return top // down * down, _decoded(data, layout, top // down, -(-least_rows // down))
 
 
+def is_one_piece(layout: Layout, least_rows: int) -> bool:
+    """Whether all rows are in one compressed strip, or one row of tiles: none can be decoded without the others."""
+    return tiff.pieces_of(_in_raw_strips(layout, least_rows))[1] >= layout.height
+
+
 def _decoded(data: Bytes, layout: Layout, begin: int, step: int) -> Iterator[NDArray | None]:
     """``step`` rows of strips or tiles at a time."""
     _, down, num, _ = tiff.pieces_of(layout)

@@ -147,6 +147,14 @@ def test_rows_are_read_of_upright_tiff_files_alone(tmp_path: Path) -> None:
         assert read_tiff_rows(path, 0, bottom, max_megapixels=1, bit_depth=16) is None
 
 
+@pytest.mark.parametrize("options", [{"rowsperstrip": HEIGHT}, {"tile": (160, 32)}])
+def test_rows_of_one_compressed_piece_are_left_to_the_decoder_of_whole_files(tmp_path: Path, options: dict) -> None:
+    """Its pixels can be kept; here each tile would decode all of them."""
+    tifffile.imwrite(tmp_path / "a.tif", photo(), photometric="rgb", compression="deflate", **options)
+    assert read_tiff_rows(tmp_path / "a.tif", 30, 70, max_megapixels=1, bit_depth=16) is None
+    assert np.array_equal(opened(tmp_path / "a.tif").rows(30, 70), read_image(tmp_path / "a.tif")[30:70])
+
+
 def test_a_turned_image_is_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 6
