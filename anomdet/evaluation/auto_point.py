@@ -12,8 +12,9 @@ A validation split has a dozen parts of a rare class, and the best of all thresh
   Silverman's rule (1986) has it.
 - Of all thresholds that cost at most half a rejected good part more than the least, the middle one is taken: it keeps
   its distance from the good and the defective parts alike.
-- A threshold is never above the highest score of a defect that was seen, and not above that of its own class, which
-  could not report anything then, unless the overkill of that would cost more than all escapes of the class.
+- A threshold lies below the highest score of a defect that was seen, and below that of its own class, which could not
+  report anything then, unless the overkill of that would cost more than all escapes of the class: by half a step of the
+  scale, since another machine or runtime computes the last digits of that score in another way.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ BORROWED, BORROWED_GOOD = 10, 30  # examples of all classes that are added to th
 DEFECT_SHARE = 0.05  # of the parts of a line
 TOLERATED = 0.5  # good parts rejected: thresholds that cost so little more are as good
 _LOGITS = np.linspace(-8, 8, 641)  # scores from 0.0003 to 0.9997
+_SURE = 1 - 1e-6  # a score beyond it is that of a network that is sure
 
 
 def least_cost(parts: Parts, labels: Ints | None, escape_cost: float, overkill_cost: float) -> Floats:
@@ -56,10 +58,10 @@ def least_cost(parts: Parts, labels: Ints | None, escape_cost: float, overkill_c
         passed = (num_good * share_below(good) + BORROWED_GOOD * pooled_good) / (num_good + BORROWED_GOOD)
         cost = of_escape * max(number, 1) * escapes + of_overkill * num_good * (1 - passed)
         best = _score(float(_LOGITS[cost <= cost.min() + TOLERATED * of_overkill].mean()))
-        seen = float(defective.max(initial=0))
+        seen = _just_below(float(defective.max(initial=0)))
         if seen and of_overkill * (good >= seen).sum() <= of_escape * number:
             best = min(best, seen)
-        chosen.append(min(best, float(everything.max(initial=0)) or best))
+        chosen.append(min(best, _just_below(float(everything.max(initial=0))) or best))
     return np.array(chosen)
 
 
@@ -89,6 +91,16 @@ def _silverman(values: Floats) -> float:
 
 def _score(logit: float) -> float:
     return float(1 / (1 + np.exp(-logit)))
+
+
+def _just_below(score: float) -> float:
+    """Half a step of the scale below a score; 0 of 0.
+
+    >>> round(_just_below(0.5), 4), _just_below(0.0)
+    (0.4969, 0.0)
+    """
+    odds = min(score, _SURE) / (1 - min(score, _SURE)) * np.exp((_LOGITS[0] - _LOGITS[1]) / 2)
+    return float(odds / (1 + odds))
 
 
 def best_f1(results: Results, matches: Matches, labels: Ints | None) -> Floats:

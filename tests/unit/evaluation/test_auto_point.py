@@ -91,7 +91,8 @@ def test_it_is_never_above_a_defect_that_was_seen():
         highest = parts.score[parts.defective].max()
         for k, score_thr in enumerate(least_cost(parts, np.arange(3), 10, 1)):
             own, good = parts.class_score[parts.class_defective[:, k], k], parts.class_score[parts.good, k]
-            assert score_thr <= highest
+            margin = 1e-2 * highest * (1 - highest)  # last digits differ from machine to machine
+            assert score_thr <= highest - margin
             costs = 0.95 * (good >= own.max()).mean(), 0.5 * len(own) / parts.defective.sum()
             if costs[0] <= costs[1]:
                 assert score_thr <= own.max()
