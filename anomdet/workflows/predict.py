@@ -46,7 +46,7 @@ def predict(
     from anomdet.workflows.predict_run import Run
 
     with _alone_in(job.out):
-        run = Run(job, sources, detector, _folder(job, places), emit)
+        run = Run(job, sources, detector, _folder(job, ()), emit)  # apart from the sources it is already
         return _judged(run, job, on_progress, same_command)
 
 
