@@ -67,6 +67,8 @@ def _import(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # dataclasses and pickle look it up there
     sys.path.insert(0, str(path.parent))  # its neighbours may be imported by it
+    _forget_namesakes(path.parent)
+    before = set(sys.modules)
     try:
         with keeping_no_bytecode():
             spec.loader.exec_module(module)
@@ -75,4 +77,22 @@ def _import(path: Path) -> Any:
         raise UserError(problem_from(error, path, "a file that imports without an error")) from error
     finally:
         sys.path.remove(str(path.parent))
+        brought = (name for name in set(sys.modules) - before if "." not in name and _is_in(name, path.parent))
+        _folder_of.update(dict.fromkeys(brought, path.parent))
     return module
+
+
+_folder_of: dict[str, Path] = {}  # of modules that a user's file has imported from its own folder
+
+
+def _is_in(name: str, folder: Path) -> bool:
+    file = getattr(sys.modules[name], "__file__", None)
+    return isinstance(file, str) and Path(file).is_relative_to(folder)
+
+
+def _forget_namesakes(folder: Path) -> None:
+    """Modules of another user's file that are called as one in this folder: Python would take those for these."""
+    others = {name for name, own in _folder_of.items() if own != folder}
+    others = {name for name in others if (folder / f"{name}.py").is_file() or (folder / name).is_dir()}
+    for name in [name for name in sys.modules if name.partition(".")[0] in others]:
+        del sys.modules[name]

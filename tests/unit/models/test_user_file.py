@@ -26,3 +26,13 @@ def test_the_choice_of_before_comes_back_after_an_error(monkeypatch: pytest.Monk
     with pytest.raises(ValueError, match="mine"), keeping_no_bytecode():
         raise ValueError("mine")
     assert sys.dont_write_bytecode is False
+
+
+def test_two_files_have_each_their_own_neighbours(tmp_path: Path) -> None:
+    """Detectors of two folders in one process: the second had the layers of the first."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "layers_of_mine.py").write_text(f"size = {name!r}\n")
+        (tmp_path / name / "mine.py").write_text("from layers_of_mine import size\n\n\ndef shape():\n    return size\n")
+    found = [load_name(tmp_path / name / "mine.py", "shape", "shape()") for name in ("a", "b", "a")]
+    assert [shape() for shape in found] == ["a", "b", "a"]
