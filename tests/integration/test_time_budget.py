@@ -73,7 +73,7 @@ def test_the_file_of_the_plan_repeats_and_resumes_the_run(seen, tmp_path, data_d
 def test_large_images_are_read_before_the_steps_are_timed_and_change_no_weight(
     seen, tmp_path, data_dir, monkeypatch, large_images, key, how
 ):
-    for module in (steps, kept, decoded):
+    for module in (steps, decoded):
         monkeypatch.setattr(module, "LEAST_MEGAPIXELS", 0.001)
     for module in (steps, kept):
         monkeypatch.setattr(module, "FITTED", PixelStore("fitted"))
