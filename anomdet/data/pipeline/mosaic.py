@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anomdet.data.pipeline.blanking import blanked
 from anomdet.data.pipeline.donors import dataset_of, load_item
 from anomdet.data.pipeline.mmdet_bases import Mosaic
+from anomdet.data.pipeline.steps import FitInside
 from anomdet.data.sampling.draw import Draw, draw_of
 from anomdet.data.tiles.cut import cut_boxes
 from anomdet.registry import TRANSFORMS
@@ -62,15 +63,21 @@ class InspectionMosaic(Mosaic):
             return results
         dataset = dataset_of(results, self)
         mates = [Draw(at, draw.seed, draw.epoch, draw.position) for at in rng.integers(len(dataset), size=3).tolist()]
-        four = {key: results[key] for key in _TRUTH}
-        four["mix_results"] = [
-            {key: mate[key] for key in _TRUTH} for mate in (load_item(dataset, one) for one in mates)
-        ]
+        four = self._wide_enough(results)
+        four["mix_results"] = [self._wide_enough(load_item(dataset, one)) for one in mates]
         mixed: dict[str, Any] = super().transform(four)  # draws its centre from `random`, seeded by the draw
         height, width = self.size_hw
         middle = np.array([width // 2, height // 2, width // 2 + width, height // 2 + height])
         results.update({key: mixed[key] for key in _TRUTH})
         return cut_to(results, middle, self.min_visible)
+
+    def _wide_enough(self, results: dict) -> dict:
+        """Pixels and boxes of an image; of a thin one, of whose shorter side nothing would be left, a pixel is kept."""
+        one = {key: results[key] for key in _TRUTH}
+        height, width = one["img"].shape[:2]
+        is_lost = min(height, width) * min(self.size_hw[0] / height, self.size_hw[1] / width) < 1
+        fitted = FitInside(self.size_hw).transform(one) if is_lost else one
+        return {key: fitted[key] for key in _TRUTH}
 
     def _is_over(self, draw: Draw) -> bool:
         """Whether the last part of the run has come."""

@@ -155,3 +155,19 @@ def test_a_draw_says_all(folder, steps):
         assert np.array_equal(again["img"], first[at]["img"]) and np.array_equal(boxes_of(again), boxes_of(first[at]))
     others = [dataset[Draw(at, 5, 2, at)]["img"] for at in range(len(dataset))]
     assert any(not np.array_equal(one, result["img"]) for one, result in zip(others, first, strict=True))
+
+
+def test_an_image_of_which_a_mosaic_would_leave_nothing_keeps_a_pixel(tmp_path):
+    """Of 900 x 1 pixels within 64 x 64; OpenCV refuses a side of 0."""
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for at, size_hw in enumerate(((1, 900), (900, 1), (3, 700), (96, 128))):
+        cv2.imwrite(str(tmp_path / f"images/{at}.png"), np.full((*size_hw, 3), DARK, np.uint8))
+        (tmp_path / f"labels/{at}.txt").write_text(f"1 0 0 {size_hw[1]} {size_hw[0]}\n")
+    dataset, shapes = build(tmp_path, MOSAIC, ratios=(1.0, 0.0, 0.0)), set()
+    for position in range(12):
+        results = dataset[Draw(position % 4, seed=2, position=position)]
+        boxes = boxes_of(results)
+        shapes.add(results["img"].shape)
+        assert len(boxes) and (boxes[:, 2:] > boxes[:, :2]).all()
+    assert shapes == {(64, 64, 3)}
