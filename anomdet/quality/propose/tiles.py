@@ -17,7 +17,7 @@ SMALL_SHARE = 0.1  # of the boxes may be smaller
 # What a tile shows them with, where the image has so many; below how many px in the largest whole image few objects are
 # found better in tiles: docs/recipes.md, "Small images, and large ones".
 TILE_PX, UNCLEAR_PX = 12.0, 14.0
-LARGE_IMAGE = 0.5  # scale, up to which that holds: images of twice the side and more were measured
+LARGE_IMAGE = 0.85  # scale, up to which that holds: images of 1.2 times the side and more were measured
 TOO_LARGE = 4.0  # times the pixels: from there on tiles are cheaper than a larger image
 STEP = 32  # the coarsest grid of most detectors
 OVERLAP, MOST_OVERLAP = 0.2, 0.5  # shares of a tile
@@ -47,7 +47,7 @@ def choose_tiles(
 ) -> Choice:
     """``data.tiles`` as a mapping, or None, with the reason.
 
-    Boxes of 8 px and more can be found without. Then there are tiles only of images of twice the side, for objects that
+    Boxes of 8 px and more can be found without. Then there are tiles only of images that are larger, for objects that
     are few and fit into them: a run sees mostly the tiles with objects, and so more of them in the same time.
 
     Args:
