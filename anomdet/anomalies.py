@@ -106,7 +106,7 @@ class Anomaly:
         regions: where, the farthest first; of an image below the threshold none.
 
     Raises:
-        ValueError: a value that is no number, or negative.
+        ValueError: a value that is no number, or negative; a threshold of 0.
     """
 
     score: float
@@ -118,6 +118,8 @@ class Anomaly:
         sides = [side for region in self.regions for side in (*region.bbox_xyxy, region.ratio)]
         if not all(math.isfinite(value) and value >= 0 for value in (self.score, self.threshold, self.p_value, *sides)):
             raise ValueError("an anomaly with a value that is no number >= 0")
+        if not self.threshold:
+            raise ValueError("an anomaly with a threshold of 0")
 
     @property
     def is_unknown(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -186,13 +187,14 @@ def _draw_all(measured: Any, wanted: list[int], config: Any, folder: Path) -> li
     results, data_root = measured.results, config.test_dataloader.dataset.data_root
     check_apart(folder, data_folders(data_root, results.file_names), "--out")
     names = [results.file_names[i] for i in wanted]
-    make_room(folder, [*map(_jpg_name, names), CONTACT_SHEET], "--out", earlier=_JPG)
+    jpg_names = _jpg_names(names)
+    make_room(folder, [*jpg_names, CONTACT_SHEET], "--out", earlier=_JPG)
     images_dir, bit_depth = Path(data_root) / IMAGES_DIR, bit_depth_of(config)
     colors = class_colors(list(results.unique_names))
     shown = kept(results, measured.matches, measured.score_thrs)
     verdicts = _verdicts(measured)
     pictures, paths = [], []
-    for i, file_name in zip(wanted, names, strict=True):
+    for i, file_name, jpg_name in zip(wanted, names, jpg_names, strict=True):
         rows = (results.pred.image == i) & shown
         left = _objects(results.gt, results.gt.image == i, results.unique_names)
         right = _objects(results.pred, rows, results.unique_names, results.pred.score[rows].tolist())
@@ -200,7 +202,7 @@ def _draw_all(measured: Any, wanted: list[int], config: Any, folder: Path) -> li
         image = read_image(path, max_megapixels=None, bit_depth=bit_depth)  # the data set has checked its size
         picture = _beside_heat(comparison(image, left, right, title=file_name, colors=colors), image, measured, i)
         picture = with_verdict(picture, *verdicts[i])
-        path = folder / _jpg_name(file_name)
+        path = folder / jpg_name
         write_image(path, picture)
         pictures.append(picture)
         paths.append(path)
@@ -222,10 +224,16 @@ def _beside_heat(picture: Any, image: Any, measured: Any, at: int) -> Any:
     return side_by_side(picture, heat(image, verdicts.cell_ratios[at]), ("", caption))
 
 
-def _jpg_name(file_name: str) -> str:
+def _jpg_names(file_names: Sequence[str]) -> list[str]:
+    """A drawing's for each image; those that would share one, as of ``a/b.png`` and ``a__b.png``, are numbered."""
     from anomdet.outputs import fitting_stem
 
-    return f"{fitting_stem(Path(file_name).with_suffix('').as_posix().replace('/', '__'), len('.jpg'))}.jpg"
+    names: dict[str, None] = {}
+    for file_name in file_names:
+        stem = Path(file_name).with_suffix("").as_posix().replace("/", "__")
+        ends = (".jpg" if at == 1 else f"~{at}.jpg" for at in itertools.count(1))
+        names[next(name for end in ends if (name := f"{fitting_stem(stem, len(end))}{end}") not in names)] = None
+    return list(names)
 
 
 def _objects(boxes: Any, rows: Any, names: list[str], scores: list[float] | None = None) -> Any:

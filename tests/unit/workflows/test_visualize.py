@@ -15,7 +15,7 @@ from anomdet.evaluation.coco_json import results_from_coco
 from anomdet.evaluation.operating_point import fixed
 from anomdet.evaluation.summary import measure
 from anomdet.workflows.libraries import load_libraries
-from anomdet.workflows.visualize import _jpg_name, _thin_out, _verdicts, errors_first, visualize
+from anomdet.workflows.visualize import _jpg_names, _thin_out, _verdicts, errors_first, visualize
 from tests.unit.evaluation.cases import gt_dict, pred
 
 BOX, FAR = [0, 0, 10, 10], [50, 50, 10, 10]
@@ -57,9 +57,13 @@ def test_only_knows_one_word() -> None:
 
 def test_the_names_of_drawings_fit_on_a_disk() -> None:
     """Folders become a part of the name, which may be longer than any name then."""
-    names = {_jpg_name(f"{'line' * 50}/{'part' * 20}{at}.png") for at in range(3)}
-    assert len(names) == 3 and all(len(name) <= 255 and name.endswith(".jpg") for name in names)
-    assert _jpg_name("a/b.png") == "a__b.jpg"
+    names = _jpg_names([f"{'line' * 50}/{'part' * 20}{at}.png" for at in range(3)])
+    assert len(set(names)) == 3 and all(len(name) <= 255 and name.endswith(".jpg") for name in names)
+
+
+def test_each_image_has_a_drawing_of_its_own() -> None:
+    found = _jpg_names(["a/b.png", "a__b.png", "a__b~2.png", "c.png"])
+    assert found == ["a__b.jpg", "a__b~2.jpg", "a__b~2~2.jpg", "c.jpg"]
 
 
 @pytest.mark.slow
