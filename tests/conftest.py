@@ -36,3 +36,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
         return None
     return _ALL_SLOW in collection_path.read_text(encoding="utf-8") or None
+
+
+@pytest.fixture
+def small_images_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Decoded or fitted pixels of images of 1,000 px and more are kept below ``cache/`` of the test's folder."""
+    from anomdet.data import pixel_store
+    from anomdet.data.pipeline import kept, steps
+    from anomdet.data.tiles import decoded
+
+    monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)
+    for module in (steps, decoded):
+        monkeypatch.setattr(module, "LEAST_MEGAPIXELS", 0.001)
+    for module in (steps, kept):
+        monkeypatch.setattr(module, "FITTED", pixel_store.PixelStore("fitted"))
+    for module in (kept, decoded):
+        monkeypatch.setattr(module, "DECODED", pixel_store.PixelStore("decoded"))

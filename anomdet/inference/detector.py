@@ -281,8 +281,8 @@ class Detector:
         kept = counted if min_score is None else counted | at_or_above(detections.scores, class_nums, min_score)
         detections, class_nums = detections.rows(kept), class_nums[kept]
         if num_dropped:
-            left_out = f"{num_dropped} detections left out: coordinate or score is no valid number; {REJECTED_FOR_THAT}"
-            warnings = (*warnings, left_out)
+            why = f"a coordinate or score is no valid number; {REJECTED_FOR_THAT}"
+            warnings = (*warnings, f"{num_dropped} detections left out: {why}")
         return Result(
             image=image.name,
             size_hw=image.original_hw,

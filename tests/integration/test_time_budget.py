@@ -7,10 +7,7 @@ from dataclasses import replace
 import pytest
 
 from anomdet.config.load import load_settings
-from anomdet.data import pixel_store
-from anomdet.data.pipeline import kept, steps
-from anomdet.data.pixel_store import PixelStore
-from anomdet.data.tiles import decoded
+from anomdet.data.pipeline import steps
 from anomdet.workflows import time_budget
 from tests.integration.conftest import assert_same_weights, run_command, write_settings
 
@@ -70,18 +67,11 @@ def test_the_file_of_the_plan_repeats_and_resumes_the_run(seen, tmp_path, data_d
     ],
     ids=["whole", "tiles"],
 )
+@pytest.mark.usefixtures("small_images_are_kept")
 def test_large_images_are_read_before_the_steps_are_timed_and_change_no_weight(
     seen, tmp_path, data_dir, monkeypatch, large_images, key, how
 ):
-    for module in (steps, decoded):
-        monkeypatch.setattr(module, "LEAST_MEGAPIXELS", 0.001)
-    for module in (steps, kept):
-        monkeypatch.setattr(module, "FITTED", PixelStore("fitted"))
-    for module in (kept, decoded):
-        monkeypatch.setattr(module, "DECODED", PixelStore("decoded"))
     monkeypatch.setattr(steps, "_LEAST_SHRINKING", 1)
-    monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)
-    monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
     config = write_settings(tmp_path, data_dir, minutes=10)
     run_command("train", "--config", config, *large_images)
     (_, before), (_, after) = seen

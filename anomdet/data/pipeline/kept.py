@@ -78,6 +78,7 @@ def _large(dataset: TextLabelDataset, step: LoadInspectionImage) -> tuple[NDArra
     sizes_hw = _sizes_hw(dataset)
     _, firsts, size_of = np.unique(sizes_hw[:, 0] << 32 | sizes_hw[:, 1], return_index=True, return_inverse=True)
     samples = [_record(dataset, at) for at in firsts.tolist()]
+    # The kind of file is a part of the rule; names are looked at only where it decides.
     kept_bytes = np.array([step.kept_bytes(one) if step.is_kept({**one, "img_path": ""}) else 0 for one in samples])
     in_parts = np.array([not step.is_kept({**one, "img_path": ".tif"}) for one in samples])
     large = np.flatnonzero(kept_bytes[size_of])

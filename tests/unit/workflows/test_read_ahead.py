@@ -21,13 +21,13 @@ def test_a_timed_step_decodes_as_often_as_it_draws_an_image_for_the_first_time()
 
 
 @pytest.mark.parametrize(
-    ("num_kept", "told"), [(5, ""), (3, "; 2 of them could not be kept: they are decoded each time")]
+    ("num_kept", "said"), [(5, ""), (3, "; 2 of them could not be kept: they are decoded each time")]
 )
-def test_the_note_does_not_claim_that_images_are_kept_for_which_there_is_no_room(monkeypatch, num_kept, told):
+def test_the_note_does_not_claim_that_images_are_kept_for_which_there_is_no_room(monkeypatch, num_kept, said):
     dataset = SimpleNamespace(records=list(range(5)))
     monkeypatch.setattr(kept, "unread", lambda of: of.records)
     monkeypatch.setattr(kept, "read_ahead", lambda of, *_: setattr(of, "records", of.records[num_kept:]))
     monkeypatch.setattr(read_ahead, "_datasets", lambda _: [(dataset, 1)])
     note = read_ahead.read_first(None)
-    assert note.startswith("plan: 5 large images read first, once, in 0 s" + told)
-    assert ("could not be kept" in note) == bool(told)
+    assert note.startswith("plan: 5 large images read first, once, in 0 s" + said)
+    assert ("could not be kept" in note) == bool(said)

@@ -6,12 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from anomdet.data import pixel_store
 from anomdet.data.dataset import TextLabelDataset
-from anomdet.data.pipeline import kept, steps
+from anomdet.data.pipeline import steps
 from anomdet.data.pipeline.donors import load_whole
 from anomdet.data.pipeline.kept import note_on_kept, read_ahead, unread
-from anomdet.data.pixel_store import PixelStore
 from anomdet.data.tiles import decoded
 from anomdet.errors import UserError
 from anomdet.images import strips
@@ -23,18 +21,7 @@ PIPELINE = [
     {"type": "anomdet.PackInspectionInputs", "meta_keys": ()},
 ]
 LISTS = {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
-
-
-@pytest.fixture(autouse=True)
-def small_images_are_worth_it(monkeypatch, tmp_path):
-    monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))
-    for module in (steps, decoded):
-        monkeypatch.setattr(module, "LEAST_MEGAPIXELS", 0.001)
-    for module in (steps, kept):
-        monkeypatch.setattr(module, "FITTED", PixelStore("fitted"))
-    for module in (kept, decoded):
-        monkeypatch.setattr(module, "DECODED", PixelStore("decoded"))
-    monkeypatch.setattr(pixel_store, "_FREE_SHARE", 0.0)
+pytestmark = pytest.mark.usefixtures("small_images_are_kept")
 
 
 @pytest.fixture
