@@ -178,26 +178,21 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def at_the_top(path: Path) -> Iterator[str]:
-    """What a file imports when it is imported; not inside functions, nor for the types only."""
-    waiting: list[ast.AST] = list(tree(path).body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            continue
+def needed(path: Path, modules: set[str]) -> Iterator[str]:
+    """Which of the modules a file imports; of ``from package import module`` the module."""
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
-        waiting += list(ast.iter_child_nodes(node))
+            yield from (name.name for name in node.names if name.name in modules)
+        elif isinstance(node, ast.ImportFrom):
+            names = (f"{node.module}.{name.name}" for name in node.names)
+            yield from (name if name in modules else node.module or "" for name in names)
 
 
 def test_no_circle() -> None:
-    """Neither among files, nor through imports for the types."""
+    """Neither among files, nor through imports for the types or inside functions."""
     files = [path for path in FILES if place(path) != ""]  # the public names are for types only there
     modules = {module_name(path) for path in files}
-    needs = {module_name(path): {name for name in at_the_top(path) if name in modules} for path in files}
+    needs = {module_name(path): set(needed(path, modules)) & modules for path in files}
     done: set[str] = set()
     while ready := {name for name, wanted in needs.items() if name not in done and wanted - {name} <= done}:
         done |= ready

@@ -138,7 +138,7 @@ def review(  # noqa: PLR0913 (its arguments are the command's options)
 
     Correct them in a copy, or choose what to label next.
     """
-    from anomdet.workflows.review import ReviewOptions, review_command
+    from anomdet.workflows.review_command import ReviewOptions, review_command
 
     options = ReviewOptions(checkpoint, minutes, folds, apply, unlabelled, budget)
     told, written = review_command(config, overrides or (), out, options)

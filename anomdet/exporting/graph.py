@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anomdet.exporting.candidates import Candidates, finder_of
+from anomdet.exporting.candidates import Candidates
 from anomdet.exporting.decoding import best_first
+from anomdet.exporting.finders import finder_of
 from anomdet.exporting.suppression import suppress
 from anomdet.inference.artifact import Preprocessing
 from anomdet.models.efficientnet_lite import TOTAL_STRIDE, ConvNorm

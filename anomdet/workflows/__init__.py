@@ -23,6 +23,7 @@ __all__ = [
     "propose",
     "report",
     "review",
+    "review_command",
     "review_unlabelled",
     "serve",
     "show_config",

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from anomdet.errors import UserError
-from anomdet.exporting.candidates import finder_of
+from anomdet.exporting.finders import finder_of
 from anomdet.exporting.graph import Graph
 from anomdet.exporting.suppression import suppress
 from anomdet.inference.backends.rows import detections, runs, threshold_input
