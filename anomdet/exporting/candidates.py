@@ -1,4 +1,4 @@
-"""What a network finds before suppression, per kind of detector, with nothing but tensor operations."""
+"""What a network finds before suppression: the same for every kind of detector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The candidates of dense heads: RTMDet, RetinaNet, FCOS, ATSS, YOLOX."""
+"""The candidates of dense heads (RTMDet, RetinaNet, FCOS, ATSS, YOLOX), with nothing but tensor operations."""
 
 from __future__ import annotations
 
