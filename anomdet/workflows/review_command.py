@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import CHANGES, HARD_NORMALS
@@ -54,12 +53,24 @@ def review_command(
     """
     _check_together(options)
     if options.unlabelled is not None:
-        more: dict[str, Any] = {"unlabelled": options.unlabelled, "budget": options.budget}
-        chosen = choose_to_label(settings, overrides, out=out, checkpoint=options.checkpoint, **more)
+        chosen = choose_to_label(
+            settings,
+            overrides,
+            unlabelled=options.unlabelled,
+            budget=options.budget,
+            out=out,
+            checkpoint=options.checkpoint,
+        )
         return chosen.text, chosen.written
     if options.apply is None:
-        given = options.checkpoint, options.minutes, options.folds
-        done = review(settings, overrides, out=out, checkpoint=given[0], minutes=given[1], folds=given[2])
+        done = review(
+            settings,
+            overrides,
+            out=out,
+            checkpoint=options.checkpoint,
+            minutes=options.minutes,
+            folds=options.folds,
+        )
         return done.text, done.written
     fixed = apply_decisions(settings, overrides, decisions=options.apply, out=out)
     removed = sum(change.action == "removed" for change in fixed.changes)
