@@ -175,6 +175,12 @@ def press(driver, *keys: str) -> None:
         driver.find_element("tag name", "body").send_keys(key)
 
 
+def downloaded(driver, path: Path) -> Path:
+    """A file that the page saved, once it is whole: Chromium keeps its name with an empty file before."""
+    WebDriverWait(driver, 30).until(lambda _: path.is_file() and path.stat().st_size > 0)
+    return path
+
+
 @needs_browser
 def test_one_key_decides_and_the_next_one_comes(load) -> None:
     driver = load()
@@ -205,8 +211,7 @@ def test_exported_decisions_make_the_corrected_copy(load, page: Path, tmp_path: 
     driver = load()
     press(driver, "a", "a", "r", "a", "e")
     path = tmp_path / "decisions.json"
-    WebDriverWait(driver, 10).until(lambda _: path.is_file())
-    decisions = read_decisions(path)
+    decisions = read_decisions(downloaded(driver, path))
     assert decisions["review"] == "0123456789abcdef"
     assert [one["decision"] for one in decisions["decisions"]] == ["accept", "accept", "reject", "accept"]
     assert decisions["hard_normals"] == []
@@ -222,8 +227,8 @@ def test_exported_decisions_make_the_corrected_copy(load, page: Path, tmp_path: 
 def test_a_normal_image_is_a_hard_one_once_all_its_suspects_are_rejected(load, tmp_path: Path) -> None:
     driver = load()
     press(driver, "r", "r", "e")
-    WebDriverWait(driver, 10).until(lambda _: (tmp_path / "decisions.json").is_file())
-    assert read_decisions(tmp_path / "decisions.json")["hard_normals"] == [HOSTILE]
+    path = downloaded(driver, tmp_path / "decisions.json")
+    assert read_decisions(path)["hard_normals"] == [HOSTILE]
 
 
 FILTERS = {
