@@ -21,7 +21,8 @@ from anomdet.serving.desk import Desk
 from anomdet.serving.settings import ServeSettings
 
 _DRAIN_S = 1.0  # new requests are still taken, and each connection is closed after its answer
-_LAST_REQUEST_S = 1.0  # for the request of a connection that was made just before
+_LAST_REQUEST_S = 1.0  # for the next request of a connection that was answered before
+_FIRST_REQUEST_S = 5.0  # for that of a connection that was made just before: its client may be slow
 _BACKLOG = 2048
 _REQUEST_LINE_S = 15.0
 log = logging.getLogger("anomdet")
@@ -89,8 +90,9 @@ class _Server(uvicorn.Server):
             while server.sockets and select.select(server.sockets, [], [], 0)[0]:
                 await asyncio.sleep(0)
             server.close()
-        end = time.monotonic() + _LAST_REQUEST_S
-        while self.server_state.connections and time.monotonic() < end:
+        closed = time.monotonic()
+        await asyncio.sleep(0.1)  # what was accepted last is among the connections by then
+        while any(time.monotonic() < closed + _patience(one) for one in self.server_state.connections):
             await asyncio.sleep(0.02)
         self.should_exit = True
 
@@ -103,6 +105,11 @@ class _Server(uvicorn.Server):
         for name in [live.name for live in self._desk.models]:
             with contextlib.suppress(Exception):  # the log says it, and the model of before serves on
                 await self._desk.reload(name)
+
+
+def _patience(connection: Any) -> float:
+    """Seconds that a connection has for its request once nobody can connect any more."""
+    return _FIRST_REQUEST_S if getattr(connection, "cycle", None) is None else _LAST_REQUEST_S
 
 
 class _Lingering:

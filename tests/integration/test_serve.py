@@ -125,6 +125,22 @@ def test_term_under_load_loses_no_request(exported: Path, data_dir: Path) -> Non
     assert lost == []
 
 
+def test_after_term_a_slow_client_is_answered_if_it_had_connected(exported: Path, data_dir: Path) -> None:
+    image = sorted((data_dir / "images").iterdir())[0].read_bytes()
+    with serving(exported) as (process, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.connect()
+        process.send_signal(signal.SIGTERM)
+        time.sleep(3)  # an answered connection is closed by now
+        connection.request("POST", "/predict", image)
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("connection")) == (200, "close")
+        answer.read()
+        connection.close()
+        said = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
