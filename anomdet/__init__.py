@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from anomdet.workflows.evaluate import evaluate as evaluate
     from anomdet.workflows.evaluate_files import evaluate_files as evaluate_files
     from anomdet.workflows.export import export as export
-    from anomdet.workflows.export_source import ExportOptions as ExportOptions
+    from anomdet.workflows.exports.source import ExportOptions as ExportOptions
     from anomdet.workflows.leave_class_out import leave_class_out as leave_class_out
     from anomdet.workflows.load import load as load
     from anomdet.workflows.predict import predict as predict
-    from anomdet.workflows.predict_job import PredictJob as PredictJob
+    from anomdet.workflows.predictions.job import PredictJob as PredictJob
     from anomdet.workflows.propose import propose_settings as propose_settings
     from anomdet.workflows.review import apply_decisions as apply_decisions
     from anomdet.workflows.review import review as review
@@ -34,8 +34,8 @@ __version__ = "0.1.0"
 # Public name to where it stands; imported at its first use (PEP 562).
 _WHERE = {
     "Detector": "anomdet.inference.detector",
-    "ExportOptions": "anomdet.workflows.export_source",
-    "PredictJob": "anomdet.workflows.predict_job",
+    "ExportOptions": "anomdet.workflows.exports.source",
+    "PredictJob": "anomdet.workflows.predictions.job",
     "Problem": "anomdet.errors",
     "Result": "anomdet.inference.result",
     "Settings": "anomdet.config.schema",

@@ -69,7 +69,7 @@ def run_anomdet(args: argparse.Namespace) -> dict[str, Any]:
     from anomdet.anomaly.features import TorchFeatures
     from anomdet.anomaly.fit import Collected
     from anomdet.anomaly.patches import shrink
-    from anomdet.workflows.learn_score import MIN_NORMALS_PADIM
+    from anomdet.workflows.scores.learn import MIN_NORMALS_PADIM
 
     data = Path(args.data)
     normals, _ = read(data, args.train, args.normals)

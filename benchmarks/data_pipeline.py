@@ -36,9 +36,9 @@ ops.install()
 import mmdet  # noqa: E402
 
 from anomdet.data.dataset import TextLabelDataset  # noqa: E402
+from anomdet.data.draw import Draw  # noqa: E402
 from anomdet.data.labels import Labels, write_labels  # noqa: E402
 from anomdet.data.pipeline.mmdet_bases import BaseDetDataset  # noqa: E402
-from anomdet.data.sampling.draw import Draw  # noqa: E402
 
 DEEPPCB = Path(__file__).resolve().parents[2] / "shared/data/deeppcb"
 META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")

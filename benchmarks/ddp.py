@@ -36,7 +36,7 @@ def step_times(batch_size: int, steps: int) -> list[float]:
     """Seconds of each step of this process."""
     from anomdet.engine.distributed.buckets import settle_buckets
     from anomdet.engine.distributed.shared_averages import share_averages
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
     from benchmarks.precision import build, make_batch
 
     load_libraries()

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.runs.libraries import load_libraries
 
 NUM_CLASSES, SIZE_PX = 10, 1000
 

@@ -62,8 +62,8 @@ def time_one(args: argparse.Namespace) -> dict[str, Any]:
     from anomdet.config.load import load_settings
     from anomdet.config.shipped import configs_dir
     from anomdet.config.translate import to_mmengine
-    from anomdet.workflows.libraries import load_libraries
-    from anomdet.workflows.time_budget import time_here
+    from anomdet.workflows.runs.libraries import load_libraries
+    from anomdet.workflows.timing.time_budget import time_here
 
     load_libraries()
     folder = Path(args.out) / f"{args.model}_{args.amp}"

@@ -146,7 +146,7 @@ def open_data_sets(folder: Path) -> list:
 
 def load_libraries() -> None:
     """All that a training imports."""
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     import anomdet.data.dataset

@@ -28,7 +28,7 @@ from mmengine.registry import DATASETS, DefaultScope  # noqa: E402
 from anomdet.config.load import load_settings  # noqa: E402
 from anomdet.config.translate import to_mmengine  # noqa: E402
 from anomdet.data.dataset import TextLabelDataset  # noqa: E402
-from anomdet.data.sampling.draw import Draw  # noqa: E402
+from anomdet.data.draw import Draw  # noqa: E402
 
 ARMS: dict[str, Mapping[str, float]] = {
     "without": {},

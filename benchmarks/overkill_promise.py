@@ -28,7 +28,7 @@ from anomdet.anomaly.features import TorchFeatures
 from anomdet.anomaly.fit import Collected
 from anomdet.anomaly.patches import shrink
 from anomdet.data.synth.generate import generate
-from anomdet.workflows.learn_score import MIN_NORMALS_PADIM
+from anomdet.workflows.scores.learn import MIN_NORMALS_PADIM
 
 SIZE, LAYERS = 256, (10, 12)
 HEAD = "{:>9}{:>11}{:>10}{:>17}{:>9}{:>9}{:>11}{:>12}{:>14}"

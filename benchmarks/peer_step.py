@@ -37,10 +37,10 @@ def anomdet_steps(size_px: int, batch_size: int) -> None:
 
     from anomdet.config.shipped import configs_dir
     from anomdet.data.synth.generate import generate
-    from anomdet.workflows.build import build_runner, complete
-    from anomdet.workflows.fit_machine import for_machine
-    from anomdet.workflows.libraries import load_libraries
-    from anomdet.workflows.run_config import load_run
+    from anomdet.workflows.runs.build import build_runner, complete
+    from anomdet.workflows.runs.fit_machine import for_machine
+    from anomdet.workflows.runs.libraries import load_libraries
+    from anomdet.workflows.runs.run_config import load_run
 
     class Stopwatch(Hook):
         priority = "LOWEST"

@@ -51,7 +51,7 @@ def train_anomdet(args: argparse.Namespace) -> dict[str, Any]:
     use_processor_time()
     import anomdet
     from anomdet.workflows.init import init
-    from anomdet.workflows.run_config import load_run
+    from anomdet.workflows.runs.run_config import load_run
 
     folder = Path(args.out) / f"anomdet_{args.seed}"
     folder.mkdir(parents=True, exist_ok=True)

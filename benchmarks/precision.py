@@ -27,9 +27,9 @@ from anomdet.config.shipped import configs_dir
 from anomdet.data.synth.generate import generate
 from anomdet.ops import convolution
 from anomdet.ops.convolution import use_fast_convolutions
-from anomdet.workflows.build import complete
-from anomdet.workflows.libraries import load_libraries
-from anomdet.workflows.run_config import load_run
+from anomdet.workflows.runs.build import complete
+from anomdet.workflows.runs.libraries import load_libraries
+from anomdet.workflows.runs.run_config import load_run
 
 PLAIN = "float32"
 # Each with its number format, the memory layout channels_last, and fast gradients.

@@ -25,7 +25,7 @@ from anomdet.inference.detector import Detector
 from anomdet.inference.preprocess import Prepared, fit_inside, stack
 from anomdet.workflows.load import load, read_artifact
 from anomdet.workflows.predict import predict
-from anomdet.workflows.predict_job import PredictJob
+from anomdet.workflows.predictions.job import PredictJob
 
 DEEPPCB = Path(__file__).parents[2] / "shared" / "data" / "deeppcb" / "images"
 BLOCK = 40

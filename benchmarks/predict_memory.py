@@ -80,7 +80,7 @@ def judge(folder: Path) -> None:
     """The job with the tests' detector."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from anomdet.workflows.predict import predict
-    from anomdet.workflows.predict_job import PredictJob
+    from anomdet.workflows.predictions.job import PredictJob
     from tests.unit.inference.fake_detector import FakeDetector
 
     class Resizing(FakeDetector):

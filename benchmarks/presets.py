@@ -24,8 +24,8 @@ from anomdet.config.preset_facts import REFERENCE
 from anomdet.config.preset_names import PRESETS
 from anomdet.config.presets import coco_weights, walk
 from anomdet.config.translate import to_mmengine
-from anomdet.workflows.build import complete_without_data
-from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.runs.build import complete_without_data
+from anomdet.workflows.runs.libraries import load_libraries
 
 SIZE_PX = 320
 _PASSES = 5

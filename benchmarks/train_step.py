@@ -23,10 +23,10 @@ import torch
 
 from anomdet.config.shipped import configs_dir
 from anomdet.data.synth.generate import generate
-from anomdet.workflows.build import build_runner, complete
-from anomdet.workflows.fit_machine import for_machine
-from anomdet.workflows.libraries import load_libraries
-from anomdet.workflows.run_config import load_run
+from anomdet.workflows.runs.build import build_runner, complete
+from anomdet.workflows.runs.fit_machine import for_machine
+from anomdet.workflows.runs.libraries import load_libraries
+from anomdet.workflows.runs.run_config import load_run
 
 SKIPPED = 4  # the first steps of an epoch find prefetched batches waiting
 

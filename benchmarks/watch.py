@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for the tests' detector
 
 from anomdet.inference.arrivals import Arrivals, Patience
 from anomdet.workflows.predict import predict
-from anomdet.workflows.predict_job import PredictJob
+from anomdet.workflows.predictions.job import PredictJob
 from tests.unit.inference.fake_detector import FakeDetector
 
 NUM_WRITERS = 8

@@ -19,7 +19,7 @@ from anomdet import ops  # noqa: E402 (after the environment is set)
 
 ops.install()
 
-from anomdet.workflows.lazy_imports import put_off  # noqa: E402
+from anomdet.workflows.runs.lazy_imports import put_off  # noqa: E402
 
 _ALL_SLOW = "\npytestmark = pytest.mark.slow"
 
@@ -41,8 +41,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.fixture
 def small_images_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Decoded or fitted pixels of images of 1,000 px and more are kept below ``cache/`` of the test's folder."""
-    from anomdet.data import pixel_store
-    from anomdet.data.pipeline import kept, steps
+    from anomdet.data import kept, pixel_store
+    from anomdet.data.pipeline import steps
     from anomdet.data.tiles import decoded
 
     monkeypatch.setenv("ANOMDET_CACHE_DIR", str(tmp_path / "cache"))

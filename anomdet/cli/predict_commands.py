@@ -15,7 +15,7 @@ from anomdet.cli.app import Debug, app, log_to_stderr, name_files
 from anomdet.terminal import give, say
 
 if TYPE_CHECKING:
-    from anomdet.workflows.predict_result import Predicted, Progress
+    from anomdet.workflows.predictions.result import Predicted, Progress
 
 
 @app.command(epilog="Example: anomdet predict checkpoints/best_model.pth data/images --save json,csv,pictures")
@@ -53,7 +53,7 @@ def predict(  # noqa: PLR0913 (its arguments are the command's options)
     _silence_opencv(not debug)
     from anomdet.inference.lists import lines_of
     from anomdet.workflows.predict import predict as run
-    from anomdet.workflows.predict_job import PredictJob
+    from anomdet.workflows.predictions.job import PredictJob
 
     job = PredictJob.from_options(context.params)
     log_to_stderr(job.out is None)

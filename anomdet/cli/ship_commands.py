@@ -34,7 +34,7 @@ def export(  # noqa: PLR0913 (its arguments are the command's options)
     It is compared with its checkpoint on images of yours, and refused where it decides otherwise.
     """
     from anomdet.workflows.export import export as run
-    from anomdet.workflows.export_source import ExportOptions
+    from anomdet.workflows.exports.source import ExportOptions
 
     options = ExportOptions(kind, int8, nms, route, licence, custom_file, triton=triton)
     done = run(checkpoint, out, settings=config, images=images, options=options)

@@ -6,6 +6,7 @@ __all__ = [
     "contracts",
     "dataset",
     "index",
+    "kept",
     "labels",
     "near_duplicates",
     "pipeline",

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from anomdet.data.draw import Draw
     from anomdet.data.index.scan import DataIndex
     from anomdet.data.splits.make import SplitRule, Splits
     from anomdet.data.tiles.index import TileIndex
@@ -64,3 +65,17 @@ class HasTiles(Protocol):
     """A data set whose items may be tiles, and which knows where they lie; None: they are whole images."""
 
     tile_index: TileIndex | None
+
+
+class LendsImages(HasClassCounts, CountsImages, HasTiles, Protocol):
+    """A data set whose pipeline mixes images: its steps ask it for others than their own."""
+
+    @property
+    def pipeline(self) -> Any:
+        """MMEngine's ``Compose``."""
+
+    def get_data_info(self, idx: int | Draw, /) -> dict[str, Any]:
+        """The record of an item."""
+
+    def image_info(self, at: int, /) -> dict[str, Any]:
+        """The record of a whole image, 0 to ``num_images``."""

@@ -12,11 +12,11 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from anomdet.data.class_names import class_names
+from anomdet.data.draw import Draw, global_streams
 from anomdet.data.index.changes import FileStamps
 from anomdet.data.index.scan import DataIndex, scan
 from anomdet.data.pipeline.mmdet_bases import BaseDetDataset
 from anomdet.data.pipeline.steps import keep_fitted
-from anomdet.data.sampling.draw import Draw, global_streams
 from anomdet.data.sampling.hard_normals import read_hard_normals
 from anomdet.data.splits.lists import split_hash
 from anomdet.data.splits.make import as_split_rule, make_splits

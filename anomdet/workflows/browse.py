@@ -12,7 +12,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.layout import CONTACT_SHEET
 from anomdet.ranks import is_main_process
 from anomdet.workflows.browse_page import browse_page
-from anomdet.workflows.run_config import load_run
+from anomdet.workflows.runs.run_config import load_run
 from anomdet.workflows.visualize import check_limit
 
 NUM_PICTURES = 16
@@ -61,8 +61,8 @@ def browse(
     if not is_main_process():
         return []
     run = load_run(config_path, overrides)
-    from anomdet.workflows.build import build_loader, complete, data_sources
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.build import build_loader, complete, data_sources
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     from anomdet.output_rule import check_apart, make_room

@@ -111,7 +111,7 @@ def _columns(source: Source) -> tuple[Columns, list[str]]:
     from anomdet.quality.browse.columns import make_columns
     from anomdet.quality.check.check import Rules, check_data
     from anomdet.quality.check.readings import AS_EXPECTED
-    from anomdet.workflows.planned_splits import planned_splits, rules_of
+    from anomdet.workflows.data_folder.planned_splits import planned_splits, rules_of
 
     if source.settings is None:
         checked = check_data(source.data_dir, Rules())

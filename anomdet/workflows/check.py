@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem, UserError
-from anomdet.workflows.beside_data import refuse_raw_data
+from anomdet.workflows.data_folder.beside_data import refuse_raw_data
 
 if TYPE_CHECKING:
     from anomdet.config.load import SettingsSource
@@ -179,7 +179,7 @@ def _settings(
 def _rules(settings: Settings | None, data: Path | None, options: CheckOptions) -> tuple[Path, Rules]:
     """The folder, and what the settings say about it."""
     from anomdet.quality.check.check import Rules
-    from anomdet.workflows.planned_splits import rules_of
+    from anomdet.workflows.data_folder.planned_splits import rules_of
 
     if settings is None:
         assert data is not None

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import Artifact
 from anomdet.layout import VAL
-from anomdet.workflows.describe import fixed_point
 from anomdet.workflows.evaluate import Loaded, build_tester, with_checkpoint
-from anomdet.workflows.own_metric import own_metric, wanted_criterion
-from anomdet.workflows.run_config import Run, has_no_network
-from anomdet.workflows.views import views_of
+from anomdet.workflows.runs.describe import fixed_point
+from anomdet.workflows.runs.own_metric import own_metric, wanted_criterion
+from anomdet.workflows.runs.run_config import Run, has_no_network
+from anomdet.workflows.runs.views import views_of
 
 if TYPE_CHECKING:
     from anomdet.engine.checkpoint import CheckpointFile

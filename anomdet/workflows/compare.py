@@ -84,7 +84,7 @@ def _measured(folder: Path) -> Any:
     from anomdet.evaluation.files import read_results
     from anomdet.evaluation.operating_point import OperatingPoint
     from anomdet.evaluation.summary import measure
-    from anomdet.workflows.evaluation_files import check_evaluation
+    from anomdet.workflows.evaluations.files import check_evaluation
 
     if not (folder / METRICS).exists() and (folder / EVALUATION_DIR / METRICS).is_file():
         folder = folder / EVALUATION_DIR  # the log folder of a run

@@ -11,8 +11,8 @@ from anomdet.errors import Problem, UserError
 from anomdet.layout import BEST, METRICS, UNTILED_DIR
 from anomdet.workflows.compare import compare
 from anomdet.workflows.evaluate import Evaluation, evaluate
-from anomdet.workflows.run_config import load_run
-from anomdet.workflows.tiles import OFF
+from anomdet.workflows.runs.run_config import load_run
+from anomdet.workflows.runs.tiles import OFF
 
 
 def evaluate_with_and_without_tiles(
@@ -45,7 +45,7 @@ def evaluate_with_and_without_tiles(
 
 def _check_is_tiled(settings: SettingsSource, overrides: Sequence[str], checkpoint: str | Path | None) -> None:
     run = load_run(settings, overrides)
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     from anomdet.engine.checkpoint import read_checkpoint

@@ -17,19 +17,19 @@ from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
-from anomdet.workflows.anomaly import with_unseen
-from anomdet.workflows.as_trained import (
+from anomdet.workflows.runs.as_trained import (
     in_checkpoint,
     normalize_as_trained,
     take_from_checkpoint,
     warn_of_another_network,
 )
-from anomdet.workflows.bit_depth import bit_depth_of, known_bits, take_bit_depth
-from anomdet.workflows.mmdet_config import class_names
-from anomdet.workflows.own_metric import kept_point, own_metric, wanted_criterion
-from anomdet.workflows.run_config import Run, has_no_network, load_run
-from anomdet.workflows.tiles import AS_TRAINED, note_on_tiles, tile_as_trained
-from anomdet.workflows.views import take_views, views_fact
+from anomdet.workflows.runs.bit_depth import bit_depth_of, known_bits, take_bit_depth
+from anomdet.workflows.runs.mmdet_config import class_names
+from anomdet.workflows.runs.own_metric import kept_point, own_metric, wanted_criterion
+from anomdet.workflows.runs.run_config import Run, has_no_network, load_run
+from anomdet.workflows.runs.tiles import AS_TRAINED, note_on_tiles, tile_as_trained
+from anomdet.workflows.runs.views import take_views, views_fact
+from anomdet.workflows.scores.in_checkpoint import with_unseen
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -77,10 +77,10 @@ def evaluate(
     >>> anomdet.evaluate("configs/default.yaml", split="val").metrics["mAP_50"]  # doctest: +SKIP
     """
     run = load_run(settings, overrides)
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
-    from anomdet.workflows.evaluation_files import ALL_FILES
+    from anomdet.workflows.evaluations.files import ALL_FILES
 
     with run.blamed():
         loaded = with_checkpoint(run, split, checkpoint, tiles)
@@ -121,7 +121,7 @@ def output_folder(config: Any, out: str | Path, names: Sequence[str]) -> Path:
     Raises:
         UserError: it is neither.
     """
-    from anomdet.workflows.build import data_sources
+    from anomdet.workflows.runs.build import data_sources
 
     folders = {"logging.log_dir": Path(config.work_dir), "--out": Path(out)}
     for option, folder in folders.items():
@@ -136,8 +136,8 @@ def _written(measured: Any, run: Run, loaded: Loaded, runner: Any, folder: Path)
     from anomdet.documents.scalars import read_epochs
     from anomdet.evaluation.coco_json import to_coco
     from anomdet.evaluation.tables import format_table
-    from anomdet.workflows.evaluation_files import picture_reader, with_context, write_all
-    from anomdet.workflows.provenance import about, speed
+    from anomdet.workflows.evaluations.files import picture_reader, with_context, write_all
+    from anomdet.workflows.runs.provenance import about, speed
 
     wanted, dataset = options(run.config), runner.test_dataloader.dataset
     bits = {"bit_depth": bit_depth_of(loaded.config)}
@@ -182,7 +182,7 @@ def with_checkpoint(run: Run, split: str, checkpoint: str | Path | None, tiles: 
     """
     from anomdet.addresses import forget_weights
     from anomdet.engine.checkpoint import read_checkpoint
-    from anomdet.workflows.build import complete
+    from anomdet.workflows.runs.build import complete
 
     if split not in SPLITS:
         raise UserError(Problem("--split", f"one of {', '.join(SPLITS)}", repr(split)))
@@ -225,7 +225,7 @@ def set_operating_point(loaded: Loaded) -> None:
 
     metric = own_metric(loaded.config)
     if has_no_network(loaded.config):
-        from anomdet.workflows.score_alone import point_alone
+        from anomdet.workflows.scores.alone import point_alone
 
         metric.point, metric.score_threshold = dict(point_alone()), None
         return
@@ -269,8 +269,8 @@ def build_tester(config: Any, file: CheckpointFile, hooks: Sequence[Any] = ()) -
     Raises:
         UserError: the weights are another model's, or the split is empty; nothing was written.
     """
-    from anomdet.workflows.build import build_runner
-    from anomdet.workflows.fit_machine import for_machine
+    from anomdet.workflows.runs.build import build_runner
+    from anomdet.workflows.runs.fit_machine import for_machine
 
     fitted, _ = for_machine(config)
     for name in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):

@@ -10,7 +10,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.layout import TEST
 from anomdet.workflows.evaluate import Evaluation, evaluate
 from anomdet.workflows.evaluate_files import evaluate_files
-from anomdet.workflows.tiles import AS_TRAINED, COMPARE
+from anomdet.workflows.runs.tiles import AS_TRAINED, COMPARE
 
 
 @dataclass(frozen=True)

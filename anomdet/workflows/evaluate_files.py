@@ -46,7 +46,7 @@ class Files:
     def results(self, ground_truth: Path, predictions: Path) -> tuple[Results, list[str]]:
         """The columns of one split, of whole images, and a sentence for each doubt about the files."""
         if self.tile_map is not None:
-            from anomdet.workflows.tiled_results import read_tiled_results
+            from anomdet.workflows.evaluations.tiled import read_tiled_results
 
             return read_tiled_results(ground_truth, predictions, self.tile_map)
         from anomdet.evaluation.file_doubts import file_doubts
@@ -98,7 +98,7 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     from anomdet.evaluation.tables import format_table
     from anomdet.output_rule import check_apart, check_names
     from anomdet.outputs import make_folder
-    from anomdet.workflows.evaluation_files import ALL_FILES, picture_reader, with_context, write_all
+    from anomdet.workflows.evaluations.files import ALL_FILES, picture_reader, with_context, write_all
 
     assert files.ground_truth is not None and files.predictions is not None
     results, doubts = files.results(files.ground_truth, files.predictions)
@@ -196,7 +196,7 @@ def _grouped(results: Any, group_by: str | None) -> Any:
 
 def _bit_depth(images: Path, names: Sequence[str], settings: Any) -> int:
     """Of the settings, or what the images use."""
-    from anomdet.workflows.bit_depth import AUTO, bits_in
+    from anomdet.workflows.runs.bit_depth import AUTO, bits_in
 
     if settings.data.bit_depth != AUTO:
         return int(settings.data.bit_depth)
@@ -206,7 +206,7 @@ def _bit_depth(images: Path, names: Sequence[str], settings: Any) -> int:
 
 def _about(files: Files, settings: Any) -> dict[str, Any]:
     from anomdet.config.dump import dump_yaml
-    from anomdet.workflows.provenance import now, versions
+    from anomdet.workflows.runs.provenance import now, versions
 
     return {
         "title": settings.report.title or str(files.predictions),

@@ -17,12 +17,12 @@ from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.layout import EXPORT_MANIFEST, PARITY, TRITON_DIR
 from anomdet.outputs import write_text
-from anomdet.workflows.export_source import ExportOptions, Source, open_source
+from anomdet.workflows.exports.source import ExportOptions, Source, open_source
 
 if TYPE_CHECKING:
     from anomdet.exporting.parity import Parity
     from anomdet.inference.exported import Manifest
-    from anomdet.workflows.export_images import ParityImages
+    from anomdet.workflows.exports.images import ParityImages
 
 FORMATS = ("onnx", "openvino", "torchscript")
 NMS = ("inside", "outside")
@@ -90,8 +90,8 @@ def export(
     started = time.monotonic()
     options, folder = options or ExportOptions(), Path(out)
     _check(options, folder, settings, images)
-    from anomdet.workflows.export_formats import write_page
-    from anomdet.workflows.export_images import parity_images
+    from anomdet.workflows.exports.formats import write_page
+    from anomdet.workflows.exports.images import parity_images
 
     source = open_source(Path(checkpoint), options)
     compared = parity_images(settings, images, source.detector, options.max_images)
@@ -152,13 +152,13 @@ def _image_problems(options: ExportOptions, settings: Any, images: Any) -> Itera
 def _make(source: Source, compared: ParityImages, folder: Path, options: ExportOptions) -> tuple[Manifest, Parity]:
     """Write the network into a folder and compare it."""
     from anomdet.exporting.writers import write
-    from anomdet.workflows.export_parity import check_parity
-    from anomdet.workflows.exported_score import with_score_files
+    from anomdet.workflows.exports.parity import check_parity
+    from anomdet.workflows.scores.exported import with_score_files
 
     manifest = source.write(write, folder, options, compared.example(source))
     manifest = with_score_files(source.detector.normality, manifest, folder)  # type: ignore[arg-type]
     if options.int8:
-        from anomdet.workflows.export_int8 import quantise
+        from anomdet.workflows.exports.int8 import quantise
 
         return quantise(source, manifest, compared, folder)
     return manifest, check_parity(source, manifest, compared, folder)
@@ -166,8 +166,8 @@ def _make(source: Source, compared: ParityImages, folder: Path, options: ExportO
 
 def _timed(source: Source, manifest: Manifest, parity: Parity, images: ParityImages, folder: Path) -> Parity:
     """The comparison, with the speed of both."""
-    from anomdet.workflows.export_formats import timed
-    from anomdet.workflows.export_parity import open_exported
+    from anomdet.workflows.exports.formats import timed
+    from anomdet.workflows.exports.parity import open_exported
 
     # One thread: those that wait for each other spin, which is processor time, too.
     both = (source.detector, open_exported(source, manifest, folder, threads=1))

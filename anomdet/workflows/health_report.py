@@ -91,7 +91,7 @@ def write_page(
 def _suspected(checked: Checked, plan: Plan, review: Path) -> dict[str, Any]:
     """What a review says about these labels."""
     from anomdet.quality.health.table import make_table
-    from anomdet.workflows.suspected import read_known, sentence, to_numbers
+    from anomdet.workflows.evaluations.suspected import read_known, sentence, to_numbers
 
     table = make_table(checked, plan)
     names = [file.name for file in table.files]
@@ -141,7 +141,7 @@ def _tiles(data: DataSettings) -> tuple[int, int] | Literal["auto"] | None:
 
 def _splits(settings: Settings, data_dir: Path) -> tuple[dict[str, str] | None, str]:
     """File name to split, as the training would draw them; or why that is not known."""
-    from anomdet.workflows.planned_splits import planned_splits
+    from anomdet.workflows.data_folder.planned_splits import planned_splits
 
     splits, note = planned_splits(settings.data, data_dir)
     return (None if splits is None else {name: split for split, names in splits.items() for name in names}), note
@@ -149,7 +149,7 @@ def _splits(settings: Settings, data_dir: Path) -> tuple[dict[str, str] | None, 
 
 def _about(data_dir: Path, config: Path | None, settings: Settings | None) -> dict[str, Any]:
     from anomdet.config.dump import dump_yaml
-    from anomdet.workflows.provenance import now, versions
+    from anomdet.workflows.runs.provenance import now, versions
 
     return {
         "title": f"Data health: {data_dir.resolve().name}",

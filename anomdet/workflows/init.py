@@ -14,12 +14,12 @@ from anomdet.errors import Problem, UserError
 from anomdet.output_rule import check_apart, data_folders
 from anomdet.terminal import one_line
 from anomdet.words import counted
-from anomdet.workflows.beside_data import refuse_raw_data
+from anomdet.workflows.data_folder.beside_data import refuse_raw_data
 from anomdet.workflows.propose import Proposal, choice_problems, is_this_machine, propose_settings, raise_any
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
-    from anomdet.workflows.time_budget import Plan
+    from anomdet.workflows.timing.time_budget import Plan
 
 _COMPLETE = '"Chosen:" says why a value was chosen; all the others are the preset\'s.'
 _SHORT = (
@@ -104,7 +104,7 @@ def _time_notes(found: Proposal, device: str, *, timing: bool) -> list[str]:
         return []
     if not timing or not is_this_machine(device):
         return [_NOT_TIMED]
-    from anomdet.workflows.time_estimate import time_notes
+    from anomdet.workflows.timing.time_estimate import time_notes
 
     return time_notes(found.settings)
 
@@ -140,7 +140,7 @@ def _with_minutes(found: Proposal, minutes: float, propose: Callable[[float], Pr
         propose: the same data and wishes, for a run that has time for so many megapixels of the network's input.
     """
     from anomdet.config.translate_data import size_hw
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     try:
@@ -183,9 +183,9 @@ def _plan_note(preview: Plan) -> str:
 def _preview(found: Proposal, minutes: float) -> Plan:
     """The plan of a run of these minutes, from some steps of it here."""
     from anomdet.config.translate import to_mmengine
-    from anomdet.workflows.read_ahead import pays, without_decoding
-    from anomdet.workflows.score_time import seconds_of_score
-    from anomdet.workflows.time_budget import plan, time_here, timing_seconds
+    from anomdet.workflows.timing.read_ahead import pays, without_decoding
+    from anomdet.workflows.timing.score_time import seconds_of_score
+    from anomdet.workflows.timing.time_budget import plan, time_here, timing_seconds
 
     config, warmup = to_mmengine(found.settings), found.settings.training.scheduler.warmup_iterations
     costs, sizes = time_here(config, timing_seconds(minutes))

@@ -28,7 +28,7 @@ from anomdet.workflows.evaluate import Evaluation, evaluate
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
     from anomdet.data.index.scan import DataIndex
-    from anomdet.workflows.left_out_jobs import Job
+    from anomdet.workflows.evaluations.left_out_jobs import Job
 
 _log = logging.getLogger("anomdet")
 
@@ -58,13 +58,13 @@ def leave_class_out(
     >>> anomdet.leave_class_out("run.yaml", classes="scratch", minutes=10).metrics["total"]  # doctest: +SKIP
     """
     loaded = _checked(settings, overrides, minutes)
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     from anomdet.output_rule import check_apart, check_names, claim, data_folders
     from anomdet.outputs import make_folder
     from anomdet.run_lock import one_run_in
-    from anomdet.workflows.left_out_jobs import chosen_classes, job_of, named_classes, row_of_before
+    from anomdet.workflows.evaluations.left_out_jobs import chosen_classes, job_of, named_classes, row_of_before
 
     index = _data_of(loaded)
     chosen = chosen_classes(classes, named_classes(index, loaded))
@@ -107,8 +107,8 @@ def _data_of(settings: Settings) -> DataIndex:
     Raises:
         UserError: everything that is wrong with it; or a data set of a plug-in's.
     """
-    from anomdet.workflows.beside_data import refuse_raw_data
-    from anomdet.workflows.data_index import index_of
+    from anomdet.workflows.data_folder.beside_data import refuse_raw_data
+    from anomdet.workflows.data_folder.index import index_of
 
     if settings.data.dataset:
         raise UserError(Problem("data.dataset", "none, for --leave-class-out", repr(settings.data.dataset)))
@@ -137,13 +137,13 @@ def _prepare(left: Sequence[Job], index: DataIndex, num_done: int, minutes: floa
 
 def _expected_minutes(job: Job) -> float:
     """As some steps of a run were timed here, or as its settings say."""
-    from anomdet.workflows.left_out_jobs import TRAINING_SHARE
+    from anomdet.workflows.evaluations.left_out_jobs import TRAINING_SHARE
 
     settings = job.settings
     if settings.training.minutes is not None:
         return settings.training.minutes / TRAINING_SHARE
     from anomdet.config.translate import to_mmengine
-    from anomdet.workflows.time_budget import SHORTEST_TIMING_S, expected_minutes, time_here
+    from anomdet.workflows.timing.time_budget import SHORTEST_TIMING_S, expected_minutes, time_here
 
     costs, sizes = time_here(to_mmengine(settings), SHORTEST_TIMING_S, job.folder)
     return expected_minutes(settings, costs, sizes) / TRAINING_SHARE

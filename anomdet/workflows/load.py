@@ -93,7 +93,7 @@ def _open_folder(path: Path, device: str, backend: str, threshold: Any, threads:
     """An exported detector; torch is not imported."""
     from anomdet.inference.detector import Detector
     from anomdet.inference.exported import read_manifest
-    from anomdet.workflows.exported_score import open_exported_score
+    from anomdet.workflows.scores.exported import open_exported_score
 
     manifest = read_manifest(path)
     kind = manifest.network.format
@@ -161,7 +161,7 @@ def torch_detector(
     """
     from anomdet.inference.backends.torch import TorchBackend
     from anomdet.inference.detector import Detector
-    from anomdet.workflows.anomaly import open_score
+    from anomdet.workflows.scores.in_checkpoint import open_score
 
     artifact = opened.artifact
     device = _device(device)
@@ -266,8 +266,8 @@ def _device(wanted: str) -> str:
 def _load_libraries() -> None:
     """Import what a network needs, and neither data sets nor a Runner, which are a second of every start."""
     import anomdet.registry  # noqa: F401 - supplies mmcv's operators, so it comes first
-    from anomdet.workflows.lazy_imports import UNUSED, put_off
-    from anomdet.workflows.libraries import keep_freed_memory
+    from anomdet.workflows.runs.lazy_imports import UNUSED, put_off
+    from anomdet.workflows.runs.libraries import keep_freed_memory
 
     keep_freed_memory()
     if "mmdet.models" in sys.modules:

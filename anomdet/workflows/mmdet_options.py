@@ -133,7 +133,7 @@ def _has_display() -> bool:
 
 def _value(args: argparse.Namespace, key: str) -> Any:
     """A section of the MMEngine config of CONFIG with ``--cfg-options``."""
-    from anomdet.workflows.run_config import value_of
+    from anomdet.workflows.runs.run_config import value_of
 
     return value_of(args.config, key, [_with_list(text) for text in args.cfg_options])
 

@@ -32,7 +32,7 @@ def mmdet_tool(name: str) -> Iterator[Path]:
         UserError: there is no such tool, or several.
     """
     path = find_tool(name)
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     from anomdet.engine.registered_names import as_python

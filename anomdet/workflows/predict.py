@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.ranks import is_main_process
-from anomdet.workflows.predict_job import PredictJob, check_job
-from anomdet.workflows.predict_result import Predicted, Progress
+from anomdet.workflows.predictions.job import PredictJob, check_job
+from anomdet.workflows.predictions.result import Predicted, Progress
 
 if TYPE_CHECKING:
-    from anomdet.workflows.predict_folder import OutFolder
-    from anomdet.workflows.predict_run import Run
+    from anomdet.workflows.predictions.folder import OutFolder
+    from anomdet.workflows.predictions.run import Run
 
 
 def predict(
@@ -43,7 +43,7 @@ def predict(
     places = [*sources.places, *([Path(job.model)] if job.is_file else [])]
     _folder(job, places)  # before the seconds that the detector takes
     detector = _detector(job)
-    from anomdet.workflows.predict_run import Run
+    from anomdet.workflows.predictions.run import Run
 
     with _alone_in(job.out):
         run = Run(job, sources, detector, _folder(job, ()), emit)  # apart from the sources it is already
@@ -54,7 +54,7 @@ def _folder(job: PredictJob, places: Sequence[Path]) -> OutFolder | None:
     """Where the outputs go, checked; None: nowhere."""
     if job.out is None:
         return None
-    from anomdet.workflows.predict_folder import OutFolder, check_folder
+    from anomdet.workflows.predictions.folder import OutFolder, check_folder
 
     # The main process is the first to touch the folder: what another one finds there may be its work already.
     return check_folder(job.out, places) if is_main_process() else OutFolder(job.out, None)

@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Any
 from anomdet.errors import Problem, UserError
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 from anomdet.words import counted
-from anomdet.workflows.beside_data import refuse_raw_data
-from anomdet.workflows.data_index import index_of
-from anomdet.workflows.propose_splits import SHARES, find_lists, is_given, tile_groups, with_groups, with_lists, without
+from anomdet.workflows.data_folder.beside_data import refuse_raw_data
+from anomdet.workflows.data_folder.index import index_of
+from anomdet.workflows.data_folder.split_lists import (
+    SHARES,
+    find_lists,
+    is_given,
+    tile_groups,
+    with_groups,
+    with_lists,
+    without,
+)
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings

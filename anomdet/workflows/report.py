@@ -47,8 +47,8 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
     from anomdet.output_rule import PAGE_MARK, check_apart, make_room
     from anomdet.outputs import make_folder
     from anomdet.report.write import write_report
-    from anomdet.workflows.bit_depth import bits_in
-    from anomdet.workflows.evaluation_files import check_evaluation, picture_reader
+    from anomdet.workflows.evaluations.files import check_evaluation, picture_reader
+    from anomdet.workflows.runs.bit_depth import bits_in
 
     folder = check_evaluation(Path(folder), "FOLDER")
     metrics, details = read_metrics(folder), read_details(folder)

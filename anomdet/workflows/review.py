@@ -69,7 +69,7 @@ def review(
     if num_processes() > 1:
         raise UserError(Problem("review", "one process", f"{num_processes()}", "run it without torchrun"))
     loaded, index, out_dir = prepared(settings, overrides, Path(out))
-    from anomdet.workflows.review_predictions import predict_by_checkpoint, predict_by_folds
+    from anomdet.workflows.reviews.out_of_fold import predict_by_checkpoint, predict_by_folds
 
     if checkpoint is not None:
         collected = predict_by_checkpoint(loaded, index, Path(checkpoint))
@@ -115,8 +115,8 @@ def scan_data(settings: Settings) -> DataIndex:
         UserError: everything that is wrong with it; or a data set of a plug-in's.
     """
     from anomdet.data.index.scan import has_objects
-    from anomdet.workflows.beside_data import refuse_raw_data
-    from anomdet.workflows.data_index import index_of
+    from anomdet.workflows.data_folder.beside_data import refuse_raw_data
+    from anomdet.workflows.data_folder.index import index_of
 
     data = settings.data
     if data.dataset:
@@ -133,7 +133,7 @@ def _written(results: Any, about: Mapping[str, Any], index: DataIndex, out_dir: 
     from anomdet.outputs import csv_text, write_text
     from anomdet.quality.review.errors import find_label_errors
     from anomdet.quality.review.record import to_document, to_rows
-    from anomdet.workflows.review_page import write_review_page
+    from anomdet.workflows.reviews.page import write_review_page
 
     document = to_document(find_label_errors(results), about)
     paths = [

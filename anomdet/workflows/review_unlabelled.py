@@ -179,7 +179,7 @@ def _write_page(
     """to_label.html: the chosen images with their reasons and the detector's boxes."""
     from anomdet.boxes import xyxy_to_xywh
     from anomdet.report.to_label_page import write_to_label_page
-    from anomdet.workflows.review_page import addresses
+    from anomdet.workflows.reviews.page import addresses
 
     names = [str(row["image"]) for row in rows]
     bits = detector.artifact.preprocessing.bit_depth

@@ -22,7 +22,7 @@ from anomdet.words import counted
 if TYPE_CHECKING:
     from anomdet.data.index.scan import DataIndex
     from anomdet.data.tiles.index import TileIndex
-    from anomdet.workflows.tile_losses import LostObjects
+    from anomdet.workflows.runs.tile_losses import LostObjects
 
 MAP_VERSION = 1
 _TILE_ROOM = len("_x123456_y123456.png")
@@ -83,7 +83,7 @@ def tile(
     """
     from anomdet.data.index.scan import scan
     from anomdet.output_rule import check_apart, data_folders
-    from anomdet.workflows.tile_sides import SideFiles
+    from anomdet.workflows.data_folder.tile_sides import SideFiles
 
     tiling = _tiling({"size": size, "overlap": overlap, "min_visible": min_visible})
     target = Path(out)
@@ -155,8 +155,8 @@ class _Work:
     def of(cls, index: DataIndex, out: Path, tiling: Tiling, min_visible: float) -> _Work:
         from anomdet.data.tiles.index import TileIndex, TileRule
         from anomdet.images.limits import MAX_IMAGE_MEGAPIXELS
-        from anomdet.workflows.bit_depth import bits_of
-        from anomdet.workflows.tile_losses import LostObjects, check_num_tiles
+        from anomdet.workflows.runs.bit_depth import bits_of
+        from anomdet.workflows.runs.tile_losses import LostObjects, check_num_tiles
 
         check_num_tiles(index.columns, tiling)
         rows = np.arange(len(index.records), dtype=np.int32)

@@ -20,17 +20,17 @@ from anomdet.layout import BEST, LAST, TRAINING_LOG
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
-from anomdet.workflows.beside_data import refuse_raw_data, unused_files
-from anomdet.workflows.describe import let_stand_alone
-from anomdet.workflows.learn_score import add_score, check_score
-from anomdet.workflows.run_config import Run, has_no_network, load_run
-from anomdet.workflows.run_folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, output_folders, write_inputs
-from anomdet.workflows.score_alone import learn_alone, or_score_alone
-from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
-from anomdet.workflows.starting_weights import check_init_files, check_start, read_start
-from anomdet.workflows.tile_losses import look_at_tiles
-from anomdet.workflows.time_budget import with_plan
-from anomdet.workflows.training_log import checkpoint_hook, log_best, log_data
+from anomdet.workflows.data_folder.beside_data import refuse_raw_data, unused_files
+from anomdet.workflows.runs.describe import let_stand_alone
+from anomdet.workflows.runs.folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, output_folders, write_inputs
+from anomdet.workflows.runs.run_config import Run, has_no_network, load_run
+from anomdet.workflows.runs.split_record import log_splits, look_at_splits, write_splits
+from anomdet.workflows.runs.starting_weights import check_init_files, check_start, read_start
+from anomdet.workflows.runs.tile_losses import look_at_tiles
+from anomdet.workflows.runs.training_log import checkpoint_hook, log_best, log_data
+from anomdet.workflows.scores.alone import learn_alone, or_score_alone
+from anomdet.workflows.scores.learn import add_score, check_score
+from anomdet.workflows.timing.time_budget import with_plan
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -98,9 +98,9 @@ def train(
     started = time.monotonic() if began is None else began
     run = or_score_alone(_looked_beside(load_run(settings, overrides)))
     from anomdet.engine.hooks.foreign import check_hooks
-    from anomdet.workflows.build import complete
-    from anomdet.workflows.fit_machine import for_machine
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.build import complete
+    from anomdet.workflows.runs.fit_machine import for_machine
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     folders = output_folders(run.config, resume=resume)
@@ -145,7 +145,7 @@ class _Prepared:
 
 def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again: str) -> TrainResult:
     """Everything after the folders are this run's alone."""
-    from anomdet.workflows.build import build_runner
+    from anomdet.workflows.runs.build import build_runner
 
     run, fitted, notes = prepared.run, prepared.fitted, prepared.notes
     log_dir, checkpoint_dir = folders[LOG_DIR], folders[CHECKPOINT_DIR]

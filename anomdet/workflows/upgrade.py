@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
-from anomdet.workflows.mmdet_config import class_names
-from anomdet.workflows.run_config import Run, load_run
+from anomdet.workflows.runs.mmdet_config import class_names
+from anomdet.workflows.runs.run_config import Run, load_run
 
 if TYPE_CHECKING:  # their types cost torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -55,7 +55,7 @@ def upgrade(
     if target.exists():
         raise UserError(Problem("--out", "a new file", f"{target}, which is there", "choose another name"))
     run = load_run(settings, overrides)
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     from anomdet.engine.checkpoint import read_checkpoint, save_atomically
@@ -87,8 +87,8 @@ def _standing_alone(run: Run, file: CheckpointFile) -> dict[str, Any]:
 def _document(run: Run, file: CheckpointFile, names: dict[int, str]) -> Artifact:
     from anomdet.fields import from_mapping
     from anomdet.inference.artifact import Artifact, OperatingPoint
-    from anomdet.workflows.build import complete_without_data
-    from anomdet.workflows.describe import NotDescribedError, describe
+    from anomdet.workflows.runs.build import complete_without_data
+    from anomdet.workflows.runs.describe import NotDescribedError, describe
 
     config = complete_without_data(run.config, names)
     _prepare_as_stored(config, file)
@@ -124,7 +124,7 @@ def _prepare_as_stored(config: Any, file: CheckpointFile) -> None:
     """Take normalisation and pipeline from the config inside the checkpoint; it is read as data, never run."""
     from mmengine.config import ConfigDict
 
-    from anomdet.workflows.bit_depth import take_bit_depth
+    from anomdet.workflows.runs.bit_depth import take_bit_depth
 
     stored = stored_values(file.meta.cfg, ("model", "test_dataloader"))
     given = copy.deepcopy((config.model.get("data_preprocessor"), config.test_dataloader.dataset.pipeline))

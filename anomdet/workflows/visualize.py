@@ -13,10 +13,10 @@ from anomdet.layout import CONTACT_SHEET, IMAGES_DIR, VISUALIZATION_DIR
 from anomdet.output_rule import check_apart, data_folders, make_room
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
-from anomdet.workflows.anomaly import with_unseen
-from anomdet.workflows.bit_depth import bit_depth_of
-from anomdet.workflows.own_metric import own_metric
-from anomdet.workflows.run_config import has_no_network, load_run
+from anomdet.workflows.runs.bit_depth import bit_depth_of
+from anomdet.workflows.runs.own_metric import own_metric
+from anomdet.workflows.runs.run_config import has_no_network, load_run
+from anomdet.workflows.scores.in_checkpoint import with_unseen
 
 ERRORS = "errors"
 _JPG = re.compile(r".*\.jpg")
@@ -49,7 +49,7 @@ def visualize(
     if only not in (None, ERRORS):
         raise UserError(Problem("--only", ERRORS, repr(only)))
     run = load_run(config_path, overrides)
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     from anomdet.workflows.evaluate import output_folder, with_checkpoint

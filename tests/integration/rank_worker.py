@@ -100,7 +100,7 @@ def steps(preset: str, rank: int, world: int) -> dict[str, torch.Tensor]:
 def main() -> None:
     """Do the work for each preset; the first process saves what came out."""
     work, out, *names = sys.argv[1:]
-    from anomdet.workflows.libraries import load_libraries
+    from anomdet.workflows.runs.libraries import load_libraries
 
     load_libraries()
     torch.set_num_threads(1)

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from anomdet.engine.distributed.shared_work import shared_work
 from anomdet.errors import Problem, UserError
 from anomdet.ranks import num_processes, rank
-from anomdet.workflows.learn_score import NormalImage, learn_score
+from anomdet.workflows.scores.learn import NormalImage, learn_score
 
 
 def learned(images_dir: Path) -> dict[str, torch.Tensor] | None:

@@ -186,7 +186,7 @@ def test_a_network_that_decides_otherwise_is_not_written(
 ) -> None:
     from anomdet.exporting.graph import Graph
 
-    monkeypatch.setattr("anomdet.workflows.export_parity._LEAST_SCORE", 0.0)  # the network has learned too little
+    monkeypatch.setattr("anomdet.workflows.exports.parity._LEAST_SCORE", 0.0)  # the network has learned too little
     monkeypatch.setattr(Graph, "normalised", _without_normalisation(Graph.normalised))
     with pytest.raises(anomdet.UserError, match="first difference: prepare: the normalisation"):
         anomdet.export(trained.checkpoint_dir / "best_model.pth", tmp_path / "out", images=data_dir / "images")

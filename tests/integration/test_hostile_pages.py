@@ -20,7 +20,7 @@ from anomdet.quality.review.suspects import KINDS
 from anomdet.report.export_page import Row, write_export_page
 from anomdet.report.to_label_page import write_to_label_page
 from anomdet.report.write import write_report
-from anomdet.workflows.review_page import write_review_page
+from anomdet.workflows.reviews.page import write_review_page
 from tests.integration.conftest import run_command
 from tests.integration.test_browse_page import browse_page
 from tests.integration.test_report_page import CHROMEDRIVER, CHROMIUM, browser  # noqa: F401

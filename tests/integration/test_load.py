@@ -19,7 +19,7 @@ from anomdet.inference.result import Result
 from anomdet.layout import BEST, PER_IMAGE_CSV, PREDICTIONS
 from anomdet.workflows.load import load
 from anomdet.workflows.predict import predict
-from anomdet.workflows.predict_job import PredictJob
+from anomdet.workflows.predictions.job import PredictJob
 from tests.integration.conftest import CLASSES, Trained, run_command, run_process
 
 BATCH_SIZE = 4  # of the training, and so of the evaluation

@@ -15,12 +15,12 @@ from anomdet.cli import mmdet_tools
 from anomdet.errors import UserError
 from anomdet.views import Views
 from anomdet.workflows import mmdet_options as parsers
-from anomdet.workflows.build import complete
-from anomdet.workflows.fit_machine import for_machine
-from anomdet.workflows.libraries import load_libraries
 from anomdet.workflows.mmdet_options import overrides_of
-from anomdet.workflows.run_config import load_run
-from anomdet.workflows.views import views_of
+from anomdet.workflows.runs.build import complete
+from anomdet.workflows.runs.fit_machine import for_machine
+from anomdet.workflows.runs.libraries import load_libraries
+from anomdet.workflows.runs.run_config import load_run
+from anomdet.workflows.runs.views import views_of
 from tests.integration.conftest import run_command
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from anomdet.engine.hooks.foreign import check_hooks
 from anomdet.engine.runner import InspectionRunner
 from anomdet.errors import UserError
-from anomdet.workflows.run_config import load_run
+from anomdet.workflows.runs.run_config import load_run
 from anomdet.workflows.train import train
 from tests.integration.conftest import Trained, run_command, write_settings
 

@@ -20,7 +20,7 @@ from anomdet.config.preset_names import PRESETS
 from anomdet.config.translate import to_mmengine
 from anomdet.engine.predict_with_loss import predict_with_loss
 from anomdet.registry import MODELS
-from anomdet.workflows.build import complete
+from anomdet.workflows.runs.build import complete
 
 ROOT = Path(__file__).parents[2]
 

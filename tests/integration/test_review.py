@@ -19,8 +19,8 @@ from anomdet.data.synth.generate import generate
 from anomdet.documents import read_decisions
 from anomdet.errors import UserError
 from anomdet.workflows.review import apply_decisions, review
-from anomdet.workflows.review_page import write_review_page
 from anomdet.workflows.review_unlabelled import choose_to_label
+from anomdet.workflows.reviews.page import write_review_page
 from tests.integration.conftest import CLASSES as CLASSES_OF_DATA
 from tests.integration.conftest import Trained, run_command, write_settings
 from tests.integration.test_report_page import CHROMEDRIVER, CHROMIUM, COLORS, browser  # noqa: F401 (a fixture)

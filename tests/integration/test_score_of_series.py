@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from anomdet.workflows.learn_score import NormalImage, learn_score
+from anomdet.workflows.scores.learn import NormalImage, learn_score
 
 NUM_PARTS, LIGHTS = 15, 4
 

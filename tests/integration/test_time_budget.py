@@ -8,7 +8,7 @@ import pytest
 
 from anomdet.config.load import load_settings
 from anomdet.data.pipeline import steps
-from anomdet.workflows import time_budget
+from anomdet.workflows.timing import time_budget
 from tests.integration.conftest import assert_same_weights, run_command, write_settings
 
 

@@ -44,8 +44,8 @@ from anomdet.layout import EXPORT_MANIFEST, HOLDER, MANIFEST
 from anomdet.output_rule import make_room
 from anomdet.quality.check.check import Rules, check_data
 from anomdet.run_lock import one_run_in
-from anomdet.workflows.predict_folder import read_job
-from anomdet.workflows.predict_journal import Order, merge
+from anomdet.workflows.predictions.folder import read_job
+from anomdet.workflows.predictions.journal import Order, merge
 from tests.unit.formats.test_fuzz import make_source, replace_one
 from tests.unit.inference.test_artifact import ARTIFACT
 

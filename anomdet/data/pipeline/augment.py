@@ -13,7 +13,7 @@ from mmcv.transforms.base import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 
 from anomdet.boxes import clip_xyxy
-from anomdet.data.sampling.draw import draw_of
+from anomdet.data.draw import draw_of
 from anomdet.errors import Problem, UserError
 from anomdet.registry import TRANSFORMS
 

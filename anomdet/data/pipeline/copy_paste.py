@@ -17,8 +17,8 @@ from mmdet.structures.bbox import HorizontalBoxes
 from numpy.typing import NDArray
 
 from anomdet.boxes import area_xyxy
+from anomdet.data.draw import draw_of
 from anomdet.data.pipeline.donors import Donors, dataset_of, load_whole
-from anomdet.data.sampling.draw import draw_of
 from anomdet.registry import TRANSFORMS
 
 _STREAM = 4  # of the streams of a draw

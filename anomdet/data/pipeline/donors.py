@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.data.contracts import LendsImages
+from anomdet.data.draw import Draw
 from anomdet.data.pipeline.steps import FitInside
 from anomdet.data.pipeline.tile_steps import CutTile
-from anomdet.data.sampling.draw import Draw
 from anomdet.errors import Problem, UserError
-
-if TYPE_CHECKING:
-    from anomdet.data.dataset import TextLabelDataset
 
 _LABELS_STEP = "LoadAnnotations"
 _NONE = (np.zeros(0), np.zeros(0), np.zeros((0, 2)), np.zeros(0))
@@ -38,7 +36,7 @@ class Donors:
     of_class: dict[int, NDArray[np.int64]]
 
     @classmethod
-    def of(cls, dataset: TextLabelDataset) -> Donors:
+    def of(cls, dataset: LendsImages) -> Donors:
         """Of a data set, whose items may be tiles: of its whole images."""
         parts: list[tuple[NDArray, ...]] = []
         for at in _with_objects(dataset).tolist():
@@ -53,14 +51,14 @@ class Donors:
         return cls(images.astype(np.int32), held.astype(np.int32), centers.astype(np.float32), of_class)
 
 
-def _with_objects(dataset: TextLabelDataset) -> NDArray[np.int64]:
+def _with_objects(dataset: LendsImages) -> NDArray[np.int64]:
     """Images that are not normal; all images where the items are tiles of them, since tiles are what is counted."""
     if len(dataset) != dataset.num_images:
         return np.arange(dataset.num_images)
     return np.flatnonzero(dataset.image_class_counts.any(axis=1))
 
 
-def dataset_of(results: dict[str, Any], step: object) -> TextLabelDataset:
+def dataset_of(results: dict[str, Any], step: object) -> LendsImages:
     """The data set that an image is from, which AnomDet's gives to the steps with ``mixes_images``.
 
     Raises:
@@ -69,11 +67,11 @@ def dataset_of(results: dict[str, Any], step: object) -> TextLabelDataset:
     if "dataset" not in results:
         hint = "put the step into the pipeline of anomdet.TextLabelDataset, or of a data set derived from it"
         raise UserError(Problem(type(step).__name__, "a data set that shows its other images", "none", hint))
-    found: TextLabelDataset = results["dataset"]
+    found: LendsImages = results["dataset"]
     return found
 
 
-def load_item(dataset: TextLabelDataset, draw: Draw) -> dict[str, Any]:
+def load_item(dataset: LendsImages, draw: Draw) -> dict[str, Any]:
     """An image or tile of the split as the pipeline reads it, with its boxes, without any augmentation.
 
     It is fitted where that is the pipeline's next step: a large image may have been kept so.
@@ -85,7 +83,7 @@ def load_item(dataset: TextLabelDataset, draw: Draw) -> dict[str, Any]:
     return results
 
 
-def load_whole(dataset: TextLabelDataset, at: int) -> dict[str, Any]:
+def load_whole(dataset: LendsImages, at: int) -> dict[str, Any]:
     """A whole image of the split as the pipeline reads it: its record and ``img``, without any augmentation.
 
     Where the items are tiles, the pixels may be those that are kept for them, which are read-only.

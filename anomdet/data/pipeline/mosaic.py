@@ -10,11 +10,11 @@ from mmcv.transforms.base import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 from numpy.typing import NDArray
 
+from anomdet.data.draw import Draw, draw_of
 from anomdet.data.pipeline.blanking import blanked
 from anomdet.data.pipeline.donors import dataset_of, load_item
 from anomdet.data.pipeline.mmdet_bases import Mosaic
 from anomdet.data.pipeline.steps import FitInside
-from anomdet.data.sampling.draw import Draw, draw_of
 from anomdet.data.tiles.cut import cut_boxes
 from anomdet.registry import TRANSFORMS
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from anomdet.data.contracts import HasClassCounts
-from anomdet.data.sampling.draw import Draw
+from anomdet.data.draw import Draw
 from anomdet.data.sampling.hard_normals import marked_hard
 from anomdet.data.sampling.probabilities import cap_at_one, image_probabilities, share_hard_normals
 from anomdet.errors import Problem, UserError

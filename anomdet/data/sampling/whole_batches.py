@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from anomdet.data.sampling.draw import Draw
+from anomdet.data.draw import Draw
 from anomdet.data.sampling.sampler import DrawSampler
 from anomdet.registry import DATA_SAMPLERS
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.data.draw import Draw
 from anomdet.data.index.cache import remembered
 from anomdet.data.index.columns import Columns
-from anomdet.data.sampling.draw import Draw
 from anomdet.data.tiles.cut import CutBoxes, cut_boxes, too_small_to_see, visible_shares
 from anomdet.tiles import Tiling, plan
 

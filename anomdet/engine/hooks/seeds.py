@@ -17,7 +17,7 @@ from anomdet.registry import HOOKS
 class IterationSeedHook(Hook):
     """Seeds torch, numpy and random before each iteration from (seed, iteration, rank): 40 us.
 
-    The data has its own streams (:class:`anomdet.data.sampling.draw.Draw`); these serve what the model itself draws:
+    The data has its own streams (:class:`anomdet.data.draw.Draw`); these serve what the model itself draws:
     the sampling of proposals, noise, dropout. No generator's state need be kept in a checkpoint.
     """
 

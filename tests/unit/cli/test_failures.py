@@ -17,7 +17,7 @@ import pytest
 from anomdet import ranks
 from anomdet.cli.failures import explain, run_command
 from anomdet.errors import Terminated, UserError, interruption
-from anomdet.workflows.config_errors import user_built
+from anomdet.workflows.runs.config_errors import user_built
 
 pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`
 

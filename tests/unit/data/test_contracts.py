@@ -17,9 +17,9 @@ from anomdet.data.sampling.hard_normals import marked_hard
 from anomdet.data.sampling.sampler import BalancedSampler
 from anomdet.data.synth.generate import generate
 from anomdet.errors import UserError
-from anomdet.workflows.provenance import _splits
-from anomdet.workflows.split_record import log_splits, look_at_splits, write_splits
-from anomdet.workflows.training_log import log_data
+from anomdet.workflows.runs.provenance import _splits
+from anomdet.workflows.runs.split_record import log_splits, look_at_splits, write_splits
+from anomdet.workflows.runs.training_log import log_data
 
 
 class Foreign(list):

@@ -15,8 +15,8 @@ from mmengine.runner import Runner
 
 from anomdet.data.class_names import class_names
 from anomdet.data.dataset import TextLabelDataset
+from anomdet.data.draw import Draw
 from anomdet.data.pipeline.steps import PackInspectionInputs
-from anomdet.data.sampling.draw import Draw
 from anomdet.errors import UserError
 
 META_KEYS = ("img_id", "file_name", "ori_shape", "img_shape", "scale_factor", "instances", "flip")

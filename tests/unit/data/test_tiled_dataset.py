@@ -12,8 +12,8 @@ from mmengine.registry import DATASETS
 from torch.utils.data import DataLoader
 
 from anomdet.data import pixel_store
+from anomdet.data.draw import Draw
 from anomdet.data.sampling import sampler as sampling
-from anomdet.data.sampling.draw import Draw
 from anomdet.data.sampling.sampler import BalancedSampler, RepeatFactorSampler
 from anomdet.data.tiles import decoded
 from anomdet.errors import UserError

@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 
 from anomdet.engine.registered_names import as_python
 from anomdet.errors import UserError
-from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.runs.libraries import load_libraries
 
 
 @pytest.fixture(autouse=True)

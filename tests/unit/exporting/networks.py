@@ -15,8 +15,8 @@ from anomdet.config.load import load_settings
 from anomdet.config.translate import to_mmengine
 from anomdet.inference.artifact import Artifact, ModelInfo, OperatingPoint, Preprocessing
 from anomdet.inference.preprocess import Batch
-from anomdet.workflows.build import _fit_backbone, _scope, _set_num_classes
-from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.runs.build import _fit_backbone, _scope, _set_num_classes
+from anomdet.workflows.runs.libraries import load_libraries
 
 CLASSES = {3: "dent", 7: "scratch"}
 PRESETS = {

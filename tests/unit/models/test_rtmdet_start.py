@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 
 from anomdet.config.load import load_settings
 from anomdet.config.translate import to_mmengine
-from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.runs.libraries import load_libraries
 
 load_libraries()
 

@@ -297,7 +297,7 @@ def test_a_time_too_short_for_what_the_data_calls_for_gets_a_smaller_size(tmp_pa
     from anomdet.engine.timing import Costs
     from anomdet.errors import Problem
     from anomdet.workflows import init as module
-    from anomdet.workflows.time_budget import Plan
+    from anomdet.workflows.timing.time_budget import Plan
 
     folder = draw(tmp_path / "data", {str(i): "1 9 9 5 30\n1 40 40 8 30\n" for i in range(9)}, (640, 640))
     seen = []

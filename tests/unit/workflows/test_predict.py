@@ -23,7 +23,7 @@ from anomdet.inference.arrivals import Patience
 from anomdet.inference.outcome import outcome_from_dict
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.predict import predict
-from anomdet.workflows.predict_job import PredictJob
+from anomdet.workflows.predictions.job import PredictJob
 from tests.unit.inference.fake_detector import FakeDetector, image_bytes
 
 
@@ -350,7 +350,7 @@ def test_another_image_of_a_name_is_judged_again(job: PredictJob, caplog: pytest
 
 def test_the_folder_of_crops_is_never_listed(job: PredictJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 100,000 images that changed, a listing each would take hours."""
-    from anomdet.workflows import predict_files
+    from anomdet.workflows.predictions import files as predict_files
 
     every = replace(job, save=("json", "crops"))
     predict(every)
@@ -382,7 +382,7 @@ def test_two_jobs_do_not_write_into_one_folder(job: PredictJob) -> None:
 def test_another_process_judges_nothing_again(job: PredictJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under torchrun, of which the first process alone looks for an earlier job."""
     predict(job)
-    monkeypatch.setattr("anomdet.workflows.predict_run.after_main", lambda _task, _do: None)
+    monkeypatch.setattr("anomdet.workflows.predictions.run.after_main", lambda _task, _do: None)
     for name, value in (("RANK", "1"), ("WORLD_SIZE", "2")):
         monkeypatch.setenv(name, value)
     assert predict(replace(job, skip_done=True)).num_images == 0

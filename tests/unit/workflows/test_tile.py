@@ -11,8 +11,8 @@ from anomdet.data.index.scan import scan
 from anomdet.errors import UserError
 from anomdet.tiles import Tiling, plan
 from anomdet.workflows.evaluate_files import evaluate_files
+from anomdet.workflows.evaluations.tile_map import read_map
 from anomdet.workflows.tile import tile
-from anomdet.workflows.tile_map import read_map
 
 SIZE_HW = (200, 300)
 OBJECTS = {

@@ -17,10 +17,10 @@ from anomdet.engine.checkpoint import read_checkpoint
 from anomdet.errors import UserError
 from anomdet.inference.artifact import Artifact
 from anomdet.inference.backends.torch import build_model
-from anomdet.workflows.bit_depth import resolve_bit_depth
-from anomdet.workflows.build import complete_without_data
-from anomdet.workflows.describe import describe
-from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.runs.bit_depth import resolve_bit_depth
+from anomdet.workflows.runs.build import complete_without_data
+from anomdet.workflows.runs.describe import describe
+from anomdet.workflows.runs.libraries import load_libraries
 from anomdet.workflows.upgrade import stored_values, upgrade
 
 pytestmark = pytest.mark.slow  # seconds: not a part of `make test-fast`

@@ -14,7 +14,7 @@ from anomdet.errors import UserError
 from anomdet.evaluation.coco_json import results_from_coco
 from anomdet.evaluation.operating_point import fixed
 from anomdet.evaluation.summary import measure
-from anomdet.workflows.libraries import load_libraries
+from anomdet.workflows.runs.libraries import load_libraries
 from anomdet.workflows.visualize import _jpg_names, _thin_out, _verdicts, errors_first, visualize
 from tests.unit.evaluation.cases import gt_dict, pred
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmdet.structures.bbox import HorizontalBoxes
 
+from anomdet.data.draw import Draw
 from anomdet.data.pipeline.augment import AlbumentationsAugment
-from anomdet.data.sampling.draw import Draw
 from anomdet.errors import UserError
 
 FLIPS = [{"type": "HorizontalFlip", "p": 0.5}, {"type": "VerticalFlip", "p": 0.5}]

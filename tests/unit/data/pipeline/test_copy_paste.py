@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from mmengine.registry import DATASETS
 
+from anomdet.data.draw import Draw
 from anomdet.data.pipeline.copy_paste import CopyPaste, Placed
-from anomdet.data.sampling.draw import Draw
 from anomdet.errors import UserError
 
 LOAD = {"type": "anomdet.LoadInspectionImage", "bit_depth": 16}

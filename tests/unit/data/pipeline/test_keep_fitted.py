@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader
 
 from anomdet.data import pixel_store
 from anomdet.data.dataset import TextLabelDataset
+from anomdet.data.draw import Draw
 from anomdet.data.pipeline import steps
 from anomdet.data.pixel_store import PixelStore
-from anomdet.data.sampling.draw import Draw
 from anomdet.images import decode
 
 LOAD = {"type": "anomdet.LoadInspectionImage", "cache_gb": 1.0}

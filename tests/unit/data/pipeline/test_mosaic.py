@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from mmengine.registry import DATASETS
 
+from anomdet.data.draw import Draw
 from anomdet.data.pipeline.mosaic import CropAroundDefect, cut_to
-from anomdet.data.sampling.draw import Draw
 
 PIPELINE = [{"type": "anomdet.LoadInspectionImage"}, {"type": "mmdet.LoadAnnotations", "with_bbox": True}]
 MOSAIC = {"type": "anomdet.InspectionMosaic", "size_hw": (64, 64), "prob": 1.0, "end": 8.0}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from mmengine.dataset import ClassBalancedDataset
 
+from anomdet.data.draw import Draw
 from anomdet.data.sampling import sampler as sampler_module
-from anomdet.data.sampling.draw import Draw
 from anomdet.data.sampling.probabilities import cap_at_one, image_probabilities
 from anomdet.data.sampling.sampler import (
     BalancedSampler,

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from anomdet.data.draw import Draw
 from anomdet.data.index.columns import ImageRecord, columns_of
 from anomdet.data.labels import NO_OBJECTS, Labels
-from anomdet.data.sampling.draw import Draw
 from anomdet.data.tiles import index
 from anomdet.data.tiles.cut import cut_boxes, visible_shares
 from anomdet.data.tiles.index import TileIndex, TileRule

@@ -1,0 +1,1 @@
+"""The data folder that settings name, and what lies beside its images. Imports no torch."""

@@ -1,0 +1,1 @@
+"""A job of `anomdet predict`: what is asked, the loop, its journal, and what is made of it."""

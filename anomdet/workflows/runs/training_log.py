@@ -1,0 +1,118 @@
+"""What a run says about itself in its log: the data, the exposure of the classes, the best epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anomdet.data.class_names import sounds_normal
+from anomdet.data.contracts import CountsImages, HasClassCounts, HasSplits
+from anomdet.data.kept import note_on_kept
+from anomdet.data.sampling.sampler import BalancedSampler, class_exposure
+from anomdet.engine.contracts import KnowsDraws
+from anomdet.engine.hooks.checkpoints import BestAndLastHook
+from anomdet.layout import BEST, LAST
+from anomdet.metric_catalogue import MONITORS, VAL_LOSS
+from anomdet.workflows.runs.bit_depth import note_on_bits
+from anomdet.workflows.runs.views import note_on_views
+
+_NEED_OBJECTS = frozenset(MONITORS) - {VAL_LOSS}
+
+
+def checkpoint_hook(runner: Any) -> BestAndLastHook:
+    return next(hook for hook in runner.hooks if isinstance(hook, BestAndLastHook))
+
+
+def log_data(runner: Any, notes: Sequence[str], warnings: Sequence[str] = ()) -> None:
+    for note in notes:
+        runner.logger.info(note)
+    dataset = runner.train_dataloader.dataset
+    names = ", ".join(f"{number}: {name}" for number, name in zip(*_classes(dataset.metainfo), strict=True))
+    num_images = _num_images(dataset)
+    tiles = f" in {len(dataset)} tiles" if num_images != len(dataset) else ""
+    runner.logger.info(f"data: {num_images} training images{tiles}; classes {names}")
+    if note := runner.cfg.get("tiles_note"):
+        runner.logger.info(note)
+    if note := note_on_kept(dataset):
+        runner.logger.info(f"data: {note}")
+    if note := note_on_views(runner.cfg):
+        runner.logger.info(note)
+    if note := note_on_bits(runner.cfg):
+        runner.logger.info(f"data: {note}")
+    _log_exposure(runner)
+    warmup = max((one.get("warmup_iterations", 0) for one in runner.cfg.get("param_scheduler") or []), default=0)
+    if warmup >= runner.max_iters:
+        runner.logger.warning(
+            f"the run ends within the warm-up of the learning rate: {runner.max_iters} steps, "
+            f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
+        )
+    for note in (*warnings, *_normal_classes(dataset.metainfo), *undefined_metrics(runner)):
+        runner.logger.warning(note)
+    for note in dataset.index.notes if isinstance(dataset, HasSplits) else ():
+        runner.logger.info(f"data: {note}")
+
+
+def log_best(runner: Any) -> None:
+    best = checkpoint_hook(runner)
+    if best.best_epoch:
+        runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
+    else:
+        runner.logger.warning(
+            f"no best epoch: no validation gave a value of {best.monitor}, so {BEST} was not written; {LAST} holds the "
+            "weights of the last epoch"
+        )
+
+
+def undefined_metrics(runner: Any) -> list[str]:
+    """What the validation split cannot measure, and what to do; looked up in its labels, before training."""
+    loader = runner.val_dataloader
+    if loader is None or not isinstance(loader.dataset, HasClassCounts):
+        return []
+    monitor = checkpoint_hook(runner).monitor
+    has_objects = loader.dataset.image_class_counts.any(axis=1)
+    notes = []
+    if not has_objects.any() and monitor in _NEED_OBJECTS:
+        notes.append(
+            f"the validation split has no objects: {monitor} (training.monitor) is undefined, so no epoch is the best, "
+            f"{BEST} is not written, and the run does not stop early; put images with defects into the split "
+            "(data.val_split), or set training.monitor=val_loss"
+        )
+    if has_objects.all():
+        notes.append(
+            "the validation split has no normal images: AUROC and overkill are undefined, and the thresholds "
+            "are chosen for boxes, not for parts; put images with an empty label file into the split"
+        )
+    return notes
+
+
+def _normal_classes(metainfo: dict[str, Any]) -> list[str]:
+    """Classes that are called as good parts are."""
+    return [
+        f"class {number} is called {name!r}: each object of it makes its part defective; if it marks good parts, "
+        "take these lines out of the label files: a normal part has none"
+        for number, name in zip(*_classes(metainfo), strict=True)
+        if sounds_normal(name)
+    ]
+
+
+def _log_exposure(runner: Any) -> None:
+    """What the sampler makes of the classes' shares."""
+    dataset, sampler = runner.train_dataloader.dataset, runner.train_dataloader.sampler
+    items = "images" if _num_images(dataset) == len(dataset) else "tiles"
+    names = [*dataset.metainfo["classes"], "no defect"]
+    if not isinstance(sampler, KnowsDraws) or not isinstance(dataset, HasClassCounts):
+        return
+    exposure = class_exposure(dataset.image_class_counts, sampler.expected_draws())
+    parts = [f"{name} {images} -> {draws:.0f}" for name, (images, draws) in zip(names, exposure, strict=True)]
+    hard = sampler.is_hard if isinstance(sampler, BalancedSampler) else None
+    if hard is not None:
+        parts.append(f"of these hard normals {int(hard.sum())} -> {sampler.expected_draws()[hard].sum():.0f}")
+    runner.logger.info(f"{items} with each class, in the data -> drawn in an epoch: {', '.join(parts)}")
+
+
+def _num_images(dataset: Any) -> int:
+    return dataset.num_images if isinstance(dataset, CountsImages) else len(dataset)
+
+
+def _classes(metainfo: dict[str, Any]) -> tuple[Sequence[int], Sequence[str]]:
+    return metainfo.get("class_nums", range(len(metainfo["classes"]))), metainfo["classes"]
