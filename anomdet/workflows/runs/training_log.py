@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from anomdet.data.class_names import sounds_normal
-from anomdet.data.contracts import CountsImages, HasClassCounts, HasSplits
+from anomdet.data.contracts import CountsImages, HasClassCounts, HasSplits, HasTiles
 from anomdet.data.kept import note_on_kept
+from anomdet.data.pipeline.mosaic import CropAroundDefect
 from anomdet.data.sampling.sampler import BalancedSampler, class_exposure
 from anomdet.engine.contracts import KnowsDraws
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
@@ -17,6 +20,7 @@ from anomdet.workflows.runs.bit_depth import note_on_bits
 from anomdet.workflows.runs.views import note_on_views
 
 _NEED_OBJECTS = frozenset(MONITORS) - {VAL_LOSS}
+_OTHER_SCALE = 1.25  # of the pieces that training sees and the images that validation sees
 
 
 def checkpoint_hook(runner: Any) -> BestAndLastHook:
@@ -46,7 +50,7 @@ def log_data(runner: Any, notes: Sequence[str], warnings: Sequence[str] = ()) ->
             f"the run ends within the warm-up of the learning rate: {runner.max_iters} steps, "
             f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
         )
-    for note in (*warnings, *_normal_classes(dataset.metainfo), *undefined_metrics(runner)):
+    for note in (*warnings, *_normal_classes(dataset.metainfo), *_other_scale(dataset), *undefined_metrics(runner)):
         runner.logger.warning(note)
     for note in dataset.index.notes if isinstance(dataset, HasSplits) else ():
         runner.logger.info(f"data: {note}")
@@ -93,6 +97,22 @@ def _normal_classes(metainfo: dict[str, Any]) -> list[str]:
         for number, name in zip(*_classes(metainfo), strict=True)
         if sounds_normal(name)
     ]
+
+
+def _other_scale(dataset: Any) -> list[str]:
+    """Pieces at the stored resolution of images that are reduced wherever the detector is used."""
+    if not isinstance(dataset, HasSplits) or (isinstance(dataset, HasTiles) and dataset.tile_index is not None):
+        return []
+    crops = [step for step in dataset.pipeline.transforms if isinstance(step, CropAroundDefect)]  # type: ignore[attr-defined]
+    for step in crops:
+        scale = float(np.median((dataset.index.columns.sizes_hw / np.array(step.size_hw)).max(axis=1)))
+        if scale >= _OTHER_SCALE:
+            return [
+                f"augmentations.crop shows {step.prob:.0%} of the images in pieces at their stored resolution, "
+                f"{scale:.1f} times as large as validation and predict show them: what is learned there is not what is "
+                "looked for; set crop=0, or data.tiles, which shows pieces there, too"
+            ]
+    return []
 
 
 def _log_exposure(runner: Any) -> None:

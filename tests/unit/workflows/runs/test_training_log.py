@@ -1,0 +1,43 @@
+"""What a run warns of before its first step."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from mmengine.config import ConfigDict
+
+from anomdet.data.dataset import TextLabelDataset
+from anomdet.data.synth.generate import generate
+from anomdet.workflows.runs.training_log import log_data
+
+
+def warnings(folder: Path, pipeline: list[dict], caplog: pytest.LogCaptureFixture, **more: object) -> list[str]:
+    dataset = TextLabelDataset(str(folder), "train", pipeline=pipeline, **more)
+    loader = SimpleNamespace(dataset=dataset, sampler=range(len(dataset)))
+    cfg, logger = ConfigDict(test_dataloader=dict(dataset=dict())), logging.getLogger("run")
+    runner = SimpleNamespace(train_dataloader=loader, val_dataloader=None, max_iters=9, cfg=cfg, logger=logger)
+    log_data(runner, [])
+    return [one.message for one in caplog.records if one.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize(("side_px", "said"), [(160, "2.0 times as large as validation"), (280, "")])
+def test_pieces_at_another_scale_than_what_is_looked_at(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, side_px: int, said: str
+) -> None:
+    """On DeepPCB pieces of 320 px of images of 640 px cost a third of the mAP (docs/recipes.md)."""
+    generate(tmp_path, num_images=12, size_hw=(320, 320))
+    step = dict(type="anomdet.CropAroundDefect", size_hw=(side_px, side_px), prob=0.5)
+    found = [one for one in warnings(tmp_path, [step], caplog) if "augmentations.crop" in one]
+    assert len(found) == bool(said)
+    assert all(said in one and "50% of the images" in one for one in found)
+
+
+def test_tiles_are_seen_at_the_stored_resolution_everywhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    generate(tmp_path, num_images=12, size_hw=(320, 320))
+    step = dict(type="anomdet.CropAroundDefect", size_hw=(160, 160), prob=0.5)
+    size = {"size_hw": (160, 160), "seen_hw": (160, 160), "overlap_hw": (32, 32)}
+    tiles = {**size, "include_whole": False, "min_visible": 0.3}
+    assert not [one for one in warnings(tmp_path, [step], caplog, tiles=tiles) if "augmentations.crop" in one]
