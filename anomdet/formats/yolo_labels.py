@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -73,6 +74,7 @@ def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layo
     """
     used = {_identity(path) for path in pairs.values()}
     with_labels = {key: path for image, path in pairs.items() for key in _keys(image, layout.root, "images")}
+    spelled = sorted((plain_spelling(name.rpartition("/")[2]), name) for name in unlabelled)
     for path in _text_files(layout):
         where = source.name(path)
         if _identity(path) in used:
@@ -88,7 +90,7 @@ def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layo
         elif twin is not None:
             source.findings.note("copy of a label file", "left out", where)
         elif unlabelled:
-            shown = ", ".join(_alike(path.stem, unlabelled)[:_MAX_SHOWN])
+            shown = ", ".join(_alike(path.stem, spelled))
             hint = f"it may be that of an image without a label file ({shown}); {_SKIP}"
             source.findings.problem(where, "an image of the same name", NOTHING, hint)
         else:
@@ -127,10 +129,12 @@ def _num_objects(path: Path) -> int | None:
     return len(lines) if are_labels else None
 
 
-def _alike(stem: str, names: list[str]) -> list[str]:
-    """Those first that begin with the same letters."""
+def _alike(stem: str, spelled: list[tuple[str, str]]) -> list[str]:
+    """Of plain spellings and names in order, a few names: those first that begin with the same letters."""
     key = plain_spelling(stem)
-    return sorted(names, key=lambda name: not plain_spelling(name.rpartition("/")[2]).startswith(key))
+    at = bisect_left(spelled, (key, ""))
+    near = [name for plain, name in spelled[at : at + _MAX_SHOWN] if plain.startswith(key)]
+    return [*near, *(name for _, name in spelled[: 2 * _MAX_SHOWN] if name not in near)][:_MAX_SHOWN]
 
 
 def _identity(path: Path) -> str:

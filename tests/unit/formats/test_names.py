@@ -100,6 +100,12 @@ def test_a_label_that_may_be_an_images_is_refused(files: dict, tmp_path: Path) -
     assert done is None or any("label file without an image: left out (labels/c.txt)" in note for note in done.notes)
 
 
+def test_images_that_begin_as_the_label_file_are_named_first(tmp_path: Path) -> None:
+    files = {f"images/{name}.png": None for name in ("a1", "b2", "p_x", "P_y", "q")}
+    told = refused(write_files(tmp_path / "in", {**files, "labels/p.txt": LINE}), "yolo", tmp_path / "out")
+    assert "(images/p_x.png, images/P_y.png, images/a1.png)" in told
+
+
 @pytest.mark.parametrize("lone", ["labels/p9.txt", "labels/old/p.txt", "other/p9.txt"])
 def test_a_label_of_no_image_is_listed_and_its_objects_counted(lone: str, tmp_path: Path) -> None:
     files = {"images/p.jpg": None, "labels/p.txt": LINE, lone: LINE * 3, "labels/notes.txt": "looked at by me\n"}
