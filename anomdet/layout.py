@@ -21,6 +21,15 @@ IMAGES_DIR, LABELS_DIR, SPLITS_DIR = "images", "labels", "splits"
 CLASSES_FILE = "classes.yaml"
 HARD_NORMALS = "hard_normals.txt"  # beside images/ and labels/: normal images on which a detector fires, confirmed
 
+# Folders that systems and network disks keep for themselves, in lower case: thumbnails, deleted files, snapshots. As
+# hidden ones, they are never looked into: their images are others once more.
+SYSTEM_FOLDERS = frozenset(
+    {
+        *("__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found"),
+        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "~snapshot"),
+    }
+)
+
 # checkpoint_dir
 BEST, LAST = "best_model.pth", "last.pth"
 CHECKPOINTS = (BEST, LAST)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from anomdet.images.read_header import IMAGE_SUFFIXES
 from anomdet.inference.item import Item, failed_item, file_item
+from anomdet.layout import SYSTEM_FOLDERS
 
 _MAX_SUFFIXES = 50  # that are counted apart
 
@@ -26,7 +27,7 @@ def is_image(path: str) -> bool:
 
 
 def files_below(folder: str) -> Iterator[tuple[str, OSError | None]]:
-    """Paths of all files below, sorted within each folder; hidden ones are left out, links followed.
+    """Paths of all files below, sorted within each folder; hidden ones and the system's are left out, links followed.
 
     A folder that cannot be read comes as its path with the error. What is held is one folder's names, not all.
     """
@@ -44,7 +45,8 @@ def files_below(folder: str) -> Iterator[tuple[str, OSError | None]]:
             yield current, error
             continue
         yield from ((os.path.join(current, name), None) for name, is_dir in found if not is_dir)  # noqa: PTH118
-        pending += (os.path.join(current, name) for name, is_dir in reversed(found) if is_dir)  # noqa: PTH118
+        folders = [name for name, is_dir in reversed(found) if is_dir and name.lower() not in SYSTEM_FOLDERS]
+        pending += (os.path.join(current, name) for name in folders)  # noqa: PTH118
 
 
 def folder_items(folder: str, base: str, left_out: LeftOut) -> Iterator[Item]:

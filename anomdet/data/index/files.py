@@ -42,7 +42,7 @@ class FoundFile:
 
 
 def list_files(folder: Path) -> list[FoundFile]:
-    """All files below a folder, sorted by name; hidden ones are left out; links are followed."""
+    """All files below a folder, sorted by name; without hidden ones and the system's; links are followed."""
     return found_files(list_folder(os.fspath(folder)))
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from anomdet.data.index.columns import join_names
 from anomdet.data.index.parallel import in_parallel
+from anomdet.layout import SYSTEM_FOLDERS
 
 Stamps = NDArray[np.int64]
 """``(N, 3)``: size in bytes, and times in nanoseconds; all 0 where nothing can be found out.
@@ -31,7 +32,7 @@ SIZE, MODIFIED_NS, CHANGED_NS = range(3)
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """All files below a folder, hidden ones left out, links followed.
+    """All files below a folder, hidden ones and those of the system left out, links followed.
 
     Args:
         names: relative to the folder, with forward slashes, sorted.
@@ -129,6 +130,8 @@ def _files_below(
                     continue
                 if not entry.is_dir():
                     yield prefix + entry.name, entry
+                elif entry.name.lower() in SYSTEM_FOLDERS:
+                    continue
                 elif entry.is_symlink():
                     heappush(links, (prefix + entry.name, entry.path, times_ns(entry.stat())))
                 else:

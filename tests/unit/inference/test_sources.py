@@ -60,6 +60,13 @@ def test_links_are_followed_and_never_in_a_circle(here: Path) -> None:
     assert keys("parts") == ["b.png", "c.bmp", "z.png", "a/x.png", "a/y.jpg"]
 
 
+def test_folders_of_the_system_are_left_out(here: Path) -> None:
+    for name in ("@eaDir/b.png/SYNOFILE_THUMB_M.png", "a/#recycle/old.png"):
+        (here / "parts" / name).parent.mkdir(parents=True)
+        (here / "parts" / name).write_bytes(image_bytes(0.5))
+    assert keys("parts") == ["b.png", "c.bmp", "a/x.png", "a/y.jpg"]
+
+
 def test_outputs_are_called_after_the_common_folder(here: Path) -> None:
     assert keys("parts/b.png") == ["b.png"]
     assert keys("parts/a", "parts/b.png") == ["a/x.png", "a/y.jpg", "b.png"]

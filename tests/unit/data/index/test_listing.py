@@ -38,6 +38,19 @@ def test_a_folder_is_listed_under_its_own_name(tmp_path, monkeypatch):
         assert sorted(found.folders) == ["", "b", "k1", "m", "m/deep"]
 
 
+def test_folders_of_the_system_are_left_out(tmp_path):
+    """Thumbnails of a network disk, its bin, and those of Windows and macOS: images once more, or deleted ones."""
+    for name in ("@eaDir/a.png/SYNOFILE_THUMB_M.png", "part/#recycle/b.png", "$RECYCLE.BIN/c.png", "__MACOSX/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    for name in ("a.png", "lost+found.png", "part/e.png"):
+        (tmp_path / name).touch()
+    found = list_folder(str(tmp_path))
+    assert found.names == ["a.png", "lost+found.png", "part/e.png"]
+    assert found.folders == ["", "part"]
+    assert is_unchanged(str(tmp_path), found.arrays())
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 def test_what_is_no_regular_file_is_told(tmp_path):
     os.mkfifo(tmp_path / "pipe")
