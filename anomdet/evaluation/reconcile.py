@@ -180,6 +180,29 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def classes_in_numbers(entries: list[Any], names: Mapping[int, str]) -> tuple[list[Any], str]:
+    """Predictions whose ``category_id`` is a number, and a sentence where they had texts.
+
+    Args:
+        entries: of the predictions; no entry is changed.
+        names: number to name of each class.
+    """
+    values = [entry.get("category_id") if isinstance(entry, dict) else None for entry in entries]
+    texts = {value for value in values if isinstance(value, str)}
+    if not texts or not all(isinstance(value, str) for value in values):
+        return entries, ""
+    uses = Counter(names.values())
+    ways = (
+        ({str(number): number for number in names}, "a text; its digits are taken for the number"),
+        ({name: number for number, name in names.items() if uses[name] == 1}, "the name of a class, and taken for it"),
+    )
+    for table, note in ways:
+        if texts <= set(table):
+            numbered = [{**entry, "category_id": table[entry["category_id"]]} for entry in entries]
+            return numbered, f"category_id is {note}"
+    return entries, ""
+
+
 def shifted_classes(
     class_ids: set[Any], class_nums: Sequence[int], agreement: Callable[[int], tuple[int, int]]
 ) -> tuple[int, str]:

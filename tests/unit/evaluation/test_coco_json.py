@@ -134,8 +134,9 @@ BAD = [
     (("gt", "annotations", 2, "bbox"), [0, 0, 1e200, 1e200], "gt.json: annotations[2].bbox: expected [x, y, width"),
     (("gt", "annotations", 2, "bbox"), [0, 0, 10**400, 1], "gt.json: annotations[2].bbox: expected [x, y, width"),
     (("gt", "annotations", 2, "bbox"), ["0", "0", "1", "1"], "gt.json: annotations[2].bbox: expected [x, y, width"),
-    (("gt", "annotations", 2, "area"), NAN, "gt.json: annotations[2].area: expected a finite number, or nothing"),
-    (("gt", "annotations", 2, "area"), "12", "gt.json: annotations[2].area: expected a finite number, or nothing"),
+    (("gt", "annotations", 2, "area"), NAN, "gt.json: annotations[2].area: expected a finite number, not negative"),
+    (("gt", "annotations", 2, "area"), "12", "gt.json: annotations[2].area: expected a finite number, not negative"),
+    (("gt", "annotations", 2, "area"), -1, "gt.json: annotations[2].area: expected a finite number, not negative"),
     (("pred", 1), [], "pred.json[1]: expected a JSON object, got list"),
     (("pred", 1, "image_id"), None, "pred.json[1].image_id: expected the id of an image in the ground"),
     (
@@ -179,6 +180,27 @@ def test_all_that_is_wrong_is_said_at_once_but_not_for_ever():
     with pytest.raises(UserError) as caught:
         read(data)
     assert len(caught.value.problems) <= 45
+
+
+@pytest.mark.parametrize(
+    ("change", "hint", "num"),
+    [
+        ({"score": 87.5}, "divide percent by 100", 4),
+        ({"score": None, "confidence": 0.8}, "it is called 'confidence' here: write it as score", 4),
+        ({"bbox": None, "segmentation": {"size": [9, 9], "counts": "a"}}, "write the box around it", 4),
+        ({"category_id": 7}, "there are 1 (a), 2 (b)", 4),
+        ({"category_id": 7, "score": 87.5}, "divide percent by 100", 8),
+    ],
+)
+def test_a_mistake_of_all_entries_is_said_in_few_lines_with_what_to_do(change, hint, num):
+    data = small()
+    data["pred"] = [{**entry, **change} for entry in data["pred"] * 10]
+    with pytest.raises(UserError) as caught:
+        read(data)
+    problems = list(map(str, caught.value.problems))
+    assert len(problems) == num
+    assert hint in problems[2 if num == 4 else 6]
+    assert "in every entry, got another in 30 of 30" in problems[-1]
 
 
 JUNK = (None, True, -1, 0, 7, 10**25, 10**400, 1.5, -0.0, 1e308, NAN, INF, "", "x", "1", "\ud800", [], {}, [[]], [None])

@@ -190,3 +190,28 @@ def test_random_ways_never_mix_images_up():
         assert is_perfect(results_from_coco(gt, rows))
         perfect += 1
     assert perfect > 100
+
+
+@pytest.mark.parametrize(
+    ("texts", "note"),
+    [({1: "1", 2: "2", 3: "3"}, "its digits are taken"), ({1: "open", 2: "short", 3: "spur"}, "the name of a class")],
+)
+def test_classes_by_text(texts, note):
+    gt = truth(ONE, NAMES)
+    names = {1: "open", 2: "short", 3: "spur"}
+    gt["categories"] = [{"id": number, "name": name} for number, name in names.items()]
+    entries = [{**one, "category_id": texts[one["category_id"]]} for one in found(gt, ONE)]
+    results = results_from_coco(gt, entries)
+    assert is_perfect(results)
+    assert note in results.notes[-1]
+    assert entries[0]["category_id"] == texts[1]
+
+
+@pytest.mark.parametrize("texts", [["open", "open", 1], ["open", "hole", "open"], ["twice", "open", "open"]])
+def test_classes_by_text_that_is_not_clear_are_refused(texts):
+    gt = truth(ONE, NAMES)
+    names = {1: "open", 2: "twice", 3: "twice"}
+    gt["categories"] = [{"id": number, "name": name} for number, name in names.items()]
+    entries = [{**one, "category_id": text} for one, text in zip(found(gt, ONE)[:3], texts, strict=True)]
+    with pytest.raises(UserError, match=r"there are 1 \(open\), 2 \(twice\)"):
+        results_from_coco(gt, entries)
