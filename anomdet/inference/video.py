@@ -13,11 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from anomdet.errors import Problem
+from anomdet.images.read_header import IMAGE_SUFFIXES
 from anomdet.inference.item import Item, Reading, failed_item
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".ts")
 _CAMERA = re.compile(r"camera:(\d{1,3})")
 _SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")
+_ENDLESS_SUFFIX = ".ts"  # of a stream, too
 _LONGEST_PAUSE_S = 10.0
 _ANSWER_S = 10  # OpenCV waits half a minute for an address that is silent
 log = logging.getLogger("anomdet")
@@ -40,9 +42,12 @@ def open_capture(address: str) -> Any:
 
 def check_video(path: str, shown: str) -> Problem | None:
     """Why a video cannot be opened; None if it can."""
-    if is_address(path) and not _CAMERA.fullmatch(path) and urlsplit(path).scheme.lower() not in _SCHEMES:
+    if is_address(path) and not _CAMERA.fullmatch(path) and _scheme(path) not in _SCHEMES:
         expected = f"an address that begins with camera:0, {', '.join(f'{scheme}://' for scheme in _SCHEMES)}"
         return Problem("SOURCE", expected, repr(shown))
+    if _is_one_file(path):
+        expected = "a file on this machine, or the stream of a camera, which has no end"
+        return Problem("SOURCE", expected, repr(shown), "download it first")
     if os.fsencode(path) != path.encode("utf-8", "replace"):  # bytes that are no UTF-8: OpenCV's binding dies of them
         return Problem("SOURCE", "a video whose name is in UTF-8", repr(shown), "rename it")
     capture = open_capture(path)
@@ -52,6 +57,22 @@ def check_video(path: str, shown: str) -> Problem | None:
         return None
     what = f"a camera that answers within {_ANSWER_S} s" if is_address(path) else "a video that OpenCV can decode"
     return Problem("SOURCE", what, repr(shown), "check address, password and network" if is_address(path) else "")
+
+
+def _scheme(address: str) -> str:
+    """In lower case; nothing of what is no address at all, as ``http://[``."""
+    try:
+        return urlsplit(address).scheme.lower()
+    except ValueError:
+        return ""
+
+
+def _is_one_file(path: str) -> bool:
+    """Whether an address is that of an image or a video, which would be judged again and again, as a lost camera."""
+    if not path.lower().startswith(("http://", "https://")):  # a drive of Windows is a scheme, too
+        return False
+    suffix = os.path.splitext(urlsplit(path).path)[1].lower()  # noqa: PTH122 (no path of this machine)
+    return suffix in {*IMAGE_SUFFIXES, *VIDEO_SUFFIXES} - {_ENDLESS_SUFFIX}
 
 
 def video_items(path: str, stem: str, every: int, capture_of: Callable[[str], Any] = open_capture) -> Iterator[Item]:

@@ -189,3 +189,15 @@ def test_all_problems_at_once(here: Path) -> None:
 def test_every_is_for_videos(here: Path, every: int, text: str) -> None:
     with pytest.raises(UserError, match=text):
         open_sources("parts", every=every)
+
+
+@pytest.mark.parametrize("name", ["part_7.png", "part_7.JPG?token=1", "line.mp4"])
+def test_the_address_of_one_file_is_no_camera(name: str) -> None:
+    """It was judged again and again, without end: each image once in half a second, as a camera that is lost."""
+    with pytest.raises(UserError, match=r"a file on this machine, or the stream of a camera, .* download it first"):
+        open_sources(f"https://me:secret@127.0.0.1:9/a/{name}")
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(UserError, match="an address that begins with camera:0, rtsp://"):
+        open_sources("http://[10.0.0.7/live")
