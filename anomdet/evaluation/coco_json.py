@@ -14,6 +14,9 @@ from anomdet.evaluation.coco_checks import LARGEST, is_mark, wrong_entries, wron
 from anomdet.evaluation.pairs import boxes_on_objects
 from anomdet.evaluation.reconcile import Images, classes_in_numbers, image_places, image_problems, shifted_classes
 from anomdet.evaluation.results import Floats, GroundTruth, Ints, Results, make_ground_truth, make_predictions
+from anomdet.words import counted
+
+_MARKS = ("ignore", "difficult")
 
 
 def results_from_coco(
@@ -81,7 +84,26 @@ def _columns(ground_truth: dict, predictions: list, known: Images) -> Results:
         pred=make_predictions(image, label, bboxes_xywh, score),
         parts=None if None in parts or not parts else [part for part in parts if part is not None],
         notes=notes,
+        gt_notes=_marks(annotations),
     )
+
+
+def _marks(annotations: list) -> tuple[str, ...]:
+    """Of objects that another tool would leave out; COCO's own has one mark alone, iscrowd."""
+    of_object = [mark for one in annotations if (mark := _mark(one)) and not one.get("iscrowd")]
+    if not of_object:
+        return ()
+    marked = counted(len(of_object), "object is marked", "objects are marked")
+    return (
+        f"{marked} as {' or '.join(sorted(set(of_object)))} and measured as all others, as COCO has it; iscrowd: 1 "
+        "leaves one out of the numbers",
+    )
+
+
+def _mark(annotation: dict) -> str | None:
+    attributes = annotation.get("attributes")
+    more = attributes if isinstance(attributes, dict) else {}
+    return next((name for name in _MARKS if annotation.get(name) or more.get(name)), None)
 
 
 def _meant(predictions: list, known: Images, label_of: dict, gt: GroundTruth) -> tuple[Ints, Ints, tuple[str, ...]]:

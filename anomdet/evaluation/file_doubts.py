@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from anomdet.evaluation.box_units import check_box_units
-from anomdet.evaluation.other_reading import boxes_read_otherwise, classes_read_otherwise
+from anomdet.evaluation.doubtful_numbers import areas, numbers_of_objects, scores
+from anomdet.evaluation.other_reading import boxes_read_otherwise, classes_read_otherwise, images_read_otherwise
 from anomdet.evaluation.repeated import repeated
 from anomdet.evaluation.results import Results
 from anomdet.words import counted
@@ -24,11 +25,19 @@ def file_doubts(results: Results, gt_file: str, predictions_file: str) -> list[s
     units = check_box_units(results, gt_file, predictions_file)
     read_otherwise = [
         *boxes_read_otherwise(results, gt_file, predictions_file),
-        *classes_read_otherwise(results, predictions_file),
+        *(images_read_otherwise(results, predictions_file) or classes_read_otherwise(results, predictions_file)),
     ]
     if any("look like two corners" in note for note in units):
         read_otherwise = []
-    return [*units, *read_otherwise, *_crowds(results, gt_file), *repeated(results, gt_file, predictions_file)]
+    of_truth = (*results.gt_notes, *areas(results), *numbers_of_objects(results))
+    return [
+        *units,
+        *read_otherwise,
+        *_crowds(results, gt_file),
+        *(f"{gt_file}: {note}" for note in of_truth),
+        *(f"{predictions_file}: {note}" for note in scores(results)),
+        *repeated(results, gt_file, predictions_file),
+    ]
 
 
 def _crowds(results: Results, gt_file: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.documents import VERSION, read_json
-from anomdet.errors import UserError
+from anomdet.errors import Problem, UserError
 from anomdet.evaluation.coco_json import results_from_coco, to_coco
 from anomdet.evaluation.details import details
 from anomdet.evaluation.results import Results
@@ -75,6 +75,9 @@ def read_results(ground_truth_path: Path, predictions_path: Path) -> Results:
     if problems:
         raise UserError(problems)
     ground_truth, predictions = contents
-    return results_from_coco(
+    results = results_from_coco(
         ground_truth, predictions, gt_file=str(ground_truth_path), predictions_file=str(predictions_path)
     )
+    if not results.num_images:
+        raise UserError(Problem(f"{ground_truth_path}: images", "at least one image", "an empty list"))
+    return results

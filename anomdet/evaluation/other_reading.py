@@ -33,13 +33,18 @@ _OF_A_FILE: tuple[tuple[str, _Reading], ...] = (
     ("y1, x1, y2, x2", lambda boxes: _from_corners(_swapped(boxes))),
 )
 _OF_BOTH = "y, x, height, width", _swapped  # whichever file has them, both fit when one is read so
-_NETWORK_SIDES = (224, 256, 300, 320, 384, 416, 448, 480, 512, 608, 640, 768, 800, 896, 960, 1024, 1280)  # pixels
+_NETWORK_SIDES = (*range(64, 2049, 32), 300, 500, 1000)  # pixels
+_MMDET_SIDES = 1333, 800  # the longer and the shorter one at most, as MMDetection's configs have it
 
 
 def _resized(boxes: Floats, sizes_wh: Floats) -> Iterator[tuple[str, Floats]]:
     """The boxes in stored pixels if they are those of a square that a network sees: fitted, stretched or centred."""
     longest = sizes_wh.max(axis=1, keepdims=True)
-    for side in _NETWORK_SIDES if len(boxes) and (sizes_wh > 0).all() else ():
+    if not len(boxes) or not (sizes_wh > 0).all():
+        return
+    scale = np.maximum(longest / _MMDET_SIDES[0], sizes_wh.min(axis=1, keepdims=True) / _MMDET_SIDES[1])
+    yield "pixels of the image resized to {} x {} at most".format(*_MMDET_SIDES), boxes * scale
+    for side in _NETWORK_SIDES:
         name = f"pixels of the image resized to {side} x {side}"
         scale, margin = longest / side, (side - sizes_wh * side / longest) / 2
         yield name, boxes * scale
@@ -74,6 +79,31 @@ def boxes_read_otherwise(results: Results, gt_file: str, predictions_file: str) 
         f"{told}: read so, {then} of the {len(pred)} best predictions lie on an object, and {now} when read as x, y, "
         "width, height, as COCO has it and they are measured"
     ]
+
+
+def images_read_otherwise(results: Results, predictions_file: str) -> list[str]:
+    """A sentence where hardly any box lies on an object, but most would in the image before or after.
+
+    Some tools count images from 0, others from 1.
+    """
+    pred, gt = _best(results), results.gt
+    now, _ = _fit(pred, pred.bboxes_xywh, gt)
+    for step, which in ((1, "after"), (-1, "before")):
+        inside = (pred.image + step >= 0) & (pred.image + step < results.num_images)
+        moved = Predictions(pred.image[inside] + step, pred.label[inside], pred.bboxes_xywh[inside], pred.score[inside])
+        then = _num_right(moved, gt)
+        if then >= len(pred) / 2 and _is_clear(now, then, len(pred)):
+            return [
+                f"{predictions_file}: image_id looks counted from another start: {then} of the {len(pred)} best "
+                f"predictions lie on an object of their class in the image {which} theirs, and {now} in their own; "
+                "they are measured as they are"
+            ]
+    return []
+
+
+def _num_right(pred: Predictions, gt: GroundTruth) -> int:
+    pairs = pairs_of_boxes(pred.image, pred.label, pred.bboxes_xywh, gt)
+    return len(np.unique(pairs.pred[pairs.same_class]))
 
 
 def classes_read_otherwise(results: Results, predictions_file: str) -> list[str]:

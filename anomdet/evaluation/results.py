@@ -81,6 +81,7 @@ class Results:
         pred: predictions.
         parts: name of the part that each image shows; None: each image is a part.
         notes: how ids of another tool were understood, a sentence each.
+        gt_notes: what the ground truth says that is not gone by, a sentence each.
     """
 
     image_ids: NDArray[Any]
@@ -92,6 +93,7 @@ class Results:
     pred: Predictions
     parts: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
+    gt_notes: tuple[str, ...] = ()
 
     @property
     def num_images(self) -> int:

@@ -46,7 +46,11 @@ def test_files_that_agree_raise_no_doubt() -> None:
     content = truth()
     assert doubts(content, found(content)) == []
     assert doubts(content, []) == []
-    assert doubts(truth(0), []) == []
+
+
+def test_no_objects_at_all_are_told() -> None:
+    (note,) = doubts(truth(0), [])
+    assert note.startswith("g.json: no image has an object: mAP, recall and escapes have no value")
 
 
 @pytest.mark.parametrize("name", READINGS)
@@ -95,7 +99,8 @@ def test_a_class_taken_for_another_one_is_the_detectors_own_mistake() -> None:
 
 
 def test_objects_that_are_not_measured_are_reported() -> None:
-    (note,) = doubts(truth(3, iscrowd=1), [])
+    note, nothing = doubts(truth(3, iscrowd=1), [])
+    assert nothing.startswith("g.json: no image has an object")
     assert note.startswith("g.json: 3 objects are marked as a region of many (iscrowd: 1) and not measured")
     assert "3 images that hold nothing else count as good" in note
     content = truth()
@@ -124,5 +129,66 @@ def test_of_many_readings_one_that_fits_a_few_boxes_by_chance_is_not_told() -> N
     read = READINGS["the centre, width and height"]
     at_centre = [{**one, "bbox": read(one["bbox"])} for one in found(content)]
     elsewhere = [{**one, "bbox": [1500, 900, 9, 9]} for one in found(content)]
-    assert doubts(content, at_centre[:10] + elsewhere[10:]) == []
+    boxes = [{**one, "score": one["score"] - i / 1000} for i, one in enumerate(at_centre[:10] + elsewhere[10:])]
+    assert not any("look like" in note for note in doubts(content, boxes))
     assert "look like the centre" in doubts(content, at_centre[:30] + elsewhere[30:])[0]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_images_counted_from_another_start_are_reported(step: int) -> None:
+    content = truth(8)
+    content["annotations"] = [{**one, "bbox": [20 * one["id"], 9, 15, 9]} for one in content["annotations"][1:-1]]
+    boxes = [{**one, "image_id": one["image_id"] + step} for one in found(content)]
+    notes = doubts(content, boxes)
+    assert len(notes) == 1 and notes[0].startswith("p.json: image_id looks counted from another start: 6 of the 6 best")
+    assert f"the image {'before' if step > 0 else 'after'} theirs, and 0 in their own" in notes[0]
+
+
+@pytest.mark.parametrize("area", [0, 0.01, 20 * 14 * 2])
+def test_areas_that_are_not_of_the_boxes_are_reported(area: float) -> None:
+    content = truth(area=area)
+    (note,) = doubts(content, found(content))
+    assert note.startswith("g.json: area does not fit the box of 4 of 4 objects")
+    assert doubts(truth(area=50), found(content)) == []  # a mask's
+
+
+@pytest.mark.parametrize(
+    "mark", [{"ignore": 1}, {"difficult": True}, {"attributes": {"difficult": True}}, {"ignore": 1, "iscrowd": 1}]
+)
+def test_marks_that_are_not_gone_by_are_reported(mark: dict[str, Any]) -> None:
+    content = truth()
+    content["annotations"][1].update(mark)
+    (note,) = doubts(content, found(content))
+    assert ("1 object is marked as a region" if "iscrowd" in mark else "1 object is marked as") in note
+    content["annotations"][1].update({key: None for key in mark})
+    assert doubts(content, found(content)) == []
+
+
+def test_more_objects_than_coco_looks_at_are_reported() -> None:
+    content = truth()
+    content["annotations"] += [
+        {"id": 9, "image_id": 2, "category_id": 1, "bbox": [x, y, 4, 4]}
+        for x in range(0, 100, 8)
+        for y in range(100, 180, 8)
+    ]
+    (note,) = doubts(content, [])
+    assert note.startswith("g.json: 1 image has more than 100 objects of a class, 131 at most")
+
+
+def test_scores_that_are_cut_or_no_scores_are_reported() -> None:
+    content = truth(30)
+    scores = [0.25 + 0.01 * i for i in range(30)]
+    boxes = [{**one, "score": score} for one, score in zip(found(content), scores, strict=True)]
+    (note,) = doubts(content, boxes)
+    assert note.startswith("p.json: no score is below 0.25: were the weaker predictions left out?")
+    (note,) = doubts(content, found(content, score=1))
+    assert note.startswith("p.json: all 30 predictions have the score 1")
+    assert doubts(content, [*boxes, {**boxes[0], "score": 0.01}]) == []
+    assert doubts(content, boxes[:19]) == []
+
+
+def test_boxes_in_the_pixels_of_mmdetections_configs_are_reported() -> None:
+    content = truth()
+    boxes = [{**one, "bbox": [4 * side for side in one["bbox"]]} for one in found(content)]
+    (note,) = doubts(content, boxes)
+    assert "look like pixels of the image resized to 1333 x 800 at most: read so, 4 of the 4 best" in note

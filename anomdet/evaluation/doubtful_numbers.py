@@ -1,0 +1,62 @@
+"""Numbers in the files of another tool that are allowed, but make what is measured of them another thing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anomdet.evaluation.results import Results
+from anomdet.words import counted
+
+_MOST_OF_COCO = 100  # predictions of a class in an image that COCO's numbers look at
+_LEAST_LOW_SCORE = 0.1  # detectors are cut at 0.05 and lower where they are to be measured
+_LEAST = 20  # predictions, to say something of their scores
+
+
+def areas(results: Results) -> list[str]:
+    """Of objects that cannot have the area that the file says."""
+    gt = results.gt
+    is_wrong = ((gt.coco_area < 1) & (gt.area >= 4)) | (gt.coco_area > 1.5 * gt.area + 4)
+    count = int((is_wrong & ~gt.crowd).sum())
+    if not count:
+        return []
+    of = counted(len(gt), "object", "objects")
+    return [
+        f"area does not fit the box of {count} of {of} (below a pixel, or half as large again): the numbers of small, "
+        "medium and large objects go by it, as COCO has it; without area they go by the box"
+    ]
+
+
+def numbers_of_objects(results: Results) -> list[str]:
+    """More than COCO's numbers can find; or none."""
+    gt = results.gt
+    rows = np.column_stack([gt.image, gt.label])[~gt.crowd]
+    if not len(rows):
+        return ["no image has an object: mAP, recall and escapes have no value; are the annotations in another file?"]
+    groups, sizes = np.unique(rows, axis=0, return_counts=True)
+    num = len(np.unique(groups[sizes > _MOST_OF_COCO, 0]))
+    if not num:
+        return []
+    images = counted(num, "image has", "images have")
+    return [
+        f"{images} more than {_MOST_OF_COCO} objects of a class, {int(sizes.max())} at most: COCO's numbers (as mAP) "
+        f"look at the {_MOST_OF_COCO} best predictions of a class in an image, and count the other objects as missed"
+    ]
+
+
+def scores(results: Results) -> list[str]:
+    """Of predictions that were cut, or have none of their own."""
+    score = results.pred.score
+    if len(score) < _LEAST:
+        return []
+    lowest = float(score.min())
+    if lowest == float(score.max()):
+        return [
+            f"all {len(score)} predictions have the score {lowest:g}: their order in the file decides about mAP, and "
+            "no threshold can be chosen; write how sure the detector is of each"
+        ]
+    if lowest < _LEAST_LOW_SCORE:
+        return []
+    return [
+        f"no score is below {lowest:.3g}: were the weaker predictions left out? They count as missed, so that mAP is "
+        "lower than the detector's, and no lower threshold can be chosen; save them from 0.001 on"
+    ]
