@@ -8,7 +8,7 @@ import pickle
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -24,6 +24,8 @@ from anomdet.layout import BEST, LAST
 from anomdet.outputs import atomic_write
 
 _A_CHECKPOINT = "a checkpoint written by torch.save"
+_HOLDERS = ("model_state_dict", "model")  # of PyTorch's tutorials; of Detectron2 and the DETRs
+_PREFIXES = ("module.", "_orig_mod.", "model.")  # of DDP, torch.compile and Lightning
 _SHOWN = 8  # names of weights in a line of the log
 _DAMAGED = "a file of another kind or a damaged one"
 _UNREADABLE = (
@@ -154,29 +156,31 @@ def _refused(path: Path, error: Exception) -> Problem:
     return Problem(str(path), _A_CHECKPOINT, _DAMAGED)
 
 
-def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path, *, strict: bool) -> str:
+class Loaded(NamedTuple):
+    """What :func:`load_weights` did: one line for the log, and whether most of the model's weights were there."""
+
+    line: str
+    are_most: bool = True
+
+
+def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path, *, strict: bool) -> Loaded:
     """Put a checkpoint's weights into a model.
 
     Args:
         model: not wrapped.
-        checkpoint: with ``state_dict``, or the weights themselves.
+        checkpoint: with ``state_dict`` or another tool's name for it, or the weights themselves; what wrappers put
+            before every name (DDP, torch.compile, Lightning) is left out.
         path: where it came from, for messages.
         strict: every weight must have its place; otherwise those of another shape or name are left out, as the
             classifier of COCO's 80 classes.
 
-    Returns:
-        One line for the log.
-
     Raises:
         UserError: the weights are not this model's.
     """
-    stored = checkpoint.get("state_dict", checkpoint)
-    if not isinstance(stored, dict):
-        raise UserError(Problem(f"{path}: state_dict", "a dict of weights", type(stored).__name__))
-    weights = {str(key).removeprefix("module."): value for key, value in stored.items()}
     own = model.state_dict()
+    weights = _named_as(own, _stored(checkpoint, path))
     if not own:
-        return f"{path}: a model without weights"
+        return Loaded(f"{path}: a model without weights")
     if not strict and not any(key in own for key in weights):  # of a bare backbone
         weights = {f"backbone.{key}": value for key, value in weights.items()}
     fitting = {key: value for key, value in weights.items() if key in own and _same_shape(own[key], value)}
@@ -195,7 +199,30 @@ def load_weights(model: nn.Module, checkpoint: dict[str, Any], path: str | Path,
     model.load_state_dict(fitting, strict=False)
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     note = f"; newly begun: {', '.join(missing[:_SHOWN])}{more}" if missing else ""
-    return f"{len(fitting)} of {len(own)} weights from {path}{note}"
+    are_most = len(fitting) >= len(own) / 2
+    return Loaded(f"{'' if are_most else 'only '}{len(fitting)} of {len(own)} weights from {path}{note}", are_most)
+
+
+def _stored(checkpoint: dict[str, Any], path: str | Path) -> dict[Any, Any]:
+    """The weights of a checkpoint, by whatever name."""
+    stored = checkpoint.get("state_dict")
+    if stored is None:
+        found = (checkpoint.get(name) for name in _HOLDERS)
+        stored = next((one for one in found if isinstance(one, dict)), checkpoint)
+    if not isinstance(stored, dict):
+        raise UserError(Problem(f"{path}: state_dict", "a dict of weights", type(stored).__name__))
+    return stored
+
+
+def _named_as(own: dict[str, Any], stored: dict[Any, Any]) -> dict[str, Any]:
+    """Without the prefixes of wrappers, as far as that is needed for any name to be the model's."""
+    weights = {str(key).removeprefix("module."): value for key, value in stored.items()}
+    while weights and not any(key in own for key in weights):
+        prefix = next((one for one in _PREFIXES if 2 * sum(k.startswith(one) for k in weights) > len(weights)), None)
+        if prefix is None:
+            break
+        weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+    return weights
 
 
 def _same_shape(own: torch.Tensor, value: Any) -> bool:

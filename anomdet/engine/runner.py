@@ -184,7 +184,8 @@ class InspectionRunner(Runner):
         starting = self._train_loop is not None and not self._resume
         if "message_hub" in checkpoint and self._resume:
             checkpoint["message_hub"] = history_from_plain(checkpoint["message_hub"], filename)
-        self.logger.info(load_weights(model, checkpoint, filename, strict=not starting))
+        loaded = load_weights(model, checkpoint, filename, strict=not starting)
+        self.logger.log(logging.INFO if loaded.are_most else logging.WARNING, loaded.line)
         self._has_loaded = True
         return checkpoint
 

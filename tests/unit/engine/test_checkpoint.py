@@ -154,8 +154,8 @@ def network(classes: int = 3) -> nn.Sequential:
 
 def test_load_weights_strict() -> None:
     source, model = network(), network()
-    line = load_weights(model, {"state_dict": source.state_dict()}, "best.pth", strict=True)
-    assert line == "9 of 9 weights from best.pth"
+    loaded = load_weights(model, {"state_dict": source.state_dict()}, "best.pth", strict=True)
+    assert loaded.line == "9 of 9 weights from best.pth"
     assert all(
         torch.equal(a, b) for a, b in zip(source.state_dict().values(), model.state_dict().values(), strict=True)
     )
@@ -166,6 +166,23 @@ def test_load_weights_plain_and_wrapped() -> None:
     weights = {f"module.{key}": value for key, value in source.state_dict().items()}
     load_weights(model, weights, "best.pth", strict=True)
     assert torch.equal(model[0].weight, source[0].weight)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "module.module.", "_orig_mod.", "model.", "model._orig_mod.module."])
+@pytest.mark.parametrize("holder", ["state_dict", "model_state_dict", "model", ""])
+def test_load_weights_by_the_names_of_other_tools(prefix: str, holder: str) -> None:
+    source, model = network(), network()
+    weights: dict[str, Any] = {f"{prefix}{key}": value for key, value in source.state_dict().items()}
+    loaded = load_weights(model, {holder: weights, "epoch": 3} if holder else weights, "a.pth", strict=not holder)
+    assert loaded == ("9 of 9 weights from a.pth", True)
+    assert torch.equal(model[0].weight, source[0].weight)
+
+
+def test_few_weights_that_fit_are_told_apart() -> None:
+    source, model = network(), network()
+    few = {key: value for key, value in source.state_dict().items() if key.startswith("0.")}
+    line, are_most = load_weights(model, few, "a.pth", strict=False)
+    assert line.startswith("only 2 of 9 weights from a.pth; newly begun: 1.weight") and not are_most
 
 
 def test_load_weights_strict_names_what_does_not_fit() -> None:
@@ -197,8 +214,8 @@ def test_integers_in_place_of_weights_do_not_fit() -> None:
 def test_load_weights_loosely_takes_what_fits() -> None:
     source, model = network(), network(classes=5)
     head = model[2].weight.clone()
-    line = load_weights(model, {"state_dict": source.state_dict()}, "coco.pth", strict=False)
-    assert line == "7 of 9 weights from coco.pth; newly begun: 2.weight, 2.bias"
+    loaded = load_weights(model, {"state_dict": source.state_dict()}, "coco.pth", strict=False)
+    assert loaded.line == "7 of 9 weights from coco.pth; newly begun: 2.weight, 2.bias"
     assert torch.equal(model[0].weight, source[0].weight)
     assert torch.equal(model[2].weight, head)
 
@@ -249,8 +266,8 @@ def test_collect_checkpoint(tmp_path: Path) -> None:
 
 def test_weights_of_a_bare_backbone() -> None:
     model, backbone = nn.ModuleDict({"backbone": network(), "head": nn.Linear(1, 1)}), network()
-    line = load_weights(model, backbone.state_dict(), "resnet.pth", strict=False)
-    assert line == "9 of 11 weights from resnet.pth; newly begun: head.weight, head.bias"
+    loaded = load_weights(model, backbone.state_dict(), "resnet.pth", strict=False)
+    assert loaded.line == "9 of 11 weights from resnet.pth; newly begun: head.weight, head.bias"
     with pytest.raises(UserError, match="0 of 11"):
         load_weights(model, backbone.state_dict(), "resnet.pth", strict=True)
 
