@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anomdet.anomaly.patches import even_light
 from anomdet.errors import Problem, UserError
+from anomdet.ops.forks import one_thread_if_forked
 from anomdet.registry import MODELS
 
 Floats = NDArray[np.float32]
@@ -53,6 +54,7 @@ class TorchFeatures:
     @torch.inference_mode()
     def __call__(self, images_bgr: NDArray[np.uint8]) -> list[list[Floats]]:
         """Maps ``(h, w, C)`` of each layer, for each of the images ``(N, S, S, 3)``."""
+        one_thread_if_forked()
         planes = torch.from_numpy(even_light(images_bgr)).to(self.device)
         layers = self.network(planes.contiguous(memory_format=torch.channels_last))
         arrays = [layer.permute(0, 2, 3, 1).float().cpu().numpy() for layer in layers]

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -197,7 +198,8 @@ class Result:
         """Entries of a COCO results list; ``bbox`` is corner and size. Source: https://cocodataset.org/#format-results."""
         rows = zip(self.class_nums.tolist(), rows_of(xyxy_to_xywh(self.bboxes_xyxy)), plain(self.scores), strict=True)
         keys = ("image_id", "category_id", "bbox", "score")
-        return [dict(zip(keys, (image_id, *row), strict=True)) for row in rows]
+        own_id = int(image_id) if isinstance(image_id, Integral) else image_id  # numpy's is nothing that JSON holds
+        return [dict(zip(keys, (own_id, *row), strict=True)) for row in rows]
 
     def to_supervision(self) -> Any:
         """``supervision.Detections``, with the names under ``data["class_name"]``.

@@ -78,6 +78,7 @@ def lower_of(threshold: Threshold, min_score: float | None) -> Threshold:
     """
     if min_score is None:
         return threshold
+    min_score = float(min_score)  # numpy's own is nothing that JSON holds
     if isinstance(threshold, Mapping):
         return {number: min(value, min_score) for number, value in threshold.items()}
     return min(threshold, min_score)

@@ -22,6 +22,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import ModelInfo
 from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import Batch
+from anomdet.ops.forks import one_thread_if_forked
 from anomdet.ops.postprocessing import Postprocessing, take_over
 
 # Names that MMDetection and mmcv look up by themselves; whatever else stood there would be run as Python (NMS) or
@@ -146,6 +147,7 @@ class TorchBackend:
     @torch.no_grad()
     def run(self, batch: Batch, min_score: float) -> list[Detections]:
         """See :class:`anomdet.inference.backends.Backend`."""
+        one_thread_if_forked()
         with self._lock:
             if self._postprocessing is not None:
                 self._postprocessing.set_floor(min_score)

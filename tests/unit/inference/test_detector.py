@@ -61,6 +61,12 @@ def test_below_it_nothing_is_reported_unless_asked_for():
     assert (high.verdict, len(high)) == ("reject", 1), "what rejects a part is always in the result"
 
 
+def test_a_least_score_of_numpy_is_written_as_any_other():
+    """As it comes out of a loop over np.linspace."""
+    low = Detector(artifact(), FakeBackend())(grey(100), min_score=np.float32(0.25))
+    assert '"complete_from": 0.25' in low.to_json()
+
+
 def test_a_strip_of_which_the_network_sees_a_line_is_reported():
     detector = Detector(artifact(), FakeBackend())
     (said,) = detector(grey(0, (20, 800))).warnings

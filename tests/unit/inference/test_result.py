@@ -110,6 +110,7 @@ def test_files_have_boxes_both_ways() -> None:
     }
     entry = {"image_id": 5, "category_id": -3, "bbox": [1.1, 2.0, 9.4, 18.0], "score": 0.9}
     assert result().to_coco(5)[0] == entry
+    assert json.dumps(result().to_coco(np.int64(5))[0]) == json.dumps(entry)  # type: ignore[arg-type]  # as of an array
 
 
 @pytest.mark.parametrize(

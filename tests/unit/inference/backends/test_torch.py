@@ -1,6 +1,8 @@
 """The PyTorch backend builds what a registry holds, and finds what the evaluation finds."""
 
 import copy
+import multiprocessing
+import sys
 
 import numpy as np
 import pytest
@@ -190,3 +192,22 @@ def test_a_model_of_another_kind():
     (found,) = TorchBackend(Bright(), channels_last=True).run(batch, 0.9)
     assert found.bboxes_xyxy.tolist() == [[0, 0, 100, 96]]
     np.testing.assert_allclose(found.scores, [0.2], rtol=1e-5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where processes are forked")
+def test_a_forked_process_waits_for_no_threads():
+    """It hung without a word in its first image: OpenMP's threads are those of the process before."""
+    backend = TorchBackend(build_model(ModelInfo("toy", tiny_config()), "x.pth"))
+    batch = stack([Prepared(fit_inside(random_image((96, 128)), HOW), (96, 128))], 32)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        backend.run(batch, 0.0)  # the threads are there
+        child = multiprocessing.get_context("fork").Process(target=backend.run, args=(batch, 0.0))
+        child.start()
+        child.join(60)
+        child.kill()
+        assert child.exitcode == 0
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
