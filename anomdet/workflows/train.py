@@ -171,7 +171,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         runner.begin_tracking(backends)
     if is_main_process():
         notes += make_rooms(log_dir, checkpoint_dir, continues=continues)
-        write_inputs(run, prepared.config, log_dir)
+        warnings += write_inputs(run, prepared.config, log_dir, continues=continues)
         write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():

@@ -13,6 +13,7 @@ from anomdet.run_lock import one_run_in
 from anomdet.terminal import one_line
 from anomdet.workflows.runs.bit_depth import with_bit_depth
 from anomdet.workflows.runs.build import data_sources
+from anomdet.workflows.runs.changed_settings import changed_settings
 from anomdet.workflows.runs.run_config import Run
 from anomdet.workflows.runs.tiles import with_tiles
 
@@ -41,13 +42,20 @@ def make_rooms(log_dir: Path, checkpoint_dir: Path, *, continues: bool) -> list[
     return [f"results of an earlier run were moved to {place}" for place in moved if place]
 
 
-def write_inputs(run: Run, config: Any, log_dir: Path) -> None:
-    """Leave the settings and the complete config beside the outputs: either repeats the run."""
+def write_inputs(run: Run, config: Any, log_dir: Path, *, continues: bool = False) -> list[str]:
+    """Leave the settings and the complete config beside the outputs: either repeats the run.
+
+    Returns:
+        A sentence where those of a run that continues are others than before.
+    """
     write_text(log_dir / CONFIG, without_secrets(config.pretty_text))
+    changed: list[str] = []
     if run.settings is not None:
         from anomdet.config.dump import dump_yaml
 
-        settings = with_tiles(with_bit_depth(run.settings, config), config)
+        settings = dump_yaml(with_tiles(with_bit_depth(run.settings, config), config))
+        changed = changed_settings(log_dir, settings) if continues else []
         place = one_line(str(Path.cwd()))
         head = f"# Relative paths start from the folder of the command; this run was started in {place}.\n"
-        write_text(log_dir / SETTINGS, head + dump_yaml(settings))
+        write_text(log_dir / SETTINGS, head + settings)
+    return changed

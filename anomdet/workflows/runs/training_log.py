@@ -60,6 +60,12 @@ def log_best(runner: Any) -> None:
     best = checkpoint_hook(runner)
     if best.best_epoch:
         runner.logger.info(f"best: epoch {best.best_epoch}, {best.monitor} {best.best_score:.4f}")
+        if best.monitor in _NEED_OBJECTS and best.best_score == 0:
+            runner.logger.warning(
+                f"{best.monitor} was 0 in every validation: no box was on an object of its class, and {BEST} finds "
+                "nothing yet; train longer (training.epochs; training.early_stopping.warmup_epochs, if it stopped "
+                "early), and look at the boxes as the network sees them: anomdet browse"
+            )
     else:
         runner.logger.warning(
             f"no best epoch: no validation gave a value of {best.monitor}, so {BEST} was not written; {LAST} holds the "

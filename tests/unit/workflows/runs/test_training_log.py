@@ -11,7 +11,8 @@ from mmengine.config import ConfigDict
 
 from anomdet.data.dataset import TextLabelDataset
 from anomdet.data.synth.generate import generate
-from anomdet.workflows.runs.training_log import log_data
+from anomdet.engine.hooks import BestAndLastHook
+from anomdet.workflows.runs.training_log import log_best, log_data
 
 
 def warnings(folder: Path, pipeline: list[dict], caplog: pytest.LogCaptureFixture, **more: object) -> list[str]:
@@ -41,3 +42,18 @@ def test_tiles_are_seen_at_the_stored_resolution_everywhere(tmp_path: Path, capl
     size = {"size_hw": (160, 160), "seen_hw": (160, 160), "overlap_hw": (32, 32)}
     tiles = {**size, "include_whole": False, "min_visible": 0.3}
     assert not [one for one in warnings(tmp_path, [step], caplog, tiles=tiles) if "augmentations.crop" in one]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "score", "said"),
+    [("mAP", 0.0, True), ("mAP_50", 0.0, True), ("mAP", 0.01, False), ("val_loss", 0.0, False)],
+)
+def test_a_run_that_never_found_anything_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monitor: str, score: float, said: bool
+) -> None:
+    hook = BestAndLastHook(str(tmp_path), monitor=monitor)
+    hook.best_epoch, hook.best_score = 1, score
+    log_best(SimpleNamespace(hooks=[hook], logger=logging.getLogger("run")))
+    found = [one.message for one in caplog.records if one.levelno == logging.WARNING]
+    assert len(found) == said
+    assert all(one.startswith(f"{monitor} was 0 in every validation: no box was on an object") for one in found)
