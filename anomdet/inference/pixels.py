@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anomdet.defaults import BIT_DEPTHS
 from anomdet.errors import Problem, UserError
 from anomdet.images.decode import misfit
 
@@ -67,6 +68,21 @@ def to_bgr8(image: Any, channels: str = "rgb", bit_depth: int = 16) -> tuple[NDA
         warnings = (*warnings, note) if note else warnings
         array = cv2.convertScaleAbs(array, alpha=255 / white)
     return _three_channels(array, channels), warnings
+
+
+def to_look_at(image: Any, channels: str = "rgb") -> NDArray[np.uint8]:
+    """As :func:`to_bgr8`, for a drawing: 16 bit are as bright as the bits that this image uses, those of a camera of 12
+    bits, too, whatever the detector takes for white.
+
+    Raises:
+        UserError: as :func:`to_bgr8`.
+    """
+    if is_pil(image):
+        (image, _), channels = pil_pixels(image), "rgb"
+    bits = BIT_DEPTHS[-1]
+    if isinstance(image, np.ndarray) and image.dtype.newbyteorder("=") == np.uint16 and image.size:
+        bits = next(depth for depth in BIT_DEPTHS if int(image.max()) < 1 << depth)
+    return to_bgr8(image, channels, bits)[0]
 
 
 def _three_channels(array: NDArray[np.uint8], channels: str) -> NDArray[np.uint8]:

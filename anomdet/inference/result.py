@@ -236,18 +236,21 @@ class Result:
         """A copy of the image with detections and unknown regions; a small image comes back enlarged by a whole factor.
 
         Args:
-            image: whatever the detector takes but a path: an array or a PIL image, of ``size_hw``.
+            image: whatever the detector takes but a path, of ``size_hw``; 16 bit as bright as the bits that it uses.
             channels: ``rgb`` or ``bgr``, of an array, and of what is returned: ``(H, W, 3)``, uint8.
             classes: all class names, in the detector's order, so that all images agree on the colours.
 
         Raises:
-            UserError: no such image.
+            UserError: no such image, or a class that ``classes`` lacks.
         """
-        from anomdet.inference.pixels import to_bgr8
+        from anomdet.inference.pixels import to_look_at
         from anomdet.visualization.color import class_colors
         from anomdet.visualization.draw import draw
 
-        bgr, _ = to_bgr8(self._own_pixels(image), channels)
+        if classes is not None and not set(self.class_names) <= set(classes):
+            got, hint = repr(list(classes)), "list(detector.classes.values())"
+            raise UserError(Problem("classes", "the names of all classes", got, hint))
+        bgr = to_look_at(self._own_pixels(image), channels)
         colors = None if classes is None else class_colors([*classes, UNKNOWN])
         regions = self.anomaly.regions if self.anomaly is not None else ()
         boxes = np.concatenate([self.bboxes_xyxy, np.array([r.bbox_xyxy for r in regions]).reshape(-1, 4)])

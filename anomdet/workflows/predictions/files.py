@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from anomdet.data.labels import Labels, write_labels
-from anomdet.inference.pixels import to_bgr8
+from anomdet.inference.pixels import to_look_at
 from anomdet.inference.result import REJECT, Result
 from anomdet.inference.stream import Judged
 from anomdet.layout import CROPS_DIR, LABELS_DIR, PICTURES_DIR
@@ -100,7 +100,7 @@ class ImageFiles:
 
         if not len(shown):
             return
-        image, _ = to_bgr8(judged.pixels, judged.item.channels)
+        image = to_look_at(judged.pixels, judged.item.channels)
         stem = self._fitting(stem, _CROP_ROOM)
         for at, (crop, class_num) in enumerate(zip(shown.crop(image), shown.class_nums.tolist(), strict=True)):
             write_image(self._below(CROPS_DIR, _crop_name(stem, at, class_num)), np.ascontiguousarray(crop))
@@ -109,7 +109,7 @@ class ImageFiles:
         from anomdet.visualization.verdict import with_verdict
         from anomdet.visualization.write import write_image
 
-        image, _ = to_bgr8(judged.pixels, judged.item.channels)
+        image = to_look_at(judged.pixels, judged.item.channels)
         drawn = shown.draw(image, channels="bgr", classes=tuple(self._classes.values()))
         text, name = f"{shown.verdict} {shown.part_score:.2f}", f"{self._fitting(stem, len('.jpg'))}.jpg"
         write_image(self._below(PICTURES_DIR, name), with_verdict(drawn, text, shown.verdict))

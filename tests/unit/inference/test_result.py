@@ -155,6 +155,20 @@ def test_draw_is_of_the_same_order_of_channels() -> None:
         result().draw(image.transpose(1, 0, 2))
 
 
+def test_a_camera_of_twelve_bits_is_drawn_as_bright_as_it_is() -> None:
+    """The picture was nearly black."""
+    eight = np.full((40, 60, 3), 200, dtype=np.uint8)
+    for bits in (10, 12, 14, 16):
+        wide = np.full((40, 60, 3), 200 * ((1 << bits) - 1) // 255, dtype=np.uint16)
+        np.testing.assert_allclose(result().draw(wide.astype(">u2")), result().draw(eight), atol=1)
+        np.testing.assert_allclose(result().draw(wide), result().draw(eight), atol=1)
+
+
+def test_colours_of_other_classes_are_refused() -> None:
+    with pytest.raises(UserError, match=r"classes: expected the names of all classes, got \[-3, 7\]"):
+        result().draw(np.zeros((40, 60, 3), np.uint8), classes={-3: "scratch", 7: "dent"})  # type: ignore[arg-type]
+
+
 def test_supervision_gets_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package is optional; a stand-in shows what it is called with."""
     monkeypatch.setitem(sys.modules, "supervision", None)
