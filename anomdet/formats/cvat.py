@@ -17,6 +17,7 @@ from anomdet.formats.dataset import (
     around,
     around_ellipse,
     enclosing,
+    own_numbers,
     rotated,
     to_number,
 )
@@ -36,6 +37,7 @@ def read(source: Source) -> Dataset:
         root = read_xml(path, where, "annotations", source.findings)
         if root is not None:
             _read_file(root, path, where, dataset, source)
+    dataset.numbers = own_numbers(dataset.numbers) or dataset.numbers
     take_empty(dataset, source)
     return dataset
 

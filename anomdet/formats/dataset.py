@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.layout import SPLIT_OF
 
 _DARKNET = re.compile(r"^obj_([a-z]+)_data$")  # CVAT's folder of a subset
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,16}")
 _MAX_PROBLEMS = 20  # shown; a file with one kind of mistake has it on every line
 _LIMIT = 1e7  # pixels
 
@@ -166,6 +167,16 @@ def to_number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def own_numbers(names: Collection[str]) -> dict[str, int]:
+    """Names that are all whole numbers are the numbers of their classes; empty if one is none.
+
+    >>> own_numbers(["10", "2"]), own_numbers(["10", "dent"])
+    ({'10': 10, '2': 2}, {})
+    """
+    numbers = {name: int(name) for name in names if _WHOLE.fullmatch(name)}
+    return numbers if len(numbers) == len(set(names)) else {}
 
 
 def add_box(picture: Picture, box: Box, findings: Findings) -> None:

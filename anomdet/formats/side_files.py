@@ -13,7 +13,7 @@ import yaml
 from anomdet.data.class_names import sounds_normal
 from anomdet.data.index.spelling import plain_spelling
 from anomdet.errors import Problem, UserError
-from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source
+from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source, own_numbers
 from anomdet.formats.pictures import is_text
 from anomdet.layout import CLASSES_FILE, HARD_NORMALS, SPLITS, SPLITS_DIR, TRAIN, VAL
 from anomdet.strict_files import MAX_LIST_BYTES, MAX_YAML_BYTES, decode_text, parse_yaml, read_regular
@@ -107,7 +107,8 @@ def _quoted(name: str) -> str:
 def settle_classes(dataset: Dataset, given: dict[int, str] | None, findings: Findings) -> None:
     """Number and name for every class, in place.
 
-    Labels that are names get their number from ``given``, else from the source, else the next free one, by name.
+    Labels that are names get their number from ``given``, else from the source, else the number that they are, if all
+    are whole numbers, else the next free one, by name.
 
     Args:
         dataset: as a reader returned it.
@@ -119,8 +120,10 @@ def settle_classes(dataset: Dataset, given: dict[int, str] | None, findings: Fin
     fresh = sorted({label for label in labels if isinstance(label, str)} - numbers.keys())
     if given:
         _report_unknown(dataset, set(fresh), given, findings)
+    own = own_numbers(fresh)
+    numbers.update({} if set(own.values()) & set(numbers.values()) else own)
     for name in fresh:
-        numbers[name] = max(numbers.values(), default=0) + 1
+        numbers.setdefault(name, max(numbers.values(), default=0) + 1)
     for picture in dataset.pictures:
         picture.boxes = [
             box if isinstance(box.label, int) else Box(numbers[box.label], *box[1:]) for box in picture.boxes
