@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -9,10 +10,13 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from anomdet.errors import Problem, UserError
+from anomdet.formats.dataset import Findings
+from anomdet.words import counted
 
 _MAX_FILES = 2_000_000
 _MAX_RATIO = 100  # of all content to the archive; labels shrink to a tenth, images hardly
@@ -25,12 +29,13 @@ _OTHERS = (".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 
 
 @contextmanager
-def unpacked(source: Path, beside: Path) -> Iterator[Path]:
+def unpacked(source: Path, beside: Path, findings: Findings) -> Iterator[Path]:
     """The source itself, or the folder that a zip archive was unpacked into; that folder is removed at the end.
 
     Args:
         source: a file or a folder.
         beside: the folder of the output; the archive is unpacked on its disk, so that images can be linked.
+        findings: takes names whose letters the archive does not tell.
 
     Raises:
         UserError: the archive is damaged, encrypted, of another kind, or not safe to unpack.
@@ -41,7 +46,9 @@ def unpacked(source: Path, beside: Path) -> Iterator[Path]:
     if source.is_dir() or not zipfile.is_zipfile(source):
         if source.suffix.lower() in (*_OTHERS, ".zip") and source.is_file():
             got = f"{source.name}, which is no zip archive that can be read"
-            raise UserError(Problem("SRC", "a folder, a file of labels or a zip archive", got, "unpack it first"))
+            is_zip = source.suffix.lower() == ".zip"
+            hint = "it may be cut off: export or copy it again" if is_zip else "unpack it first"
+            raise UserError(Problem("SRC", "a folder, a file of labels or a zip archive", got, hint))
         yield source
         return
     parent = next(folder for folder in (beside, *beside.absolute().parents) if folder.is_dir())
@@ -49,7 +56,7 @@ def unpacked(source: Path, beside: Path) -> Iterator[Path]:
     try:
         try:
             folder.mkdir()
-            _unpack(source, folder)
+            _unpack(source, folder, findings)
         except OSError as error:
             got = f"{parent} ({error.strerror or error})"
             raise UserError(Problem(str(source), "a folder with room to unpack it into", got)) from error
@@ -58,10 +65,11 @@ def unpacked(source: Path, beside: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unpack(source: Path, folder: Path) -> None:
+def _unpack(source: Path, folder: Path, findings: Findings) -> None:
     try:
         with zipfile.ZipFile(source) as archive:
-            members = _members(archive, source)
+            members = _members(archive, source, findings)
+            _check_content(list(members), source)
             limit = max(_FREE_BYTES, _MAX_RATIO * source.stat().st_size)
             limit = min(limit, shutil.disk_usage(folder).free)
             for name, info in members.items():
@@ -71,7 +79,7 @@ def _unpack(source: Path, folder: Path) -> None:
         raise UserError(Problem(str(source), "a whole zip archive", got, "export or unpack it again")) from error
 
 
-def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, source: Path, findings: Findings) -> dict[str, zipfile.ZipInfo]:
     """Name below the folder to the entry; only plain files, each name once."""
     infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     problems: list[Problem | str] = []
@@ -79,7 +87,7 @@ def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInf
         problems.append(Problem(str(source), f"at most {_MAX_FILES} files", str(len(infos)), "unpack it first"))
     members: dict[str, zipfile.ZipInfo] = {}
     for info in infos[:_MAX_FILES]:
-        name = _name(info)
+        name = _name(info, source, findings)
         parts = PurePosixPath(name).parts
         kind = stat.S_IFMT(info.external_attr >> 16)
         where = f"{source.name}: {name!r}"
@@ -101,20 +109,29 @@ def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInf
     return members
 
 
-def _name(info: zipfile.ZipInfo) -> str:
+def _check_content(names: list[str], source: Path) -> None:
+    """Nothing but further archives: a folder that is removed again would have to be named."""
+    if names and all(name.lower().endswith(".zip") for name in names):
+        got = f"{counted(len(names), 'archive')} in it, the first is {names[0]!r}"
+        raise UserError(Problem(source.name, "images and labels", got, "unpack it first, and convert each by itself"))
+
+
+def _name(info: zipfile.ZipInfo, source: Path, findings: Findings) -> str:
     """With forward slashes; in UTF-8 also where the archive does not say so."""
     name = info.filename
     if not info.flag_bits & 0x800:
-        with suppress(UnicodeError):
+        try:
             name = name.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            fate = "read as those of the first PCs (cp437); if they look wrong, unpack the archive where it was packed"
+            findings.note("name in the archive whose letters it does not tell", fate, f"{source.name}: {name}")
     return name.replace("\\", "/").removeprefix("./")
 
 
 def _copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, source: Path, limit: int) -> int:
     """Bytes written; counted here, since the archive's own sizes may lie."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with archive.open(info) as packed, target.open("xb") as file:
+    with archive.open(info) as packed, _created(target, source) as file:
         while chunk := packed.read(_CHUNK):
             written += len(chunk)
             if written > limit:
@@ -122,6 +139,17 @@ def _copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, source:
                 raise UserError(Problem(str(source), expected, "more", "unpack it first, if you trust it"))
             file.write(chunk)
     return written
+
+
+def _created(target: Path, source: Path) -> BinaryIO:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.open("xb")
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EINVAL):
+            raise
+        expected, got = "a name that this disk can hold beside the others", f"{error.strerror} ({target.name[:40]!r})"
+        raise UserError(Problem(str(source), expected, got, "unpack it first, and rename the file")) from error
 
 
 def _inner(folder: Path) -> Path:

@@ -120,7 +120,7 @@ def convert(job: Job) -> Converted:
     """
     target_format = _check_job(job)
     findings = Findings()
-    with unpacked(job.source, job.out) as path:
+    with unpacked(job.source, job.out, findings) as path:
         if path != job.source:
             findings.renamed = (str(path), job.source.name)
         name, shown_by = (job.from_format, "") if job.from_format else recognise_one(path)

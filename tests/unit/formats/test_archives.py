@@ -73,7 +73,12 @@ def entry(name: str, mode: int = stat.S_IFREG | 0o644) -> zipfile.ZipInfo:
         ([(entry("link", stat.S_IFLNK | 0o777), "/etc/passwd")], "a plain file, got a link or a device"),
         ([("a.txt", "1"), ("a\\..\\a.txt", "2")], "leads out"),
         ([("sub/a.txt", "1"), ("sub\\a.txt", "2")], "each file once, got it twice"),
-        ([("a", "1"), ("a/b", "2")], "a folder with room to unpack it into"),
+        ([("a", "1"), ("a/b", "2")], "a name that this disk can hold beside the others, got File exists ('b')"),
+        ([(f"{'y' * 300}.txt", "1")], "a name that this disk can hold beside the others, got File name too long ('yyy"),
+        (
+            [("task_1.zip", "1"), ("b/task_2.ZIP", "2")],
+            "got 2 archives in it, the first is 'task_1.zip'; unpack",
+        ),
     ],
 )
 def test_what_is_not_safe_is_refused(entries: list[tuple[Any, str]], told: str, tmp_path: Path) -> None:
@@ -101,7 +106,7 @@ def test_a_damaged_or_encrypted_archive_and_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "spoilt.zip").write_bytes(spoilt)
     assert "expected a whole zip archive, got " in refused(tmp_path / "spoilt.zip", tmp_path / "out")
     (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
-    assert "which is no zip archive that can be read; unpack it first" in refused(
+    assert "which is no zip archive that can be read; it may be cut off" in refused(
         tmp_path / "cut.zip", tmp_path / "out"
     )
     for name in ("e.tar.gz", "e.7z", "e.rar"):
@@ -144,6 +149,20 @@ def test_names_in_utf8_that_the_archive_does_not_declare(tmp_path: Path) -> None
     assert zipfile.ZipFile(tmp_path / "e.zip").namelist()[0] != "images/\u00fc.png"
     run(tmp_path / "e.zip", "yolo", "anomdet", tmp_path / "out")
     assert (tmp_path / "out/labels/\u00fc.txt").read_text()
+
+
+def test_names_whose_letters_the_archive_does_not_tell(tmp_path: Path) -> None:
+    """As packed by Windows in Japan: they come out as other letters, which must be said."""
+    name = "画像".encode("cp932")
+    with zipfile.ZipFile(tmp_path / "e.zip", "w") as archive:
+        archive.writestr("labels/XXXX.txt", "0 0.5 0.5 0.1 0.1\n")
+        archive.write(write_files(tmp_path / "in", {"a.png": None}) / "a.png", "images/XXXX.png")
+    (tmp_path / "e.zip").write_bytes((tmp_path / "e.zip").read_bytes().replace(b"XXXX", name))
+    done = run(tmp_path / "e.zip", "yolo", "anomdet", tmp_path / "out")
+    assert sum(done.objects.values()) == 1
+    assert any(
+        note.startswith("2 x name in the archive whose letters it does not tell: read as") for note in done.notes
+    )
 
 
 def test_messages_name_the_archive(tmp_path: Path) -> None:
