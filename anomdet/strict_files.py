@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NoReturn
 
 MAX_YAML_BYTES = 2**19
 MAX_LIST_BYTES = 2**26
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how a file begins that Git left in the place of another
 MAX_LABEL_BYTES = 2**24  # of one image: 500,000 objects
 
 
@@ -24,7 +25,7 @@ def read_regular(path: str | Path, max_bytes: int | None = None) -> bytes:
     """The bytes of a regular file; a pipe or a device, which may have no end, is not opened for reading.
 
     Raises:
-        OSError: it cannot be read, is none, or has more bytes than allowed.
+        OSError: it cannot be read, is none, has more bytes than allowed, or is a pointer that Git left in its place.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(handle, "rb") as file:
@@ -36,7 +37,10 @@ def read_regular(path: str | Path, max_bytes: int | None = None) -> bytes:
         if max_bytes is not None and found.st_size > max_bytes:
             size = f"{max_bytes / 2**20:.0f} MB" if max_bytes > MAX_YAML_BYTES else f"{max_bytes // 2**10} kB"
             raise OSError(errno.EFBIG, f"more than {size}", str(path))
-        return file.read()
+        data = file.read()
+    if data.startswith(LFS_POINTER):
+        raise OSError(errno.EINVAL, "a pointer of Git LFS in its place; fetch it with git lfs pull", str(path))
+    return data
 
 
 def decode_text(data: bytes) -> str:

@@ -84,7 +84,7 @@ def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layo
         if num_objects is None:
             what = "list of images that nothing names" if is_list(path) else "text file that is not of labels"
             source.findings.note(what, "left out", where)
-        elif twin is not None and read_regular(twin) != read_regular(path):
+        elif twin is not None and not _are_equal(twin, path):
             got = Phrase(f"{source.name(twin)} too")
             source.findings.problem(where, "one label file for an image", got, "put all objects into one of them")
         elif twin is not None:
@@ -96,6 +96,13 @@ def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layo
         else:
             source.findings.note("label file without an image", "left out", where)
             source.findings.note("object in a label file without an image", "left out", where, num_objects)
+
+
+def _are_equal(one: Path, other: Path) -> bool:
+    try:
+        return read_regular(one) == read_regular(other)
+    except OSError:
+        return False
 
 
 def _text_files(layout: Layout) -> list[Path]:

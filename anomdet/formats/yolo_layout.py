@@ -14,7 +14,6 @@ from anomdet.formats.pictures import files_in, images_below, is_file, is_image
 from anomdet.formats.side_files import load_yaml, read_lines, read_names
 from anomdet.formats.yolo_names import check_other_names
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
-from anomdet.strict_files import read_regular
 
 _NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "classes.names", "_darknet.labels")  # last: Roboflow's
 
@@ -182,8 +181,9 @@ def _compare_names(layout: Layout, path: Path | None, source: Source) -> None:
 def _name_files_below(root: Path, source: Source) -> list[Path]:
     """As LabelImg leaves them beside the labels, in every folder, or darknet's any.names; they must say the same."""
     paths = [root / file.name for file in list_files(root) if _holds_names(file.name.rpartition("/")[2])]
-    for path in paths[1:]:
-        if read_regular(path).split() != read_regular(paths[0]).split():
+    texts = [[line for _, line in read_lines(path, source.name(path), source.findings)] for path in paths]
+    for path, text in zip(paths, texts, strict=True):
+        if text != texts[0]:
             got = Phrase(f"other names than in {source.name(paths[0])}")
             source.findings.problem(source.name(path), "the same class names in each folder", got)
     return paths

@@ -27,6 +27,13 @@ def test_a_limit_of_the_size(tmp_path: Path) -> None:
         read_regular(tmp_path / "a", 2**20 - 1)
 
 
+def test_a_pointer_of_git_is_no_content(tmp_path: Path) -> None:
+    """What is there of a large file where git lfs was not installed: labels and JSON were called damaged."""
+    (tmp_path / "a.json").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    with pytest.raises(OSError, match="a pointer of Git LFS in its place; fetch it with git lfs pull"):
+        read_regular(tmp_path / "a.json")
+
+
 def test_json_with_a_key_twice() -> None:
     assert parse_json(b'\xef\xbb\xbf{"a": {"b": 1}, "b": 2}') == {"a": {"b": 1}, "b": 2}
     with pytest.raises(DuplicateKeyError, match="the key 'b' twice"):

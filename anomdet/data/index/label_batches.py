@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomdet.data.labels import LIMIT_PX
-from anomdet.strict_files import MAX_LABEL_BYTES, read_regular
+from anomdet.strict_files import LFS_POINTER, MAX_LABEL_BYTES, read_regular
 
 _BATCH = 256
 # Of these bytes, float() and int() make nothing but what labels.NUMBER and labels.INTEGER match.
@@ -118,7 +118,7 @@ def _parse(texts: list[bytes]) -> _Parsed | None:
 
 
 def read_bytes(folder: int | str, name: str) -> bytes | None:
-    """The whole file in as few system calls as can be; None if it cannot be read or is larger than any labels."""
+    """The whole file in as few system calls as can be; None if it cannot be read, or as labels never are."""
     try:
         if isinstance(folder, str):
             return read_regular(f"{folder}/{name}", MAX_LABEL_BYTES)
@@ -137,4 +137,4 @@ def read_bytes(folder: int | str, name: str) -> bytes | None:
         return None
     finally:
         os.close(handle)
-    return text
+    return None if text.startswith(LFS_POINTER) else text

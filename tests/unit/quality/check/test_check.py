@@ -130,6 +130,13 @@ CASES: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]], Rules]] =
         {("label-unreadable", "labels/a.txt")},
         Rules(),
     ),
+    "pointer of git": (
+        lambda d: (d / "labels/a.txt").write_text(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n"
+        ),
+        {("label-unreadable", "labels/a.txt")},
+        Rules(),
+    ),
     "outside": (
         lambda d: (d / "labels/a.txt").write_text("1 60 5 5 5\n"),
         {("box-outside", "labels/a.txt:1")},
