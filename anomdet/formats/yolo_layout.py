@@ -56,7 +56,12 @@ def read_layout(source: Source) -> Layout | None:
     if path is not None and path.suffix != ".data":
         is_below = source.path.is_dir() and path.parent != source.path
         layout.root = source.path if is_below else _root(content, path)
-        layout.names = _names(content, source.name(path), source.findings)
+        if "names" in content:
+            layout.names = _names(content, source.name(path), source.findings)
+            _compare_settings(layout.names, path, source)
+        else:
+            source.findings.note("settings without names of the classes", "their lists are used", source.name(path))
+            layout.names = _names_from_lines({}, None, layout, source)
         layout.keypoints = bool(content["kpt_shape"]) if "kpt_shape" in content else None
         _check_count(content.get("nc"), layout, source.name(path), source.findings)
     else:
@@ -86,13 +91,36 @@ def _settings(source: Source) -> tuple[Path | None, dict]:
         if path.suffix == ".data":
             return path, _pairs(path, source, source.findings)
         content = load_yaml(path, source.name(path), source.findings)
-        if isinstance(content, dict) and "names" in content:
+        if isinstance(content, dict) and ("names" in content or _names_lists(content)):
             return path, content
     if source.path.is_dir():
         return _settings_below(source)
     if not source.findings.problems:
         source.findings.problem(f"{source.name(source.path)}: names", "the names of the classes", NOTHING)
     return None, {}
+
+
+def _names_lists(content: dict) -> bool:
+    """Whether the images to train on are named, in settings without names of the classes."""
+    train = content.get("train")
+    return isinstance(train, str) or (isinstance(train, list) and all(isinstance(one, str) for one in train))
+
+
+def _compare_settings(names: dict[int, str], path: Path, source: Source) -> None:
+    """Another file of settings in the folder that names the classes otherwise; data.yaml goes before all others."""
+    for other in files_in(path.parent, "*.yaml", "*.yml") if source.path.is_dir() else ():
+        content = load_yaml(other, "", Findings()) if other.name not in (path.name, CLASSES_FILE) else None
+        if not isinstance(content, dict) or "names" not in content:
+            continue
+        others = _names(content, "", Findings())
+        wrong = [number for number, name in others.items() if names.get(number, name) != name]
+        if wrong and path.stem == "data":
+            fate = f"left out: {source.name(path)} counts"
+            source.findings.note("settings that name the classes otherwise", fate, source.name(other))
+        elif wrong:
+            expected = f"the name {names[wrong[0]]!r} for class {wrong[0]}, as in {source.name(path)}"
+            got = Phrase(repr(others[wrong[0]]))
+            source.findings.problem(source.name(other), expected, got, "name the file that is right as SRC")
 
 
 def _report_special(source: Source) -> None:

@@ -82,6 +82,33 @@ def test_files_of_class_names_that_contradict_each_other(tmp_path: Path) -> None
     assert notes_of(findings)["file of class names that contradicts the settings"] == 2
 
 
+def test_settings_without_names_still_name_the_splits(tmp_path: Path) -> None:
+    """Without a word all images went into one pile, of which those to test on could be learned."""
+    files = {"images/a.png": None, "labels/a.txt": LINE, "images/b.png": None, "labels/b.txt": ""}
+    files |= {"data.yaml": "nc: 2\ntrain: train.txt\nval: [val.txt]\n", "args.yaml": "train: null\nval: true\n"}
+    files |= {"train.txt": "images/a.png\n", "val.txt": "images/b.png\n"}
+    for names, label in (({}, 1), ({"classes.txt": "scratch\ndent\n"}, "dent")):
+        dataset, findings = read("yolo", write_files(tmp_path, {**files, **names}))
+        assert not findings.problems
+        assert {picture.file_name: picture.split for picture in dataset.pictures} == {"a.png": "train", "b.png": "val"}
+        assert boxes_of(dataset)["a.png"] == [(label, *BOX)]
+        assert notes_of(findings) == {"settings without names of the classes": 1}
+
+
+def test_settings_that_contradict_each_other(tmp_path: Path) -> None:
+    images = {"images/a.png": None, "labels/a.txt": LINE, "weights.yaml": "nc: 80\nnames: [scratch, dent]\n"}
+    for name, others in (("data", "[dent, scratch]"), ("line", "[dent, scratch]")):
+        files = {**images, f"{name}.yaml": f"names: {others}\ntrain: images\n"}
+        dataset, findings = read("yolo", write_files(tmp_path / name, files))
+        if name == "data":
+            assert boxes_of(dataset) == {"a.png": [("scratch", *BOX)]}
+            assert notes_of(findings)["settings that name the classes otherwise"] == 1
+        else:
+            (told,) = problems_of(findings)
+            assert told.startswith("weights.yaml: expected the name 'dent' for class 0, as in line.yaml, got 'scratch'")
+    assert not read("yolo", tmp_path / "line/line.yaml")[1].problems
+
+
 def test_without_names_the_numbers_stay(tmp_path: Path) -> None:
     dataset, findings = read("yolo", write_files(tmp_path, {"images/a.png": None, "labels/a.txt": LINE}))
     assert not findings.problems
