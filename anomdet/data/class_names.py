@@ -14,6 +14,18 @@ _NORMAL = frozenset(
 )
 
 
+_IGNORED = frozenset({"ignore", "ignored", "ignored region", "ignored regions", "dontcare", "dont care", "void"})
+
+
+def sounds_ignored(name: str) -> bool:
+    """Whether a class is called as areas are that nobody has judged: labelme's, KITTI's and VisDrone's word for them.
+
+    >>> sounds_ignored("__ignore__"), sounds_ignored("DontCare"), sounds_ignored("ignored dent")
+    (True, True, False)
+    """
+    return re.sub(r"[\s_-]+", " ", name.casefold().replace("'", "")).strip() in _IGNORED
+
+
 def sounds_normal(name: str) -> bool:
     """Whether a class is called as good parts are: a detector would reject each good part that it recognises.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from anomdet.data.index.files import list_files
 from anomdet.formats.accounting import take_empty, take_unused, tell_apart
-from anomdet.formats.coco_segments import box_around
+from anomdet.formats.coco_segments import box_around, is_elsewhere
 from anomdet.formats.dataset import (
     NOTHING,
     Box,
@@ -218,9 +218,12 @@ def _annotation(
         findings.problem(f"{place}.bbox", expected, annotation.get("bbox", NOTHING))
     if picture is None or number not in names or bbox is None:
         return
-    bbox = _turned(annotation, bbox, f"{where}: {picture.file_name}", findings)
+    owner = f"{where}: {picture.file_name}"
+    bbox = _turned(annotation, bbox, owner, findings)
+    if is_elsewhere(annotation, bbox):
+        findings.note("box that lies elsewhere than its segment", "kept; look which of the two is right", owner)
     add_box(picture, Box(number, bbox[0], bbox[1], bbox[2], bbox[3], place), findings)
-    _losses(annotation, f"{where}: {picture.file_name}", findings)
+    _losses(annotation, owner, findings)
 
 
 def _bbox(annotation: dict) -> list[float] | None:

@@ -13,6 +13,7 @@ from anomdet.formats.json_files import numbers_of
 
 _Xywh = tuple[float, float, float, float]
 _MAX_SIDE = 1_000_000
+_ROUNDING_PX = 2.0
 
 
 def box_around(annotation: dict) -> _Xywh | None:
@@ -29,6 +30,29 @@ def box_around(annotation: dict) -> _Xywh | None:
         triples = zip(keypoints[::3], keypoints[1::3], keypoints[2::3], strict=False)
         return around((float(x), float(y)) for x, y, visible in triples if visible)
     return None
+
+
+def is_elsewhere(annotation: dict, bbox: Sequence[float]) -> bool:
+    """Whether less than half of what a box and its segment cover is common to both: one of them was not moved along.
+
+    Args:
+        annotation: with a segment or without.
+        bbox: x, y, width, height of its box; a pixel or two are no difference.
+
+    >>> is_elsewhere({"segmentation": [[30, 30, 40, 30, 40, 40]]}, (0, 0, 10, 10))
+    True
+    """
+    around = box_around({"segmentation": annotation.get("segmentation")})
+    if around is None or min(bbox[2:]) <= 0:
+        return False
+    x, y, width, height = around
+    edges = zip((x, y, x + width, y + height), (*bbox[:2], bbox[0] + bbox[2], bbox[1] + bbox[3]), strict=True)
+    if max(abs(one - other) for one, other in edges) <= _ROUNDING_PX:
+        return False
+    common_x = min(x + width, bbox[0] + bbox[2]) - max(x, bbox[0])
+    common_y = min(y + height, bbox[1] + bbox[3]) - max(y, bbox[1])
+    common = max(common_x, 0.0) * max(common_y, 0.0)
+    return common < (width * height + bbox[2] * bbox[3] - common) / 2
 
 
 def _around_runs(segment: dict) -> _Xywh | None:

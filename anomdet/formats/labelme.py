@@ -28,6 +28,7 @@ from anomdet.formats.json_files import entries, points_of, read_json, size_of, t
 from anomdet.formats.pictures import base_name, is_file, is_image
 
 _TOP = frozenset({"version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth"})
+_OWN = frozenset({"imagePath", "imageData", "imageHeight", "imageWidth"})  # of these at least one shows a file of it
 _SHAPE = frozenset({"label", "points", "group_id", "description", "shape_type", "flags", "mask", "difficult"})
 
 
@@ -44,12 +45,20 @@ def read(source: Source) -> Dataset:
         content = read_json(source.path / file.name, file.name, source.findings)
         if isinstance(content, dict) and "shapes" in content:
             dataset.pictures.append(_picture(content, file.stem, file.name, files, source))
+        elif content is not None and _is_another(content, file.stem, files, source):
+            source.findings.note("JSON file that is not labelme's", "left out", file.name)
         elif content is not None:
             source.findings.problem(file.name, "labelme's object with shapes", Phrase(type(content).__name__))
     take_unused(files, "image without a JSON file", dataset, source)
     splits_by_folder(dataset, source.path, lambda picture: picture.where.rpartition("/")[0])
     tell_apart(dataset, source, lambda picture: picture.where.rpartition("/")[0])
     return dataset
+
+
+def _is_another(content: Any, stem: str, files: ImageFiles, source: Source) -> bool:
+    """Whether a JSON file without shapes is of another kind, as settings are, and not the damaged one of an image."""
+    has_image = any(is_file(source.path / f"{stem}{suffix}") for suffix in files.suffixes)
+    return not has_image and not (isinstance(content, dict) and _OWN & content.keys())
 
 
 def _picture(content: dict, stem: str, where: str, files: ImageFiles, source: Source) -> Picture:

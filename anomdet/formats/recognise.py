@@ -13,6 +13,7 @@ from anomdet.data.index.files import list_files
 from anomdet.errors import Problem, UserError
 from anomdet.formats.accounting import is_converted
 from anomdet.formats.dataset import to_number
+from anomdet.formats.formats import FORMATS
 from anomdet.formats.pictures import child_of
 from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR
 from anomdet.strict_files import decode_text, read_regular
@@ -58,7 +59,9 @@ def recognise_one(source: Path) -> tuple[str, str]:
 
 def _hint(source: Path) -> str:
     archives = sorted(source.glob("*.zip")) if source.is_dir() else []
-    return f"name the archive itself: {archives[0]}" if archives else "name it with --from"
+    if archives:
+        return f"name the archive itself: {archives[0]}"
+    return f"name it with --from; of other kinds, as CSV, export it as one of {', '.join(FORMATS)}"
 
 
 def _of_folders(source: Path, names: list[str]) -> dict[str, str]:

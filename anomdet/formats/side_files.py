@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from anomdet.data.class_names import sounds_normal
+from anomdet.data.class_names import sounds_ignored, sounds_normal
 from anomdet.data.index.spelling import plain_spelling
 from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Source, own_numbers
@@ -155,7 +156,12 @@ def check_names(dataset: Dataset, findings: Findings) -> None:
             got = Phrase(f"{name!r}, as class {owner[name]}")
             findings.problem(where, "a name of its own", got, _NAME_HINT)
     _note_alike(list(owner), findings)
-    _note_normal(dataset, findings)
+    normal = "kept as a defect; if it marks good parts, delete these boxes in SRC: a normal part has none"
+    _note_like(sounds_normal, "a good part", normal, dataset, findings)
+    ignored = (
+        "kept as a defect; if it marks what nobody has judged, delete these boxes in SRC, or leave their images out"
+    )
+    _note_like(sounds_ignored, "an area to ignore", ignored, dataset, findings)
 
 
 def _note_alike(names: list[str], findings: Findings) -> None:
@@ -168,15 +174,14 @@ def _note_alike(names: list[str], findings: Findings) -> None:
         findings.note("class name that differs from another in spelling only", fate, " / ".join(group), len(group) - 1)
 
 
-def _note_normal(dataset: Dataset, findings: Findings) -> None:
-    """Classes that are called as good parts are: a detector would reject each good part that it recognises."""
-    normal = {number for number, name in dataset.names.items() if sounds_normal(name)}
-    fate = "kept as a defect; if it marks good parts, delete these boxes in SRC: a normal part has none"
+def _note_like(sounds: Callable[[str], bool], meaning: str, fate: str, dataset: Dataset, findings: Findings) -> None:
+    """Classes that are called as something is that is no defect: a detector would reject each part that shows it."""
+    found = {number for number, name in dataset.names.items() if sounds(name)}
     for picture in dataset.pictures:
         for box in picture.boxes:
-            if box.label in normal:
+            if box.label in found:
                 name = dataset.names[int(box.label)]
-                findings.note(f"object of the class {name!r}, which sounds like a good part", fate, picture.where)
+                findings.note(f"object of the class {name!r}, which sounds like {meaning}", fate, picture.where)
 
 
 _NAME_HINT = "give other names with --classes"

@@ -37,7 +37,7 @@ OFFICIAL = {
             "id": 82445,
         },
         {
-            "segmentation": {"counts": [272, 2, 4], "size": [100, 160]},
+            "segmentation": {"counts": [102, 4, 96, 4, 96, 4], "size": [100, 160]},
             "area": 9.0,
             "iscrowd": 1,
             "image_id": 397133,

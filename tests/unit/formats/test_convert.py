@@ -173,6 +173,9 @@ def test_another_size_than_the_file_has(tmp_path: Path) -> None:
     write_files(tmp_path / "coco", {"c.json": coco, "a.png": None})
     told = refused(tmp_path / "coco", "coco", "anomdet", tmp_path / "out")
     assert "expected the image's size 160 x 100 (width x height), got 320 x 200" in told
+    coco["images"][0] |= {"width": 100, "height": 160}
+    told = refused(write_files(tmp_path / "coco", {"c.json": coco}), "coco", "anomdet", tmp_path / "out")
+    assert "got 100 x 160; width and height may be exchanged; if the boxes fit the image, correct the two" in told
 
 
 def test_class_names_and_numbers(source: Path, tmp_path: Path) -> None:
@@ -226,7 +229,7 @@ def test_a_class_that_the_file_does_not_know(source: Path, tmp_path: Path) -> No
 
 
 def test_what_is_not_carried_over_is_told_and_kept(tmp_path: Path) -> None:
-    segment = {"image_id": 1, "category_id": 1, "bbox": [-5, 2, 9, 4], "segmentation": [[1, 2, 3, 4, 5, 6]]}
+    segment = {"image_id": 1, "category_id": 1, "bbox": [-5, 2, 9, 4], "segmentation": [[-5, 2, 4, 2, 4, 6]]}
     image = {"id": 1, "file_name": "a.png", "width": 160, "height": 100}
     coco = {"images": [image], "annotations": [segment] * 3, "categories": [{"id": 1, "name": "x"}]}
     write_files(tmp_path / "coco", {"c.json": coco, "a.png": None})

@@ -79,6 +79,7 @@ def test_problems_name_the_path(tmp_path: Path) -> None:
     bad = content(shape("rectangle", [[1, 2]]), shape("polygon", []), shape("rectangle", [[1, 2], [1, 9]]))
     bad["shapes"].append(shape("rectangle", [[1, 2], [3, 4]], label=7))
     files = {"a.json": bad, "b.json": [], "c.json": content(imagePath=None, imageWidth="160"), "d.json": {"x": 1}}
+    files |= {"b.png": None, "d.png": None}
     told = "\n".join(problems_of(read("labelme", write_files(tmp_path, files))[1]))
     for text in (
         "a.json: shapes[0].points: expected points [[x1, y1], [x2, y2]], got [[1, 2]]",
@@ -91,6 +92,22 @@ def test_problems_name_the_path(tmp_path: Path) -> None:
         "d.json: expected labelme's object with shapes, got dict",
     ):
         assert text in told, told
+
+
+def test_json_of_another_kind_is_left_out(tmp_path: Path) -> None:
+    """As the settings of a tool, or COCO's form of the same labels; not what may be the damaged file of an image."""
+    files = {
+        "a 1.json": content(),
+        "a 1.png": None,
+        "config.json": {"x": 1},
+        "list.json": [],
+        "coco.json": {"images": []},
+    }
+    dataset, findings = read("labelme", write_files(tmp_path, files))
+    assert not findings.problems and len(dataset.pictures) == 1
+    assert notes_of(findings) == {"JSON file that is not labelme's": 3}
+    _, findings = read("labelme", write_files(tmp_path, {"b.json": {"imagePath": "b.png"}}))
+    assert problems_of(findings) == ["b.json: expected labelme's object with shapes, got dict"]
 
 
 def test_shapes_of_one_group_and_label_are_one_object(tmp_path: Path) -> None:

@@ -324,6 +324,15 @@ def test_classes_of_good_parts_are_reported(tmp_path: Path) -> None:
     assert any(note.startswith("1 x object that is there twice: kept; `anomdet check --fix`") for note in notes)
 
 
+def test_classes_of_areas_to_ignore_are_reported(tmp_path: Path) -> None:
+    names = {1: "__ignore__", 2: "dent", 3: "DontCare", 4: "ignored-regions"}
+    lines = "".join(f"{number} 10 10 20 {20 + number}\n" for number in names)
+    files = {"images/a.png": None, "labels/a.txt": lines, "classes.yaml": yaml.safe_dump({"classes": names})}
+    notes = run(write_files(tmp_path / "source", files), "anomdet", "anomdet", tmp_path / "out").notes
+    told = [note.partition(", ")[0] for note in notes if "sounds like an area to ignore: kept as a defect" in note]
+    assert told == [f"1 x object of the class {names[number]!r}" for number in (3, 1, 4)]
+
+
 def num_equal(one: list[str], other: list[str]) -> int:
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
