@@ -35,7 +35,7 @@ def unpacked(source: Path, beside: Path, findings: Findings) -> Iterator[Path]:
     Args:
         source: a file or a folder.
         beside: the folder of the output; the archive is unpacked on its disk, so that images can be linked.
-        findings: takes names whose letters the archive does not tell.
+        findings: takes names in an encoding that the archive does not name.
 
     Raises:
         UserError: the archive is damaged, encrypted, of another kind, or not safe to unpack.
@@ -124,7 +124,7 @@ def _name(info: zipfile.ZipInfo, source: Path, findings: Findings) -> str:
             name = name.encode("cp437").decode("utf-8")
         except UnicodeError:
             fate = "read as those of the first PCs (cp437); if they look wrong, unpack the archive where it was packed"
-            findings.note("name in the archive whose letters it does not tell", fate, f"{source.name}: {name}")
+            findings.note("name in the archive in an encoding that it does not name", fate, f"{source.name}: {name}")
     return name.replace("\\", "/").removeprefix("./")
 
 

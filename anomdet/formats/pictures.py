@@ -82,7 +82,8 @@ def _measure(picture: Picture, path: Path, findings: Findings) -> bool:
         got = Phrase(f"{picture.width} x {picture.height}")
         hint = "the boxes belong to another version of the image"
         if header.orientation >= 5 and (picture.height, picture.width) == (width, height):
-            hint = "the boxes were drawn without the EXIF orientation; turn the image upright, then the boxes"
+            hint = "the boxes were drawn without the EXIF orientation; turn the image upright, then the boxes; or only "
+            hint += "the size was read so, as in Label Studio's COCO: where the boxes fit, correct the two numbers"
         elif (picture.height, picture.width) == (width, height):
             hint = "width and height may be exchanged; if the boxes fit the image, correct the two numbers"
         findings.problem(picture.where, f"the image's size {width} x {height} (width x height)", got, hint)

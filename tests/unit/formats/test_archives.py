@@ -161,7 +161,7 @@ def test_names_whose_letters_the_archive_does_not_tell(tmp_path: Path) -> None:
     done = run(tmp_path / "e.zip", "yolo", "anomdet", tmp_path / "out")
     assert sum(done.objects.values()) == 1
     assert any(
-        note.startswith("2 x name in the archive whose letters it does not tell: read as") for note in done.notes
+        note.startswith("2 x name in the archive in an encoding that it does not name: read as") for note in done.notes
     )
 
 
