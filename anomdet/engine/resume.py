@@ -64,18 +64,16 @@ def _check_resume(runner: Any, path: str) -> tuple[str, str]:
     if missing:
         hint = f"resume from {LAST}; or start a new run from these weights: model.weights={path}"
         raise UserError(Problem(path, "a checkpoint to resume from", f"no {', '.join(missing)} in it", hint))
+    meta, dataset = file.meta, runner.train_dataloader.dataset
+    known = list(meta.dataset_meta.class_nums)
+    found = list(dataset.metainfo.get("class_nums", known))
+    if known and known != found:  # before the weights, of which those of the classes would not fit
+        raise UserError(Problem(path, f"the classes {found} of the data", str(known), "train without --resume"))
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_weights(model, file.content, path, strict=True)
     check_optimizer(runner, file.content["optimizer"], path)
     history_from_plain(file.content["message_hub"], path)
-    meta, dataset = file.meta, runner.train_dataloader.dataset
-    problems = []
-    known = list(meta.dataset_meta.class_nums)
-    found = list(dataset.metainfo.get("class_nums", known))
-    if known and known != found:
-        problems.append(Problem(path, f"the classes {found} of the data", str(known), "train without --resume"))
-    else:
-        problems += _other_names(meta.dataset_meta.names, dataset, path)
+    problems = _other_names(meta.dataset_meta.names, dataset, path)
     changed = changed_splits(meta, dataset)
     if changed:
         got = f"other images in {', '.join(changed)}"

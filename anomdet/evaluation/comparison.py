@@ -15,6 +15,7 @@ from anomdet.metric_catalogue import COMPARED, lower_is_better
 from anomdet.words import counted
 
 _SAID = ("escape_rate", "overkill_rate", "mAP_50", "f1_score", "auroc")
+_SAME = "Both have the same predictions, box for box: are they of one checkpoint?"
 
 
 def compared(first: Measured, second: Measured, *, num_resamples: int, confidence: float, seed: int = 0) -> dict:
@@ -53,7 +54,19 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
         "counts": _counts(*(one.metrics["part_level"] for one in (first, second))),
         "numbers": out,
     }
-    return {**table, "sentences": [sentence(name, table) for name in _SAID]}
+    same = [_SAME] if _same_predictions(first.results, second.results) else []
+    return {**table, "sentences": [*same, *(sentence(name, table) for name in _SAID)]}
+
+
+def _same_predictions(a: Results, b: Results) -> bool:
+    return (
+        len(a.pred) > 0
+        and len(a.pred) == len(b.pred)
+        and all(
+            np.array_equal(getattr(a.pred, name), getattr(b.pred, name))
+            for name in ("image", "label", "bboxes_xywh", "score")
+        )
+    )
 
 
 def _verdict_by(measured: Measured) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from torch import nn
 
-from anomdet.engine.resume import _other_names
+from anomdet.engine.checkpoint import save_atomically
+from anomdet.engine.resume import _other_names, agree_on_resume
+from anomdet.errors import UserError
 
 
 def data(*names: str) -> SimpleNamespace:
@@ -32,3 +36,14 @@ def test_a_number_may_become_a_name_with_a_warning(known, found, caplog: pytest.
     with caplog.at_level(logging.WARNING, "anomdet"):
         assert _other_names(dict(zip((1, 2), known, strict=True)), data(*found), "last.pth") == []
     assert f"{known[0]} is {found[0]}, {known[1]} is {found[1]}" in caplog.text
+
+
+def test_a_class_more_or_less_is_named_before_the_weights_that_do_not_fit(tmp_path: Path) -> None:
+    meta = {"dataset_meta": {"class_nums": [1, 2, 5], "classes": ["dent", "scratch", "hole"]}}
+    rest = {"optimizer": {}, "param_schedulers": [], "message_hub": {}}
+    weights = nn.Linear(1, 3).state_dict()
+    save_atomically({"meta": meta, "state_dict": weights, **rest}, tmp_path / "last.pth")
+    loader = SimpleNamespace(dataset=data("dent", "scratch"))
+    runner = SimpleNamespace(model=nn.Linear(1, 2), train_dataloader=loader)
+    with pytest.raises(UserError, match=r"expected the classes \[1, 2\] of the data, got \[1, 2, 5\]; train without"):
+        agree_on_resume(runner, tmp_path / "last.pth", resume=True)
