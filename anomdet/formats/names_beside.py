@@ -9,6 +9,7 @@ from typing import Any
 
 from anomdet.errors import UserError
 from anomdet.formats.dataset import Findings
+from anomdet.formats.pictures import in_any_case
 from anomdet.formats.side_files import classes_beside, load_yaml, read_names
 from anomdet.layout import CLASSES_FILE
 from anomdet.strict_files import MAX_YAML_BYTES, parse_json, read_regular
@@ -46,7 +47,7 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
     wanted = sorted(class_nums)
     notes: list[str] = []
     for name, read in _READERS:
-        path = data_dir / name
+        path = in_any_case(data_dir / name)
         if not path.is_file():
             continue
         found = read(path)
@@ -77,7 +78,7 @@ def _contradicting(names: dict[int, str], used: str, data_dir: Path) -> str:
     if used in (CLASSES_FILE, DATA_YAML):
         return ""
     for name, read in _READERS:
-        others = (read(data_dir / name) or {}) if name not in (used, CLASSES_FILE, DATA_YAML) else {}
+        others = (read(in_any_case(data_dir / name)) or {}) if name not in (used, CLASSES_FILE, DATA_YAML) else {}
         if any(others.get(num, text).strip() != text for num, text in names.items()):
             return name
     return ""

@@ -7,6 +7,7 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -33,9 +34,21 @@ def images_below(folder: Path) -> list[str]:
 
 
 def files_in(folder: Path, *patterns: str) -> list[Path]:
-    """The files directly in a folder that match a pattern, sorted; hidden ones are left out."""
-    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    """The files directly in a folder that match a pattern, in any letter case, sorted; hidden ones are left out."""
+    found = [path for path in folder.glob("*") if any(fnmatchcase(path.name.lower(), one) for one in patterns)]
     return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
+def in_any_case(path: Path) -> Path:
+    """A file, or the one beside it that is spelled in other letter case; the path as it is where there is neither.
+
+    >>> in_any_case(Path("/nowhere/classes.txt")).name
+    'classes.txt'
+    """
+    if is_file(path) or not path.parent.is_dir():
+        return path
+    alike = [name for name in os.listdir(path.parent) if name.lower() == path.name.lower()]  # noqa: PTH208 (names)
+    return path.parent / min(alike) if alike else path
 
 
 def is_file(path: str | Path) -> bool:

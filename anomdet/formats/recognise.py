@@ -84,7 +84,7 @@ def _holds_labels(folder: Path, source: Path, names: list[str]) -> bool:
 
 def _of_texts(source: Path, names: list[str]) -> dict[str, str]:
     """AnomDet's pixels or YOLO's fractions: the numbers of the label files decide."""
-    yaml = [name for name in names if re.fullmatch(r"[^/]+\.(?:ya?ml|data)", name) and name != CLASSES_FILE]
+    yaml = [name for name in names if re.fullmatch(r"[^/]+\.(?:ya?ml|data)", name.lower()) and name != CLASSES_FILE]
     yolo = next((name for name in yaml if _has_names(source / name)), "")
     texts = [name for name in names if name.lower().endswith(".txt")]
     fractions, pixels, empty = "", "", ""

@@ -170,7 +170,7 @@ def _hint(fields: list[str], numbers: list[float | None]) -> str:
     """What to do about a line that is none of the format."""
     if None in numbers and all(to_number(field.replace(",", ".")) is not None for field in fields):
         return "write decimals with a point"
-    if any("," in field for field in fields):
+    if any("," in field or ";" in field for field in fields):
         return "separate the numbers with spaces"
     values = [number for number in numbers if number is not None]
     if len(values) > 5 and len(values) == len(numbers) and len(values) % 3 == 1 and like_keypoints(values):

@@ -10,7 +10,7 @@ from typing import Any
 
 from anomdet.data.index.files import list_files
 from anomdet.formats.dataset import NOTHING, Findings, Phrase, Source
-from anomdet.formats.pictures import files_in, images_below, is_file, is_image
+from anomdet.formats.pictures import files_in, images_below, in_any_case, is_file, is_image
 from anomdet.formats.side_files import load_yaml, read_lines, read_names
 from anomdet.formats.yolo_names import check_other_names
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
@@ -53,7 +53,7 @@ def read_layout(source: Source) -> Layout | None:
     layout = Layout(source.path if source.path.is_dir() else source.path.parent)
     if source.findings.problems:
         return None
-    if path is not None and path.suffix != ".data":
+    if path is not None and path.suffix.lower() != ".data":
         is_below = source.path.is_dir() and path.parent != source.path
         layout.root = source.path if is_below else _root(content, path)
         if "names" in content:
@@ -85,10 +85,10 @@ def _settings(source: Source) -> tuple[Path | None, dict]:
     else:
         _report_special(source)
         yaml = [path for path in files_in(source.path, "*.yaml", "*.yml") if path.name != CLASSES_FILE]
-        yaml.sort(key=lambda path: path.stem != "data")
+        yaml.sort(key=lambda path: path.stem.lower() != "data")
         paths = yaml + files_in(source.path, "*.data")
     for path in paths:
-        if path.suffix == ".data":
+        if path.suffix.lower() == ".data":
             return path, _pairs(path, source, source.findings)
         content = load_yaml(path, source.name(path), source.findings)
         if isinstance(content, dict) and ("names" in content or _names_lists(content)):
@@ -114,7 +114,7 @@ def _compare_settings(names: dict[int, str], path: Path, source: Source) -> None
             continue
         others = _names(content, "", Findings())
         wrong = [number for number, name in others.items() if names.get(number, name) != name]
-        if wrong and path.stem == "data":
+        if wrong and path.stem.lower() == "data":
             fate = f"left out: {source.name(path)} counts"
             source.findings.note("settings that name the classes otherwise", fate, source.name(other))
         elif wrong:
@@ -192,7 +192,7 @@ def _names_from_lines(content: dict, path: Path | None, layout: Layout, source: 
     if named and given is None:
         where = source.name(path) if path else "obj.data"
         source.findings.problem(f"{where}: names", "a list of class names", named, "correct the path")
-    found = [path for path in (given, *(layout.root / name for name in _NAME_FILES)) if path and is_file(path)]
+    found = [path for path in (given, *_name_files(layout.root)) if path and is_file(path)]
     found = found or _name_files_below(layout.root, source)
     layout.texts.update(found)
     return read_names(found[0], source.name(found[0]), source.findings) if found else {}
@@ -200,10 +200,15 @@ def _names_from_lines(content: dict, path: Path | None, layout: Layout, source: 
 
 def _compare_names(layout: Layout, path: Path | None, source: Source) -> None:
     """All files with class names must give the numbers the same ones."""
-    files = [layout.root / name for name in _NAME_FILES]
+    files = _name_files(layout.root)
     taken = next((source.name(file) for file in files if file in layout.texts), "")
     used = source.name(path) if path is not None else taken
     check_other_names(layout.names, used if layout.names else "", files, source, is_settings=path is not None)
+
+
+def _name_files(root: Path) -> list[Path]:
+    """Where the names may stand; tools on Windows write Classes.txt, too."""
+    return list(dict.fromkeys(in_any_case(root / name) for name in _NAME_FILES))
 
 
 def _name_files_below(root: Path, source: Source) -> list[Path]:
@@ -218,7 +223,7 @@ def _name_files_below(root: Path, source: Source) -> list[Path]:
 
 
 def _holds_names(name: str) -> bool:
-    return name in _NAME_FILES or name.endswith(".names")
+    return name.lower() in _NAME_FILES or name.lower().endswith(".names")
 
 
 def _listed(content: dict, path: Path, layout: Layout, source: Source) -> Iterator[tuple[Path, str]]:

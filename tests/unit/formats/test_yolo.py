@@ -82,6 +82,22 @@ def test_files_of_class_names_that_contradict_each_other(tmp_path: Path) -> None
     assert notes_of(findings)["file of class names that contradicts the settings"] == 2
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("Classes.txt", "scratch\ndent\n"),
+        ("labels/classes.TXT", "scratch\ndent\n"),
+        ("DATA.YAML", "names: [scratch, dent]\n"),
+        ("board.NAMES", "scratch\ndent\n"),
+    ],
+)
+def test_side_files_in_other_letter_case(file: str, text: str, tmp_path: Path) -> None:
+    """As on Windows; their classes were called 0 and 1, and of DATA.YAML nothing was said."""
+    dataset, findings = read("yolo", write_files(tmp_path, {"images/a.png": None, "labels/a.txt": LINE, file: text}))
+    assert not findings.problems and not findings.notes
+    assert boxes_of(dataset) == {"a.png": [("dent", *BOX)]}
+
+
 def test_settings_without_names_still_name_the_splits(tmp_path: Path) -> None:
     """Without a word all images went into one pile, of which those to test on could be learned."""
     files = {"images/a.png": None, "labels/a.txt": LINE, "images/b.png": None, "labels/b.txt": ""}
