@@ -10,12 +10,10 @@ from typing import Any
 
 from anomdet.data.index.files import list_files
 from anomdet.formats.dataset import NOTHING, Findings, Phrase, Source
-from anomdet.formats.pictures import files_in, images_below, in_any_case, is_file, is_image
+from anomdet.formats.pictures import files_in, images_below, is_file, is_image
 from anomdet.formats.side_files import load_yaml, read_lines, read_names
-from anomdet.formats.yolo_names import check_other_names
+from anomdet.formats.yolo_names import check_other_names, name_files, name_files_below
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
-
-_NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "classes.names", "_darknet.labels")  # last: Roboflow's
 
 
 @dataclass
@@ -192,38 +190,18 @@ def _names_from_lines(content: dict, path: Path | None, layout: Layout, source: 
     if named and given is None:
         where = source.name(path) if path else "obj.data"
         source.findings.problem(f"{where}: names", "a list of class names", named, "correct the path")
-    found = [path for path in (given, *_name_files(layout.root)) if path and is_file(path)]
-    found = found or _name_files_below(layout.root, source)
+    found = [path for path in (given, *name_files(layout.root)) if path and is_file(path)]
+    found = found or name_files_below(layout.root, source)
     layout.texts.update(found)
     return read_names(found[0], source.name(found[0]), source.findings) if found else {}
 
 
 def _compare_names(layout: Layout, path: Path | None, source: Source) -> None:
     """All files with class names must give the numbers the same ones."""
-    files = _name_files(layout.root)
+    files = name_files(layout.root)
     taken = next((source.name(file) for file in files if file in layout.texts), "")
     used = source.name(path) if path is not None else taken
     check_other_names(layout.names, used if layout.names else "", files, source, is_settings=path is not None)
-
-
-def _name_files(root: Path) -> list[Path]:
-    """Where the names may stand; tools on Windows write Classes.txt, too."""
-    return list(dict.fromkeys(in_any_case(root / name) for name in _NAME_FILES))
-
-
-def _name_files_below(root: Path, source: Source) -> list[Path]:
-    """As LabelImg leaves them beside the labels, in every folder, or darknet's any.names; they must say the same."""
-    paths = [root / file.name for file in list_files(root) if _holds_names(file.name.rpartition("/")[2])]
-    texts = [[line for _, line in read_lines(path, source.name(path), source.findings)] for path in paths]
-    for path, text in zip(paths, texts, strict=True):
-        if text != texts[0]:
-            got = Phrase(f"other names than in {source.name(paths[0])}")
-            source.findings.problem(source.name(path), "the same class names in each folder", got)
-    return paths
-
-
-def _holds_names(name: str) -> bool:
-    return name.lower() in _NAME_FILES or name.lower().endswith(".names")
 
 
 def _listed(content: dict, path: Path, layout: Layout, source: Source) -> Iterator[tuple[Path, str]]:

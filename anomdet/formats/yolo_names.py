@@ -9,12 +9,44 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anomdet.formats.dataset import Findings, Phrase, Source
+from anomdet.data.index.files import list_files
+from anomdet.formats.dataset import Findings, Phrase, Source, to_number
 from anomdet.formats.names_beside import read_notes
-from anomdet.formats.pictures import is_file
-from anomdet.formats.side_files import read_names
+from anomdet.formats.pictures import in_any_case, is_file
+from anomdet.formats.side_files import read_lines, read_names
 
 _NOTES = "notes.json"
+_NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "classes.names", "_darknet.labels", "labels.txt")
+
+
+def name_files(root: Path) -> list[Path]:
+    """Where the names may stand; the last two are Roboflow's and makesense.ai's. Windows' tools write Classes.txt, too.
+
+    Such a file may also hold the labels of an image, which is called as it is.
+    """
+    paths = dict.fromkeys(in_any_case(root / name) for name in _NAME_FILES)
+    return [path for path in paths if not _holds_labels(path)]
+
+
+def _holds_labels(path: Path) -> bool:
+    lines = [line.split() for _, line in read_lines(path, path.name, Findings())] if is_file(path) else []
+    return bool(lines) and all(len(fields) > 4 and None not in map(to_number, fields) for fields in lines)
+
+
+def name_files_below(root: Path, source: Source) -> list[Path]:
+    """As LabelImg leaves them beside the labels, in every folder, or darknet's any.names; they must say the same."""
+    paths = [root / file.name for file in list_files(root) if _holds_names(file.name.rpartition("/")[2])]
+    paths = [path for path in paths if not _holds_labels(path)]
+    texts = [[line for _, line in read_lines(path, source.name(path), source.findings)] for path in paths]
+    for path, text in zip(paths, texts, strict=True):
+        if text != texts[0]:
+            got = Phrase(f"other names than in {source.name(paths[0])}")
+            source.findings.problem(source.name(path), "the same class names in each folder", got)
+    return paths
+
+
+def _holds_names(name: str) -> bool:
+    return name.lower() in _NAME_FILES or name.lower().endswith(".names")
 
 
 def check_other_names(

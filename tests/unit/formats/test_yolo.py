@@ -89,6 +89,7 @@ def test_files_of_class_names_that_contradict_each_other(tmp_path: Path) -> None
         ("labels/classes.TXT", "scratch\ndent\n"),
         ("DATA.YAML", "names: [scratch, dent]\n"),
         ("board.NAMES", "scratch\ndent\n"),
+        ("labels.txt", "scratch\ndent\n"),  # makesense.ai's
     ],
 )
 def test_side_files_in_other_letter_case(file: str, text: str, tmp_path: Path) -> None:
@@ -96,6 +97,14 @@ def test_side_files_in_other_letter_case(file: str, text: str, tmp_path: Path) -
     dataset, findings = read("yolo", write_files(tmp_path, {"images/a.png": None, "labels/a.txt": LINE, file: text}))
     assert not findings.problems and not findings.notes
     assert boxes_of(dataset) == {"a.png": [("dent", *BOX)]}
+
+
+def test_labels_of_an_image_that_is_called_as_the_names_are(tmp_path: Path) -> None:
+    """The first line of its labels was the name of class 0."""
+    files = {"images/classes.png": None, "labels/classes.txt": LINE, "labels.png": None, "labels.txt": LINE}
+    dataset, findings = read("yolo", write_files(tmp_path, files))
+    assert not findings.problems and not findings.notes
+    assert boxes_of(dataset) == {"classes.png": [(1, *BOX)], "labels.png": [(1, *BOX)]}
 
 
 def test_settings_without_names_still_name_the_splits(tmp_path: Path) -> None:
