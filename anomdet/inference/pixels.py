@@ -15,6 +15,7 @@ from anomdet.images.decode import misfit
 
 CHANNEL_ORDERS = ("rgb", "bgr")
 _EXPECTED = "an array (H, W), (H, W, 3) or (H, W, 4) of uint8 or uint16"
+TO_ARRAY = "channels last, 0 to 255: (255 * tensor).round().byte().permute(1, 2, 0).cpu().numpy()"
 _ORIENTATION = 0x0112  # EXIF
 _PLAIN_PIL_MODES = ("L", "RGB", "I;16", "I;16L", "I;16B")
 _WIDE_PIL_MODES = ("I", "F")
@@ -29,6 +30,11 @@ def is_one_image(given: Any) -> bool:
     """Whether it is a path, a PIL image or an array of one image, and not several of them."""
     one_array = isinstance(given, np.ndarray) and given.ndim < 4
     return one_array or isinstance(given, (str, os.PathLike)) or is_pil(given)
+
+
+def is_tensor(given: Any) -> bool:
+    """Whether it is PyTorch's, whose values may be anything: they are scaled and normalised for networks."""
+    return any(f"{kind.__module__}.{kind.__name__}".startswith("torch.") for kind in type(given).__mro__)
 
 
 def to_bgr8(image: Any, channels: str = "rgb", bit_depth: int = 16) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
@@ -55,10 +61,12 @@ def to_bgr8(image: Any, channels: str = "rgb", bit_depth: int = 16) -> tuple[NDA
         image, warnings = pil_pixels(image)
         channels = "rgb"
     if not isinstance(image, np.ndarray):
-        raise UserError(Problem("image", f"a path, {_EXPECTED} or a PIL image", type(image).__name__))
+        hint = TO_ARRAY if is_tensor(image) else ""
+        raise UserError(Problem("image", f"a path, {_EXPECTED} or a PIL image", type(image).__name__, hint))
     array = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or not array.size:
-        raise UserError(Problem("image", _EXPECTED, f"shape {image.shape}"))
+        hint = "put the channels last: image.transpose(1, 2, 0)" if array.ndim == 3 and len(array) in (3, 4) else ""
+        raise UserError(Problem("image", _EXPECTED, f"shape {image.shape}", hint))
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise UserError(Problem("image", _EXPECTED, str(image.dtype), _how_to_convert(image)))
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))

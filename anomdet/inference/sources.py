@@ -20,7 +20,7 @@ from anomdet.images.read_header import IMAGE_SUFFIXES
 from anomdet.inference.folders import LeftOut, folder_items, is_image, output_key
 from anomdet.inference.item import Item, file_item, special_kind
 from anomdet.inference.lists import LIST_SUFFIXES, check_list, list_items, named_item
-from anomdet.inference.pixels import check_channels, is_pil
+from anomdet.inference.pixels import TO_ARRAY, check_channels, is_one_image, is_pil, is_tensor
 from anomdet.inference.video import VIDEO_SUFFIXES, camera_items, check_every, check_video, is_address, video_items
 from anomdet.inference.video import without_password as without_password
 
@@ -85,9 +85,11 @@ def open_sources(
         UserError: all problems at once.
     """
     check_channels(channels)
-    if isinstance(sources, (bytes, bytearray)) or not (_is_one(sources) or isinstance(sources, Iterable)):
-        raise UserError(Problem("SOURCE", f"{_EXPECTED}, or several of them", type(sources).__name__))
-    given = [sources] if _is_one(sources) else sources
+    is_one = is_one_image(sources)  # an array of several is none
+    if isinstance(sources, (bytes, bytearray)) or is_tensor(sources) or not (is_one or isinstance(sources, Iterable)):
+        hint = TO_ARRAY if is_tensor(sources) else ""
+        raise UserError(Problem("SOURCE", f"{_EXPECTED}, or several of them", type(sources).__name__, hint))
+    given = [sources] if is_one else sources
     if isinstance(given, Iterator):  # arrays or paths that come from a generator
         return Sources((lambda: _generated(given, channels),), live=False, places=(), countable=False)
     opened = [_open(source, stdin, channels, number) for number, source in enumerate(given)]
@@ -119,10 +121,6 @@ class _Opened:
     places: tuple[str, ...] = ()
 
 
-def _is_one(sources: Source | Sequence[Source]) -> bool:
-    return isinstance(sources, (str, os.PathLike, np.ndarray)) or is_pil(sources)
-
-
 def _generated(given: Iterator[Source], channels: str) -> Iterator[Item]:
     for number, source in enumerate(given):
         if isinstance(source, (str, os.PathLike)):
@@ -140,7 +138,7 @@ def _open(source: Source, stdin: Iterable[str] | None, channels: str, number: in
     if not isinstance(source, (str, os.PathLike)):
         if isinstance(source, np.ndarray) or is_pil(source):
             return _Opened("array", _array_item(source, number, channels))
-        return Problem("SOURCE", _EXPECTED, type(source).__name__)
+        return Problem("SOURCE", _EXPECTED, type(source).__name__, TO_ARRAY if is_tensor(source) else "")
     path = os.fspath(source)
     if path == STDIN:
         if stdin is None:

@@ -217,6 +217,23 @@ def test_what_is_no_source_is_refused_in_one_line(source):
     assert len(str(refused.value).splitlines()) == 1
 
 
+def test_an_array_of_several_images_is_several():
+    """It was one that cannot be read."""
+    found = list(Detector(artifact(), FakeBackend()).predict(np.stack([grey(255), grey(0)])))
+    assert [result.verdict for result in found] == ["reject", "accept"]
+
+
+def test_a_tensor_is_refused_in_one_line_that_says_how_to_convert_it():
+    """One of 320 rows had 320 problems."""
+    torch = pytest.importorskip("torch")
+    detector = Detector(artifact(), FakeBackend())
+    for use in (detector, detector.predict, lambda image: detector.predict([image])):
+        with pytest.raises(UserError, match=r"got Tensor; channels last, 0 to 255: .*numpy\(\)$"):
+            use(torch.zeros(3, 64, 64))
+    with pytest.raises(UserError, match=r"got shape \(3, 64, 64\); put the channels last: image.transpose\(1, 2, 0\)"):
+        detector(grey(0).transpose(2, 0, 1))
+
+
 def test_one_image_is_no_list_of_images(tmp_path):
     detector = Detector(artifact(), FakeBackend())
     for image in (grey(255), grey(255)[..., 0], "a.png", tmp_path / "a.png"):
