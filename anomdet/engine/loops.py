@@ -26,6 +26,8 @@ _REMEDY = (
     "rules mixed precision out"
 )
 
+_ONE_VALUE = "Expected more than 1 value per channel"  # how PyTorch's batch norm begins to say so
+
 
 @LOOPS.register_module()
 class InspectionTrainLoop(EpochBasedTrainLoop):
@@ -70,13 +72,19 @@ class InspectionTrainLoop(EpochBasedTrainLoop):
         """One batch.
 
         Raises:
-            UserError: ``nan_limit`` steps in a row had a loss or gradient that is not finite.
+            UserError: ``nan_limit`` steps in a row had a loss or gradient that is not finite; or a batch of one image
+                leaves a batch norm without anything to average.
         """
         runner = self.runner
         runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
         self.steps = self.steps or FiniteSteps(runner.optim_wrapper, runner.model)
         self.steps.begin()
-        outputs = runner.model.train_step(data_batch, optim_wrapper=self.steps)
+        try:
+            outputs = runner.model.train_step(data_batch, optim_wrapper=self.steps)
+        except ValueError as error:
+            if not str(error).startswith(_ONE_VALUE):
+                raise
+            raise UserError(self._one_value(idx)) from error
         if self.steps.outcome == "stepped":
             self.skipped_in_a_row = 0
         elif self.steps.outcome == "skipped":
@@ -84,6 +92,17 @@ class InspectionTrainLoop(EpochBasedTrainLoop):
             self._report_skipped(idx, outputs)
         runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
         self._iter += 1
+
+    def _one_value(self, idx: int) -> Problem:
+        """Why batch norm cannot learn from a batch: a single image, of which a deep layer sees one pixel."""
+        size, last = self.dataloader.batch_size, len(self.dataloader)
+        where = f"epoch {self._epoch + 1}, batch {idx + 1} of {last}"
+        got = "a batch of one image, of which a layer sees one pixel"
+        other = f"another training.batch_size than {size}, so that the last batch of an epoch has more than one image"
+        more = other if size and size > 1 else "training.batch_size=2 or more"
+        return Problem(
+            where, "more than one value for batch norm to average", got, f"{more}; or a larger data.image_size"
+        )
 
     def _report_skipped(self, idx: int, outputs: dict[str, Any]) -> None:
         assert self.steps is not None

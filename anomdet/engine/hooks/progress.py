@@ -90,6 +90,7 @@ class ProgressHook(Hook):
         self.loss_sum, self.batches, self.not_finite = 0.0, 0, 0
         self.resumed: dict[str, Any] | None = None
         self.images = 0  # of all processes since the epoch began, or was entered
+        self.objects: int | None = 0  # since the run was entered, of this process; None: they need not be counted
 
     def before_train(self, runner: Runner) -> None:
         loader = runner.train_dataloader
@@ -151,6 +152,7 @@ class ProgressHook(Hook):
             self.not_finite += 1
         self.batches += 1
         self.images += _num_images(data_batch) * runner.world_size
+        self.objects = None if self.objects is None else self.objects + _num_objects(data_batch)
         if runner.logger.isEnabledFor(logging.DEBUG):
             runner.logger.debug(self._batch_line(runner, batch_idx, losses))
         now = time.monotonic()
@@ -183,6 +185,12 @@ class ProgressHook(Hook):
         return readable_time((now - self.started) / done * (runner.max_iters - runner.iter - 1))
 
     def after_train_epoch(self, runner: Runner) -> None:
+        if self.objects == 0 and self.images and runner.world_size == 1:
+            runner.logger.warning(
+                f"epoch {runner.epoch + 1}: no image had an object left when the network saw it, and all are learned "
+                "as normal parts: do the augmentations cut the objects away? See anomdet browse"
+            )
+        self.objects = None
         done, seconds = runner.epoch + 1, time.monotonic() - self.epoch_started
         speed = f", {self.images / seconds:.1f} images/s" if self.images and seconds > 0 else ""
         self.line = (
@@ -212,6 +220,13 @@ class ProgressHook(Hook):
             with contextlib.suppress(OSError):  # a terminal that was closed
                 self.bar.stop()
             self.bar = None
+
+
+def _num_objects(data_batch: Any) -> int:
+    """That the network is taught; 1 where a data set of another kind does not say."""
+    samples = data_batch.get("data_samples") if isinstance(data_batch, dict) else None
+    boxes: list[Any] = [getattr(sample, "gt_instances", None) for sample in samples or ()]
+    return sum(map(len, boxes)) if boxes and all(one is not None for one in boxes) else 1
 
 
 def memory_mib() -> int:

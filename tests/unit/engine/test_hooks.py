@@ -17,7 +17,7 @@ from torch import nn
 from anomdet.engine.checkpoint import load_checkpoint
 from anomdet.engine.distributed.stop import Stop
 from anomdet.engine.hooks import BestAndLastHook, EarlyStopping, IterationSeedHook
-from anomdet.engine.hooks.progress import readable_time
+from anomdet.engine.hooks.progress import ProgressHook, readable_time
 
 NAN = math.nan
 
@@ -429,3 +429,32 @@ TIMES = {
 @pytest.mark.parametrize("seconds", TIMES)
 def test_readable_time(seconds: float) -> None:
     assert readable_time(seconds) == TIMES[seconds]
+
+
+def batch(*num_objects: int) -> dict[str, Any]:
+    samples = [SimpleNamespace(gt_instances=[None] * count) for count in num_objects]
+    return {"inputs": [torch.zeros(3, 2, 2)] * len(samples), "data_samples": samples}
+
+
+@pytest.mark.parametrize(
+    ("batches", "said"),
+    [
+        ([batch(0, 0), batch(0)], True),
+        ([batch(0, 0), batch(1)], False),
+        ([{"inputs": [torch.zeros(3, 2, 2)]}], False),  # a data set of another kind
+        ([], False),  # resumed just before the validation
+    ],
+)
+def test_an_epoch_without_any_object_is_said_once(batches: list[dict[str, Any]], said: bool) -> None:
+    runner, hook = Runner(max_epochs=3), ProgressHook()
+    runner.logger.isEnabledFor = lambda level: False  # type: ignore[attr-defined]
+    runner.optim_wrapper.get_lr = lambda: {"lr": [0.1]}
+    runner.max_epochs, runner.max_iters = 3, 9  # type: ignore[attr-defined]
+    hook.started = hook.spoken = 0.0
+    hook.first_iter, hook.interval_s = 0, math.inf
+    for _ in range(2):
+        hook.before_train_epoch(runner)
+        for at, one in enumerate(batches):
+            hook.after_train_iter(runner, at, one, {"loss": 1.0})
+        hook.after_train_epoch(runner)
+    assert sum("no image had an object left when the network saw it" in line for line in runner.lines) == said

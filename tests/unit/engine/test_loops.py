@@ -19,6 +19,7 @@ from anomdet.engine.loops import (
     predict_equal_sizes,
 )
 from anomdet.engine.predict_with_loss import predict_with_loss
+from anomdet.errors import UserError
 
 
 class DropPath(nn.Module):
@@ -161,3 +162,18 @@ def test_images_of_one_padded_size_stay_together() -> None:
 def test_a_batch_of_another_making_stays_whole() -> None:
     batch = {"inputs": torch.zeros(2, 3, 8, 8), "data_samples": [1, 2]}
     assert list(equal_sizes(batch, 32)) == [([], batch)]
+
+
+@pytest.mark.parametrize(("size", "hint"), [(4, "another training.batch_size than 4"), (1, "batch_size=2 or more")])
+def test_batch_norm_of_one_value_says_which_setting_helps(size: int, hint: str) -> None:
+    norm = nn.BatchNorm2d(3)
+    model = SimpleNamespace(
+        train_step=lambda data, optim_wrapper: norm(torch.ones(1, 3, 1, 1)), buffers=norm.buffers, train=norm.train
+    )
+    wrapper = SimpleNamespace(step=None)
+    loop = object.__new__(InspectionTrainLoop)
+    loop._runner = SimpleNamespace(model=model, optim_wrapper=wrapper, call_hook=lambda *_, **__: None)
+    loop._epoch = 0
+    loop.dataloader = type("Loader", (), {"batch_size": size, "__len__": lambda self: 3})()
+    with pytest.raises(UserError, match=f"epoch 1, batch 3 of 3: expected more than one value for batch norm.*{hint}"):
+        loop.run_iter(2, [])
