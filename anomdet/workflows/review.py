@@ -150,18 +150,42 @@ def as_text(document: Mapping[str, Any], page: Path) -> str:
     for name, kind in document["kinds"].items():
         expected = "unknown" if kind["assumed_rate"] is None else f"{kind['expected_errors']:.1f}"
         lines.append(f"{name:<12} {kind['num_suspects']:>8,} {expected:>16}")
-    total = sum(kind["expected_errors"] for kind in document["kinds"].values())
-    share = total / document["num_labels"] if document["num_labels"] else 0.0
     lines.append(
         f"{len(document['suspects']):,} suspects among {document['num_labels']:,} labels of "
-        f"{document['num_images']:,} images; about {total:.0f} errors expected ({share:.1%} of the labels)"
+        f"{document['num_images']:,} images; {_expected(document)}"
     )
+    if blind := _blind(document["kinds"]):
+        lines.append(blind)
     if document["hard_normals"]:
         lines.append(
             f"{len(document['hard_normals']):,} normal images on which the detector fires: see hard_normals in {REVIEW}"
         )
     lines.append(f"open {page}; decide there, export decisions.json, then: anomdet review --apply decisions.json")
     return "\n".join(lines)
+
+
+def _expected(document: Mapping[str, Any]) -> str:
+    """The errors that the labels probably have, of the kinds of which that can be said."""
+    kinds = document["kinds"]
+    known = {name: kind["expected_errors"] for name, kind in kinds.items() if kind["assumed_rate"] is not None}
+    if not known:
+        return "how many errors are to be expected is unknown"
+    total = sum(known.values())
+    share = total / document["num_labels"] if document["num_labels"] else 0.0
+    of = "" if len(known) == len(kinds) else f" of the kinds {', '.join(known)}; of the others it is unknown"
+    return f"about {total:.0f} errors expected ({share:.1%} of the labels){of}"
+
+
+def _blind(kinds: Mapping[str, Any]) -> str:
+    """A sentence where the detectors see none of the errors that were planted, whatever the labels hold."""
+    of_detector = [kinds[name] for name in ("missing", "class", "box") if name in kinds]
+    planted = sum(kind["num_planted"] for kind in of_detector)
+    if not planted or any(kind["planted_found_share"] for kind in of_detector):
+        return ""
+    return (
+        f"of {planted:,} errors that were planted to see what the detectors notice, they noticed none: they have "
+        "learned too little to review these labels; give them more --minutes or training.epochs"
+    )
 
 
 def apply_decisions(
