@@ -22,21 +22,23 @@ _NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "classes.names"
 def name_files(root: Path) -> list[Path]:
     """Where the names may stand; the last two are Roboflow's and makesense.ai's. Windows' tools write Classes.txt, too.
 
-    Such a file may also hold the labels of an image, which is called as it is.
+    Such a file may also hold the labels of an image, which is called as it is, or labelme's list, whose first line is
+    number -1.
     """
     paths = dict.fromkeys(in_any_case(root / name) for name in _NAME_FILES)
-    return [path for path in paths if not _holds_labels(path)]
+    return [path for path in paths if not _holds_others(path)]
 
 
-def _holds_labels(path: Path) -> bool:
+def _holds_others(path: Path) -> bool:
     lines = [line.split() for _, line in read_lines(path, path.name, Findings())] if is_file(path) else []
-    return bool(lines) and all(len(fields) > 4 and None not in map(to_number, fields) for fields in lines)
+    are_labels = all(len(fields) > 4 and None not in map(to_number, fields) for fields in lines)
+    return bool(lines) and (are_labels or lines[0] == ["__ignore__"])
 
 
 def name_files_below(root: Path, source: Source) -> list[Path]:
     """As LabelImg leaves them beside the labels, in every folder, or darknet's any.names; they must say the same."""
     paths = [root / file.name for file in list_files(root) if _holds_names(file.name.rpartition("/")[2])]
-    paths = [path for path in paths if not _holds_labels(path)]
+    paths = [path for path in paths if not _holds_others(path)]
     texts = [[line for _, line in read_lines(path, source.name(path), source.findings)] for path in paths]
     for path, text in zip(paths, texts, strict=True):
         if text != texts[0]:

@@ -107,6 +107,13 @@ def test_labels_of_an_image_that_is_called_as_the_names_are(tmp_path: Path) -> N
     assert boxes_of(dataset) == {"classes.png": [(1, *BOX)], "labels.png": [(1, *BOX)]}
 
 
+def test_the_list_of_labelme_does_not_count_from_0(tmp_path: Path) -> None:
+    files = {"images/a.png": None, "labels/a.txt": LINE, "labels.txt": "__ignore__\n_background_\nscratch\n"}
+    dataset, findings = read("yolo", write_files(tmp_path, files))
+    assert boxes_of(dataset) == {"a.png": [(1, *BOX)]}
+    assert notes_of(findings) == {"text file that is not of labels": 1}
+
+
 def test_settings_without_names_still_name_the_splits(tmp_path: Path) -> None:
     """Without a word all images went into one pile, of which those to test on could be learned."""
     files = {"images/a.png": None, "labels/a.txt": LINE, "images/b.png": None, "labels/b.txt": ""}
