@@ -88,19 +88,34 @@ def video_items(path: str, stem: str, every: int, capture_of: Callable[[str], An
 
     capture = capture_of(path)
     expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    frame = 0
+    frame, time_s = 0, 0.0
     try:
         while capture.grab():
+            time_s = round(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, 6)
             if frame % every == 0:
                 is_whole, pixels = capture.retrieve()
-                time_s = round(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, 6)
                 yield _frame_item(path, stem, frame, time_s, pixels if is_whole else None)
             frame += 1
     finally:
+        per_s = capture.get(cv2.CAP_PROP_FPS)
         capture.release()
-    if frame < expected - 1 or not frame:  # containers count one frame too many now and then
+    if not _is_whole(frame, time_s, expected, per_s):
         reason = f"a video that ends after {frame} frames, where its header has {expected}"
         yield failed_item(path, f"{stem}/frame_{frame:06d}", reason)
+
+
+def _is_whole(frames: int, last_s: float, expected: int, per_s: float) -> bool:
+    """Whether a video was read to its end: by the number of its frames, or by its length.
+
+    Containers count one frame too many now and then. Matroska and WebM have a length alone: where frames last
+    differently, as a browser and a screen recorder write them, the number that is expected of it is far too large.
+
+    >>> _is_whole(12, 4.1, 42, 10.0), _is_whole(12, 1.1, 42, 10.0)
+    (True, False)
+    """
+    if frames >= expected - 1 or frames < 2 or not per_s > 0:
+        return 0 < frames >= expected - 1
+    return expected / per_s - last_s < 2.5 * max(1 / per_s, last_s / (frames - 1))
 
 
 def _frame_item(name: str, stem: str, frame: int, time_s: float, pixels: Any, warnings: tuple[str, ...] = ()) -> Item:

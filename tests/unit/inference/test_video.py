@@ -74,6 +74,40 @@ def test_a_video_that_is_cut_off_ends_in_a_failure(video: Path) -> None:
         last.read(None)
 
 
+@pytest.mark.parametrize(("frames", "expected"), [(30, 31), (30, 30), (29, 30)])
+def test_a_count_of_one_too_many_is_no_failure(video: Path, frames: int, expected: int) -> None:
+    assert not _failures(video, frames, expected, per_s=25.0)
+    assert _failures(video, frames - 1, expected + 1, per_s=25.0)
+
+
+def test_frames_of_different_lengths_are_a_whole_video(video: Path) -> None:
+    """Of Matroska and WebM, OpenCV takes length times rate for the number of frames: a whole video was said cut off."""
+    for expected, per_s in ((120, 100.0), (1200, 1000.0)):  # of 1.2 s
+        assert not _failures(video, 30, expected, per_s)
+        assert _failures(video, 20, expected, per_s)
+
+
+def _failures(video: Path, frames: int, expected: int, per_s: float) -> list[str | None]:
+    """The items that fail of the first frames of a video, whose header says other things."""
+
+    class Other:
+        def __init__(self, path: str) -> None:
+            self._capture, self._left = cv2.VideoCapture(path), frames
+
+        def grab(self) -> bool:
+            self._left -= 1
+            return self._left >= 0 and self._capture.grab()
+
+        def get(self, number: int) -> float:
+            said = {cv2.CAP_PROP_FRAME_COUNT: float(expected), cv2.CAP_PROP_FPS: per_s}
+            return said[number] if number in said else float(self._capture.get(number))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._capture, name)
+
+    return [item.name for item in video_items(str(video), "line", 1, Other) if item.frame is None]
+
+
 def test_a_file_that_is_no_video(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"no video")
     with pytest.raises(UserError, match="a video that OpenCV can decode"):
