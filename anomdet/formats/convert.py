@@ -26,6 +26,7 @@ from anomdet.formats.side_files import (
     settle_classes,
     write_side_files,
 )
+from anomdet.layout import CLASSES_FILE
 from anomdet.output_rule import check_apart, check_new_folder
 from anomdet.outputs import csv_text, write_text
 from anomdet.words import counted
@@ -137,6 +138,8 @@ def _read(source: Source, source_format: Format, given: dict[int, str] | None, t
     dataset = source_format.read(source)
     if source.path.is_dir():
         note_other_images(source.path, findings)
+        if given is None and not dataset.names and not dataset.numbers and (source.path / CLASSES_FILE).is_file():
+            findings.note(f"{CLASSES_FILE} without numbers and names, as 1: dent", "left out", CLASSES_FILE)
     read_splits(source, dataset)
     read_hard_normals(source, dataset)
     drop_left_out(dataset, findings)

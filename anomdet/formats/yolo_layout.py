@@ -11,7 +11,7 @@ from typing import Any
 from anomdet.data.index.files import list_files
 from anomdet.formats.dataset import NOTHING, Findings, Phrase, Source
 from anomdet.formats.pictures import files_in, images_below, is_file, is_image
-from anomdet.formats.side_files import load_yaml, read_lines, read_names
+from anomdet.formats.side_files import classes_beside, load_yaml, read_lines, read_names
 from anomdet.formats.yolo_names import check_other_names, name_files, name_files_below
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
 
@@ -82,7 +82,8 @@ def _settings(source: Source) -> tuple[Path | None, dict]:
         paths = [source.path]
     else:
         _report_special(source)
-        yaml = [path for path in files_in(source.path, "*.yaml", "*.yml") if path.name != CLASSES_FILE]
+        ours = (CLASSES_FILE,) if classes_beside(source.path) is not None else ()
+        yaml = [path for path in files_in(source.path, "*.yaml", "*.yml") if path.name not in ours]
         yaml.sort(key=lambda path: path.stem.lower() != "data")
         paths = yaml + files_in(source.path, "*.data")
     for path in paths:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from anomdet.data.index.scan import DataIndex
+from anomdet.data.index.spelling import difference
 from anomdet.data.splits.positions import Positions
 from anomdet.documents import VERSION
 from anomdet.errors import Problem, UserError
@@ -181,6 +182,8 @@ def list_lines(path: str, problems: list[Problem]) -> list[tuple[int, str]] | No
 
 
 def _nearest(name: str, names: Mapping[str, int]) -> str:
+    if alike := next((known for known in names if difference(name, known)), ""):
+        return f"{alike!r} {difference(name, alike)}"
     same_stem = [known for known in names if Path(known).stem == Path(name).stem]
     near = same_stem[:1] or difflib.get_close_matches(name, list(names)[:20_000], n=1)
     return f"did you mean {near[0]!r}?" if near else ""

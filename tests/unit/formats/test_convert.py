@@ -221,6 +221,14 @@ def test_class_names_beside_the_labels_as_many_write_them(text: str, source: Pat
     }
 
 
+@pytest.mark.parametrize("text", ["- dent\n", "dent: 0\n", "names: {}\n"])
+def test_a_file_of_classes_that_names_none_is_reported(text: str, source: Path, tmp_path: Path) -> None:
+    (source / "classes.yaml").write_text(text)
+    done = run(source, "anomdet", "coco", tmp_path / "out")
+    assert done.names == {-3: "-3", 7: "7"}
+    assert "1 x classes.yaml without numbers and names, as 1: dent: left out (classes.yaml)" in done.notes
+
+
 def test_a_class_that_the_file_does_not_know(source: Path, tmp_path: Path) -> None:
     run(source, "anomdet", "labelme", tmp_path / "labelme")
     write_files(tmp_path, {"c.yaml": "data: {classes: {1: dent}}"})

@@ -88,6 +88,7 @@ def test_files_of_class_names_that_contradict_each_other(tmp_path: Path) -> None
         ("Classes.txt", "scratch\ndent\n"),
         ("labels/classes.TXT", "scratch\ndent\n"),
         ("DATA.YAML", "names: [scratch, dent]\n"),
+        ("classes.yaml", "names: [scratch, dent]\n"),  # as ours is called
         ("board.NAMES", "scratch\ndent\n"),
         ("labels.txt", "scratch\ndent\n"),  # makesense.ai's
     ],

@@ -213,6 +213,19 @@ def test_all_problems_of_split_files_at_once(make_index, tmp_path):
     ]
 
 
+def test_a_name_in_a_list_that_is_spelled_otherwise(make_data, tmp_path):
+    """Both print as e with an accent; the message proposed another image."""
+    index = scan(make_data({"e\u0301.png": "", "b.png": "", "a b.png": ""}))
+    files = write_lists(tmp_path, train="\u00e9.png\nB.png\n", val="a%20b.png\n")
+    with pytest.raises(UserError) as caught:
+        splits_of(index, by="files", split_files=files)
+    assert [problem.hint.partition("' ")[2] for problem in caught.value.problems] == [
+        "differs only in how its letters are encoded (Unicode NFC or NFD)",
+        "differs only in upper and lower case",
+        "differs only in its url-encoding (%20 for a blank, and so on)",
+    ]
+
+
 def test_a_listed_image_that_the_settings_leave_out_is_not_called_unknown(make_data, tmp_path):
     data_dir = make_data({"a.png": "1 2 3 4 5\n", "b.png": None, "c.png": "", "sub/d.png": None})
     index = scan(data_dir, missing_labels="skip")
