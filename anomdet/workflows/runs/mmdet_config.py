@@ -18,6 +18,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.file_hash import sha256
 from anomdet.layout import IMAGES_DIR, LABELS_DIR, SPLITS, TEST, TRAIN, VAL
 from anomdet.outputs import write_text
+from anomdet.workflows.runs.image_stamps import stamps_of
 
 _COCO = "CocoDataset"
 # The keys of the config that are taken over; what is set elsewhere is meant for the run's own.
@@ -130,13 +131,14 @@ def _convert(splits: Mapping[str, CocoSplit], folder: Path) -> dict[int, str]:
         name: [str(one.ann_file.absolute()), sha256(one.ann_file), str(one.images.absolute())]
         for name, one in splits.items()
     }
-    known = folder / _SOURCE
+    known, images = folder / _SOURCE, {name: stamps_of(one.ann_file, one.images) for name, one in splits.items()}
     if known.is_file():
         kept = json.loads(known.read_text(encoding="utf-8"))
-        if kept.get("source") == source:
+        if kept.get("source") == source and kept.get("images", images) == images:
             return {int(number): name for number, name in kept["classes"].items()}
+        got = "that of other COCO files or images" if kept.get("source") != source else "images as they were before"
         hint = "move it away, or choose another work_dir"
-        raise UserError(Problem(str(folder), "the data of this config", "that of other COCO files or images", hint))
+        raise UserError(Problem(str(folder), "the data of this config", got, hint))
     classes: dict[int, str] = {}
     made = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(made, ignore_errors=True)
@@ -149,7 +151,7 @@ def _convert(splits: Mapping[str, CocoSplit], folder: Path) -> dict[int, str]:
             raise UserError(Problem(str(one.ann_file), f"the categories {classes}", f"{done.names}"))
         classes = done.names
         _place(made, part, name)
-    write_text(made / _SOURCE, json.dumps({"source": source, "classes": classes}))
+    write_text(made / _SOURCE, json.dumps({"source": source, "images": images, "classes": classes}))
     made.rename(folder)
     _log.info(f"the COCO files were converted to {folder}; images are linked where the disk can")
     return classes
