@@ -30,6 +30,7 @@ class Desk:
     def __init__(self, models: Models, settings: ServeSettings, meters: Meters) -> None:
         self.models, self.settings, self.meters = models, settings, meters
         self.is_draining = False
+        self.reported: set[str] = set()  # models of which the log has said what a project lacks
         self._held, self._held_bytes = 0, 0
         self._readers = ThreadPoolExecutor(NUM_READERS, thread_name_prefix="read")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")

@@ -13,6 +13,7 @@ import errno
 import os
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -48,13 +49,19 @@ class Tasks(BaseModel):
 class Names(BaseModel):
     """How a project's configuration names what results refer to: the box tag, the image tag, the task's field.
 
-    ``has_unknown``: the box tag has a label for what is unlike all normal parts.
+    ``has_unknown``: the box tag has a label for what is unlike all normal parts. ``labels``: all that it has, by value
+    or alias; None: nobody said, or each task has its own.
     """
 
     from_name: str = "label"
     to_name: str = "image"
     field: str = "image"
     has_unknown: bool = False
+    labels: frozenset[str] | None = None
+
+    def lacks(self, classes: Iterable[str]) -> list[str]:
+        """The classes without a label in the project: Label Studio shows their boxes without one, or not at all."""
+        return [] if self.labels is None else sorted(set(classes) - self.labels)
 
 
 def read_tasks(body: bytes) -> Tasks:
@@ -100,8 +107,11 @@ def read_names(label_config: str | None) -> Names:
         raise Refusal(400, "label_config: expected <RectangleLabels name=... toName=...>, got none")
     image = next((each for tag, each in tags if tag == "Image" and each.get("name") == boxes["toName"]), {})
     field = image.get("value", "$image").removeprefix("$")
-    labels = {each.get("value") for tag, each in tags if tag == "Label" and each[""] == boxes["name"]}
-    return Names(from_name=boxes["name"], to_name=boxes["toName"], field=field, has_unknown=UNKNOWN in labels)
+    own = [each for tag, each in tags if tag == "Label" and each[""] == boxes["name"]]
+    labels = frozenset(each[key] for each in own for key in ("value", "alias") if key in each)
+    has_unknown = any(each.get("value") == UNKNOWN for each in own)
+    about = {"from_name": boxes["name"], "to_name": boxes["toName"], "field": field}
+    return Names(**about, has_unknown=has_unknown, labels=None if "value" in boxes else labels)
 
 
 class Images:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Annotated, Any
 
@@ -29,6 +30,7 @@ _BODY = {
     }
 }
 _RAW = ("application/octet-stream", "application/x-www-form-urlencoded")  # the latter by curl --data-binary
+log = logging.getLogger("anomdet")
 MinScore = Annotated[float | None, Query(ge=0, le=1, description="Report detections from this score on, too.")]
 
 
@@ -103,10 +105,20 @@ async def _judge(desk: Desk, images: Images, request: Request, model: str | None
 
 async def _tasks(desk: Desk, images: Images, model: str | None, body: bytes) -> dict[str, Any]:
     names, addresses = _asked(body)
+    _say_what_lacks(desk, model, names)
     most = desk.settings.request_bytes
     results = await desk.judge_all(model, [partial(images.read, address, most) for address in addresses])
     version = _version(desk, model)
     return {"results": [prediction(result, names, version) for result in results], "model_version": version}
+
+
+def _say_what_lacks(desk: Desk, model: str | None, names: Names) -> None:
+    """Once a model, whatever clients send: a label ``Stain`` is not the class ``stain``, and nobody else says so."""
+    live = desk.models.find(model)
+    if live.name not in desk.reported and (lacking := names.lacks(live.detector.classes.values())):
+        desk.reported.add(live.name)
+        hint = "it shows their boxes without a label or not at all; add them to its <RectangleLabels>, spelled so"
+        log.warning("%s: the project of Label Studio has no label %s: %s", live.name, ", ".join(lacking), hint)
 
 
 def _asked(body: bytes) -> tuple[Names, list[Any]]:

@@ -88,8 +88,17 @@ def test_a_file_that_came_later_is_found_and_a_large_one_refused(folder: Path) -
 
 
 def test_the_names_are_those_of_the_project() -> None:
-    assert read_names(CONFIG) == Names(from_name="defects", to_name="photo", field="url")
+    assert read_names(CONFIG) == Names(from_name="defects", to_name="photo", field="url", labels=frozenset({"dent"}))
     assert read_names(None) == Names()
+
+
+def test_classes_that_a_project_has_no_label_for() -> None:
+    """Label Studio shows nothing of their boxes, and says nothing."""
+    assert read_names(CONFIG).lacks(["dent"]) == []
+    assert read_names(CONFIG.replace('"dent"', '"Dent"')).lacks(["scratch", "dent"]) == ["dent", "scratch"]
+    assert read_names(CONFIG.replace('"dent"', '"Beule" alias="dent"')).lacks(["dent"]) == []
+    dynamic = CONFIG.replace('toName="photo"', 'toName="photo" value="$labels"')
+    assert read_names(dynamic).lacks(["scratch"]) == read_names(None).lacks(["scratch"]) == []
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_kserve(plain: Service) -> None:
     assert [model["state"] for model in plain.post("/v2/repository/index").json] == ["READY", "READY"]
 
 
-def test_label_studio(tmp_path: Path) -> None:
+def test_label_studio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "a.png").write_bytes(image_bytes(0.9))
     inline = "data:image/png;base64," + base64.b64encode(image_bytes(0.1)).decode()
     with service(ServeSettings(port=0, images=tmp_path)) as running:
@@ -90,6 +90,11 @@ def test_label_studio(tmp_path: Path) -> None:
         assert [len(found["result"]) for found in answer["results"]] == [1, 1]
         assert answer["results"][0]["score"] > 0.85
         assert {found["model_version"] for found in answer["results"]} == {version["model_version"]}
+        config = '<View><Image name="image"/><RectangleLabels name="b" toName="image"><Label value="Dent"/>'
+        for _ in range(2):  # is reported once
+            request = {"tasks": tasks, "label_config": f"{config}</RectangleLabels></View>"}
+            running.post("/predict", json.dumps(request), "application/json")
+        assert caplog.text.count("the project of Label Studio has no label dent, scratch: it shows") == 1
         tasks[0]["data"]["image"] = "/etc/passwd"
         assert running.post("/predict", json.dumps({"tasks": tasks}), "application/json").status == 400
 
