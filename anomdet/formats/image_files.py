@@ -88,7 +88,8 @@ class ImageFiles:
         other = self._used.setdefault(_identity(path), picture)
         if other is not picture:
             got = Phrase(f"{self.name(path)}, as {other.where}")
-            self._findings.problem(picture.where, "an image file of its own", got, "delete one of the two")
+            hint = "if both are of one image, put all objects into one of them; else an image file is missing"
+            self._findings.problem(picture.where, "an image file of its own", got, hint)
 
     def name(self, path: Path) -> str:
         """The name below its root, without a folder as ``images`` in front of the rest."""

@@ -21,7 +21,9 @@ def read_json(path: Path, where: str, findings: Findings) -> Any:
         findings.problem(where, "UTF-8 text", Phrase(f"byte 0x{error.object[error.start]:02x} at {error.start}"))
     except json.JSONDecodeError as error:
         place = f"{where}:{error.lineno}"
-        findings.problem(place, "JSON", Phrase(f"{error.msg} at column {error.colno}"), "export the file again")
+        findings.problem(
+            place, "JSON", Phrase(f"{error.msg.removesuffix(' at')} at column {error.colno}"), "export the file again"
+        )
     except DuplicateKeyError as error:
         findings.problem(where, "each key once", Phrase(error), "export the file again")
     except (RecursionError, ValueError) as error:

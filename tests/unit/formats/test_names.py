@@ -142,7 +142,11 @@ def test_class_names_that_differ_in_spelling_only_are_reported(format_name: str,
         ("anomdet", {"images/a.jpg": None, "images/a.png": None, "labels/a.txt": ""}, "which has the same label file"),
         ("anomdet", {"images/a.jpg": None, "labels/a.txt": "", "labels/a.TXT": ""}, "put all objects into one"),
         ("coco", {"c.json": coco("a.png", "A.png"), "a.png": None}, "expected an image file of its own, got a.png, as"),
-        ("coco", {"c.json": coco("a.png", "./a.png"), "a.png": None}, "expected an image file of its own, got a.png"),
+        (
+            "coco",
+            {"c.json": coco("a.png", "./a.png"), "a.png": None},
+            "expected an image file of its own, got a.png, as c.json: images[0]; if both are of one image, put all",
+        ),
         ("labelme", {"1.json": content(), "2.json": content(), "a 1.png": None}, "an image file of its own"),
         ("voc", {"1.xml": voc("a.png"), "2.xml": voc("a.png"), "a.png": None}, "an image file of its own"),
         (
