@@ -124,6 +124,7 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     about = {**_about(files, settings), "notes": [*results.notes, *doubts]}
     read_picture = None
     if files.images:
+        _warn_of_missing(files.images, results.file_names, settings)
         most = settings.data.max_image_megapixels
         about["bit_depth"] = _bit_depth(files.images, results.file_names, settings)
         read_picture = picture_reader(files.images, most, about["bit_depth"])
@@ -202,6 +203,13 @@ def _bit_depth(images: Path, names: Sequence[str], settings: Any) -> int:
         return int(settings.data.bit_depth)
     inside = [name for name in names if not PurePath(name).is_absolute() and ".." not in PurePath(name).parts]
     return bits_in(images, inside, settings.data.max_image_megapixels)
+
+
+def _warn_of_missing(images: Path, names: Sequence[str], settings: Any) -> None:
+    from anomdet.workflows.evaluations.files import missing_pictures
+
+    if settings.evaluation.report and (lost := missing_pictures(images, names)):
+        _log.warning(f"--images: {lost}")
 
 
 def _about(files: Files, settings: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
     from anomdet.output_rule import PAGE_MARK, check_apart, make_room
     from anomdet.outputs import make_folder
     from anomdet.report.write import write_report
-    from anomdet.workflows.evaluations.files import check_evaluation, picture_reader
+    from anomdet.workflows.evaluations.files import check_evaluation, missing_pictures, picture_reader
     from anomdet.workflows.runs.bit_depth import bits_in
 
     folder = check_evaluation(Path(folder), "FOLDER")
@@ -63,6 +63,8 @@ def report(folder: str | Path, *, images: str | Path | None = None, out: str | P
     bits = metrics["about"].get("bit_depth") if "about" in metrics else None
     if images_dir and bits is None:
         bits = bits_in(images_dir, _shown(details), MAX_IMAGE_MEGAPIXELS)
+    if images_dir and (lost := missing_pictures(images_dir, _shown(details))):
+        _log.warning(f"--images: {lost}")
     reader = picture_reader(images_dir, MAX_IMAGE_MEGAPIXELS, bits or FULL) if images_dir else None
     return Report(write_report(metrics, details, path, read_image=reader), images_dir)
 

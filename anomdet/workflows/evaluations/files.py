@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from glob import escape
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -88,6 +89,31 @@ def _write_report(
     from anomdet.report.write import write_report
 
     write_report(metrics, details, path, read_image=read_picture)
+
+
+def missing_pictures(images_dir: Path, names: Iterable[str]) -> str:
+    """A sentence where images of a report are not in the folder; empty if all are, or it shows none.
+
+    Args:
+        images_dir: that the names start from.
+        names: of the images.
+    """
+    known = list(dict.fromkeys(names))
+    lost = [name for name in known if not _is_file(images_dir / name)]
+    if not lost:
+        return ""
+    name = PurePath(lost[0]).name
+    beside = next((path for path in images_dir.rglob(escape(name)) if path.is_file()), None) if name else None
+    hint = f"; {beside} is there: give the folder that the names start from" if beside else ""
+    count = f"{len(lost)} of {len(known)} images are not in {images_dir}"
+    return f"{count}, {lost[0]} first: the report shows none of them{hint}"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def picture_reader(images_dir: Path, max_megapixels: float | None, bit_depth: int = 16) -> Callable[[str], Any]:
