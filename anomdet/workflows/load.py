@@ -63,6 +63,9 @@ def load(
     """
     if backend not in BACKENDS:
         raise UserError(Problem("backend", " or ".join(BACKENDS), repr(backend)))
+    if not isinstance(model, (str, os.PathLike)):
+        expected = "the path of best_model.pth, or of a folder that anomdet export wrote"
+        raise UserError(Problem("model", expected, type(model).__name__))
     if "://" in os.fspath(model):
         raise UserError(Problem("model", "a file or folder on this machine", repr(str(model)), "download it first"))
     path = Path(model).expanduser()
