@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +61,12 @@ class PredictJob:
     patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
-        """A single source, a text for ``save`` and one for ``out`` are taken too."""
-        one = isinstance(self.sources, (str, os.PathLike))
-        object.__setattr__(self, "sources", (self.sources,) if one else tuple(self.sources))
+        """A single source, a text for ``save`` and one for ``out``, and numbers of numpy are taken too."""
+        object.__setattr__(self, "sources", (self.sources,) if _is_one(self.sources) else tuple(self.sources))
+        for name in ("threshold", "min_score"):
+            score = getattr(self, name)
+            if isinstance(score, Real) and not isinstance(score, bool):
+                object.__setattr__(self, name, float(score))
         if isinstance(self.save, str):
             object.__setattr__(self, "save", tuple(self.save.split(",")))
         if self.out is not None:
@@ -99,6 +103,17 @@ class PredictJob:
         return isinstance(self.model, (str, os.PathLike))
 
 
+def _is_one(sources: Any) -> bool:
+    """Whether it is one source; the rows of an array are no images."""
+    if isinstance(sources, (str, os.PathLike)):
+        return True
+    if isinstance(sources, (tuple, list)):
+        return False
+    from anomdet.inference.pixels import is_one_image, is_tensor
+
+    return is_one_image(sources) or is_tensor(sources)
+
+
 def check_job(job: PredictJob, stdin: Iterable[str] | None) -> Sources:
     """The sources, opened.
 
@@ -133,8 +148,10 @@ def _problems(job: PredictJob) -> Iterable[Problem]:
     if job.is_file and not Path(job.model).exists():
         yield Problem("MODEL", "best_model.pth or an exported folder", f"{str(job.model)!r}, which is not there")
     for name, score in (("--threshold", job.threshold), ("--min-score", job.min_score)):
-        if score is not None and not 0 <= score <= 1:
-            yield Problem(name, "a score from 0 to 1", f"{score:g}")
+        if score is not None and not (isinstance(score, float) and 0 <= score <= 1):
+            hint = "with_threshold of a detector takes one for each class" if isinstance(score, Mapping) else ""
+            got = f"{score:g}" if isinstance(score, float) else repr(score)
+            yield Problem(name, "a score from 0 to 1", got, hint)
     if job.batch_size != "auto" and not (isinstance(job.batch_size, int) and job.batch_size >= 1):
         yield Problem("--batch", "auto or an integer >= 1", repr(job.batch_size))
     if job.fail_on not in ("never", "reject"):
