@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from anomdet.data.index.files import list_files
-from anomdet.data.index.spelling import by_spelling, hint_of_missing_label, hint_of_spelling
+from anomdet.data.index.spelling import by_spelling, hint_of_missing_image, hint_of_missing_label, other_kinds
 from anomdet.data.labels import parse_label_file
 from anomdet.formats.accounting import take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
@@ -43,8 +43,9 @@ def read(source: Source) -> Dataset:
         elif stem not in labels:
             take_unlabelled(picture, "image without a label file", dataset, source)
     spellings = by_spelling(pictures) if lone_labels else {}
+    others = other_kinds((file.name for file in list_files(folders[0])), set(names)) if lone_labels else {}
     for stem in sorted(labels.keys() - pictures.keys()):
-        hint = hint_of_spelling(stem, spellings, "images/{}.*")
+        hint = hint_of_missing_image(stem, spellings, others)
         source.findings.problem(f"labels/{labels[stem]}", f"an image images/{stem}.*", NOTHING, hint)
     _name_classes(dataset, source)
     return dataset

@@ -13,7 +13,7 @@ from anomdet.data.index.image_batches import ImageCheck
 from anomdet.data.index.listing import Listing
 from anomdet.data.index.pairs import Part, read_pairs
 from anomdet.data.index.parallel import in_parallel, num_cores, share_out
-from anomdet.data.index.spelling import by_spelling, hint_of_missing_label, hint_of_spelling
+from anomdet.data.index.spelling import by_spelling, hint_of_missing_image, hint_of_missing_label, other_kinds
 from anomdet.data.labels import parse_label_file
 from anomdet.errors import Problem
 from anomdet.images.read_header import IMAGE_SUFFIXES
@@ -111,7 +111,7 @@ def _pair(
     if num_missing:
         fate = "counted as normal" if missing_labels == "normal" else "left out"
         notes.append(f"{num_missing} images without a label file {fate}")
-    problems += _without_partner(unlabelled, image_by_stem, label_by_stem)
+    problems += _without_partner(unlabelled, image_by_stem, label_by_stem, images.names)
     return [image for image, _ in pairs], [label for _, label in pairs]
 
 
@@ -125,18 +125,19 @@ def _by_stem(labels: list[str], stems: list[str], problems: list[Problem]) -> di
 
 
 def _without_partner(
-    unlabelled: list[tuple[str, str]], image_by_stem: dict[str, str], label_by_stem: dict[str, str]
+    unlabelled: list[tuple[str, str]], image_by_stem: dict[str, str], label_by_stem: dict[str, str], names: list[str]
 ) -> list[Problem]:
     """Images (name and stem) without a label file, then label files without an image."""
     lone_labels = [stem for stem in label_by_stem if stem not in image_by_stem]
     labels_by_spelling = by_spelling(lone_labels)
     images_by_spelling = by_spelling(image_by_stem) if lone_labels else {}
+    others = other_kinds(names, set(image_by_stem.values())) if lone_labels else {}
     problems = []
     for image, stem in unlabelled:
         hint = hint_of_missing_label(image, labels_by_spelling, EMPTY_FILE)
         problems.append(Problem(f"images/{image}", f"labels/{stem}.txt", "nothing", hint))
     for stem in lone_labels:
-        hint = hint_of_spelling(stem, images_by_spelling, "images/{}.*")
+        hint = hint_of_missing_image(stem, images_by_spelling, others)
         problems.append(Problem(f"labels/{label_by_stem[stem]}", f"an image images/{stem}.*", "nothing", hint))
     return problems
 

@@ -31,7 +31,7 @@ from anomdet.data.index.listing import CHANGED_NS, MODIFIED_NS, Listing, is_unch
 from anomdet.data.index.parallel import in_parallel
 from anomdet.outputs import atomic_write
 
-_VERSION = 3
+_VERSION = 4
 _MAGIC = b"anomdet index\n"
 _HEAD = struct.Struct("<14sII")
 _ALIGN = 64

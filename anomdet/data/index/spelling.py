@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -71,6 +71,27 @@ def hint_of_spelling(name: str, others: dict[str, list[str]], shown: str = "{}")
         if how := difference(name, other):
             return f"{shown.format(other)} {how}"
     return ""
+
+
+def other_kinds(names: Iterable[str], images: Collection[str]) -> dict[str, str]:
+    """Of the files in images/ those that are no images: the name without its suffix to the name."""
+    return {name.rpartition(".")[0]: name for name in names if name not in images}
+
+
+def hint_of_missing_image(stem: str, images: dict[str, list[str]], others: Mapping[str, str]) -> str:
+    """A hint for a label file without an image: one is spelled nearly so, or is of a kind that is not read.
+
+    Args:
+        stem: of the label file.
+        images: stems of the images, as :func:`by_spelling` gives them.
+        others: as :func:`other_kinds` gives them.
+
+    >>> hint_of_missing_image("a", by_spelling(["b"]), other_kinds(["a.heic", "b.png"], {"b.png"}))
+    'images/a.heic is of a kind that is not read: save it as a.png'
+    """
+    if near := hint_of_spelling(stem, images, "images/{}.*"):
+        return near
+    return f"images/{others[stem]} is of a kind that is not read: save it as {stem}.png" if stem in others else ""
 
 
 def hint_of_missing_label(image: str, lone_labels: dict[str, list[str]], otherwise: str) -> str:

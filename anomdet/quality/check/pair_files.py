@@ -8,7 +8,14 @@ from pathlib import Path
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, found_files
 from anomdet.data.index.listing import list_folders
-from anomdet.data.index.spelling import NO_LABELS, by_spelling, hint_of_folder, hint_of_missing_label, hint_of_spelling
+from anomdet.data.index.spelling import (
+    NO_LABELS,
+    by_spelling,
+    hint_of_folder,
+    hint_of_missing_image,
+    hint_of_missing_label,
+    other_kinds,
+)
 from anomdet.errors import Problem, UserError
 from anomdet.layout import IMAGES_DIR, LABELS_DIR
 from anomdet.quality.check.findings import ERROR, NOTE, Finding
@@ -49,7 +56,8 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
         raise UserError(missing)
     findings: list[Finding] = []
     listed = list_folders([os.fspath(data_dir / IMAGES_DIR), os.fspath(data_dir / LABELS_DIR)])
-    images = _of_kind(found_files(listed[0]), IMAGE_SUFFIXES, "images", findings)
+    found = found_files(listed[0])
+    images = _of_kind(found, IMAGE_SUFFIXES, "images", findings)
     labels = _of_kind(found_files(listed[1]), (".txt",), "labels", findings)
     findings += map(_line_break, (image for image in images if "\n" in image.name))
     stems = [_stem(image) for image in images]
@@ -60,9 +68,10 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     image_stems = set(stems)
     lone_labels = [stem for stem in label_of if stem not in image_stems]
     images_by_spelling = by_spelling(image_stems) if lone_labels else {}
+    others = other_kinds((one.name for one in found), {one.name for one in images}) if lone_labels else {}
     for stem, label in label_of.items():
         if stem not in image_stems:
-            hint = hint_of_spelling(stem, images_by_spelling, "images/{}.*")
+            hint = hint_of_missing_image(stem, images_by_spelling, others)
             if not hint and stem in NO_LABELS:
                 hint = "move it out of labels/"
             expected = f"an image images/{stem}.*"
