@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from anomdet.layout import SETTINGS
+from anomdet.strict_files import MAX_YAML_BYTES, decode_text, parse_yaml, read_regular
 
 # These change nothing of what is learned, or say how long.
 _FREE = ("logging.", "report.", "training.early_stopping.", "data.num_workers", "data.cache_gb", "data.tiles.cache_gb")
@@ -24,12 +25,12 @@ def changed_settings(log_dir: Path, now: str) -> list[str]:
         now: the settings of this start, as YAML.
     """
     try:
-        before = yaml.safe_load((log_dir / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        before = parse_yaml(decode_text(read_regular(log_dir / SETTINGS, MAX_YAML_BYTES)))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return []
     if not isinstance(before, Mapping):
         return []
-    old, new = (dict(_flat(one)) for one in (before, yaml.safe_load(now)))
+    old, new = (dict(_flat(one)) for one in (before, parse_yaml(now)))
     by_length = new.get("training.scheduler.name") == "cosine_annealing"
     free = _FREE if by_length else (*_FREE, *_LENGTH)
     changed = [key for key in new if key in old and new[key] != old[key] and not key.startswith(free)]
