@@ -188,7 +188,9 @@ def test_a_run_interrupted_in_an_epoch_goes_on_in_it(
     assert (meta["epoch"], meta["batch"], meta["iter"]) == (1, 3, 7)
     run_command("train", "-c", trained.config, "--resume", *dirs, *common)
     assert_same_state(load_checkpoint(trained.checkpoint_dir / "last.pth"), load_checkpoint(last))
-    lines = [line.split("INFO")[1] for line in (tmp_path / "logs" / "training.log").read_text().splitlines()]
+    log = (tmp_path / "logs" / "training.log").read_text(encoding="utf-8")
+    assert "with other settings" not in log
+    lines = [line.split("INFO")[1] for line in log.splitlines() if "INFO" in line]
     whole = (trained.log_dir / "training.log").read_text(encoding="utf-8")
     (epoch,) = [line for line in lines if "epoch 2/2" in line and "val:" in line]
     assert epoch.split("lr")[0] in whole  # the mean loss of the whole epoch
