@@ -43,7 +43,7 @@ def read(source: Source) -> Dataset:
         elif stem not in labels:
             take_unlabelled(picture, "image without a label file", dataset, source)
     spellings = by_spelling(pictures) if lone_labels else {}
-    others = other_kinds((file.name for file in list_files(folders[0])), set(names)) if lone_labels else {}
+    others = other_kinds(file.name for file in list_files(folders[0])) if lone_labels else {}
     for stem in sorted(labels.keys() - pictures.keys()):
         hint = hint_of_missing_image(stem, spellings, others)
         source.findings.problem(f"labels/{labels[stem]}", f"an image images/{stem}.*", NOTHING, hint)

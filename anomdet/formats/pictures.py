@@ -17,10 +17,10 @@ from anomdet.data.index.files import IMAGE_SUFFIXES, check_image, list_files
 from anomdet.errors import Problem, UserError
 from anomdet.formats.dataset import NOTHING, Dataset, Findings, Phrase, Picture, Source
 from anomdet.images.headers import BadImageError
+from anomdet.images.read_header import OTHER_SUFFIXES
 
 _TINY_PX = 2
 _DRIVE = re.compile(r"[A-Za-z]:")
-_OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".pgm", ".ppm", ".pnm", ".dng", ".psd", ".jfif")
 
 
 def is_image(name: str) -> bool:
@@ -168,7 +168,7 @@ def _is_plain(name: str) -> bool:
 def note_other_images(folder: Path, findings: Findings) -> None:
     """Note the image files below a folder that are of no kind that is read."""
     for file in list_files(folder):
-        if file.suffix in _OTHER_SUFFIXES:
+        if file.suffix in OTHER_SUFFIXES:
             findings.note(f"image of a kind that is not read ({file.suffix})", "left out", file.name)
 
 

@@ -7,6 +7,8 @@ import os
 from anomdet.images.headers import BadImageError, Header, read_header
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+# Of images that are not read:
+OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".pgm", ".ppm", ".pnm", ".dng", ".psd", ".jfif")
 _FIRST_BYTES = 2048
 
 

@@ -131,7 +131,7 @@ def _without_partner(
     lone_labels = [stem for stem in label_by_stem if stem not in image_by_stem]
     labels_by_spelling = by_spelling(lone_labels)
     images_by_spelling = by_spelling(image_by_stem) if lone_labels else {}
-    others = other_kinds(names, set(image_by_stem.values())) if lone_labels else {}
+    others = other_kinds(names) if lone_labels else {}
     problems = []
     for image, stem in unlabelled:
         hint = hint_of_missing_label(image, labels_by_spelling, EMPTY_FILE)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
+
+from anomdet.images.read_header import OTHER_SUFFIXES
 
 NO_LABELS = ("classes", "labels", "train", "val", "test")  # stems of text files that tools lay beside labels
 
@@ -73,9 +75,9 @@ def hint_of_spelling(name: str, others: dict[str, list[str]], shown: str = "{}")
     return ""
 
 
-def other_kinds(names: Iterable[str], images: Collection[str]) -> dict[str, str]:
-    """Of the files in images/ those that are no images: the name without its suffix to the name."""
-    return {name.rpartition(".")[0]: name for name in names if name not in images}
+def other_kinds(names: Iterable[str]) -> dict[str, str]:
+    """Of the files in images/ the images of kinds that are not read: the name without its suffix to the name."""
+    return {name.rpartition(".")[0]: name for name in names if name.lower().endswith(OTHER_SUFFIXES)}
 
 
 def hint_of_missing_image(stem: str, images: dict[str, list[str]], others: Mapping[str, str]) -> str:
@@ -86,7 +88,7 @@ def hint_of_missing_image(stem: str, images: dict[str, list[str]], others: Mappi
         images: stems of the images, as :func:`by_spelling` gives them.
         others: as :func:`other_kinds` gives them.
 
-    >>> hint_of_missing_image("a", by_spelling(["b"]), other_kinds(["a.heic", "b.png"], {"b.png"}))
+    >>> hint_of_missing_image("a", by_spelling(["b"]), other_kinds(["a.heic", "b.png"]))
     'images/a.heic is of a kind that is not read: save it as a.png'
     """
     if near := hint_of_spelling(stem, images, "images/{}.*"):

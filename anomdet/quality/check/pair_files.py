@@ -68,7 +68,7 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     image_stems = set(stems)
     lone_labels = [stem for stem in label_of if stem not in image_stems]
     images_by_spelling = by_spelling(image_stems) if lone_labels else {}
-    others = other_kinds((one.name for one in found), {one.name for one in images}) if lone_labels else {}
+    others = other_kinds(one.name for one in found) if lone_labels else {}
     for stem, label in label_of.items():
         if stem not in image_stems:
             hint = hint_of_missing_image(stem, images_by_spelling, others)

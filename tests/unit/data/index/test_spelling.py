@@ -42,3 +42,10 @@ def test_check_names_it(data_dir: Path) -> None:
 def test_convert_names_it(data_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=HINT):
         convert(data_dir, tmp_path / "out", from_format="anomdet", to_format="coco")
+
+
+def test_a_text_file_beside_the_images_is_none_of_them(data_dir: Path) -> None:
+    (data_dir / "images/b.heic").rename(data_dir / "images/b.txt")
+    with pytest.raises(UserError) as caught:
+        scan(data_dir)
+    assert "not read" not in str(caught.value)
