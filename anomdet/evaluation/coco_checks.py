@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from reprlib import repr as short_repr
@@ -91,16 +91,19 @@ def wrong_entries(annotations: list, gt_file: str, predictions: list, prediction
 
 
 def _in_few_lines(entries: list, where: str, checks: list[Check]) -> Iterator[Problem]:
-    by_kind: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+    first: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+    count: Counter[tuple[str, str]] = Counter()
     for problem in _wrong_values(entries, where, checks):
-        by_kind[problem.where.rpartition("]")[2], problem.expected].append(problem)
-    for (key, expected), found in by_kind.items():
-        shown = found[: _SHOWN if len(found) > _SHOWN else None]
+        kind = problem.where.rpartition("]")[2], problem.expected
+        count[kind] += 1
+        if count[kind] <= _SHOWN:
+            first[kind].append(problem)
+    for (key, expected), shown in first.items():
         yield from (Problem(one.where, one.expected, one.got) for one in shown[:-1])
         yield shown[-1]
-        if len(found) > len(shown):
-            count = f"another in {len(found)} of {len(entries)}"
-            yield Problem(f"{where}[...]{key}", f"{expected} in every entry", count)
+        if count[key, expected] > len(shown):
+            got = f"another in {count[key, expected]} of {len(entries)}"
+            yield Problem(f"{where}[...]{key}", f"{expected} in every entry", got)
 
 
 def _wrong_values(entries: list, where: str, checks: Iterable[Check]) -> Iterator[Problem]:

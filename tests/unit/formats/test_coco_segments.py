@@ -15,7 +15,7 @@ from tests.unit.formats.test_names import coco
 
 
 @pytest.mark.parametrize(
-    ("bbox", "segment", "told"),
+    ("bbox", "segment", "reported"),
     [
         ([10, 10, 20, 20], [[10, 10, 30, 10, 30, 30]], 0),
         ([10, 10, 20, 20], [[40, 10, 60, 10, 60, 30]], 1),  # the image was cropped, the segment was not
@@ -24,12 +24,12 @@ from tests.unit.formats.test_names import coco
         ([10, 10, 20, 20], [], 0),
     ],
 )
-def test_a_box_that_lies_elsewhere_than_its_segment(bbox: list, segment: list, told: int, tmp_path: Path) -> None:
+def test_a_box_that_lies_elsewhere_than_its_segment(bbox: list, segment: list, reported: int, tmp_path: Path) -> None:
     content = coco("a.png")
     content["annotations"][0] |= {"bbox": bbox, "segmentation": segment}
     dataset, findings = read("coco", write_files(tmp_path, {"c.json": content, "a.png": None}))
     assert boxes_of(dataset)["a.png"][0][1:] == tuple(bbox)
-    assert notes_of(findings).get("box that lies elsewhere than its segment", 0) == told
+    assert notes_of(findings).get("box that lies elsewhere than its segment", 0) == reported
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -174,8 +174,8 @@ def test_another_size_than_the_file_has(tmp_path: Path) -> None:
     told = refused(tmp_path / "coco", "coco", "anomdet", tmp_path / "out")
     assert "expected the image's size 160 x 100 (width x height), got 320 x 200" in told
     coco["images"][0] |= {"width": 100, "height": 160}
-    told = refused(write_files(tmp_path / "coco", {"c.json": coco}), "coco", "anomdet", tmp_path / "out")
-    assert "got 100 x 160; width and height may be exchanged; if the boxes fit the image, correct the two" in told
+    reported = refused(write_files(tmp_path / "coco", {"c.json": coco}), "coco", "anomdet", tmp_path / "out")
+    assert "got 100 x 160; width and height may be exchanged; if the boxes fit the image, correct the two" in reported
 
 
 def test_class_names_and_numbers(source: Path, tmp_path: Path) -> None:

@@ -102,8 +102,8 @@ def test_a_label_that_may_be_an_images_is_refused(files: dict, tmp_path: Path) -
 
 def test_images_that_begin_as_the_label_file_are_named_first(tmp_path: Path) -> None:
     files = {f"images/{name}.png": None for name in ("a1", "b2", "p_x", "P_y", "q")}
-    told = refused(write_files(tmp_path / "in", {**files, "labels/p.txt": LINE}), "yolo", tmp_path / "out")
-    assert "(images/p_x.png, images/P_y.png, images/a1.png)" in told
+    reported = refused(write_files(tmp_path / "in", {**files, "labels/p.txt": LINE}), "yolo", tmp_path / "out")
+    assert "(images/p_x.png, images/P_y.png, images/a1.png)" in reported
 
 
 @pytest.mark.parametrize("lone", ["labels/p9.txt", "labels/old/p.txt", "other/p9.txt"])
@@ -333,8 +333,8 @@ def test_classes_of_areas_to_ignore_are_reported(tmp_path: Path) -> None:
     lines = "".join(f"{number} 10 10 20 {20 + number}\n" for number in names)
     files = {"images/a.png": None, "labels/a.txt": lines, "classes.yaml": yaml.safe_dump({"classes": names})}
     notes = run(write_files(tmp_path / "source", files), "anomdet", "anomdet", tmp_path / "out").notes
-    told = [note.partition(", ")[0] for note in notes if "sounds like an area to ignore: kept as a defect" in note]
-    assert told == [f"1 x object of the class {names[number]!r}" for number in (3, 1, 4)]
+    reported = [note.partition(", ")[0] for note in notes if "sounds like an area to ignore: kept as a defect" in note]
+    assert reported == [f"1 x object of the class {names[number]!r}" for number in (3, 1, 4)]
 
 
 def num_equal(one: list[str], other: list[str]) -> int:

@@ -137,8 +137,10 @@ def test_settings_that_contradict_each_other(tmp_path: Path) -> None:
             assert boxes_of(dataset) == {"a.png": [("scratch", *BOX)]}
             assert notes_of(findings)["settings that name the classes otherwise"] == 1
         else:
-            (told,) = problems_of(findings)
-            assert told.startswith("weights.yaml: expected the name 'dent' for class 0, as in line.yaml, got 'scratch'")
+            (shown,) = problems_of(findings)
+            assert shown.startswith(
+                "weights.yaml: expected the name 'dent' for class 0, as in line.yaml, got 'scratch'"
+            )
     assert not read("yolo", tmp_path / "line/line.yaml")[1].problems
 
 
