@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anomdet.anomaly.patches import even_light
 from anomdet.errors import Problem, UserError
+from anomdet.ops.callers import full_precision, plain_defaults
 from anomdet.ops.forks import one_thread_if_forked
 from anomdet.registry import MODELS
 
@@ -40,7 +41,8 @@ class TorchFeatures:
         if name not in BACKBONES:
             raise UserError(Problem("anomaly.features", f"one of {', '.join(BACKBONES)}", repr(name)))
         config = {"type": BACKBONES[name], "out_blocks": tuple(layers), "pretrained": weights is None}
-        network = MODELS.build(config)
+        with plain_defaults():
+            network = MODELS.build(config)
         if weights is not None:
             _load(network, weights)
         self.device = device
@@ -56,7 +58,8 @@ class TorchFeatures:
         """Maps ``(h, w, C)`` of each layer, for each of the images ``(N, S, S, 3)``."""
         one_thread_if_forked()
         planes = torch.from_numpy(even_light(images_bgr)).to(self.device)
-        layers = self.network(planes.contiguous(memory_format=torch.channels_last))
+        with full_precision(self.device):
+            layers = self.network(planes.contiguous(memory_format=torch.channels_last))
         arrays = [layer.permute(0, 2, 3, 1).float().cpu().numpy() for layer in layers]
         return [[np.ascontiguousarray(layer[at]) for layer in arrays] for at in range(len(images_bgr))]
 

@@ -29,6 +29,7 @@ class Header:
         orientation: EXIF's, 1 (upright) to 8.
         bit_depth: bits of a channel.
         num_channels: as stored; 0 where the file does not say cheaply.
+        is_cmyk: the channels are the four inks of a print.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Header:
     orientation: int = 1
     bit_depth: int = 8
     num_channels: int = 0
+    is_cmyk: bool = False
 
     @property
     def upright_hw(self) -> tuple[int, int]:

@@ -43,7 +43,7 @@ def jpeg_header(read: Read, size: int) -> Header:
         raise BadImageError("a truncated JPEG (no end marker)")
     if kind not in _ARITHMETIC and size - pixels_start < _least_bytes(frame, kind):
         raise BadImageError(f"a truncated JPEG ({size - pixels_start:,} bytes are too few for {width} x {height} px)")
-    return Header("jpeg", height, width, orientation, bit_depth, num_channels)
+    return Header("jpeg", height, width, orientation, bit_depth, num_channels, is_cmyk=num_channels == 4)
 
 
 def check_scans(read: Read, size: int) -> None:

@@ -59,6 +59,7 @@ class Layout:
     alpha: Literal["", "straight", "premultiplied"]
     is_planar: bool
     white_is_zero: bool
+    is_cmyk: bool
 
     @property
     def is_tiled(self) -> bool:
@@ -85,7 +86,8 @@ class Layout:
 def tiff_header(read: Read, size: int) -> Header:
     layout = tiff_layout(read, size)
     orientation = orientation_of(layout.directory)
-    return Header("tiff", layout.height, layout.width, orientation, layout.bits, layout.num_samples)
+    size_and_bits = layout.height, layout.width, orientation, layout.bits
+    return Header("tiff", *size_and_bits, layout.num_samples, is_cmyk=layout.is_cmyk)
 
 
 def tiff_layout(read: Read, size: int) -> Layout:
@@ -110,6 +112,7 @@ def tiff_layout(read: Read, size: int) -> Layout:
         alpha,
         is_planar,
         white_is_zero=photometric == 0 and bits > 8,
+        is_cmyk=photometric == _CMYK,
     )
     if min(layout.height, layout.width) <= 0:
         raise BadImageError(f"a size of {layout.height} x {layout.width} pixels")

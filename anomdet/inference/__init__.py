@@ -14,6 +14,7 @@ __all__ = [
     "pixels",
     "postprocess",
     "preprocess",
+    "reopen",
     "result",
     "sources",
     "stream",

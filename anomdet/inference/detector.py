@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from anomdet.inference.outcome import Outcome
 from anomdet.inference.pixels import check_channels, is_one_image, to_bgr8
 from anomdet.inference.postprocess import Detections, at_or_above, lowest, valid
 from anomdet.inference.preprocess import Prepared, PreparedTiles, cut_tiles, fitted, parts
+from anomdet.inference.reopen import Origin, reduced
 from anomdet.inference.result import ACCEPT, REJECT, REJECTED_FOR_THAT, Result
 from anomdet.inference.thresholds import Threshold, check_min_score, chosen_threshold, lower_of
 from anomdet.inference.tiles_in_strips import TilesInStrips
@@ -68,6 +68,7 @@ class Detector:
         self.backend = backend
         self.file = file
         self.sha256 = sha256
+        self.origin: Origin | None = None
         self.thresholds: Threshold = chosen_threshold(artifact, threshold, file)
         self._class_nums: NDArray[np.int64] = np.array(artifact.class_nums, dtype=np.int64)
 
@@ -106,9 +107,12 @@ class Detector:
         Raises:
             UserError: not a score, or not one for each class.
         """
-        other = copy.copy(self)
-        other.thresholds = chosen_threshold(self.artifact, threshold, self.file)
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), thresholds=chosen_threshold(self.artifact, threshold, self.file))
         return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     def __call__(self, image: Image, *, channels: str = "rgb", min_score: float | None = None) -> Result:
         """The result of one image.
@@ -201,14 +205,13 @@ class Detector:
         """
         check_channels(channels)
         start = time.perf_counter()
-        warnings: tuple[str, ...] = ()
         preprocessing, tiling, views = self.artifact.preprocessing, self.artifact.tiles, self.artifact.tta
         if isinstance(image, (str, os.PathLike)):
             name = os.fspath(image) if name is None else name
             pixels, note = read_to_judge(
                 os.fspath(image), max_megapixels=preprocessing.max_megapixels, bit_depth=preprocessing.bit_depth
             )
-            warnings = (note,) if note else ()
+            warnings: tuple[str, ...] = (note,) if note else ()
         else:
             pixels, warnings = to_bgr8(image, channels, preprocessing.bit_depth)
         read = time.perf_counter()
@@ -252,16 +255,13 @@ class Detector:
         ]
         if self.normality is None:
             return results
-        all_squares = [image.square for image in prepared if not isinstance(image, TilesInStrips)]
-        squares = [square for square in all_squares if square is not None]
+        squares = [one.square for one in prepared if not isinstance(one, TilesInStrips) and one.square is not None]
         return judged(results, squares, self.normality, alone=not self.artifact.class_nums)
 
     def _floor(self, min_score: float | None) -> float:
         """The least score that the network need report; lower where rows are merged, as the evaluation merged them."""
-        least = lowest(self.thresholds)
-        least = least if min_score is None else min(min_score, least)
-        merged = (self.artifact.tiles, self.artifact.tta)
-        return least * float(COMPARABLE ** sum(one is not None for one in merged))
+        merges = sum(one is not None for one in (self.artifact.tiles, self.artifact.tta))
+        return lowest(lower_of(self.thresholds, min_score)) * float(COMPARABLE**merges)
 
     def _result(self, image: Seen, found: Sequence[tuple[Detections, float]], min_score: float | None) -> Result:
         """Of an image, from what the network found on it or on its tiles, and the seconds that each took."""

@@ -223,14 +223,15 @@ class Result:
             margin_px: more on each side, as far as the image goes.
 
         Raises:
-            UserError: no such image.
+            UserError: no such image, or a margin that is no whole number from 0 on.
         """
+        if not isinstance(margin_px, Integral) or margin_px < 0:
+            raise UserError(Problem("margin_px", "a whole number of pixels from 0 on", repr(margin_px)))
         image = self._own_pixels(image)
         limit = np.array([self.size_hw[1], self.size_hw[0]])
         first = np.clip(np.floor(self.bboxes_xyxy[:, :2]) - margin_px, 0, limit - 1).astype(int)
         last = np.clip(np.ceil(self.bboxes_xyxy[:, 2:]) + margin_px, first + 1, limit).astype(int)
-        corners = zip(first.tolist(), last.tolist(), strict=True)
-        return [image[y1:y2, x1:x2].copy() for (x1, y1), (x2, y2) in corners]
+        return [image[y1:y2, x1:x2].copy() for (x1, y1), (x2, y2) in zip(first.tolist(), last.tolist(), strict=True)]
 
     def draw(self, image: Image, *, channels: str = "rgb", classes: Sequence[str] | None = None) -> Image:
         """A copy of the image with detections and unknown regions; a small image comes back enlarged by a whole factor.

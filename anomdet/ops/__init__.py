@@ -6,4 +6,4 @@ compiled ``mmcv._ext`` is installed, that one is used and this room stays idle.
 
 from anomdet.ops.finder import install
 
-__all__ = ["convolution", "forks", "install", "postprocessing", "proposals"]
+__all__ = ["callers", "convolution", "forks", "install", "postprocessing", "proposals"]

@@ -197,12 +197,12 @@ def _preview(found: Proposal, minutes: float) -> Plan:
 
 def _data_problems(data_dir: Path) -> list[Problem]:
     """A folder that is not there; what is in it is looked at later."""
+    from anomdet.data.index.scan import no_data_folder
+
     if data_dir.is_dir():
         return []
     refuse_raw_data(data_dir)
-    got = f"{data_dir}, which is {'a file' if data_dir.exists() else 'not there'}"
-    hint = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
-    return [Problem("DATA", "a folder with images/ and labels/", got, hint)]
+    return list(filter(None, [no_data_folder("DATA", data_dir)]))
 
 
 def _out_problems(out: Path) -> list[Problem]:

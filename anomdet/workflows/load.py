@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomdet.errors import Problem, UserError
 from anomdet.file_hash import sha256
+from anomdet.inference.reopen import Origin
 from anomdet.layout import EXPORT_MANIFEST
 
 if TYPE_CHECKING:
@@ -71,13 +72,22 @@ def load(
     path = Path(model).expanduser()
     _check_options(path, threads, custom_file)
     if path.is_dir():
-        return _open_folder(path, device, backend, _plain(threshold), threads)
+        detector = _open_folder(path, device, backend, _plain(threshold), threads)
+    else:
+        _check_file(path, backend)
+        detector = torch_detector(open_checkpoint(path, custom_file), device, _plain(threshold))
+    code = None if custom_file is None else str(Path(custom_file).expanduser().absolute())
+    options = (("device", device), ("backend", backend), ("custom_file", code), ("threads", threads))
+    detector.origin = Origin(load, str(path.absolute()), options)
+    return detector
+
+
+def _check_file(path: Path, backend: str) -> None:
     if path.suffix in _EXPORTED and (path.parent / EXPORT_MANIFEST).is_file():
         raise UserError(Problem(str(path), "the whole exported folder", "a file of it", f"name {path.parent}"))
     if backend not in ("auto", "torch"):
         hint = "anomdet export writes such a folder"
         raise UserError(Problem(str(path), f"a folder exported for {backend}", "a file", hint))
-    return torch_detector(open_checkpoint(path, custom_file), device, _plain(threshold))
 
 
 def _check_options(path: Path, threads: int | None, custom_file: str | os.PathLike[str] | None) -> None:

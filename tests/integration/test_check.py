@@ -82,7 +82,7 @@ def test_fix_writes_a_copy_that_is_clean(faulty_dir, tmp_path, capsys):
     [
         ([], "--data: expected a data folder, or --config, got nothing; see: anomdet check --help"),
         (["."], "--data: expected a data folder, or --config, got nothing; write --data ."),
-        (["--data", "nowhere"], "nowhere/images: expected a folder, got nothing"),
+        (["--data", "nowhere"], "data: expected a folder that holds images/ and labels/, got nowhere, which is not"),
         (["--data", ".", "--format", "xml"], "--format: expected one of text, json, sarif, got 'xml'"),
         (["--data", ".", "training.epochs=3"], "expected settings with --config only"),
         (["--config", "nowhere.yaml"], "nowhere.yaml: expected a YAML file of settings, got no such file"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,20 @@ print([name for name in ("mmdet.datasets", "pydantic", "albumentations", "anomde
 """
     output = run_process("-c", code, cwd=tmp_path)
     assert output.splitlines() == ["<Detector rtmdet_tiny of scratch, dent, stain, hole; torch on cpu> True", "[]"]
+
+
+def test_sent_to_another_process_it_is_the_same_detector(
+    trained: Trained, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``multiprocessing.Pool().map(detector, paths)`` ended in "cannot pickle '_thread.lock' object"."""
+    monkeypatch.chdir(trained.checkpoint_dir)
+    detector = load(BEST, threshold=0.01)
+    monkeypatch.chdir(data_dir)
+    sent = pickle.loads(pickle.dumps(detector))
+    image = sorted((data_dir / "images").iterdir())[0]
+    assert sent is not detector
+    assert rows([sent(image)]) == rows([detector(image)])
+    assert (sent.thresholds, sent.sha256) == (0.01, detector.sha256)
 
 
 def test_what_it_knows_of_itself(trained: Trained) -> None:

@@ -130,11 +130,27 @@ def scan(
     return index
 
 
+def no_data_folder(where: str, data_dir: Path) -> Problem | None:
+    """Why there is no such folder, and what to do; None: there is one. What is in it is looked at later.
+
+    Args:
+        where: the key or option that names it.
+        data_dir: holds images/ and labels/.
+    """
+    if data_dir.is_dir():
+        return None
+    is_file = data_dir.exists()
+    got = f"{data_dir}, which is {'a file' if is_file else 'not there'}"
+    hint = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
+    if is_file and data_dir.suffix.lower() in _ARCHIVES:
+        convert = f", or run: anomdet convert {data_dir} --to anomdet --out data"
+        hint = "unpack it" + (convert if data_dir.suffix.lower() == ".zip" else "")
+    return Problem(where, "a folder that holds images/ and labels/", got, hint)
+
+
 def _check_folders(data_dir: Path) -> None:
-    if not data_dir.is_dir():
-        got = f"{data_dir}, which is {'a file' if data_dir.exists() else 'not there'}"
-        start = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
-        raise UserError(Problem("data.data_dir", "a folder that holds images/ and labels/", got, start))
+    if problem := no_data_folder("data.data_dir", data_dir):
+        raise UserError(problem)
     hints = (("images", "data_dir holds images/ and labels/"), ("labels", LABELS_HINT))
     missing = []
     for name, hint in hints:
@@ -156,6 +172,7 @@ def _check_choices(missing_labels: str, verify_images: str) -> None:
         raise UserError(problems)
 
 
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 _MISSING = ("error", "normal", "skip")
 _VERIFY = ("header", "decode")
 

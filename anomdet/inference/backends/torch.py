@@ -22,6 +22,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import ModelInfo
 from anomdet.inference.postprocess import Detections
 from anomdet.inference.preprocess import Batch
+from anomdet.ops.callers import full_precision, plain_defaults
 from anomdet.ops.forks import one_thread_if_forked
 from anomdet.ops.postprocessing import Postprocessing, take_over
 
@@ -60,7 +61,7 @@ def build_model(info: ModelInfo, where: str, custom_file: str | Path | None = No
         raise UserError(problems)
     _use_up_warning()
     try:
-        with DefaultScope.overwrite_default_scope("mmdet"):
+        with DefaultScope.overwrite_default_scope("mmdet"), plain_defaults():
             return MODELS.build(ConfigDict(config))  # whose values are attributes, as MMDetection reads them
     except UserError:
         raise
@@ -148,7 +149,7 @@ class TorchBackend:
     def run(self, batch: Batch, min_score: float) -> list[Detections]:
         """See :class:`anomdet.inference.backends.Backend`."""
         one_thread_if_forked()
-        with self._lock:
+        with self._lock, full_precision(self.device):
             if self._postprocessing is not None:
                 self._postprocessing.set_floor(min_score)
             inputs, samples = self._inputs(batch)

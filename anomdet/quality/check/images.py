@@ -62,6 +62,8 @@ def _differences(images: Sequence[FoundFile], headers: Sequence[Header | None]) 
 
 
 def _channels(header: Header) -> str | None:
+    if header.is_cmyk:
+        return "CMYK, the inks of a print"
     return {1: "grey", 2: "grey and alpha", 3: "colour", 4: "colour and alpha"}.get(header.num_channels)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, found_files
 from anomdet.data.index.listing import list_folders
+from anomdet.data.index.scan import no_data_folder
 from anomdet.data.index.spelling import (
     NO_LABELS,
     by_spelling,
@@ -46,6 +47,8 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     Raises:
         UserError: images/ or labels/ is missing.
     """
+    if problem := no_data_folder("data", data_dir):
+        raise UserError(problem)
     holds = "the data folder holds images/ and labels/"
     missing = [
         Problem(str(data_dir / name), "a folder", "nothing", hint_of_folder(data_dir, name) or holds)

@@ -136,12 +136,19 @@ def test_a_failed_image_is_no_accept() -> None:
     assert outcome_from_dict(json.loads(failed.to_json())) == failed
 
 
+@pytest.mark.parametrize("margin", [-1, 0.5, float("nan"), float("inf"), "3", None])
+def test_a_margin_that_is_none_is_refused(margin: Any) -> None:
+    with pytest.raises(UserError, match="margin_px: expected a whole number of pixels from 0 on, got"):
+        result().crop(np.zeros((40, 60, 3), np.uint8), margin_px=margin)
+
+
 def test_crop_takes_every_pixel_that_the_box_touches() -> None:
     image = np.arange(40 * 60, dtype=np.int64).reshape(40, 60).astype(np.uint8)
     first, second = result().crop(image)
     assert np.array_equal(first, image[2:20, 1:11])
     assert np.array_equal(second, image[5:40, 30:60])
     assert result().crop(image, margin_px=3)[0].shape == (23 - 0, 14 - 0)
+    assert result().crop(image, margin_px=np.int64(1000))[0].shape == (40, 60, 3)[: image.ndim]
     thin = result(bboxes_xyxy=np.array([[60, 40, 60, 40], [5, 5, 5, 5]], np.float32)).crop(image)
     assert [crop.shape for crop in thin] == [(1, 1), (1, 1)]
 

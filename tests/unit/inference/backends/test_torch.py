@@ -211,3 +211,34 @@ def test_a_forked_process_waits_for_no_threads():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def toy_batch():
+    return stack([Prepared(random_image((96, 128)), (96, 128))], 32)
+
+
+def test_the_callers_mixed_precision_changes_no_score():
+    """A service that runs its own networks under autocast had other scores than those that were measured."""
+    backend = TorchBackend(build_model(ModelInfo("toy", tiny_config()), "x.pth"))
+    (alone,) = backend.run(toy_batch(), 0.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        (within,) = backend.run(toy_batch(), 0.0)
+        assert torch.is_autocast_enabled("cpu")
+    assert len(alone)
+    np.testing.assert_array_equal(within.scores, alone.scores)
+    np.testing.assert_array_equal(within.bboxes_xyxy, alone.bboxes_xyxy)
+
+
+def test_what_the_caller_set_for_new_networks_is_not_for_a_detectors():
+    state = torch.get_rng_state()
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        model = build_model(ModelInfo("toy", tiny_config()), "x.pth")
+        assert (torch.get_default_dtype(), torch.get_default_device().type) == (torch.float64, "meta")
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    kinds = {(weight.dtype, weight.device.type) for weight in model.parameters()}
+    assert kinds == {(torch.float32, "cpu")}
+    assert torch.equal(torch.get_rng_state(), state)  # nor is one of its random numbers taken

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from anomdet.data.index.scan import scan
 from anomdet.errors import UserError
@@ -229,6 +230,19 @@ def test_missing_labels_are_told_from_empty_ones(make_data):
 def test_a_missing_folder_is_bad_input(tmp_path):
     with pytest.raises(UserError, match="images: expected a folder, got nothing"):
         check_data(tmp_path, Rules())
+    archive = tmp_path / "parts.zip"
+    archive.write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"parts\.zip, which is a file; unpack it, or run: anomdet convert"):
+        check_data(archive, Rules())
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_the_inks_of_a_print_are_no_alpha(make_data, suffix):
+    data_dir = make_data(TEXTS)
+    (data_dir / "images/a.png").unlink()
+    Image.new("CMYK", (60, 40), (200, 20, 20, 0)).save(data_dir / f"images/a.{suffix}")
+    (found,) = [one for one in check_data(data_dir, Rules()).findings if one.code == "images-mixed-channels"]
+    assert found.got == "CMYK, the inks of a print here"
 
 
 def test_names_that_no_text_can_hold(make_data, tmp_path):
