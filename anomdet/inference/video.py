@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from anomdet.errors import Problem
 from anomdet.images.read_header import IMAGE_SUFFIXES
 from anomdet.inference.item import Item, Reading, failed_item
+from anomdet.inference.video_length import num_shown
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv", ".ts")
 _CAMERA = re.compile(r"camera:(\d{1,3})")
@@ -99,7 +100,7 @@ def video_items(path: str, stem: str, every: int, capture_of: Callable[[str], An
     finally:
         per_s = capture.get(cv2.CAP_PROP_FPS)
         capture.release()
-    if not _is_whole(frame, time_s, expected, per_s):
+    if not _is_whole(frame, time_s, expected, per_s) and not 0 < (num_shown(path) or 0) <= frame + 1:
         reason = f"a video that ends after {frame} frames, where its header has {expected}"
         yield failed_item(path, f"{stem}/frame_{frame:06d}", reason)
 
