@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 _EBML = b"\x1a\x45\xdf\xa3"
 _MASTERS = {0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1654AE6B, 0xAE, 0xA0}  # what holds others; the rest is skipped
 _TRACK_NUMBER, _TRACK_TYPE, _SIMPLE_BLOCK, _BLOCK = 0xD7, 0x83, 0xA3, 0xA1
-_PICTURES = 1  # the type of a track
+_VIDEO = 1  # the type of a track
 
 
 def num_shown(path: str) -> int | None:
-    """Frames of the first track of pictures; None: neither MP4 nor Matroska, or a file that is cut or damaged."""
+    """Frames of the first video track; None: neither MP4 nor Matroska, or a file that is cut or damaged."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:  # noqa: PTH123
             return _matroska(data) if data[:4] == _EBML else _mp4(data)
@@ -31,7 +31,7 @@ def num_shown(path: str) -> int | None:
 
 def _matroska(data: mmap.mmap) -> int | None:
     """Blocks of the track. All elements are walked one after the other, so that a length may be unknown."""
-    at, number, pictures = 0, 0, 0
+    at, number, video = 0, 0, 0
     blocks: Counter[int] = Counter()
     while at < len(data):
         name, at = _vint(data, at, with_size=True)
@@ -40,12 +40,12 @@ def _matroska(data: mmap.mmap) -> int | None:
             continue
         if name == _TRACK_NUMBER:
             number = int.from_bytes(data[at : at + length], "big")
-        elif name == _TRACK_TYPE and not pictures and int.from_bytes(data[at : at + length], "big") == _PICTURES:
-            pictures = number
+        elif name == _TRACK_TYPE and not video and int.from_bytes(data[at : at + length], "big") == _VIDEO:
+            video = number
         elif name in (_SIMPLE_BLOCK, _BLOCK):
             blocks[_vint(data, at)[0]] += 1
         at += length
-    return blocks[pictures] if at == len(data) and pictures else None
+    return blocks[video] if at == len(data) and video else None
 
 
 def _vint(data: mmap.mmap, at: int, *, with_size: bool = False) -> tuple[int, int]:
