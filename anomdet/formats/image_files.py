@@ -14,8 +14,11 @@ from anomdet.addresses import is_address
 from anomdet.data.index.spelling import plain_spelling
 from anomdet.formats.dataset import Findings, Phrase, Picture
 from anomdet.formats.pictures import base_name, images_below, is_file, is_image
+from anomdet.formats.upload_names import uploaded_spelling, without_upload_prefix
 
 _REPEATED = "the names repeat, and the annotation gives no folder to distinguish them; rename them"
+_BY_END = "image found by the end of its name"
+_BY_OWN_NAME = "image found by its name without Label Studio's prefix"
 _IMAGE_FOLDERS = ("images", "jpegimages", "image", "img", "imgs")
 
 
@@ -23,7 +26,7 @@ class ImageFiles:
     """The images below some folders.
 
     A name is looked up as it stands below each folder, else by the longest part of its end that one file alone has,
-    else in another letter case, Unicode form or url-encoding.
+    else in another letter case, Unicode form or url-encoding, else without the prefix of Label Studio's uploads.
 
     Args:
         roots: folders, the likeliest first; those that are not there are passed over.
@@ -37,6 +40,7 @@ class ImageFiles:
         self._findings = findings
         self._used: dict[str, Picture] = {}
         self._copies: set[str] = set()
+        self._by_name: dict[Callable[[str], str], dict[str, list[Path]]] = {}
         self._grouped_at: dict[tuple[int, int, Callable], dict[str, list[Path]]] = {}
 
     def find(self, names: Iterable[str], where: str, *, roots: Sequence[Path] = (), quiet: bool = False) -> Path | None:
@@ -52,12 +56,18 @@ class ImageFiles:
         for name in names:
             if (path := _exact(name, roots or self.roots)) is not None:
                 return path
+        own_names = [own for name in names if (own := without_upload_prefix(name))]
         several: list[Path] = []
-        for index, key in ((self._by_base, str), (self._by_spelling, plain_spelling)):
-            for name in names:
-                nearest = self._nearest(name, index.get(key(base_name(name)), []))
+        for spellings, key, what in (
+            (names, str, _BY_END),
+            (names, plain_spelling, _BY_END),
+            (own_names, plain_spelling, _BY_OWN_NAME),
+            (own_names, uploaded_spelling, _BY_OWN_NAME),
+        ):
+            for name in spellings:
+                nearest = self._nearest(name, self._named(key).get(key(base_name(name)), []))
                 if len(nearest) == 1:
-                    self._findings.note("image found by the end of its name", "taken as the one meant", where)
+                    self._findings.note(what, "taken as the one meant", where)
                     return nearest[0]
                 several = several or nearest
             if several and not quiet:
@@ -120,13 +130,11 @@ class ImageFiles:
         """Of all images, as they are written, the most frequent first."""
         return [suffix for suffix, _ in Counter(path.suffix for path in self._files).most_common()]
 
-    @cached_property
-    def _by_base(self) -> dict[str, list[Path]]:
-        return _grouped((path.name, path) for path in self._files)
-
-    @cached_property
-    def _by_spelling(self) -> dict[str, list[Path]]:
-        return _grouped((plain_spelling(path.name), path) for path in self._files)
+    def _named(self, key: Callable[[str], str]) -> dict[str, list[Path]]:
+        """The files by their names, spelled in one way."""
+        if key not in self._by_name:
+            self._by_name[key] = _grouped((key(path.name), path) for path in self._files)
+        return self._by_name[key]
 
     def _nearest(self, name: str, candidates: list[Path]) -> list[Path]:
         """Those that share the longest end with a name; one of several that are copies."""

@@ -5,7 +5,6 @@ Source: https://labelstud.io/guide/task_format.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +28,10 @@ from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.json_files import entries, numbers_of, points_of, read_json, size_of, write_json
 from anomdet.formats.labelstudio_images import drafts, drawn_on, image_paths, names_below
 from anomdet.formats.labelstudio_min import full_tasks, is_min
-from anomdet.formats.pictures import files_in, measure
+from anomdet.formats.pictures import base_name, files_in, measure
 from anomdet.formats.xml_files import escape
 from anomdet.layout import SPLITS
 
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
 _WITH_BOX = ("rectanglelabels", "ellipselabels", "polygonlabels", "labels")
 _PLACES = frozenset({"x", "y", "points", "vertices", "rle", "imageDataURL"})
 _HINT = "export it as 'JSON' or 'JSON-MIN'"
@@ -91,9 +89,7 @@ def _task(task: dict, place: str, name: str, dataset: Dataset, source: Source, f
     findings.note("prediction", "left out", owner, len(predictions) if isinstance(predictions, list) else 0)
     split = str(data.get("split", "")) if isinstance(data, dict) else ""
     picture = Picture(name, place, split=split if split in SPLITS else "")
-    folder, slash, base = name.rpartition("/")
-    guesses = [name, f"{folder}{slash}{_UPLOAD.sub('', base)}", base, _UPLOAD.sub("", base)]
-    path = files.find(dict.fromkeys(guesses), place)
+    path = files.find(dict.fromkeys((name, base_name(name))), place)
     files.use(picture, path, name)
     picture.file_name = name
     results = _results(task, place, picture, owner, findings)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from anomdet.data.index.files import list_files
 from anomdet.data.index.spelling import plain_spelling
 from anomdet.formats.dataset import NOTHING, Phrase, Source, to_number
 from anomdet.formats.pictures import is_file
+from anomdet.formats.upload_names import uploaded_spelling, without_upload_prefix
 from anomdet.formats.yolo_layout import Layout, is_list, without_folder
 from anomdet.layout import HARD_NORMALS, SPLITS_DIR
 from anomdet.strict_files import decode_text, read_regular
@@ -34,7 +35,7 @@ def pair_labels(images: Iterable[Path], layout: Layout, source: Source) -> dict[
     """Image to label file, for the images that have one; what is not clear is reported.
 
     A file that is spelled otherwise (in letter case, Unicode form or url-encoding) belongs to the one image that it can
-    mean.
+    mean, and so does one of Label Studio's whose name without the prefix of uploads is the image's.
     """
     images = list(images)
     pairs = {image: path for image in images if is_file(path := label_path(image))}
@@ -44,23 +45,32 @@ def pair_labels(images: Iterable[Path], layout: Layout, source: Source) -> dict[
             got = Phrase(f"{source.name(other)} too, which has the same label file")
             source.findings.problem(source.name(image), "a name of its own", got, "rename one")
     spare = [path for path in _text_files(layout) if _identity(path) not in owner]
+    for keys, what in (
+        (_keys, "label file spelled otherwise than its image"),
+        (_own_keys, "label file with Label Studio's prefix before its image's name"),
+    ):
+        taken = set(pairs.values())
+        left = [path for path in spare if path not in taken]
+        for image, path in _clear_pairs([image for image in images if image not in pairs], left, keys, layout.root):
+            pairs[image] = path
+            source.findings.note(what, "taken as the image's", source.name(path))
+    return pairs
+
+
+def _clear_pairs(
+    images: list[Path], labels: list[Path], keys: Callable[[Path, Path, str], set[str]], root: Path
+) -> list[tuple[Path, Path]]:
+    """Image and label file, where each has a key in common with no other."""
     by_key: dict[str, set[Path]] = defaultdict(set)
-    for path in spare:
-        for key in _keys(path, layout.root, "labels"):
+    for path in labels:
+        for key in keys(path, root, "labels"):
             by_key[key].add(path)
     claims: dict[Path, list[Path]] = defaultdict(list)
-    for image in images if spare else ():
-        if image not in pairs:
-            found = set().union(*(by_key.get(key, set()) for key in _keys(image, layout.root, "images")))
-            if len(found) == 1:
-                claims[found.pop()].append(image)
-    for path, claiming in claims.items():
-        if len(claiming) == 1:
-            pairs[claiming[0]] = path
-            source.findings.note(
-                "label file spelled otherwise than its image", "taken as the image's", source.name(path)
-            )
-    return pairs
+    for image in images if labels else ():
+        found = set().union(*(by_key.get(key, set()) for key in keys(image, root, "images")))
+        if len(found) == 1:
+            claims[found.pop()].append(image)
+    return [(claiming[0], path) for path, claiming in claims.items() if len(claiming) == 1]
 
 
 def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layout, source: Source) -> None:
@@ -124,6 +134,12 @@ def _keys(path: Path, root: Path, folder: str) -> set[str]:
     names = [inside.with_suffix("").as_posix()]
     names += [inside.as_posix()] if folder == "images" else []  # some tools write a.jpg.txt for a.jpg
     return {plain_spelling(key) for name in names for key in (name, without_folder(name, folder))}
+
+
+def _own_keys(path: Path, root: Path, folder: str) -> set[str]:
+    """The same of a label file by its name without Label Studio's prefix; none if it has no prefix."""
+    own = path.name if folder == "images" else without_upload_prefix(path.name)
+    return {uploaded_spelling(key) for key in _keys(path.with_name(own), root, folder)} if own else set()
 
 
 def _num_objects(path: Path) -> int | None:

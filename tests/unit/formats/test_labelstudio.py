@@ -41,7 +41,10 @@ def test_names_and_boxes(tmp_path: Path) -> None:
         "c.png": [("dent", *box), ("spur", *box)],
     }
     assert all(picture.path is not None for picture in dataset.pictures)
-    assert notes_of(findings) == {"object with several labels": 1}
+    assert notes_of(findings) == {
+        "object with several labels": 1,
+        "image found by its name without Label Studio's prefix": 1,
+    }
 
 
 def test_not_labelled_is_not_normal(tmp_path: Path) -> None:

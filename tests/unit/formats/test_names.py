@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from anomdet.data.index.spelling import plain_spelling
 from anomdet.errors import UserError
 from anomdet.formats import image_files
 from anomdet.formats.dataset import Findings
@@ -354,7 +355,7 @@ def test_the_nearest_files_are_those_that_share_the_longest_end(tmp_path, seed):
     files = image_files.ImageFiles([tmp_path], Findings())
     for _ in range(200):
         name = rng.choice(["", "D:/", "b//"]) + path()
-        candidates = files._by_spelling.get(name.rpartition("/")[2].lower(), [])
+        candidates = files._named(plain_spelling).get(name.rpartition("/")[2].lower(), [])
 
         def lengths(file: Path, name: str = name) -> tuple[int, int]:
             ends = [[part.lower() for part in reversed(parts)] for parts in (name.split("/"), file.parts)]
