@@ -12,6 +12,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.formats.accounting import UNLABELLED, drop_left_out
 from anomdet.formats.archives import unpacked
 from anomdet.formats.dataset import Dataset, Findings, Phrase, Source
+from anomdet.formats.embedded import scratch_folder
 from anomdet.formats.formats import FORMATS, Format
 from anomdet.formats.pictures import check_inside, check_pictures, note_other_images, place_images
 from anomdet.formats.recognise import recognise_one
@@ -121,12 +122,12 @@ def convert(job: Job) -> Converted:
     """
     target_format = _check_job(job)
     findings = Findings()
-    with unpacked(job.source, job.out, findings) as path:
+    with unpacked(job.source, job.out, findings) as path, scratch_folder(job.out) as scratch:
         if path != job.source:
             findings.renamed = (str(path), job.source.name)
         name, shown_by = (job.from_format, "") if job.from_format else recognise_one(path)
         source_format = _source_format(name, job)
-        source = Source(path, job.images, findings, job.unlabelled)
+        source = Source(path, job.images, findings, job.unlabelled, scratch if job.with_images else None)
         given = read_classes(job.classes) if job.classes is not None else classes_beside(path)
         dataset = _read(source, source_format, given, target_format, job)
         done = _write(job, target_format, dataset, findings)

@@ -245,12 +245,14 @@ class Source:
         images: the folder of the images; None: where the format has them.
         findings: collects problems and notes.
         unlabelled: what becomes of an image without labels: normal, skip or error; None: what the format means by it.
+        scratch: where pictures that a label file holds are written for a while; it need not be there. None: nowhere.
     """
 
     path: Path
     images: Path | None
     findings: Findings
     unlabelled: str | None = None
+    scratch: Path | None = None
 
     def name(self, path: Path) -> str:
         """A file of the source as messages name it: relative to the source where it lies inside."""

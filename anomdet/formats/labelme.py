@@ -23,6 +23,7 @@ from anomdet.formats.dataset import (
     around,
     enclosing,
 )
+from anomdet.formats.embedded import take_embedded
 from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.json_files import entries, points_of, read_json, size_of, text_of, write_json
 from anomdet.formats.pictures import base_name, is_file, is_image
@@ -33,7 +34,7 @@ _SHAPE = frozenset({"label", "points", "group_id", "description", "shape_type", 
 
 
 def read(source: Source) -> Dataset:
-    """A folder of JSON files; the images beside them, where ``imagePath`` says, or in ``--images``."""
+    """A folder of JSON files; the images beside them, where ``imagePath`` says, in ``--images`` or in the JSON."""
     dataset = Dataset()
     if not source.path.is_dir():
         source.findings.problem(str(source.path), "a folder of JSON files", Phrase("a file"))
@@ -66,6 +67,8 @@ def _picture(content: dict, stem: str, where: str, files: ImageFiles, source: So
     size = size_of(content, ("imageWidth", "imageHeight"), where, findings)
     picture = Picture("", where, None, *size)
     _find_image(text_of(content, "imagePath", where, findings) or "", stem, picture, files, source)
+    if picture.path is None:
+        take_embedded(content, stem, picture, source)
     groups: dict[tuple[int, str], int] = {}
     for shape, place in entries(content, "shapes", where, findings):
         num_before = len(picture.boxes)

@@ -117,7 +117,7 @@ def check_inside(dataset: Dataset, source: Source, *, follow_links: bool) -> Non
         follow_links: images may lie anywhere.
     """
     own = source.path if source.path.is_dir() else source.path.parent
-    roots = tuple(os.path.realpath(root) + os.sep for root in (own, source.images) if root is not None)
+    roots = tuple(os.path.realpath(root) + os.sep for root in (own, source.images, source.scratch) if root)
     for picture in dataset.pictures:
         if picture.path is None or (real := os.path.realpath(picture.path)).startswith(roots):
             continue
