@@ -317,7 +317,7 @@ def test_no_module_for_anything() -> None:
 
 
 # Their folders have names of other tools, which happen to be ours too.
-OTHER_TOOLS = {PACKAGE / "formats" / name for name in ("cvat.py", "labelstudio.py", "yolo.py")}
+OTHER_TOOLS = {PACKAGE / "formats" / name for name in ("csv_table.py", "cvat.py", "labelstudio.py", "yolo.py")}
 
 
 def test_no_path_is_made_of_a_name_that_layout_has() -> None:

@@ -92,7 +92,7 @@ def convert(  # noqa: PLR0913 (its arguments are the command's options)
     src: Annotated[Path, typer.Argument(help="The labels: a folder, a zip archive, or a file.", metavar="SRC")],
     to_format: Annotated[str, typer.Option("--to", help=f"{_FORMATS}.")],
     out: NewFolder,
-    from_format: Annotated[Optional[str], typer.Option("--from", help=f"{_FORMATS}, masks, deeppcb.")] = None,  # noqa: UP045
+    from_format: Annotated[Optional[str], typer.Option("--from", help=f"{_FORMATS}, csv, masks, deeppcb.")] = None,  # noqa: UP045
     images: Annotated[Optional[Path], typer.Option(help="Folder of the images, if not beside SRC.")] = None,  # noqa: UP045
     classes: Annotated[Optional[Path], typer.Option(help="YAML with data.classes: number and name.")] = None,  # noqa: UP045
     no_images: Annotated[bool, typer.Option("--no-images", help="Write the labels only.")] = False,

@@ -6,7 +6,6 @@ Source: https://cocodataset.org/#format-data.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +22,21 @@ from anomdet.formats.dataset import (
     Source,
     add_box,
     rotated,
-    split_of_folder,
 )
-from anomdet.formats.image_files import ImageFiles, without_images_folder
+from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.json_files import entries, integer_of, numbers_of, read_json, size_of, text_of, write_json
-from anomdet.layout import SPLIT_OF
+from anomdet.formats.split_files import folder_of, splits_of_files
 
 _TOP = frozenset({"images", "annotations", "categories", "info", "licenses"})
 _IMAGE = frozenset({"id", "file_name", "width", "height"})
 _ANNOTATION = frozenset({"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "keypoints"})
 _ANNOTATION |= {"num_keypoints"}
-_OFFICIAL = re.compile(r"(?:instances_)?([a-z]+)(?:20\d\d)?")  # instances_train2017, as its authors name the files
 
 
 def read(source: Source) -> Dataset:
     """A JSON file, or a folder with one or several below it, each a split if its whole name or folder says so."""
     paths = [source.path] if source.path.is_file() else _json_files(source)
-    splits = _splits(paths, source)
+    splits = splits_of_files(paths, source)
     files = _image_files(paths, source)
     dataset, num_read, groups = Dataset(), 0, set()
     for path in paths:
@@ -58,7 +55,7 @@ def read(source: Source) -> Dataset:
         hint = "name the JSON file itself"
         source.findings.problem(str(source.path), "a COCO file as annotations/instances.json", NOTHING, hint)
     _leave_out(groups, dataset, source)
-    tell_apart(dataset, source, lambda picture: _folder_of(picture, source, splits))
+    tell_apart(dataset, source, lambda picture: folder_of(picture, source))
     take_empty(dataset, source)
     take_unused(files, "image that no JSON file names", dataset, source)
     return dataset
@@ -80,27 +77,6 @@ def _holds_boxes(content: dict) -> bool:
     return "images" in content and "annotations" in content and not (isinstance(first, dict) and "caption" in first)
 
 
-def _splits(paths: list[Path], source: Source) -> dict[Path, str]:
-    """Of each file: by its whole name, its folder, or by a name that differs from another's only in the split."""
-    splits = {}
-    for path in paths:
-        match = _OFFICIAL.fullmatch(path.stem.lower())
-        own = SPLIT_OF.get(match[1], "") if match else ""
-        inside = path.parent.relative_to(source.path).as_posix() if source.path.is_dir() else ""
-        splits[path] = own or split_of_folder(inside)
-    patterns: dict[tuple[Path, str], dict[Path, str]] = defaultdict(dict)
-    for path in paths:
-        words = re.split(r"([a-z]+)", path.stem.lower())
-        found = [i for i, word in enumerate(words) if word in SPLIT_OF]
-        if len(found) == 1 and not splits[path]:
-            pattern = "".join("*" if i == found[0] else word for i, word in enumerate(words))
-            patterns[path.parent, pattern][path] = SPLIT_OF[words[found[0]]]
-    for family in patterns.values():
-        if len(set(family.values())) > 1:
-            splits.update(family)
-    return splits
-
-
 def _image_files(paths: list[Path], source: Source) -> ImageFiles:
     """The folders where COCO, Roboflow, CVAT and Label Studio lay the images."""
     if source.images is not None:
@@ -116,16 +92,6 @@ def _roots(path: Path) -> list[Path]:
     folder, stem = path.parent, path.stem.removeprefix("instances_")
     parents = (folder, folder.parent) if folder.name == "annotations" else (folder,)
     return [root / name for root in parents for name in ("", "images", stem, f"images/{stem}")]
-
-
-def _folder_of(picture: Picture, source: Source, splits: dict[Path, str]) -> str:
-    """Of the image where it was found; else of the JSON file, or the split that it holds."""
-    if picture.path is not None:
-        root = source.images or (source.path if source.path.is_dir() else source.path.parent)
-        inside = picture.path.relative_to(root).as_posix() if picture.path.is_relative_to(root) else ""
-        return without_images_folder(inside).removesuffix(picture.file_name).rstrip("/")
-    path = Path(picture.where.split(": ")[0])
-    return "" if path.is_absolute() else path.parent.as_posix().lstrip(".") or picture.split
 
 
 def _read_file(content: dict, path: Path, split: str, files: ImageFiles, source: Source, dataset: Dataset) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anomdet.formats import anomdet_text, coco, cvat, deeppcb, labelme, labelstudio, masks, voc, yolo
+from anomdet.formats import anomdet_text, coco, csv_table, cvat, deeppcb, labelme, labelstudio, masks, voc, yolo
 from anomdet.formats.dataset import Reader, Writer
 
 
@@ -30,6 +30,7 @@ class Format:
 FORMATS = {
     "anomdet": Format(anomdet_text.read, anomdet_text.write, by_stem=True),
     "coco": Format(coco.read, coco.write, images_apart=True),
+    "csv": Format(csv_table.read, images_apart=True),
     "cvat": Format(cvat.read, cvat.write, images_apart=True),
     "deeppcb": Format(deeppcb.read),
     "labelme": Format(labelme.read, labelme.write, images_dir="", by_stem=True, images_apart=True),

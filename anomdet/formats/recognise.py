@@ -12,6 +12,7 @@ from pathlib import Path
 from anomdet.data.index.files import list_files
 from anomdet.errors import Problem, UserError
 from anomdet.formats.accounting import is_converted
+from anomdet.formats.csv_table import EXPECTED, find_columns
 from anomdet.formats.dataset import to_number
 from anomdet.formats.formats import FORMATS
 from anomdet.formats.pictures import child_of
@@ -31,7 +32,7 @@ def recognise(source: Path) -> dict[str, str]:
     {}
     """
     if source.is_file():
-        return _of_files([source])
+        return _of_files([source]) or _of_tables([source])
     if not source.is_dir():
         return {}
     names = [file.name for file in list_files(source)]
@@ -39,7 +40,7 @@ def recognise(source: Path) -> dict[str, str]:
     of_files = _of_files([source / name for name in names])
     if "masks" in found or "deeppcb" in found:
         of_files = {}
-    return {**found, **of_files}
+    return {**found, **of_files} or _of_tables([source / name for name in names])
 
 
 def recognise_one(source: Path) -> tuple[str, str]:
@@ -61,7 +62,10 @@ def _hint(source: Path) -> str:
     archives = sorted(source.glob("*.zip")) if source.is_dir() else []
     if archives:
         return f"name the archive itself: {archives[0]}"
-    return f"name it with --from; of other kinds, as CSV, export it as one of {', '.join(FORMATS)}"
+    tables = [source] if source.is_file() else (source / file.name for file in list_files(source))
+    if table := next(_some(list(tables), ".csv"), None):
+        return f"{table.name} is read if it has {EXPECTED}; else export it as one of {', '.join(FORMATS)}"
+    return f"name it with --from; of other kinds, export it as one of {', '.join(FORMATS)}"
 
 
 def _of_folders(source: Path, names: list[str]) -> dict[str, str]:
@@ -135,6 +139,16 @@ def _of_files(paths: list[Path]) -> dict[str, str]:
         if name:
             found.setdefault(name, path.name)
     return found
+
+
+def _of_tables(paths: list[Path]) -> dict[str, str]:
+    """CSV with the columns of boxes; only where nothing else is found, since it is often made from XML beside it."""
+    return next(({"csv": path.name} for path in _some(paths, ".csv") if _has_columns(path)), {})
+
+
+def _has_columns(path: Path) -> bool:
+    lines = _head(path).decode("utf-8-sig", "replace").splitlines()
+    return bool(lines) and find_columns(lines[0]) is not None
 
 
 def _some(paths: list[Path], *suffixes: str) -> Iterator[Path]:

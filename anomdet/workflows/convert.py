@@ -26,8 +26,8 @@ def convert(  # noqa: PLR0913 (the options of the command)
     Args:
         source: a file, a folder or a zip archive of labels.
         out: a new or empty folder.
-        from_format: ``coco``, ``yolo``, ``voc``, ``labelme``, ``cvat``, ``labelstudio``, ``masks``, ``deeppcb`` or
-            ``anomdet``; None: recognised by the files.
+        from_format: ``coco``, ``yolo``, ``voc``, ``labelme``, ``cvat``, ``labelstudio``, ``csv``, ``masks``,
+            ``deeppcb`` or ``anomdet``; None: recognised by the files.
         to_format: one of those that can be written.
         images: folder of the images; None: where the format has them.
         classes: a YAML file with ``data.classes``; None: what the source says.

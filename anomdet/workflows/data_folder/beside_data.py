@@ -12,7 +12,14 @@ from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR, SPLITS, SPLITS_
 if TYPE_CHECKING:
     from anomdet.config.schema_data import DataSettings
 
-_TITLES = {"coco": "COCO", "voc": "Pascal VOC", "yolo": "YOLO", "cvat": "CVAT", "labelstudio": "Label Studio"}
+_TITLES = {
+    "coco": "COCO",
+    "voc": "Pascal VOC",
+    "yolo": "YOLO",
+    "cvat": "CVAT",
+    "labelstudio": "Label Studio",
+    "csv": "CSV",
+}
 
 
 def refuse_raw_data(data_dir: str | Path) -> None:

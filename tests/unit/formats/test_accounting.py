@@ -149,6 +149,7 @@ UNLABELLED: dict[str, dict[str, Any]] = {
     "anomdet": {"images/a.png": None, "labels/a.txt": "1 1 2 3 4\n", "images/b.png": None},
     "coco": {"c.json": coco("a.png"), "a.png": None, "b.png": None},
     "cvat": {**cvat('<box label="d" xtl="1" ytl="2" xbr="3" ybr="4"/>'), "images/b.png": None},
+    "csv": {"labels.csv": "filename,class,xmin,ymin,xmax,ymax\na.png,d,1,2,3,4\n", "a.png": None, "b.png": None},
     "deeppcb": {
         "group1/1/2_test.jpg": None,
         "group1/1/3_test.jpg": None,

@@ -100,7 +100,7 @@ def test_a_failure_while_writing_leaves_nothing(source: Path, tmp_path: Path, mo
 
 def test_wrong_arguments_are_all_told_at_once(source: Path, tmp_path: Path) -> None:
     told = refused(source, "pascal", "masks", source, images=tmp_path / "none")
-    assert "--from: expected one of anomdet, coco, cvat, deeppcb, " in told
+    assert "--from: expected one of anomdet, coco, csv, cvat, deeppcb, " in told
     assert "--to: expected one of anomdet, coco, cvat, labelme, " in told
     assert "which can only be read" in told
     assert "--images: expected a folder of images" in told

@@ -12,7 +12,7 @@ import pytest
 
 from anomdet.errors import UserError
 from anomdet.formats.formats import FORMATS
-from tests.unit.formats import test_cvat, test_deeppcb, test_labelstudio, test_voc
+from tests.unit.formats import test_csv_table, test_cvat, test_deeppcb, test_labelstudio, test_voc
 from tests.unit.formats.cases import run, write_files
 from tests.unit.formats.test_masks import mask
 
@@ -59,6 +59,7 @@ BYTES = (
     "é".encode(),
 )
 SOURCES = {
+    "csv": test_csv_table.FILES,
     "cvat": {"annotations.xml": test_cvat.EXPORT, "images/Validation/line a/x.png": None, "images/y.png": None},
     "deeppcb": test_deeppcb.FILES,
     "labelstudio": {
