@@ -14,6 +14,7 @@ from anomdet.errors import Problem, UserError
 from anomdet.formats.accounting import is_converted
 from anomdet.formats.csv_table import EXPECTED, find_columns
 from anomdet.formats.dataset import to_number
+from anomdet.formats.foreign import foreign_labels
 from anomdet.formats.formats import FORMATS
 from anomdet.formats.pictures import child_of
 from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR
@@ -62,8 +63,10 @@ def _hint(source: Path) -> str:
     archives = sorted(source.glob("*.zip")) if source.is_dir() else []
     if archives:
         return f"name the archive itself: {archives[0]}"
-    tables = [source] if source.is_file() else (source / file.name for file in list_files(source))
-    if table := next(_some(list(tables), ".csv"), None):
+    files = [source] if source.is_file() else [source / file.name for file in list_files(source)]
+    if known := foreign_labels(files):
+        return known
+    if table := next(_some(files, ".csv"), None):
         return f"{table.name} is read if it has {EXPECTED}; else export it as one of {', '.join(FORMATS)}"
     return f"name it with --from; of other kinds, export it as one of {', '.join(FORMATS)}"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from anomdet.data.index.files import list_files
 from anomdet.data.index.spelling import plain_spelling
 from anomdet.formats.dataset import NOTHING, Phrase, Source, to_number
+from anomdet.formats.foreign import text_kind
 from anomdet.formats.pictures import is_file
 from anomdet.formats.upload_names import uploaded_spelling, without_upload_prefix
 from anomdet.formats.yolo_layout import Layout, is_list, without_folder
@@ -91,7 +92,9 @@ def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layo
             continue
         num_objects = _num_objects(path)
         twin = next((with_labels[key] for key in _keys(path, layout.root, "labels") if key in with_labels), None)
-        if num_objects is None:
+        if num_objects is None and (kind := text_kind(path)):
+            source.findings.problem(where, "YOLO's labels, a text file for each image", Phrase(kind[0]), kind[1])
+        elif num_objects is None:
             what = "list of images that nothing names" if is_list(path) else "text file that is not of labels"
             source.findings.note(what, "left out", where)
         elif twin is not None and not _are_equal(twin, path):
