@@ -25,6 +25,7 @@ from anomdet.formats.dataset import (
 )
 from anomdet.formats.pictures import images_below, measure
 from anomdet.formats.side_files import read_lines
+from anomdet.formats.yolo_convention import note_convention
 from anomdet.formats.yolo_keypoints import like_keypoints
 from anomdet.formats.yolo_labels import label_path, pair_labels, report_unpaired
 from anomdet.formats.yolo_layout import Layout, name_below, read_layout
@@ -63,6 +64,7 @@ def read(source: Source) -> Dataset:
         _take_unlisted(path, pairs.get(path), layout, dataset, source)
     report_unpaired(pairs, normal, layout, source)
     _report_keypoints(layout, source.findings)
+    note_convention([] if layout.num_long else dataset.pictures, source.findings)
     if layout.images and not pairs and source.unlabelled is None and not source.findings.problems:
         hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
         source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
