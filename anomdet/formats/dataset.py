@@ -245,7 +245,7 @@ class Source:
         images: the folder of the images; None: where the format has them.
         findings: collects problems and notes.
         unlabelled: what becomes of an image without labels: normal, skip or error; None: what the format means by it.
-        scratch: where pictures that a label file holds are written for a while; it need not be there. None: nowhere.
+        scratch: where images that a label file holds are written for a while; it need not be there. None: nowhere.
     """
 
     path: Path

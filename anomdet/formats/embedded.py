@@ -1,4 +1,4 @@
-"""Pictures that a label file holds itself, as labelme's ``imageData``: written out, with their bytes as they are."""
+"""Images that a label file holds itself, as labelme's ``imageData``: written out, with their bytes as they are."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _MAX_BYTES = 1 << 30
 _SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "bmp": ".bmp", "tiff": ".tif"}
 _SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
 _REMEDY = "save it as a file beside the labels"
-_HINT = "save the picture as a file beside it, or leave the images out with --no-images"
+_HINT = "save the image as a file beside it, or leave the images out with --no-images"
 
 
 @contextmanager
 def scratch_folder(beside: Path) -> Iterator[Path]:
-    """A folder, not made yet, for pictures that label files hold; removed at the end.
+    """A folder, not made yet, for images that label files hold; removed at the end.
 
     Args:
         beside: the folder of the output, so that what is written can be linked into it.
     """
     parent = next(folder for folder in (beside, *beside.absolute().parents) if folder.is_dir())
-    folder = parent / f".{beside.name}.{secrets.token_hex(4)}.pictures"
+    folder = parent / f".{beside.name}.{secrets.token_hex(4)}.images"
     try:
         yield folder
     finally:
@@ -39,10 +39,10 @@ def scratch_folder(beside: Path) -> Iterator[Path]:
 
 
 def take_embedded(content: dict, stem: str, picture: Picture, source: Source) -> None:
-    """Give an image without a file the picture that its label file holds, if it holds one, in place.
+    """Give an image without a file the image that its label file holds, if it holds one, in place.
 
     Args:
-        content: of the label file; ``imageData`` is the picture in base64, ``imagePath`` the name that it had.
+        content: of the label file; ``imageData`` is the image in base64, ``imagePath`` the name that it had.
         stem: name of the label file below the source, without its suffix.
         picture: gets the path, and the name that it had with the suffix of what it is.
         source: says where to write it; takes the note or the problem.
@@ -52,13 +52,13 @@ def take_embedded(content: dict, stem: str, picture: Picture, source: Source) ->
         return
     data = _decoded(text)
     if data is None:
-        source.findings.problem(where, "a picture in base64", text, _HINT)
+        source.findings.problem(where, "an image in base64", text, _HINT)
         return
     try:
         header = read_header(lambda offset, size: data[offset : offset + size], len(data))
         check_size(header, MAX_IMAGE_MEGAPIXELS, remedy=_REMEDY)
     except BadImageError as error:
-        source.findings.problem(where, "a readable picture", Phrase(error), _HINT)
+        source.findings.problem(where, "a readable image", Phrase(error), _HINT)
         return
     suffix = _SUFFIXES[header.kind]
     path = source.scratch / f"{stem}{suffix}"
@@ -68,11 +68,11 @@ def take_embedded(content: dict, stem: str, picture: Picture, source: Source) ->
             file.write(data)
     except OSError as error:
         got = Phrase(f"{source.scratch.parent} ({error.strerror or error})")
-        source.findings.problem(where, "a folder with room for the picture", got)
+        source.findings.problem(where, "a folder with room for the image", got)
         return
     folder, slash, own = stem.rpartition("/")
     picture.path, picture.file_name = path, f"{folder}{slash}{_name(content.get('imagePath'), own, suffix)}"
-    source.findings.note("picture that is in its label file alone", "written out", picture.where)
+    source.findings.note("image that is in its label file alone", "written out", picture.where)
 
 
 def _decoded(text: Any) -> bytes | None:

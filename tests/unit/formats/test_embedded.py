@@ -45,7 +45,7 @@ def test_the_picture_is_written_as_it_is(suffix: str, path: str, name: str, tmp_
     done = run(tmp_path / "in", None, "anomdet", tmp_path / "out")
     assert (tmp_path / "out/images/sub" / name).read_bytes() == data
     assert (tmp_path / f"out/labels/sub/{Path(name).stem}.txt").read_text() == "1 10 20 20 20\n"
-    assert done.notes == ("1 x picture that is in its label file alone: written out (sub/label.json)",)
+    assert done.notes == ("1 x image that is in its label file alone: written out (sub/label.json)",)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["in", "out"]
     assert [file.name for file in (tmp_path / "in/sub").iterdir()] == ["label.json"]
 
@@ -75,14 +75,14 @@ def _large() -> bytes:
 @pytest.mark.parametrize(
     ("label", "told"),
     [
-        (held(picture()[:-40]), "a.json: imageData: expected a readable picture, got"),
+        (held(picture()[:-40]), "a.json: imageData: expected a readable image, got"),
         (
             held(b"GIF89a" + b"\0" * 40),
-            "a.json: imageData: expected a readable picture, got a GIF file; save it as PNG",
+            "a.json: imageData: expected a readable image, got a GIF file; save it as PNG",
         ),
         (held(_large()), "20,000 x 20,000 pixels (400 megapixels, "),
-        (content(BOX, imageData="not base64!"), "a.json: imageData: expected a picture in base64, got 'not base64!'"),
-        (content(BOX, imageData=[1]), "a.json: imageData: expected a picture in base64, got [1]"),
+        (content(BOX, imageData="not base64!"), "a.json: imageData: expected an image in base64, got 'not base64!'"),
+        (content(BOX, imageData=[1]), "a.json: imageData: expected an image in base64, got [1]"),
         (held(picture(size_wh=(100, 160))), "a.json: expected the image's size 100 x 160 (width x height), got 160 x"),
     ],
 )
