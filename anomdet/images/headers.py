@@ -57,6 +57,7 @@ def _foreign(start: bytes) -> str:
     return f"a file that starts with {start[:8]!r}"
 
 
+_VIDEO = "a video, whose frames anomdet predict judges"
 _FOREIGN = (
     (0, b"gif8", "a GIF file; save it as PNG"),
     (4, b"ftypavi", "an AVIF file; save it as PNG or JPEG"),
@@ -73,6 +74,20 @@ _FOREIGN = (
     (0, b"8bps", "a Photoshop file; save it as PNG"),
     (0, b"pk\x03\x04", "a zip archive; unpack it"),
     (0, b"\x89hdf", "an HDF5 file; save its image as PNG or TIFF"),
+    (0, b"\x93numpy", "an array of NumPy; save it as PNG or TIFF"),
+    (0, b"\x1f\x8b", "a gzip file; unpack it"),
+    (0, b"p5", "a PGM file; save it as PNG"),
+    (0, b"p6", "a PPM file; save it as PNG"),
+    (0, b"\xff\n", "a JPEG XL file; save it as PNG"),
+    (4, b"jxl ", "a JPEG XL file; save it as PNG"),
+    (0, b"<svg", "a drawing in SVG; save it as PNG"),
+    (0, b"\x1ae\xdf\xa3", _VIDEO),
+    (4, b"ftypqt", _VIDEO),
+    (4, b"ftypisom", _VIDEO),
+    (4, b"ftypmp4", _VIDEO),
+    (4, b"ftypm4v", _VIDEO),
+    (4, b"ftypavc1", _VIDEO),
+    (8, b"avi ", _VIDEO),
 )
 
 

@@ -16,6 +16,8 @@ from anomdet.images.decode import misfit
 CHANNEL_ORDERS = ("rgb", "bgr")
 _EXPECTED = "an array (H, W), (H, W, 3) or (H, W, 4) of uint8 or uint16"
 TO_ARRAY = "channels last, 0 to 255: (255 * tensor).round().byte().permute(1, 2, 0).cpu().numpy()"
+_TO_UINT8 = "bring the values to 0 to 255 and call .astype(np.uint8)"
+_FROM_BYTES = "open it first: PIL.Image.open(file), of bytes PIL.Image.open(io.BytesIO(data))"
 _ORIENTATION = 0x0112  # EXIF
 _PLAIN_PIL_MODES = ("L", "RGB", "I;16", "I;16L", "I;16B")
 _WIDE_PIL_MODES = ("I", "F")
@@ -27,8 +29,8 @@ def is_pil(image: Any) -> bool:
 
 
 def is_one_image(given: Any) -> bool:
-    """Whether it is a path, a PIL image or an array of one image, and not several of them."""
-    one_array = isinstance(given, np.ndarray) and given.ndim < 4
+    """Whether it is a path, a PIL image or an array of one image, and not several of them, nor an array of paths."""
+    one_array = isinstance(given, np.ndarray) and given.ndim < 4 and not (given.ndim == 1 and given.dtype.kind in "OU")
     return one_array or isinstance(given, (str, os.PathLike)) or is_pil(given)
 
 
@@ -61,7 +63,8 @@ def to_bgr8(image: Any, channels: str = "rgb", bit_depth: int = 16) -> tuple[NDA
         image, warnings = pil_pixels(image)
         channels = "rgb"
     if not isinstance(image, np.ndarray):
-        hint = TO_ARRAY if is_tensor(image) else ""
+        is_file = isinstance(image, bytes) or hasattr(image, "read")
+        hint = TO_ARRAY if is_tensor(image) else _FROM_BYTES if is_file else ""
         raise UserError(Problem("image", f"a path, {_EXPECTED} or a PIL image", type(image).__name__, hint))
     array = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or not array.size:
@@ -103,8 +106,9 @@ def _three_channels(array: NDArray[np.uint8], channels: str) -> NDArray[np.uint8
 
 def _how_to_convert(image: NDArray[Any]) -> str:
     if image.dtype.kind == "f":
-        return "for values from 0 to 1: (image * 255).round().astype(np.uint8)"
-    return "bring the values to 0 to 255 and call .astype(np.uint8)"
+        is_unit = not image.size or 0 <= np.nanmin(image) <= np.nanmax(image) <= 1
+        return "for values from 0 to 1: (image * 255).round().astype(np.uint8)" if is_unit else _TO_UINT8
+    return _TO_UINT8
 
 
 def check_channels(channels: str) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -98,7 +99,7 @@ def open_sources(
     if not opened:
         problems.append(Problem("SOURCE", "at least one image, folder, list, video or camera", "nothing"))
     every_problem = check_every(every, has_video=any(source.kind in ("video", "camera") for source in found))
-    if every_problem and (every < 1 or not problems):
+    if every_problem and not (problems and isinstance(every, Integral) and every > 1):
         problems.append(every_problem)
     if problems:
         raise UserError(problems)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from numbers import Integral
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -228,8 +229,8 @@ def camera_items(address: str, every: int) -> Iterator[Item]:
 
 def check_every(every: int, *, has_video: bool) -> Problem | None:
     """Why ``--every`` does not fit; None if it does."""
-    if every < 1:
-        return Problem("--every", "an integer >= 1", str(every))
+    if not isinstance(every, Integral) or every < 1:  # of 2.5 each fifth frame would be taken
+        return Problem("--every", "an integer >= 1", repr(every))
     if every > 1 and not has_video:
         return Problem("--every", "a video or a camera among the sources", "images only", "leave it out")
     return None

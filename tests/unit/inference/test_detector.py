@@ -256,3 +256,35 @@ def test_an_order_of_channels_that_is_none_is_refused_for_files_too(tmp_path):
 def test_a_name_that_no_file_can_have(path, message):
     with pytest.raises(UserError, match=message):
         Detector(artifact(), FakeBackend())(path)
+
+
+def test_an_array_of_names_is_several_images(tmp_path):
+    """As NumPy and pandas keep them: it was one image of a wrong shape."""
+    paths = [str(tmp_path / f"{name}.png") for name in "ab"]
+    for path, value in zip(paths, (255, 10), strict=True):
+        cv2.imwrite(path, grey(value))
+    detector = Detector(artifact(), FakeBackend())
+    for names in (np.array(paths), np.array(paths, dtype=object)):
+        assert [result.verdict for result in detector.predict(names)] == ["reject", "accept"]
+        assert [result.verdict for result in detector.predict_batch(names)] == ["reject", "accept"]
+
+
+@pytest.mark.parametrize("every", [2.5, "2", None, float("nan"), 0])
+def test_each_so_many_th_frame_is_a_whole_number(every):
+    """Of 2.5, each fifth frame was taken."""
+    with pytest.raises(UserError, match="--every: expected an integer >= 1, got"):
+        Detector(artifact(), FakeBackend()).predict(grey(1), every=every)
+
+
+@pytest.mark.parametrize(
+    ("image", "hint"),
+    [
+        (b"bytes of a file", "PIL.Image.open(io.BytesIO(data))"),
+        (grey(200).astype(np.float32), "bring the values to 0 to 255"),
+        (grey(1).astype(np.float32) / 255, "for values from 0 to 1: (image * 255)"),
+    ],
+)
+def test_what_is_no_image_says_how_it_becomes_one(image, hint):
+    with pytest.raises(UserError) as caught:
+        Detector(artifact(), FakeBackend())(image)
+    assert hint in str(caught.value)
