@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating]
+_LEAST_OF_CORNERS = 20  # boxes
+_TOGETHER, _NEAR = 0.25, 0.5  # the correlation of two corners; the share of the second that the first is
 
 
 def xywh_to_xyxy(bboxes_xywh: Array) -> Array:
@@ -68,3 +70,21 @@ def looks_like_two_corners(bboxes_xywh: Array, sizes_wh: NDArray[Any]) -> NDArra
     fits = (second > first).all(axis=1) & (second <= sizes_wh + 1).all(axis=1)
     many = (leaves.sum() >= 3 and leaves.mean() >= 0.2) or (len(leaves) == 2 and leaves.all())
     return leaves if many and fits.mean() >= 0.99 else None
+
+
+def grow_as_corners(bboxes_xywh: Array) -> bool:
+    """Whether boxes ``(N, 4)`` of images whose sizes nobody knows are two corners, by their numbers alone.
+
+    Of twenty boxes and more all have a second point beyond the first, near to it, and the two grow together, which
+    places and sizes do not: the larger x is, the less room is left. Images of many sizes, filled by one object each,
+    grow so too, but the first is small then.
+
+    >>> first = np.arange(40.0).reshape(20, 2)
+    >>> grow_as_corners(np.hstack([first, first + 9])), grow_as_corners(np.hstack([first, 99 - first]))
+    (True, False)
+    """
+    first, second = bboxes_xywh[:, :2], bboxes_xywh[:, 2:]
+    if len(first) < _LEAST_OF_CORNERS or not (second > first).all() or not (first.std(axis=0) > 0).all():
+        return False
+    together = [np.corrcoef(first[:, axis], second[:, axis])[0, 1] for axis in (0, 1)]
+    return bool(min(together) > _TOGETHER and (np.median(first / second, axis=0) > _NEAR).all())

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import IMAGES_DIR, LABELS_DIR, MANIFEST, PREVIOUS
-from anomdet.outputs import write_text
+from anomdet.outputs import check_in_full, write_text
 from anomdet.strict_files import read_regular
 
 PAGE_MARK = re.compile(rb'<meta name="generator" content="AnomDet">')
@@ -55,8 +55,9 @@ def check_apart(out: str | Path, sources: Iterable[str | Path], option: str) -> 
         option: for the message, as ``--out`` or ``logging.log_dir``.
 
     Raises:
-        UserError: names the option and the source.
+        UserError: names the option and the source; or see ``outputs.check_in_full``.
     """
+    check_in_full(out, option)
     here, above = _identities([out]), _above(out)
     for source in sources:
         found = _identities([source])
@@ -91,8 +92,9 @@ def check_new_folder(folder: Path, option: str) -> None:
     """Refuse a folder that holds something.
 
     Raises:
-        UserError: it does, or it is a file.
+        UserError: it does, or it is a file; or see ``outputs.check_in_full``.
     """
+    check_in_full(folder, option)
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return
     got = "one that holds something" if folder.is_dir() else "a file"

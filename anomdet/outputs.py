@@ -19,6 +19,7 @@ from anomdet.errors import Problem, UserError
 
 _FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # of any spreadsheet, with the blanks that some skip
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_UNFILLED = re.compile(r"~|\$\w|\$\{")
 _MAX_NAME_BYTES = 255
 _SHOWN_CHARACTERS = 40  # of a name in that of its temporary file: a name has at most 255 bytes
 
@@ -123,13 +124,27 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     return text.getvalue()
 
 
+def check_in_full(path: str | Path, option: str) -> None:
+    """Refuse a path whose first part only a shell fills in: a folder called ``~`` would be made in its place.
+
+    Raises:
+        UserError: it starts with ``~`` or a variable, and nothing is called so.
+    """
+    first = Path(path).parts[:1]
+    if first and _UNFILLED.match(first[0]) and not os.path.lexists(first[0]):
+        full = os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111 (Path's raises for an unknown user)
+        hint = f"write {full}" if full != str(path) else "write it in full"
+        raise UserError(Problem(option, "a path without ~ or $NAME at its start", str(path), hint))
+
+
 def make_folder(path: str | Path, key: str) -> Path:
     """Make a folder for outputs.
 
     Raises:
-        UserError: it is a file, or may not be written; names the settings' key.
+        UserError: it is a file, or may not be written; names the settings' key. Or see :func:`check_in_full`.
     """
     folder = Path(path)
+    check_in_full(folder, key)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

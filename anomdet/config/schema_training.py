@@ -36,11 +36,11 @@ class EarlyStoppingSettings(Section):
     enabled: bool = True
     """Whether to stop early at all."""
     patience: PositiveInt = 5
-    """Validations without a better `training.monitor` before the run stops."""
+    """Validations without a better `training.monitor` before the run stops; those at 0, at its start, are some too."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """How much better counts as better; 0: strictly better."""
     warmup_epochs: NonNegativeInt = 0
-    """Epochs at the start whose validations do not use up the patience."""
+    """Epochs at the start whose validations do not use up the patience, as where nothing is found so soon."""
     nan_limit: PositiveInt = 3
     """Validations in a row whose metric is no number before the run stops; each is a bad one too."""
 

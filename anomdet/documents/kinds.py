@@ -275,6 +275,7 @@ class SplitFile(TypedDict):
     file: str
     num_images: Count
     hash: str
+    objects: NotRequired[str]
 
 
 class SplitRecord(TypedDict):

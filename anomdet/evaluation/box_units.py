@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anomdet.boxes import looks_like_two_corners
+from anomdet.boxes import grow_as_corners, looks_like_two_corners
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.results import Boxes, Ints, Results
 from anomdet.words import counted
@@ -52,6 +52,11 @@ def _doubts(name: str, boxes: Boxes, sizes_hw: Ints) -> list[str]:
         return [
             f"{name}: the boxes look like two corners: {count} leave their image when read as x, y, width, height, as "
             "COCO has it and they are measured, none when read as x1, y1, x2, y2"
+        ]
+    if grow_as_corners(boxes.bboxes_xywh):
+        return [
+            f"{name}: the boxes look like two corners: each of the {len(boxes)} is wider than its x and higher than "
+            "its y, and they grow together, as x2 and y2 do; they are measured as x, y, width, height, as COCO has it"
         ]
     outside = int(((xywh[:, :2] >= sizes_wh) | (xywh[:, :2] + xywh[:, 2:] <= 0)).any(axis=1).sum())
     return (

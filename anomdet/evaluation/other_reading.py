@@ -32,9 +32,23 @@ _OF_A_FILE: tuple[tuple[str, _Reading], ...] = (
     ("the centre, width and height", _from_centre),
     ("y1, x1, y2, x2", lambda boxes: _from_corners(_swapped(boxes))),
 )
-_OF_BOTH = "y, x, height, width", _swapped  # whichever file has them, both fit when one is read so
+_OF_BOTH = "y, x, height, width", _swapped  # whichever file has them, both fit when one is read so; turned ones, too
 _NETWORK_SIDES = (*range(64, 2049, 32), 300, 500, 1000)  # pixels
 _MMDET_SIDES = 1333, 800  # the longer and the shorter one at most, as MMDetection's configs have it
+
+
+def _turned(boxes: Floats, sizes_wh: Floats) -> Iterator[tuple[str, Floats]]:
+    """The boxes in the upright image if they are those of a mirrored or turned one, or are counted from below."""
+    if not (sizes_wh > 0).all():
+        return
+    x, y, width, height = boxes.T
+    right, below = (sizes_wh - boxes[:, :2] - boxes[:, 2:]).T
+    yield "pixels of the image mirrored left to right", np.column_stack([right, y, width, height])
+    yield "y counted from the bottom of the image", np.column_stack([x, below, width, height])
+    yield "pixels of the image turned by 180 degrees", np.column_stack([right, below, width, height])
+    quarter = "pixels of the image turned by 90 degrees, as one without its EXIF orientation"
+    yield quarter, np.column_stack([sizes_wh[:, 0] - y - height, x, height, width])
+    yield quarter, np.column_stack([y, sizes_wh[:, 1] - x - width, height, width])
 
 
 def _resized(boxes: Floats, sizes_wh: Floats) -> Iterator[tuple[str, Floats]]:
@@ -66,8 +80,10 @@ def boxes_read_otherwise(results: Results, gt_file: str, predictions_file: str) 
     found = []
     readings = ((name, read(pred.bboxes_xywh)) for name, read in (*_OF_A_FILE, _OF_BOTH))
     sizes_wh = results.sizes_hw[pred.image][:, ::-1].astype(np.float64)
-    for name, boxes in chain(readings, _resized(pred.bboxes_xywh, sizes_wh)):
-        other = f" (or those of {gt_file})" if name == _OF_BOTH[0] else ""
+    turned = list(_turned(pred.bboxes_xywh, sizes_wh))
+    either = {_OF_BOTH[0], *(name for name, _ in turned)}
+    for name, boxes in chain(readings, turned, _resized(pred.bboxes_xywh, sizes_wh)):
+        other = f" (or those of {gt_file})" if name in either else ""
         found.append((*_fit(pred, boxes, gt), f"{predictions_file}: the boxes{other} look like {name}"))
     for name, read in _OF_A_FILE:
         fit = _fit(pred, pred.bboxes_xywh, _read_again(gt, read))

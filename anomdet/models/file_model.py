@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class FileModel(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor or dict(PREPROCESSOR), init_cfg=init_cfg)
         self.file = file
         self.num_classes = num_classes
+        self.has_warned = False
         make = load_name(file, CLASS, f"class {CLASS}(config)")
         try:
             model = make(_with_num_classes(config or {}, num_classes))
@@ -91,6 +93,7 @@ class FileModel(BaseModel):
             return returned
         assert mode == "predict" and data_samples is not None, mode
         self._check_predictions(returned, len(images))
+        self._look_at_boxes(returned)
         for sample, prediction in zip(data_samples, returned, strict=True):
             sample.pred_instances = self._instances(prediction, sample)
         return list(data_samples)
@@ -103,6 +106,9 @@ class FileModel(BaseModel):
             if not isinstance(value, Tensor) or value.numel() != 1:
                 got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
                 raise UserError(Problem(f"{where}, {name}", "a tensor with one number", got))
+        if torch.is_grad_enabled() and not any(value.requires_grad for value in returned.values()):
+            expected = "a loss that its weights have a part in, for images without objects, too"
+            raise UserError(Problem(where, expected, "numbers alone", "is it detached, or computed under no_grad?"))
         # MMEngine adds up what has "loss" in its name; torchvision's FCOS names its losses without.
         return {name if "loss" in name else f"loss_{name}": value for name, value in returned.items()}
 
@@ -126,6 +132,22 @@ class FileModel(BaseModel):
             if n and not 1 <= int(parts[1].min()) <= int(parts[1].max()) <= self.num_classes:
                 got = f"labels from {int(parts[1].min())} to {int(parts[1].max())}"
                 raise UserError(Problem(f"{where}, image {i}", expected, got))
+
+    def _look_at_boxes(self, returned: Sequence[Mapping[str, Tensor]]) -> None:
+        """Warn once where boxes are not two corners in pixels: they are allowed, and find nothing."""
+        boxes = torch.cat([one["boxes"].detach().reshape(-1, 4).float() for one in returned])
+        if self.has_warned or not len(boxes):
+            return
+        turned = int((boxes[:, 2:] < boxes[:, :2]).any(dim=1).sum())
+        if turned > len(boxes) / 2:
+            got = f"{turned} of {len(boxes)} end before they begin: are they a corner or the centre, width and height?"
+        elif float(boxes.max()) <= 1:
+            got = f"all {len(boxes)} lie within the first pixel: are they shares of the image's size?"
+        else:
+            return
+        self.has_warned = True
+        text = f"{self.file}: {CLASS} in evaluation: expected boxes as x1, y1, x2, y2 in pixels; {got}"
+        logging.getLogger("anomdet").warning(text)
 
     @staticmethod
     def _instances(prediction: Mapping[str, Tensor], sample: Any) -> InstanceData:

@@ -24,7 +24,7 @@ from anomdet.workflows.data_folder.beside_data import refuse_raw_data, unused_fi
 from anomdet.workflows.runs.describe import let_stand_alone
 from anomdet.workflows.runs.folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, output_folders, write_inputs
 from anomdet.workflows.runs.run_config import Run, has_no_network, load_run
-from anomdet.workflows.runs.split_record import log_splits, look_at_splits, write_splits
+from anomdet.workflows.runs.split_record import check_objects, log_splits, look_at_splits, write_splits
 from anomdet.workflows.runs.starting_weights import check_init_files, check_start, read_start
 from anomdet.workflows.runs.tile_losses import look_at_tiles
 from anomdet.workflows.runs.training_log import checkpoint_hook, log_best, log_data
@@ -166,13 +166,14 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         add_score(runner, prepared.config, result.best_checkpoint, if_missing=True)
         return replace(result, nothing_to_do=finished)
     check_score(runner, prepared.config)
+    check_objects(runner)
     looked, warnings = look_at_splits(runner), look_at_tiles(runner)
     with run.blamed():
         runner.begin_tracking(backends)
     if is_main_process():
         notes += make_rooms(log_dir, checkpoint_dir, continues=continues)
         warnings += write_inputs(run, prepared.config, log_dir, continues=continues)
-        write_splits(runner, looked, log_dir)
+        warnings += write_splits(runner, looked, log_dir)
     runner.open_log(TRAINING_LOG)
     with run.blamed():
         log_data(runner, [*notes, *let_stand_alone(runner, prepared.config, run.settings)], warnings)

@@ -169,6 +169,21 @@ def test_make_folder(tmp_path: Path) -> None:
             make_folder(tmp_path / wrong, LOG_DIR)
 
 
+@pytest.mark.parametrize("given", ["~/runs", "~", "$HOME/runs", "${HOME}/runs", "~nobody-is-called-so/runs"])
+def test_what_only_a_shell_fills_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """A folder called ``~`` was made in its place."""
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.chdir(tmp_path)
+    hint = "write it in full" if "nobody" in given else f"write /home/me{'' if given == '~' else '/runs'}"
+    for check in (make_folder, check_new_folder, lambda path, option: check_apart(path, [], option)):
+        with pytest.raises(UserError) as caught:
+            check(Path(given), "--out")
+        assert str(caught.value) == f"--out: expected a path without ~ or $NAME at its start, got {given}; {hint}"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / given).mkdir(parents=True)
+    assert make_folder(given, "--out").is_dir(), "one that is really called so"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_the_right_to_write(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

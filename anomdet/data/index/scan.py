@@ -141,7 +141,9 @@ def no_data_folder(where: str, data_dir: Path) -> Problem | None:
         return None
     is_file = data_dir.exists()
     got = f"{data_dir}, which is {'a file' if is_file else 'not there'}"
+    full = os.path.expandvars(os.path.expanduser(data_dir))  # noqa: PTH111 (Path's raises for an unknown user)
     hint = "" if data_dir.is_absolute() else f"a path starts from the folder {Path.cwd()}"
+    hint = f"~ and $NAME are not filled in: write {full}" if full != str(data_dir) else hint
     if is_file and data_dir.suffix.lower() in _ARCHIVES:
         convert = f", or run: anomdet convert {data_dir} --to anomdet --out data"
         hint = "unpack it" + (convert if data_dir.suffix.lower() == ".zip" else "")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import filecmp
 import hashlib
 import json
 import os
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from anomdet.data.index.scan import DataIndex
 from anomdet.data.index.spelling import difference
@@ -22,6 +25,7 @@ from anomdet.outputs import atomic_write, write_text
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 
 _MAX_HINTS = 20
+_PIECE = 1 << 16
 _LEFT_OUT_HINT = "remove the line, or write an empty label file if it is a good part"
 
 
@@ -45,12 +49,26 @@ def read_split_files(index: DataIndex, split_files: Mapping[str, str | None]) ->
             if split != TEST:
                 problems.append(Problem(f"split_files.{split}", "a text file with one image name a line", "nothing"))
             continue
+        if twice := next((one for one in splits if _same_file(path, split_files[one] or "")), ""):
+            half = "; or leave test out: half of the images of val are measured then" if split == TEST else ""
+            hint = f"give each split images of its own{half}"
+            expected = f"another list than that of {twice}"
+            problems.append(Problem(f"split_files.{split}", expected, f"{path}, with the same lines", hint))
+            continue
         positions = listed_images(path, position_of, first_seen, problems, index.data_dir / IMAGES_DIR)
         if positions is not None:
             splits[split] = Positions(sorted(positions))
     if problems:
         raise UserError(problems, title="The split files do not fit the data:")
     return splits
+
+
+def _same_file(one: str, other: str) -> bool:
+    """Whether two lists are one file, or copies of it."""
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:  # its reader says what is wrong
+        return False
 
 
 def listed_images(
@@ -121,6 +139,20 @@ def split_hash(index: DataIndex, positions: Sequence[int]) -> str:
     return digest.hexdigest()
 
 
+def objects_hash(index: DataIndex, positions: Sequence[int]) -> str:
+    """SHA-256 (hex) over the classes and boxes of the images of a split, in their order."""
+    columns, digest = index.columns, hashlib.sha256()
+    rows = np.asarray(positions, dtype=np.int64)
+    for start in range(0, len(rows), _PIECE):
+        piece = rows[start : start + _PIECE]
+        firsts, counts = columns.box_starts[piece], np.diff(columns.box_starts)[piece]
+        ends = np.cumsum(counts)
+        boxes = np.repeat(firsts - ends + counts, counts) + np.arange(counts.sum())
+        for part in (counts, columns.class_nums[boxes], columns.bboxes_xyxy[boxes]):
+            digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
+
+
 def check_listable(index: DataIndex) -> None:
     """Refuse images that no list can name.
 
@@ -154,7 +186,8 @@ def freeze(log_dir: Path, index: DataIndex, positions: Mapping[str, Sequence[int
     listed = {}
     for name, ats in positions.items():
         write_names(folder / f"{name}.txt", index, ats)
-        listed[name] = {"file": f"{name}.txt", "num_images": len(ats), "hash": split_hash(index, ats)}
+        hashes = {"hash": split_hash(index, ats), "objects": objects_hash(index, ats)}
+        listed[name] = {"file": f"{name}.txt", "num_images": len(ats), **hashes}
     about = {"version": VERSION, "data_dir": str(index.data_dir), "splits": listed, "made_by": dict(made_by)}
     write_text(folder / SPLIT_RECORD, json.dumps(about, indent=2) + "\n")
     return folder

@@ -43,6 +43,22 @@ def test_two_corners_are_reported(num_inside: int) -> None:
     assert check_box_units(results(*corners, width=None), "g.json", "p.json") == [], "nothing to compare with"
 
 
+@pytest.mark.parametrize("width", [None, 100])
+def test_two_corners_are_told_by_their_numbers_alone(width: int | None) -> None:
+    """Of a data set without sizes, or with all objects in a quarter of the image, nothing leaves an image."""
+    corners = [(5 + at, 2 + at % 7 * 3, 8 + at, 6 + at % 7 * 3) for at in range(20)]
+    (note,) = check_box_units(results(*corners, width=width), "g.json", "p.json")
+    assert note.startswith("p.json: the boxes look like two corners: each of the 20 is wider than its x")
+    assert check_box_units(results(*corners[:19], width=width), "g.json", "p.json") == []
+    sizes = [(x, y, x2 - x, y2 - y) for x, y, x2, y2 in corners]
+    assert check_box_units(results(*sizes, width=width), "g.json", "p.json") == []
+
+
+def test_objects_that_fill_images_of_many_sizes_are_no_corners() -> None:
+    large = [(side / 9, side / 7, side / 2, side / 2) for side in range(200, 2200, 100)]
+    assert check_box_units(results(*large, width=None), "g.json", "p.json") == []
+
+
 def test_boxes_outside_of_the_image_are_counted() -> None:
     notes = check_box_units(results((500, 10, 20, 20), (10, 90, 20, 20), (10, 10, 20, 20)), "g.json", "p.json")
     assert notes == ["p.json: 2 boxes that lie wholly outside of the image"]

@@ -63,6 +63,33 @@ def test_boxes_that_fit_when_read_otherwise_are_reported(name: str) -> None:
     assert not any("look like" in note for note in doubts(truth(2), boxes[:2])), "two boxes prove nothing"
 
 
+TURNED: dict[str, Callable[[Box], Box]] = {  # in an image of 200 x 150 pixels
+    "pixels of the image mirrored left to right": lambda b: [200 - b[0] - b[2], b[1], b[2], b[3]],
+    "y counted from the bottom of the image": lambda b: [b[0], 150 - b[1] - b[3], b[2], b[3]],
+    "pixels of the image turned by 180 degrees": lambda b: [200 - b[0] - b[2], 150 - b[1] - b[3], b[2], b[3]],
+    "pixels of the image turned by 90 degrees, as one without its EXIF orientation": lambda b: [
+        b[1],
+        200 - b[0] - b[2],
+        b[3],
+        b[2],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", TURNED)
+@pytest.mark.parametrize("in_truth", [False, True])
+def test_boxes_of_a_turned_image_are_reported(name: str, in_truth: bool) -> None:
+    """They were measured as wrong ones, without a word."""
+    content = truth()
+    for image in content["images"]:
+        image["width"], image["height"] = (150, 200) if in_truth and "90" in name else (200, 150)
+    boxes = found(content)
+    for one in content["annotations"] if in_truth else boxes:
+        one["bbox"] = TURNED[name](one["bbox"])
+    (note,) = doubts(content, boxes)
+    assert note.startswith(f"p.json: the boxes (or those of g.json) look like {name}: read so, 4 of the 4 best")
+
+
 @pytest.mark.parametrize("padded", [False, True])
 def test_boxes_in_the_pixels_of_the_network_are_reported(padded: bool) -> None:
     content = truth()

@@ -107,6 +107,7 @@ def test_the_example_trains_and_predicts() -> None:
         ("[1]", "in training: expected a dict of losses, got list"),
         ("{'a': 3.0}", "in training, a: expected a tensor with one number, got float"),
         ("{'a': self.weight.expand(2)}", r"a: expected a tensor with one number, got shape \(2,\)"),
+        ("{'a': self.weight.sum().detach()}", "in training: expected a loss that its weights have a part in"),
     ],
 )
 def test_bad_losses_are_named(losses: str, message: str, tmp_path: Path) -> None:
@@ -129,6 +130,25 @@ def test_bad_predictions_are_named(predictions: str, message: str, tmp_path: Pat
     model = _recorder(tmp_path, predictions=predictions).eval()
     with pytest.raises(UserError, match=message):
         model(**model.data_preprocessor(_batch([(8, 8)], [[]]), False), mode="predict")
+
+
+@pytest.mark.parametrize(
+    ("boxes", "said"),
+    [
+        ("[[30., 30., 10., 10.]]", "1 of 1 end before they begin"),  # a corner, width and height
+        ("[[0.1, 0.1, 0.4, 0.4]]", "all 1 lie within the first pixel"),
+        ("[[10., 20., 30., 40.]]", ""),
+    ],
+)
+def test_boxes_of_another_kind_are_warned_of_once(
+    boxes: str, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They found nothing, without a word."""
+    model = _recorder(tmp_path, predictions=f"[dict({ONE}, boxes=torch.tensor({boxes}))]").eval()
+    for _ in range(2):
+        model(**model.data_preprocessor(_batch([(8, 8)], [[]]), False), mode="predict")
+    assert len(caplog.messages) == bool(said)
+    assert all(said in one and "expected boxes as x1, y1, x2, y2 in pixels" in one for one in caplog.messages)
 
 
 @pytest.mark.parametrize(

@@ -331,6 +331,25 @@ def test_frozen_lists_hold_names_of_every_kind(tmp_path):
     assert {split: list(at) for split, at in read.items()} == positions
 
 
+@pytest.mark.parametrize("twice", ["val", "test"])
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_one_list_of_two_splits_is_said_once(tmp_path, twice, is_copy):
+    """It was a line for each of its images, which said that it is in the list that it is in."""
+    index = _named(tmp_path / "data", tuple(b"%02d.png" % at for at in range(12)))
+    lists = {name: tmp_path / f"{name}.txt" for name in SPLITS}
+    for at, path in enumerate(lists.values()):
+        path.write_text("".join(f"{name:02d}.png\n" for name in range(4 * at, 4 * at + 4)))
+    if is_copy:
+        lists[twice].write_text(lists["train"].read_text())
+    else:
+        lists[twice] = lists["train"]
+    with pytest.raises(UserError) as caught:
+        read_split_files(index, {name: str(path) for name, path in lists.items()})
+    said = f"split_files.{twice}: expected another list than that of train, got {lists[twice]}, with the same lines; "
+    assert said in str(caught.value) and len(caught.value.problems) == 1
+    assert ("or leave test out" in str(caught.value)) == (twice == "test")
+
+
 def test_a_name_with_a_line_break_is_refused(tmp_path):
     index = _named(tmp_path / "data", (b"a\nb.png", b"c.png"))
     with pytest.raises(UserError, match="a name without a line break"):
