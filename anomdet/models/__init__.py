@@ -10,4 +10,4 @@ from anomdet.models import (  # noqa: F401
     torchvision_backbones,
 )
 
-__all__ = ["efficientnet_lite", "file_model", "fit", "probe", "user_file"]
+__all__ = ["efficientnet_lite", "file_model", "fit", "mmdet_heads", "probe", "user_file"]

@@ -289,5 +289,7 @@ def _load_libraries() -> None:
         import mmdet.models  # noqa: F401
 
         from anomdet.engine.registered_names import only_registered_names
+        from anomdet.models.mmdet_heads import complete_heads
 
         only_registered_names()
+        complete_heads()

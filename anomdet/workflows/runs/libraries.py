@@ -27,8 +27,10 @@ def load_libraries() -> None:
         import mmdet.models  # noqa: F401
 
         from anomdet.engine.registered_names import only_registered_names
+        from anomdet.models.mmdet_heads import complete_heads
 
         only_registered_names()
+        complete_heads()
 
 
 def keep_freed_memory() -> bool:
