@@ -179,7 +179,11 @@ def _hint_of_score(entry: Mapping[str, Any]) -> str:
     if score is None:
         name = next((name for name in _NAMES_OF_SCORE if name in entry), None)
         return f"it is called {name!r} here: write it as score" if name else ""
-    return "divide percent by 100" if _is_number(score) and 1 < score <= 100 else ""
+    if not _is_number(score):
+        return ""
+    if 1 < score <= 100:
+        return "divide percent by 100; of logits take the sigmoid"
+    return "of logits take the sigmoid" if score < 0 else ""
 
 
 _ID = Check("id", "an integer of 64 bits", _is_id)

@@ -76,7 +76,8 @@ def _name(kind: Any) -> str:
 
 
 def _unregistered(where: str, name: str, kind: str) -> Problem:
-    near = nearest(name, _registered(kind))
+    names = _registered(kind)
+    near = next((one for one in names if one.rpartition(".")[2] == name), None) or nearest(name, names)
     hint = did_you_mean(near) if near else "a class of your own is registered by a module that plugins names"
     return Problem(where, f"a registered {kind}", repr(name), hint)
 

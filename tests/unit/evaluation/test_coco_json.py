@@ -186,6 +186,7 @@ def test_all_that_is_wrong_is_said_at_once_but_not_for_ever():
     ("change", "hint", "num"),
     [
         ({"score": 87.5}, "divide percent by 100", 4),
+        ({"score": -3.5}, "of logits take the sigmoid", 4),
         ({"score": None, "confidence": 0.8}, "it is called 'confidence' here: write it as score", 4),
         ({"bbox": None, "segmentation": {"size": [9, 9], "counts": "a"}}, "write the box around it", 4),
         ({"category_id": 7}, "there are 1 (a), 2 (b)", 4),

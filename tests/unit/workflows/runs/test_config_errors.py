@@ -30,6 +30,19 @@ def test_a_name_that_no_registry_knows() -> None:
     )
 
 
+def test_a_class_of_a_plug_in_that_is_registered_with_ours_is_named_with_its_scope() -> None:
+    """The hint was to register it, which it is."""
+    from anomdet.registry import HOOKS
+
+    HOOKS.register_module(name="HeartbeatOfMine", module=RandomFlip)
+    try:
+        error = KeyError("HeartbeatOfMine is not in the mmdet::hook registry. Please check whether ...")
+        said = str(blame(error, "run.yaml", {"training.hooks": [{"type": "HeartbeatOfMine"}]}))
+    finally:
+        del HOOKS.module_dict["HeartbeatOfMine"]
+    assert said.endswith("got 'HeartbeatOfMine'; did you mean anomdet.HeartbeatOfMine?")
+
+
 def test_an_error_within_a_class_that_was_named() -> None:
     with pytest.raises(ValueError, match="luck") as caught:
         RandomFlip().fail()
