@@ -102,7 +102,7 @@ def _image_files(source: Source) -> ImageFiles:
     if source.images is not None:
         return ImageFiles([source.images], source.findings)
     if source.path.is_dir():
-        return ImageFiles([source.path], source.findings)
+        return ImageFiles([source.path / "images", source.path], source.findings)
     return ImageFiles([source.path.parent / "images"], source.findings, flat=[source.path.parent])
 
 
@@ -161,7 +161,9 @@ def _rows(path: Path, where: str, findings: Findings) -> Iterator[_Row]:
         _note_others(header, found[1], where, findings)
         line = rows.line_num + 1
         for fields in rows:
-            if len(fields) == len(header):
+            if fields == header:
+                findings.note("row that repeats the first line", "left out", f"{where}:{line}")
+            elif len(fields) == len(header):
                 yield f"{where}:{line}", {key: fields[at].strip() for key, at in found[1].items()}
             elif fields:
                 expected = f"{len(header)} fields, as the first line has"

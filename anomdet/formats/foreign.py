@@ -56,6 +56,10 @@ def foreign_labels(paths: Iterable[Path]) -> str:
 def _json_kind(path: Path) -> tuple[str, str] | None:
     try:
         content: Any = json.loads(decode_text(read_regular(path, _MAX_BYTES)))
+    except json.JSONDecodeError as error:
+        return f"no JSON that can be read ({error.msg}, line {error.lineno})", "export the file again"
+    except UnicodeDecodeError:
+        return "no UTF-8 text", "export the file again"
     except (OSError, ValueError, RecursionError):
         return None
     is_list = isinstance(content, list)

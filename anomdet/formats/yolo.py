@@ -65,12 +65,21 @@ def read(source: Source) -> Dataset:
     report_unpaired(pairs, normal, layout, source)
     _report_keypoints(layout, source.findings)
     note_convention([] if layout.num_long else dataset.pictures, source.findings)
-    if layout.images and not pairs and source.unlabelled is None and not source.findings.problems:
-        hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
-        source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
+    if not source.findings.problems:
+        _check_both([*layout.images, *unlisted], pairs, source)
     if not layout.listed:
         splits_by_folder(dataset, layout.root, lambda picture: _folder(picture, layout.root))
     return dataset
+
+
+def _check_both(images: list[Path], pairs: dict[Path, Path], source: Source) -> None:
+    """Images and labels, not one of the two alone."""
+    if not images:
+        hint = "exports may leave them out: put them into images/, under the names of their label files in labels/"
+        source.findings.problem("SRC", "images beside the labels", NOTHING, hint)
+    elif not pairs and source.unlabelled is None:
+        hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
+        source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
 
 
 def _unlisted(layout: Layout) -> list[Path]:

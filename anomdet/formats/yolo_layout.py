@@ -15,6 +15,8 @@ from anomdet.formats.side_files import classes_beside, load_yaml, read_lines, re
 from anomdet.formats.yolo_names import check_other_names, name_files, name_files_below
 from anomdet.layout import CLASSES_FILE, SPLIT_OF
 
+_NO_IMAGE = "put the image there, since exports may leave the images out, or correct the line"
+
 
 @dataclass
 class Layout:
@@ -233,7 +235,7 @@ def _from_list(path: Path, root: Path, source: Source) -> Iterator[Path]:
         guesses = [path.parent / line, root / line, _under(line, root), _under(line, path.parent)]
         found = next((guess for guess in guesses if guess and is_file(guess)), None)
         if found is None:
-            source.findings.problem(place, "an image that is there", line, "correct or delete the line")
+            source.findings.problem(place, "an image that is there", line, _NO_IMAGE)
         else:
             yield found
 

@@ -77,6 +77,16 @@ def test_ways_to_write_it(text: str, tmp_path: Path) -> None:
         dataset, findings = read("csv", path)
         assert not findings.problems
         assert boxes_of(dataset) == {"a.png": [("dent", 1, 2, 2, 2)]}
+        assert not notes_of(findings).keys() - {"image found by the end of its name"}
+
+
+def test_images_in_their_own_folder_and_a_table_that_was_put_together(tmp_path: Path) -> None:
+    rows = (f"{HEADER}a.png,160,100,dent,1,2,3,4\n", f"{HEADER}b.png,160,100,dent,1,2,3,4\n")
+    files = {"labels.csv": "".join(rows), "images/a.png": None, "images/b.png": None}
+    dataset, findings = read("csv", write_files(tmp_path, files))
+    assert [picture.file_name for picture in dataset.pictures] == ["a.png", "b.png"]
+    assert not findings.problems
+    assert notes_of(findings) == {"row that repeats the first line": 1}
 
 
 def test_class_with_a_separator_and_a_line_break_in_quotes(tmp_path: Path) -> None:

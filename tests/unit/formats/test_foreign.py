@@ -32,6 +32,12 @@ ONE = "export the project as 'JSON'"
         ("via.json", {"_via_settings": {}, "_via_img_metadata": VIA}, f"a project of the VGG Image Annotator: {COCO}"),
         ("_annotations.createml.json", [{"image": "a.png", "annotations": []}], f"CreateML's labels: {COCO}"),
         ("ann/a.png.json", {"size": {}, "objects": []}, f"as Supervisely and ISAT write it: {COCO}"),
+        (
+            "c.json",
+            '{\n"images": [}',
+            "c.json holds no JSON that can be read (Expecting value, line 2): export the file again",
+        ),
+        ("c.json", b'{"a": "\xe9"}', "c.json holds no UTF-8 text: export the file again"),
         ("d.ndjson", '{"type": "dataset"}\n', f"d.ndjson holds lines of JSON: {COCO}"),
         ("train.tfrecord", b"\x01", "train.tfrecord holds TensorFlow's records"),
         ("label_2/a.txt", KITTI, f"KITTI's labels: {COCO}"),

@@ -243,7 +243,8 @@ def test_a_listed_image_that_is_not_there_is_named_by_its_line(tmp_path: Path) -
     files = {**YOLO["CVAT"], "valid.txt": "data/obj_valid_data/b.jpg\ndata/obj_valid_data/gone.jpg\n"}
     _, findings = read("yolo", write_files(tmp_path, files))
     assert [str(problem) for problem in findings.problems] == [
-        "valid.txt:2: expected an image that is there, got 'data/obj_valid_data/gone.jpg'; correct or delete the line"
+        "valid.txt:2: expected an image that is there, got 'data/obj_valid_data/gone.jpg'; put the image there, "
+        "since exports may leave the images out, or correct the line"
     ]
 
 

@@ -342,3 +342,14 @@ def test_text_in_utf_16_and_a_windows_path_in_double_quotes(tmp_path: Path) -> N
     assert boxes_of(dataset) == {"a.png": [("dent", *BOX)]}
     _, findings = read("yolo", write_files(tmp_path, {"data.yaml": 'path: "C:\\Users\\x"\nnames: [a]\n'}))
     assert "write / or single quotes" in problems_of(findings)[0]
+
+
+def test_labels_without_any_image_say_where_to_put_them(tmp_path: Path) -> None:
+    """CVAT and Label Studio export labels alone unless they are asked for more."""
+    files = {"labels/abcdef12-a.txt": "0 0.5 0.5 0.1 0.1\n", "classes.txt": "dent\n"}
+    _, findings = read("yolo", write_files(tmp_path, files))
+    (problem,) = problems_of(findings)
+    assert problem == (
+        "SRC: expected images beside the labels, got nothing; exports may leave them out: put them into images/, "
+        "under the names of their label files in labels/"
+    )
