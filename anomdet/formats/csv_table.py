@@ -1,7 +1,7 @@
 """A CSV table with a row for each box, as TensorFlow's guides and Roboflow's ``_annotations.csv`` have it.
 
-Columns are found by their names in the first line: filename, class, xmin, ymin, xmax, ymax, and width, height if they
-are there. Corners are pixels from the top-left one of the image.
+Columns are found by their names in the first line: filename, class, xmin, ymin, xmax, ymax, and width, height, split if
+they are there. Corners are pixels from the top-left one of the image.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from anomdet.formats.dataset import (
 from anomdet.formats.image_files import ImageFiles
 from anomdet.formats.split_files import folder_of, splits_of_files
 from anomdet.formats.xml_files import number_in, size_in
+from anomdet.layout import SPLIT_OF
 from anomdet.strict_files import decode_text, read_regular
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -38,6 +39,7 @@ _NAMES = {  # without letter case, blanks and underscores; the likeliest first
     **{corner: (corner,) for corner in _CORNERS},
     "width": ("width", "imagewidth", "imgwidth"),
     "height": ("height", "imageheight", "imgheight"),
+    "split": ("split", "subset"),
 }
 _HINT = "put a text that holds the separator in double quotes"
 _Row = tuple[str, dict[str, str]]  # place, and the text of each known column
@@ -128,6 +130,7 @@ def _read_table(path: Path, split: str, files: ImageFiles, source: Source) -> li
             names = [*(f"{part}/{name}" for part in dict.fromkeys((split, folder)) if part), name]
             files.use(pictures[name], files.find(names, place), name)
         _take_size(pictures[name], row, place, findings)
+        _take_split(pictures[name], row.get("split", ""), place, findings)
         if any(row[key] for key in ("class", *_CORNERS)):
             _take_box(pictures[name], row, place, findings)
         else:
@@ -186,6 +189,16 @@ def _take_size(picture: Picture, row: dict[str, str], place: str, findings: Find
         findings.problem(place, expected, Phrase(f"{width} x {height}"))
     elif width:
         picture.width, picture.height = width, height
+
+
+def _take_split(picture: Picture, value: str, place: str, findings: Findings) -> None:
+    """The split of a column goes before that of the table's name; all rows of an image must have the same."""
+    split = SPLIT_OF.get(value.lower(), "")
+    if value and not split:
+        findings.note(f"split {value!r}", "left out", place)
+    elif split and picture.split not in ("", split) and picture.where != place:
+        findings.problem(place, "each image in one split", Phrase(f"{split}, after {picture.split}"))
+    picture.split = split or picture.split
 
 
 def _take_box(picture: Picture, row: dict[str, str], place: str, findings: Findings) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from anomdet.formats.pictures import is_image
+
+_DRIVE = re.compile(r"^[A-Za-z]:(?=/)")
 
 
 def drawn_on(tasks: list[dict]) -> str:
@@ -60,7 +63,7 @@ def _image_path(address: str) -> str:
     """The path in an address, empty if it is not of an image; ``./`` before one below the folder of the images."""
     parts = _split_address(address)
     query = parse_qs(parts.query)
-    if local := query.get("d", [""])[0].replace("\\", "/").lstrip("/"):
+    if local := _DRIVE.sub("", query.get("d", [""])[0].replace("\\", "/")).lstrip("/"):
         return f"./{local}" if is_image(local) else ""
     path = unquote(parts.path)
     if not is_image(path) and "fileuri" in query:  # Label Studio's own address of a file in a bucket

@@ -111,6 +111,25 @@ def test_rows_without_a_class_and_a_box_are_of_normal_images(tmp_path: Path) -> 
     assert notes_of(findings).keys() == {what}
 
 
+def test_a_column_of_splits(tmp_path: Path) -> None:
+    header = "filename,class,xmin,ymin,xmax,ymax,split\n"
+    rows = [
+        "a.png,d,1,2,3,4,Train",
+        "a.png,d,5,6,7,8,train",
+        "b.png,d,1,2,3,4,valid",
+        "c.png,d,1,2,3,4,",
+        "d.png,,,,,,x",
+    ]
+    images = dict.fromkeys(f"{name}.png" for name in "abcd")
+    text = header + "\n".join(rows)
+    dataset, findings = read("csv", write_files(tmp_path, {"test.csv": text, **images}))
+    assert [picture.split for picture in dataset.pictures] == ["train", "val", "test", "test"]
+    assert not findings.problems
+    assert notes_of(findings) == {"split 'x'": 1, "row without a class and a box": 1}
+    dataset, findings = read("csv", write_files(tmp_path, {"test.csv": f"{text}\nb.png,d,5,6,7,8,train\n"}))
+    assert problems_of(findings) == ["test.csv:7: expected each image in one split, got train, after val"]
+
+
 @pytest.mark.parametrize(
     ("row", "told"),
     [

@@ -30,8 +30,15 @@ def test_names_and_boxes(tmp_path: Path) -> None:
         task("/data/upload/3/0a1b2c3d-a_1.png", annotation(result())),
         task("/data/local-files/?d=line%20a/b.png", annotation()),
         task("s3://bucket/x/c.png", annotation(result(labels=["dent", "spur"]))),
+        task("/data/local-files/?d=C%3A%5Cparts%5Cd.png", annotation()),
     ]
-    files = {"export.json": tasks, "pictures/a_1.png": None, "pictures/line a/b.png": None, "pictures/c.png": None}
+    files = {
+        "export.json": tasks,
+        "pictures/d.png": None,
+        "pictures/a_1.png": None,
+        "pictures/line a/b.png": None,
+        "pictures/c.png": None,
+    }
     dataset, findings = read("labelstudio", write_files(tmp_path, files) / "export.json", tmp_path / "pictures")
     assert not findings.problems
     box = (20, 20, 40, 30.5)
@@ -39,6 +46,7 @@ def test_names_and_boxes(tmp_path: Path) -> None:
         "0a1b2c3d-a_1.png": [("dent", *box)],
         "line a/b.png": [],
         "c.png": [("dent", *box), ("spur", *box)],
+        "parts/d.png": [],
     }
     assert all(picture.path is not None for picture in dataset.pictures)
     assert notes_of(findings) == {
