@@ -28,7 +28,7 @@ from anomdet.fields import (
     text,
 )
 from anomdet.inference.artifact import Artifact
-from anomdet.layout import EXPORT_MANIFEST
+from anomdet.layout import BEST, EXPORT_MANIFEST
 from anomdet.strict_files import parse_json, read_regular
 
 EXPORT_VERSION = 1
@@ -217,7 +217,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / EXPORT_MANIFEST
     if not path.is_file():
         got = "none in it" if folder.is_dir() else "nothing there"
-        raise UserError(Problem(str(folder), f"a folder that anomdet export wrote, with {EXPORT_MANIFEST}", got))
+        hint = f"name {folder / BEST}" if (folder / BEST).is_file() else ""
+        raise UserError(Problem(str(folder), f"a folder that anomdet export wrote, with {EXPORT_MANIFEST}", got, hint))
     if path.stat().st_size > _MAX_BYTES:
         raise UserError(Problem(str(path), f"at most {_MAX_BYTES >> 20} MB", f"{path.stat().st_size:,} bytes"))
     try:

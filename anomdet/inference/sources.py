@@ -22,7 +22,15 @@ from anomdet.inference.folders import LeftOut, folder_items, is_image, output_ke
 from anomdet.inference.item import Item, file_item, special_kind
 from anomdet.inference.lists import LIST_SUFFIXES, check_list, list_items, named_item
 from anomdet.inference.pixels import TO_ARRAY, check_channels, is_one_image, is_pil, is_tensor
-from anomdet.inference.video import VIDEO_SUFFIXES, camera_items, check_every, check_video, is_address, video_items
+from anomdet.inference.video import (
+    VIDEO_SUFFIXES,
+    camera_hint,
+    camera_items,
+    check_every,
+    check_video,
+    is_address,
+    video_items,
+)
 from anomdet.inference.video import without_password as without_password
 
 STDIN = "-"
@@ -167,7 +175,8 @@ def _open_file(path: str) -> _Opened | Problem:
     if not os.path.exists(path):  # noqa: PTH110
         return Problem("SOURCE", "a file that is there", f"{path!r}, a link to nothing")
     if not os.path.isfile(path):  # noqa: PTH113
-        return Problem("SOURCE", "a regular file or a folder", f"{path!r}, {special_kind(os.stat(path).st_mode)}")  # noqa: PTH116
+        got = f"{path!r}, {special_kind(os.stat(path).st_mode)}"  # noqa: PTH116
+        return Problem("SOURCE", "a regular file or a folder", got, camera_hint(path))
     suffix, folder = os.path.splitext(path)[1].lower(), os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120, PTH122
     if suffix in IMAGE_SUFFIXES:
         return _Opened("file", path, folder, (path,))
@@ -194,7 +203,7 @@ def _not_there(path: str) -> Problem:
     near: list[str] = []
     if os.path.isdir(folder or "."):  # noqa: PTH112
         near = difflib.get_close_matches(name, sorted(os.listdir(folder or "."))[:5000], n=1)  # noqa: PTH208
-    hint = f"did you mean {os.path.join(folder, near[0])!r}?" if near else ""  # noqa: PTH118
+    hint = f"did you mean {os.path.join(folder, near[0])!r}?" if near else camera_hint(path)  # noqa: PTH118
     return Problem("SOURCE", "an image, folder, list, video, camera or pattern", f"{path!r}, which is not there", hint)
 
 

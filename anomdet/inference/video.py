@@ -32,6 +32,16 @@ def is_address(source: str) -> bool:
     return bool(_CAMERA.fullmatch(source)) or "://" in source
 
 
+def camera_hint(source: str) -> str:
+    """What a camera of this machine is called here, of what names one in other tools; else empty.
+
+    >>> camera_hint("/dev/video2")
+    'a camera of this machine is camera:2'
+    """
+    number = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", source)
+    return f"a camera of this machine is camera:{int(number[1])}" if number else ""
+
+
 def open_capture(address: str) -> Any:
     """OpenCV's capture of a file, an address or a camera of this machine."""
     import cv2

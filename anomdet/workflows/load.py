@@ -30,7 +30,8 @@ _NOT_TO_PREDICT = (
     "mmengine.model.wrappers.fully_sharded_distributed",
     "mmengine.optim.optimizer.zero_optimizer",
 )
-_EXPORTED = (".onnx", ".xml", ".bin", ".json", ".torchscript")
+_NETWORKS = (".onnx", ".xml", ".torchscript")
+_EXPORTED = (*_NETWORKS, ".bin", ".json")
 BACKENDS = ("auto", "torch", "onnx", "openvino")
 
 
@@ -70,6 +71,7 @@ def load(
     if "://" in os.fspath(model):
         raise UserError(Problem("model", "a file or folder on this machine", repr(str(model)), "download it first"))
     path = Path(model).expanduser()
+    device = f"cuda:{device}" if type(device) is int else str(device)  # or torch.device, for all backends alike
     _check_options(path, threads, custom_file)
     if path.is_dir():
         detector = _open_folder(path, device, backend, _plain(threshold), threads)
@@ -83,8 +85,10 @@ def load(
 
 
 def _check_file(path: Path, backend: str) -> None:
-    if path.suffix in _EXPORTED and (path.parent / EXPORT_MANIFEST).is_file():
-        raise UserError(Problem(str(path), "the whole exported folder", "a file of it", f"name {path.parent}"))
+    is_whole = (path.parent / EXPORT_MANIFEST).is_file()
+    if path.suffix in _EXPORTED and (is_whole or path.suffix in _NETWORKS):
+        hint = f"name {path.parent}" if is_whole else "copy the whole folder that anomdet export wrote, and name it"
+        raise UserError(Problem(str(path), "the whole exported folder", "a file of it", hint))
     if backend not in ("auto", "torch"):
         hint = "anomdet export writes such a folder"
         raise UserError(Problem(str(path), f"a folder exported for {backend}", "a file", hint))

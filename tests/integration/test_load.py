@@ -219,6 +219,8 @@ def test_a_custom_file_must_be_the_one_of_the_training(trained: Trained, tmp_pat
         ({"device": "gpu"}, "device: expected auto, cpu, cuda or cuda:<number>, got 'gpu'"),
         ({"device": "meta"}, "device: expected auto, cpu, cuda or cuda:<number>, got 'meta'"),
         ({"device": "cuda:99"}, "device cuda:99: expected that GPU"),
+        ({"device": 99}, "device cuda:99: expected that GPU"),
+        ({"device": torch.device("meta")}, "device: expected auto, cpu, cuda or cuda:<number>, got 'meta'"),
         ({"threshold": {1: 0.5}}, "threshold: expected a score for each of"),
         ({"threads": 0}, "threads: expected a whole number from 1 on, or None, got 0"),
         ({"threads": 2}, r"threads: expected a folder that anomdet export wrote, got .*\.pth, which PyTorch runs"),
@@ -237,3 +239,9 @@ def test_a_folder_that_is_not_there_is_reported_as_that_with_threads_too(tmp_pat
 def test_a_custom_file_beside_an_exported_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="custom_file: expected a checkpoint, got the folder"):
         load(tmp_path, custom_file="mine.py")
+
+
+def test_a_network_without_its_folder_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    with pytest.raises(UserError, match="the whole exported folder, got a file of it; copy the whole folder that"):
+        load(tmp_path / "model.onnx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class OnnxBackend:
     Args:
         folder: of the manifest.
         network: what it says.
-        device: ``auto`` (a GPU where onnxruntime-gpu offers one), ``cpu`` or ``cuda``.
+        device: ``auto`` (a GPU where onnxruntime-gpu offers one), ``cpu``, ``cuda`` or ``cuda:1``.
         threads: of one call; None: ONNX Runtime decides.
 
     Raises:
@@ -82,21 +83,25 @@ def _session(path: Path, device: str, threads: int | None) -> Any:
         options.intra_op_num_threads = threads
     providers = _providers(device, onnxruntime.get_available_providers())
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:
         got = " ".join(str(error).split())[:300]
         raise UserError(Problem(str(path), "a network that ONNX Runtime opens", got)) from error
+    if device.startswith("cuda") and session.get_providers()[0] not in _GPU:  # of which it says nothing
+        hint = "install CUDA and cuDNN of the versions that this onnxruntime-gpu needs"
+        raise UserError(Problem(f"device {device}", "a GPU that ONNX Runtime can use", "the CPU in its place", hint))
+    return session
 
 
-def _providers(device: str, available: list[str]) -> list[str]:
+def _providers(device: str, available: list[str]) -> list[Any]:
     gpu = [name for name in _GPU if name in available]
-    if device.startswith("cuda"):
+    if which := re.fullmatch(r"cuda(?::(\d+))?", device):
         if not gpu:
             got = f"{', '.join(available)} only"
             raise UserError(
                 Problem(f"device {device}", "a GPU provider of ONNX Runtime", got, "install onnxruntime-gpu")
             )
-        return [*gpu, "CPUExecutionProvider"]
+        return [*((name, {"device_id": which[1] or "0"}) for name in gpu), "CPUExecutionProvider"]
     if device not in ("auto", "cpu"):
-        raise UserError(Problem("device", "auto, cpu or cuda", repr(device)))
+        raise UserError(Problem("device", "auto, cpu, cuda or cuda:<number>", repr(device)))
     return [*(gpu if device == "auto" else []), "CPUExecutionProvider"]

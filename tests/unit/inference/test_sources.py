@@ -201,3 +201,9 @@ def test_the_address_of_one_file_is_no_camera(name: str) -> None:
 def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(UserError, match="an address that begins with camera:0, rtsp://"):
         open_sources("http://[10.0.0.7/live")
+
+
+@pytest.mark.parametrize("name", ["0", "/dev/video7"])
+def test_a_camera_by_the_name_that_other_tools_give_it(name):
+    with pytest.raises(UserError, match=f"a camera of this machine is camera:{name[-1]}"):
+        open_sources(name)

@@ -191,7 +191,7 @@ def test_normal_images_alone_have_no_epochs_to_plan(tmp_path):
 
 
 BAD = {
-    "no folders": ({}, r"expected a folder with images/ and labels/, got .*which is not there"),
+    "no folders": ({}, r"expected a folder that holds images/ and labels/, got .*which is not there"),
     "one image": ({"a": "1 3 3 20 20\n"}, "expected at least 3 images, one each to train, validate and test, got 1"),
     "a bad line": ({"a": "1 3 x 20 20\n", "b": "", "c": ""}, r"labels/a\.txt:1: expected a finite number"),
     "two corners": (
