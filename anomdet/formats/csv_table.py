@@ -41,6 +41,7 @@ _NAMES = {  # without letter case, blanks and underscores; the likeliest first
     "height": ("height", "imageheight", "imgheight"),
     "split": ("split", "subset"),
 }
+_HEAD = 1 << 16  # letters that hold the first line
 _HINT = "put a text that holds the separator in double quotes"
 _Row = tuple[str, dict[str, str]]  # place, and the text of each known column
 
@@ -94,8 +95,7 @@ def _tables(source: Source) -> list[Path]:
 def _is_table(path: Path) -> bool:
     """Whether to read a file; one that cannot be read is reported by who reads it."""
     try:
-        lines = decode_text(read_regular(path)).splitlines()
-        return bool(lines) and find_columns(lines[0]) is not None
+        return find_columns(next(iter(decode_text(read_regular(path))[:_HEAD].splitlines()), "")) is not None
     except (OSError, UnicodeDecodeError):
         return True
 
@@ -152,7 +152,7 @@ def _rows(path: Path, where: str, findings: Findings) -> Iterator[_Row]:
         got = Phrase(f"byte 0x{error.object[error.start]:02x} at {error.start}")
         findings.problem(where, "UTF-8 text", got, "save it as CSV in UTF-8")
         return
-    first_line = text.split("\n", 1)[0].rstrip("\r")
+    first_line = next(iter(text[:_HEAD].splitlines()), "")
     line = 1
     try:
         found = find_columns(first_line)

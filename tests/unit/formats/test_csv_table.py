@@ -64,6 +64,7 @@ def test_tensorflow(tmp_path: Path) -> None:
         f"{HEADER}a.png,160,100,dent,1,2,3,4\n",
         f"\ufeff{HEADER}a.png,160,100,dent,1,2,3,4\n".replace("\n", "\r\n"),
         f"{HEADER}a.png,160,100,dent,1,2,3,4".replace(",", ";"),
+        f"{HEADER}a.png,160,100,dent,1,2,3,4".replace("\n", "\r"),
         f"{HEADER}\na.png,160,100,dent,1,2,3,4\n\n".replace(",", "\t"),
         '"Class","File Name","xmin","ymin","xmax","ymax"\n"dent","a.png","1","2","3","4"\n',
         "image_path,label,XMin,XMax,YMin,YMax\nC:\\data\\a.png,dent, 1 , 3,2.0,4\n",
