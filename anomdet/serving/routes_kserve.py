@@ -48,10 +48,12 @@ def _add_health(router: APIRouter, desk: Desk) -> None:
     async def server() -> dict[str, Any]:
         return {"name": "anomdet", "version": anomdet.__version__, "extensions": _EXTENSIONS}
 
+    @router.head("/health/live", include_in_schema=False)  # as some load balancers ask
     @router.get("/health/live", summary="The process answers")
     async def live() -> dict[str, bool]:
         return {"live": True}
 
+    @router.head("/health/ready", include_in_schema=False)
     @router.get("/health/ready", summary="Requests are taken; 503 while it stops")
     async def ready() -> JSONResponse:
         return JSONResponse({"ready": not desk.is_draining}, 503 if desk.is_draining else 200)

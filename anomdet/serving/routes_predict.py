@@ -72,6 +72,7 @@ def _add_label_studio(router: APIRouter, desk: Desk) -> None:
         """Label Studio posts its configuration; nothing of it is kept."""
         return {"model_version": _version(desk, model)}
 
+    @router.head("/health", include_in_schema=False)
     @router.get("/health", tags=["Label Studio"], summary="It runs")
     @router.get("/models/{model}/health", tags=["Label Studio"], summary="A model runs")
     async def health(model: str | None = None) -> dict[str, str]:

@@ -67,6 +67,9 @@ def test_a_model_is_chosen_by_its_name(plain: Service) -> None:
 def test_kserve(plain: Service) -> None:
     assert plain.ask("GET", "/v2/health/live").json == {"live": True}
     assert plain.ask("GET", "/v2/health/ready").status == 200
+    for path in ("/v2/health/live", "/v2/health/ready", "/health"):  # load balancers ask for the head alone
+        head = plain.ask("HEAD", path)
+        assert (head.status, head.body) == (200, b"")
     version = plain.ask("GET", "/v2/models/other").json["versions"][0]
     assert plain.ask("GET", f"/v2/models/other/versions/{version}/ready").json["ready"]
     assert plain.ask("GET", "/v2/models/other/versions/old").status == 404
@@ -332,6 +335,7 @@ def test_a_service_that_stops_says_so_and_closes_each_connection_after_its_answe
     with service() as running:
         running.desk.is_draining = True
         assert running.ask("GET", "/v2/health/ready").status == 503
+        assert running.ask("HEAD", "/v2/health/ready").status == 503
         answer = running.post("/predict", image_bytes(0.5))
         assert (answer.status, answer.headers["connection"]) == (200, "close")
 
