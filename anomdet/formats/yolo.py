@@ -34,6 +34,7 @@ from anomdet.words import counted
 
 _EXPECTED = "'class x_center y_center width height', or a class and the points of a polygon"
 _MAX_FRACTION = 2.0  # a box may leave its image in part; pixels are far above
+_MIN_SPLIT = 3  # images; of fewer, all may be normal by chance
 _NO_SPLITS = "# The source has no splits, and YOLO must have both: name a list of images for each before you train.\n"
 
 
@@ -66,20 +67,27 @@ def read(source: Source) -> Dataset:
     _report_keypoints(layout, source.findings)
     note_convention([] if layout.num_long else dataset.pictures, source.findings)
     if not source.findings.problems:
-        _check_both([*layout.images, *unlisted], pairs, source)
+        _check_both([*layout.images, *unlisted], pairs, layout, source)
     if not layout.listed:
         splits_by_folder(dataset, layout.root, lambda picture: _folder(picture, layout.root))
     return dataset
 
 
-def _check_both(images: list[Path], pairs: dict[Path, Path], source: Source) -> None:
-    """Images and labels, not one of the two alone."""
+def _check_both(images: list[Path], pairs: dict[Path, Path], layout: Layout, source: Source) -> None:
+    """Images and labels, not one of the two alone; nor in a split, whose labels are then elsewhere or nobody's."""
     if not images:
         hint = "exports may leave them out: put them into images/, under the names of their label files in labels/"
         source.findings.problem("SRC", "images beside the labels", NOTHING, hint)
     elif not pairs and source.unlabelled is None:
         hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
         source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
+    elif source.unlabelled is None:
+        for split in SPLITS:
+            own = [path for path, splits in layout.images.items() if split in splits]
+            if len(own) >= _MIN_SPLIT and not any(path in pairs for path in own):
+                hint = "--unlabelled normal takes images without labels as normal, skip leaves them out"
+                got = Phrase(f"none for {len(own)} of them")
+                source.findings.problem(f"{layout.where}: {split}", "label files for its images", got, hint)
 
 
 def _unlisted(layout: Layout) -> list[Path]:

@@ -353,3 +353,19 @@ def test_labels_without_any_image_say_where_to_put_them(tmp_path: Path) -> None:
         "SRC: expected images beside the labels, got nothing; exports may leave them out: put them into images/, "
         "under the names of their label files in labels/"
     )
+
+
+def test_a_split_without_any_label_file_is_not_one_of_normal_images(tmp_path: Path) -> None:
+    files = {f"{part}/images/{part}{i}.png": None for part in ("train", "test") for i in range(3)}
+    files |= {
+        "train/labels/train0.txt": "0 0.5 0.5 0.1 0.1\n",
+        "data.yaml": "names: [dent]\ntrain: train\ntest: test\n",
+    }
+    source = write_files(tmp_path / "in", files)
+    _, findings = read("yolo", source)
+    assert problems_of(findings) == [
+        "data.yaml: test: expected label files for its images, got none for 3 of them; "
+        "--unlabelled normal takes images without labels as normal, skip leaves them out"
+    ]
+    assert run(source, "yolo", "anomdet", tmp_path / "normal", unlabelled="normal").num_normal == 5
+    assert run(source, "yolo", "anomdet", tmp_path / "skip", unlabelled="skip").num_images == 1
