@@ -27,7 +27,7 @@ from anomdet.formats.pictures import images_below, measure
 from anomdet.formats.side_files import read_lines
 from anomdet.formats.yolo_convention import note_convention
 from anomdet.formats.yolo_keypoints import like_keypoints
-from anomdet.formats.yolo_labels import label_path, pair_labels, report_unpaired
+from anomdet.formats.yolo_labels import LONE_LABELS, label_path, pair_labels, report_unpaired
 from anomdet.formats.yolo_layout import Layout, name_below, read_layout
 from anomdet.layout import SPLITS
 from anomdet.words import counted
@@ -75,10 +75,10 @@ def read(source: Source) -> Dataset:
 
 def _check_both(images: list[Path], pairs: dict[Path, Path], layout: Layout, source: Source) -> None:
     """Images and labels, not one of the two alone; nor in a split, whose labels are then elsewhere or nobody's."""
-    if not images:
+    if not images and any(what == LONE_LABELS for what, _ in source.findings.notes):
         hint = "exports may leave them out: put them into images/, under the names of their label files in labels/"
         source.findings.problem("SRC", "images beside the labels", NOTHING, hint)
-    elif not pairs and source.unlabelled is None:
+    elif images and not pairs and source.unlabelled is None:
         hint = "name the folder that holds both; --unlabelled normal takes images without labels as normal"
         source.findings.problem("SRC", "label files, labels/x.txt for images/x.*", NOTHING, hint)
     elif source.unlabelled is None:

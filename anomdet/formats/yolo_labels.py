@@ -18,6 +18,7 @@ from anomdet.formats.yolo_layout import Layout, is_list, without_folder
 from anomdet.layout import HARD_NORMALS, SPLITS_DIR
 from anomdet.strict_files import decode_text, read_regular
 
+LONE_LABELS = "label file without an image"
 _MAX_SHOWN = 3
 _SKIP = "rename one of the two, or leave the images without labels out with --unlabelled skip"
 
@@ -107,7 +108,7 @@ def report_unpaired(pairs: dict[Path, Path], unlabelled: list[str], layout: Layo
             hint = f"it may be that of an image without a label file ({shown}); {_SKIP}"
             source.findings.problem(where, "an image of the same name", NOTHING, hint)
         else:
-            source.findings.note("label file without an image", "left out", where)
+            source.findings.note(LONE_LABELS, "left out", where)
             source.findings.note("object in a label file without an image", "left out", where, num_objects)
 
 

@@ -353,6 +353,8 @@ def test_labels_without_any_image_say_where_to_put_them(tmp_path: Path) -> None:
         "SRC: expected images beside the labels, got nothing; exports may leave them out: put them into images/, "
         "under the names of their label files in labels/"
     )
+    _, findings = read("yolo", write_files(tmp_path / "other", {"annotations.xml": "<annotations/>"}))
+    assert not findings.problems  # whoever converts says that there is nothing to convert
 
 
 def test_a_split_without_any_label_file_is_not_one_of_normal_images(tmp_path: Path) -> None:
