@@ -120,6 +120,10 @@ class BestAndLastHook(Hook):
         if meta.best and runner._resume:
             self.best_score, self.best_epoch = meta.best.score, meta.best.epoch
             self.last = Progress.of(meta)
+            if self.best_epoch and not (self.out_dir / BEST).is_file():
+                best = f"{self.out_dir / BEST} is not there: the best so far, of epoch {self.best_epoch}, is lost"
+                runner.logger.warning(f"{best}; the best epoch from here on is kept")
+                self.best_score, self.best_epoch = worst(self.monitor), 0
             runner.train_loop.first_batch, runner.train_loop.first_draw = self.last.batch, meta.draws or 0
 
     def close(self) -> None:

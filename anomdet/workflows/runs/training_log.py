@@ -14,9 +14,11 @@ from anomdet.data.pipeline.mosaic import CropAroundDefect
 from anomdet.data.sampling.sampler import BalancedSampler, class_exposure
 from anomdet.engine.contracts import KnowsDraws
 from anomdet.engine.hooks.checkpoints import BestAndLastHook
+from anomdet.evaluation.results import part_names
 from anomdet.layout import BEST, LAST
 from anomdet.metric_catalogue import MONITORS, VAL_LOSS
 from anomdet.workflows.runs.bit_depth import note_on_bits
+from anomdet.workflows.runs.own_metric import own_metric
 from anomdet.workflows.runs.views import note_on_views
 
 _NEED_OBJECTS = frozenset(MONITORS) - {VAL_LOSS}
@@ -50,7 +52,8 @@ def log_data(runner: Any, notes: Sequence[str], warnings: Sequence[str] = ()) ->
             f"the run ends within the warm-up of the learning rate: {runner.max_iters} steps, "
             f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
         )
-    for note in (*warnings, *_normal_classes(dataset.metainfo), *_other_scale(dataset), *undefined_metrics(runner)):
+    of_names = (*_normal_classes(dataset.metainfo), *_numbers_as_names(dataset.metainfo), *_one_part(runner, dataset))
+    for note in (*warnings, *of_names, *_other_scale(dataset), *undefined_metrics(runner)):
         runner.logger.warning(note)
     for note in dataset.index.notes if isinstance(dataset, HasSplits) else ():
         runner.logger.info(f"data: {note}")
@@ -64,7 +67,8 @@ def log_best(runner: Any) -> None:
             runner.logger.warning(
                 f"{best.monitor} was 0 in every validation: no box was on an object of its class, and {BEST} finds "
                 "nothing yet; train longer (training.epochs; training.early_stopping.warmup_epochs, if it stopped "
-                "early), and look at the boxes as the network sees them: anomdet browse"
+                "early), with a lower training.learning_rate if the loss grew, and look at the boxes as the network "
+                "sees them: anomdet browse"
             )
     else:
         runner.logger.warning(
@@ -102,6 +106,30 @@ def _normal_classes(metainfo: dict[str, Any]) -> list[str]:
         "take these lines out of the label files: a normal part has none"
         for number, name in zip(*_classes(metainfo), strict=True)
         if sounds_normal(name)
+    ]
+
+
+def _numbers_as_names(metainfo: dict[str, Any]) -> list[str]:
+    """Classes that are called by the number of another one: reports and results name them, and would be misread."""
+    pairs = list(zip(*_classes(metainfo), strict=True))
+    numbers = {str(number) for number, _ in pairs}
+    return [
+        f"class {number} is called {name!r}, which is the number of another class: data.classes are names, the numbers "
+        "of the label files stay as they are"
+        for number, name in pairs
+        if name in numbers and name != str(number)
+    ]
+
+
+def _one_part(runner: Any, dataset: Any) -> list[str]:
+    """A pattern that keeps no parts apart: there would be one verdict on all images together."""
+    group_by = str(own_metric(runner.cfg).get("group_by") or "") if "test_evaluator" in runner.cfg else ""
+    names = dataset.index.columns.file_names() if group_by and isinstance(dataset, HasSplits) else []
+    if len(names) < 2 or len(parts := set(part_names(names, group_by))) > 1:
+        return []
+    return [
+        f"data.group_by {group_by!r} makes one part of all {len(names):,} images, {parts.pop()!r}: there is one "
+        "verdict on them together; put what differs between parts into its first group"
     ]
 
 

@@ -55,6 +55,17 @@ def test_the_log_of_a_foreign_data_set_says_what_is_known(caplog: pytest.LogCapt
     assert caplog.messages == ["a note", "data: 3 training images; classes 0: a, 1: b"]
 
 
+def test_classes_that_are_called_by_each_others_numbers_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """As one who takes data.classes for a table of old and new numbers writes them."""
+    dataset = Foreign([0])
+    dataset.metainfo = {"classes": ("0", "1", "3"), "class_nums": (1, 2, 3)}  # type: ignore[misc]
+    loader = SimpleNamespace(dataset=dataset, sampler=range(1))
+    cfg, logger = ConfigDict(test_dataloader=dict(dataset=dict())), logging.getLogger("foreign")
+    log_data(SimpleNamespace(train_dataloader=loader, val_dataloader=loader, max_iters=3, cfg=cfg, logger=logger), [])
+    (warning,) = [one.message for one in caplog.records if one.levelno == logging.WARNING]
+    assert warning.startswith("class 2 is called '1', which is the number of another class: data.classes are names")
+
+
 def test_a_class_of_good_parts_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     dataset = Foreign([0])
     dataset.metainfo = {"classes": ("scratch", "OK"), "class_nums": (1, 5)}  # type: ignore[misc]

@@ -228,6 +228,18 @@ def test_last_is_written_after_every_epoch_validated_or_not(tmp_path: Path) -> N
     assert saved(tmp_path, "best_model.pth")[0] == 5
 
 
+def test_a_best_checkpoint_that_is_gone_is_not_waited_for(tmp_path: Path) -> None:
+    """No later epoch was better, and the run ended with the name of a file that is not there."""
+    Runner(max_epochs=2).run(BestAndLastHook(str(tmp_path)), [0.5, 0.4])
+    (tmp_path / "best_model.pth").unlink()
+    hook, runner = BestAndLastHook(str(tmp_path)), Runner(resume=True, max_epochs=3)
+    hook.after_load_checkpoint(runner, load_checkpoint(tmp_path / "last.pth"))
+    assert runner.lines[-1].endswith("of epoch 1, is lost; the best epoch from here on is kept")
+    runner.epoch = 2
+    runner.run(hook, [0.3])
+    assert saved(tmp_path, "best_model.pth")[0] == 3
+
+
 def test_the_lowest_loss_is_the_best(tmp_path: Path) -> None:
     Runner(max_epochs=3).run(BestAndLastHook(str(tmp_path), monitor="val_loss"), [0.5, 0.2, 0.3])
     assert saved(tmp_path, "best_model.pth")[0] == 2

@@ -44,6 +44,20 @@ def test_tiles_are_seen_at_the_stored_resolution_everywhere(tmp_path: Path, capl
     assert not [one for one in warnings(tmp_path, [step], caplog, tiles=tiles) if "augmentations.crop" in one]
 
 
+@pytest.mark.parametrize(("group_by", "said"), [("^(part)", True), (r"^(part_\d+)", False), (None, False)])
+def test_a_pattern_that_makes_one_part_of_all_images(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, group_by: str | None, said: bool
+) -> None:
+    """The verdict was on all images together, without a word."""
+    generate(tmp_path, num_images=12)
+    dataset = TextLabelDataset(str(tmp_path), "train")
+    loader, logger = SimpleNamespace(dataset=dataset, sampler=range(len(dataset))), logging.getLogger("run")
+    cfg = ConfigDict(test_dataloader=dict(dataset=dict()), test_evaluator=dict(group_by=group_by))
+    log_data(SimpleNamespace(train_dataloader=loader, val_dataloader=None, max_iters=9, cfg=cfg, logger=logger), [])
+    found = [one for one in caplog.messages if "makes one part of all 12 images, 'part'" in one]
+    assert len(found) == said
+
+
 @pytest.mark.parametrize(
     ("monitor", "score", "said"),
     [("mAP", 0.0, True), ("mAP_50", 0.0, True), ("mAP", 0.01, False), ("val_loss", 0.0, False)],
