@@ -210,3 +210,11 @@ def test_a_check_opens_no_pipe_either(make_data, in_time, decode):
         ("label-unreadable", "labels/d.txt", "a device"),
     }
     assert checked.counts()["normal_images"] == 0
+
+
+def test_a_folder_that_only_a_shell_fills_in_is_said(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    for given, full in (("~/parts", "/home/me/parts"), ("$HOME/parts", "/home/me/parts")):
+        with pytest.raises(UserError, match="are not filled in: write") as caught:
+            scan(given)
+        assert str(caught.value).endswith(f"write {full}")
