@@ -4,8 +4,8 @@ The planted errors show how strong a suspicion an error raises (f1); the data sh
 strong (f). The share of errors among suspicions of one strength is ``rate * f1 / f``, and never falls with the
 strength (isotonic regression). The data alone bound the rate of errors from above: it nowhere asks for more errors than
 there are suspicions (mixture proportion estimation, as Blanchard, Lee, Scott: Semi-Supervised Novelty Detection, 2010).
-Where many right labels look like errors, as where a detector misses many objects, that bound says little, and
-``MOST_RATE`` holds.
+Up to ``USUAL_RATE`` the rate is the largest that this bound allows, chance included; beyond it, what the bound is
+without chance: so many strong suspicions are hardly all of right labels.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from anomdet.quality.review.suspects import KINDS, Suspects, find_suspects
 
 SHARE = 0.02  # of the labels that get an error of each kind, in a round
 _WANTED, _MOST_ROUNDS = 1200, 40  # planted errors of each kind in all; with 300, their draw decided the order
-MOST_RATE = {"missing": 0.02, "class": 0.015, "box": 0.02, "unsupported": 0.005, "double": 0.01, "merged": 0.005}
-"""Assumed errors of a kind for each label, where the data would allow more."""
+USUAL_RATE = {"missing": 0.02, "class": 0.015, "box": 0.02, "unsupported": 0.005, "double": 0.01, "merged": 0.005}
+"""Errors of a kind for each label that are assumed wherever the data allow them."""
+MOST_RATE = {"missing": 0.2, "class": 0.03, "box": 0.2, "unsupported": 0.005, "double": 0.2, "merged": 0.005}
+"""Errors of a kind for each label at most: low where a detector that steadily confuses two classes, misses objects or
+sees them in parts makes right labels look like errors."""
 FEWEST = 20  # planted errors of a kind, for a probability
 _TAIL = 0.1  # of the planted errors: no rate is read from fewer, nor from fewer than FEWEST / 2
-_SURE = 0.975  # that a tail's suspicions are no more than they count for
+_SURE, _EVEN = 0.975, 0.5  # that a tail's suspicions are no more than they count for
 _MOST = 0.99
 
 
@@ -67,8 +70,8 @@ def calibrate(support: Support, suspects: Suspects, seed: int = 0) -> list[Calib
     planted_raw = _planted_raw(support, seed)
     num_labels = len(support.results.gt)
     return [
-        fit(planted, suspects.raw[suspects.kind == kind], num_labels, MOST_RATE[KINDS[kind]])
-        for kind, planted in enumerate(planted_raw)
+        fit(planted, suspects.raw[suspects.kind == kind], num_labels, USUAL_RATE[name], MOST_RATE[name])
+        for kind, (name, planted) in enumerate(zip(KINDS, planted_raw, strict=True))
     ]
 
 
@@ -89,20 +92,22 @@ def _planted_raw(support: Support, seed: int) -> list[Floats]:
     return [raw[kind == one] for one in range(len(KINDS))]
 
 
-def fit(planted: Floats, observed: Floats, num_labels: int, most_rate: float) -> Calibration:
+def fit(planted: Floats, observed: Floats, num_labels: int, usual_rate: float, most_rate: float) -> Calibration:
     """The calibration of one kind.
 
     Args:
         planted: suspicion of each planted error, 0 for none.
         observed: suspicions of the data.
         num_labels: of the data.
+        usual_rate: errors for each label that are assumed if the data allow them.
         most_rate: errors for each label, at most.
     """
     found = planted[planted > 0]
     found_share = len(found) / len(planted) if len(planted) else 0.0
     if len(planted) < FEWEST or not len(found):
         return Calibration(len(planted), found_share, float("nan"), np.zeros(0), np.zeros(0))
-    rate = min(_rate(np.sort(found), len(planted), np.sort(observed), num_labels), most_rate)
+    rising = np.sort(found), len(planted), np.sort(observed), num_labels
+    rate = max(min(_rate(*rising, _SURE), usual_rate), min(_rate(*rising, _EVEN), most_rate))
     raw = np.concatenate([found, observed])
     weight = np.concatenate([np.full(len(found), 1 / len(planted)), np.full(len(observed), 1 / num_labels)])
     is_planted = np.concatenate([np.ones(len(found)), np.zeros(len(observed))])
@@ -114,15 +119,16 @@ def fit(planted: Floats, observed: Floats, num_labels: int, most_rate: float) ->
     return Calibration(len(planted), found_share, rate, values, np.minimum(rate * ratio, _MOST))
 
 
-def _rate(found: Floats, num_planted: int, observed: Floats, num_labels: int) -> float:
+def _rate(found: Floats, num_planted: int, observed: Floats, num_labels: int, sure: float) -> float:
     """Errors for each label: the smallest ratio of suspicions in the data to those of planted errors, over all tails.
 
-    The suspicions of a tail count as the most that their number allows (the exact bound of a Poisson distribution), so
-    that chance in a short tail does not decide: none seen where four were to be expected is rare, two is not.
+    The suspicions of a tail count as the most that their number allows with the certainty ``sure`` (the exact bound of
+    a Poisson distribution), so that chance in a short tail does not decide: none seen where four were to be expected is
+    rare, two is not.
     """
     least = max(FEWEST // 2, round(_TAIL * num_planted))
     tails = np.arange(min(least, len(found)), len(found) + 1)
     thresholds = found[len(found) - tails]
     as_strong = len(observed) - np.searchsorted(observed, thresholds, side="left")
-    at_most = gammaincinv(as_strong + 1, _SURE)
+    at_most = gammaincinv(as_strong + 1, sure)
     return float((at_most / num_labels / (tails / num_planted)).min())

@@ -9,10 +9,12 @@ from anomdet.evaluation.results import Results, make_ground_truth, make_predicti
 SIDE = 400
 
 
-def detections(num_images: int = 300, *, recall: float = 0.9, alarms: float = 0.5, seed: int = 0) -> Results:
+def detections(
+    num_images: int = 300, *, recall: float = 0.9, alarms: float = 0.5, confused: float = 0.05, seed: int = 0
+) -> Results:
     """Right labels of four classes on squares of 400 px, every fifth image normal, with out-of-sample predictions.
 
-    A found object has a score around 0.7, a false alarm around 0.15; one box in twenty has another class.
+    A found object has a score around 0.7, a false alarm around 0.15; ``confused`` of the boxes have any class.
     """
     rng = np.random.default_rng(seed)
     gt: list[tuple[int, int, np.ndarray]] = []
@@ -23,7 +25,7 @@ def detections(num_images: int = 300, *, recall: float = 0.9, alarms: float = 0.
             box, label = np.concatenate([rng.uniform(0, SIDE - size_wh), size_wh]), int(rng.integers(4))
             gt.append((image, label, box))
             if rng.random() < recall:
-                seen = label if rng.random() < 0.95 else int(rng.integers(4))
+                seen = label if rng.random() >= confused else int(rng.integers(4))
                 pred.append((image, seen, box + rng.normal(0, 0.05, 4) * np.tile(size_wh, 2), rng.beta(5, 2)))
         for _ in range(rng.poisson(alarms)):
             size_wh = rng.uniform(20, 70, 2)
