@@ -18,7 +18,7 @@ REASONS = {
     "classes": "a class with few labels",
 }
 _WIDTH_BOX, _WIDTH_VERDICT = 0.15, 0.1  # of the score around the threshold
-_MOST_BOXES = 5
+_MANY = 0.95  # quantile of the images: as many boxes as it has, or more, count as all
 _CHUNK = 1024
 
 
@@ -45,13 +45,12 @@ class Choice:
 
 
 def box_doubt(scores: Floats, thresholds: Floats) -> float:
-    """From 0 to 1: how many of an image's boxes, at most five, are how near to the threshold of their class.
+    """How many of an image's boxes are near to the threshold of their class; each counts from 0 to 1.
 
-    >>> round(box_doubt(np.array([0.5]), np.array([0.5])), 2), round(box_doubt(np.array([0.95]), np.array([0.5])), 2)
-    (0.5, 0.0)
+    >>> round(box_doubt(np.array([0.5, 0.6, 0.95]), np.full(3, 0.5)), 2)
+    1.64
     """
-    doubts = np.sort(_near(scores - thresholds, _WIDTH_BOX))[::-1][:_MOST_BOXES]
-    return float(1 - np.prod(1 - doubts / 2))
+    return float(_near(scores - thresholds, _WIDTH_BOX).sum())
 
 
 def verdict_doubt(scores: Floats, thresholds: Floats) -> float:
@@ -60,17 +59,15 @@ def verdict_doubt(scores: Floats, thresholds: Floats) -> float:
 
 
 def class_need(scores: Floats, thresholds: Floats, counts: Floats, fewest: float) -> float:
-    """From 0 to 1: whether a class with few labels seems to be on the image.
+    """How many objects of classes with few labels seem to be on the image; each counts from 0 to 1.
 
     Args:
         scores, thresholds: of the image's boxes.
         counts: labels of each box's class.
         fewest: labels of the rarest class.
     """
-    if not len(scores):
-        return 0.0
     sure = np.clip(scores / np.maximum(thresholds, 1e-9), 0, 1)
-    return float(np.max(np.where(sure >= 0.5, sure, 0) * (fewest + 1) / (counts + 1)))
+    return float((np.where(sure >= 0.5, sure, 0) * (fewest + 1) / (counts + 1)).sum())
 
 
 def _near(distance: Floats, width: float) -> Floats:
@@ -83,7 +80,7 @@ def choose(
     """The images to label, the best first, one of each group.
 
     Args:
-        aspects: ``boxes``, ``verdict`` and ``classes``, ``(N,)`` each.
+        aspects: ``boxes``, ``verdict`` and ``classes``, ``(N,)`` each; more than many other images have count as that.
         features: ``(N, D)`` of the unlabelled images.
         labelled_features: ``(L, D)``.
         group_of: ``(N,)`` near-duplicates have one number; -1: near-duplicates of labelled images, which are left out.
@@ -95,8 +92,14 @@ def choose(
     features, labelled_features = _scaled(features, labelled_features)
     distance = _nearest(features, labelled_features)
     unit = float(np.quantile(distance[free], 0.95)) or 1.0
-    base = sum(WEIGHTS[name] * aspects[name] for name in ("boxes", "verdict", "classes"))
-    return list(_greedy(aspects, np.asarray(base), (features, distance, unit), (group_of, free.copy()), budget))
+    shares = {name: _share_of_many(values, free) for name, values in aspects.items()}
+    base = sum(WEIGHTS[name] * values for name, values in shares.items())
+    return list(_greedy(shares, np.asarray(base), (features, distance, unit), (group_of, free.copy()), budget))
+
+
+def _share_of_many(values: Floats, free: Bools) -> Floats:
+    """``(N,)`` from 0 to 1: where a detector is unsure on every image, the one with the most boxes teaches most."""
+    return np.asarray(np.minimum(values / max(float(np.quantile(values[free], _MANY)), 1.0), 1.0))
 
 
 def _greedy(

@@ -58,7 +58,7 @@ def test_without_labelled_images_novelty_is_from_the_mean() -> None:
 
 def test_doubt_is_about_the_threshold_of_the_class() -> None:
     thresholds = thresholds_of([1, 2], {1: 0.3, 2: 0.8})
-    assert box_doubt(np.array([0.3, 0.8]), thresholds) == pytest.approx(0.75)
+    assert box_doubt(np.array([0.3, 0.8]), thresholds) == 2
     assert box_doubt(np.array([0.8, 0.3]), thresholds) < 0.01
     assert verdict_doubt(np.array([0.31, 0.1]), thresholds) > 0.95
     assert verdict_doubt(np.array([0.9, 0.1]), thresholds) < 0.01
@@ -72,6 +72,17 @@ def test_a_rare_class_is_needed_more() -> None:
     assert rare == 1
     assert common == pytest.approx(0.1)
     assert class_need(np.array([0.1]), threshold, np.array([9.0]), 9.0) == 0, "too faint to be seen as one"
+
+
+def test_of_images_with_unsure_boxes_the_one_with_more_comes_first() -> None:
+    """Boards with many defects each: that some box of an image is unsure says nothing of it."""
+    doubts = np.arange(1.0, N + 1)
+    chosen = choose(aspects(boxes=doubts.tolist()), ALIKE, ALIKE, apart(), N)
+    assert [one.at for one in chosen] == list(range(N))[::-1]
+    assert max(one.aspects["boxes"] for one in chosen) == 1
+    twice = class_need(np.array([0.6, 0.7]), np.full(2, 0.5), np.array([9.0, 9.0]), 9.0)
+    assert twice == 2
+    assert class_need(np.zeros(0), np.zeros(0), np.zeros(0), 0.0) == 0
 
 
 def test_features_tell_places_and_colours_apart(tmp_path: Path) -> None:
