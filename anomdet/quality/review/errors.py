@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomdet.evaluation.results import Bools, Floats, Ints, Results
-from anomdet.quality.review.calibrate import Calibration, calibrate
+from anomdet.quality.review.calibrate import KindShown, calibrate
 from anomdet.quality.review.support import find_support
-from anomdet.quality.review.suspects import KINDS, MISPLACED, MISSING, Suspects, find_suspects
+from anomdet.quality.review.suspects import KINDS, MISPLACED, MISSING, Suspects, area_ratio, find_suspects, is_resized
 
 _FIRES = 0.5  # trust: a normal image with such a prediction is a hard normal
 _LIKELY = 0.5  # probability from which a hard normal comes before everything else
-_BIGGER = 1.4  # ratio of areas from which a misplaced label is too big or too small, not shifted
 
 
 @dataclass(frozen=True)
@@ -26,25 +25,26 @@ class LabelErrors:
         suspects: as ranked; no label and no prediction is in two of them.
         probability: ``(S,)`` that the label is wrong in this way; nan: no such errors could be planted.
         hard_normal: ``(S,)`` a trusted prediction on an image without labels.
-        calibrations: of each of ``KINDS``.
+        shown: by planted errors, of each of ``KINDS``.
     """
 
     results: Results
     suspects: Suspects
     probability: Floats
     hard_normal: Bools
-    calibrations: Sequence[Calibration]
+    shown: Sequence[KindShown]
 
     def __len__(self) -> int:
         return len(self.suspects)
 
     def manner(self, at: int) -> str:
         """What is wrong with a misplaced label: too big, too small or shifted; empty for other kinds."""
-        suspects = self.suspects
-        if suspects.kind[at] != MISPLACED:
+        one = self.suspects.where(np.array([at]))
+        if one.kind[0] != MISPLACED:
             return ""
-        ratio = self.results.gt.area[suspects.label[at]] / max(self.results.pred.area[suspects.pred[at]], 1e-9)
-        return "too big" if ratio >= _BIGGER else "too small" if ratio <= 1 / _BIGGER else "shifted"
+        if not is_resized(self.results, one)[0]:
+            return "shifted"
+        return "too big" if area_ratio(self.results, one)[0] > 1 else "too small"
 
     def expected(self) -> dict[str, float]:
         """Kind to the expected number of errors: the sum of its probabilities."""
@@ -65,11 +65,7 @@ def find_label_errors(results: Results, *, seed: int = 0, least: float = 0.05) -
     """
     support = find_support(results)
     suspects = find_suspects(support)
-    calibrations = calibrate(support, suspects, seed)
-    probability: Floats = np.full(len(suspects), np.nan)
-    for kind, calibration in enumerate(calibrations):
-        mine = suspects.kind == kind
-        probability[mine] = calibration.of(suspects.raw[mine])
+    shown, probability = calibrate(support, suspects, seed)
     normal = np.bincount(results.gt.image, minlength=results.num_images) == 0
     fires = np.zeros(len(suspects), dtype=bool)
     rows = np.flatnonzero(suspects.kind == MISSING)
@@ -78,7 +74,7 @@ def find_label_errors(results: Results, *, seed: int = 0, least: float = 0.05) -
     order = _ranked(suspects, probability, hard)
     order = order[hard[order] | ~(probability[order] < least)]
     order = order[_each_once(suspects.where(order))]
-    return LabelErrors(results, suspects.where(order), probability[order], hard[order], calibrations)
+    return LabelErrors(results, suspects.where(order), probability[order], hard[order], shown)
 
 
 def _ranked(suspects: Suspects, probability: Floats, hard: Bools) -> Ints:

@@ -8,7 +8,7 @@ import numpy as np
 
 from anomdet.boxes import pairwise_iou, xywh_to_xyxy
 from anomdet.evaluation.pairs import overlapping_pairs
-from anomdet.evaluation.results import Floats, Ints, Results, make_ground_truth, make_predictions
+from anomdet.evaluation.results import Bools, Floats, Ints, Results, make_ground_truth, make_predictions
 from anomdet.quality.review.suspects import (
     DOUBLE,
     KINDS,
@@ -42,6 +42,15 @@ class Planted:
     image: Ints
     bboxes_xywh: Floats
     label: Ints
+
+    @property
+    def resized(self) -> Bools:
+        """``(E,)`` of MISPLACED: the label is too big or too small."""
+        rows = np.flatnonzero(self.kind == MISPLACED)
+        sizes_wh = self.results.gt.bboxes_xywh[self.label[rows], 2:]
+        resized: Bools = np.zeros(len(self.kind), dtype=bool)
+        resized[rows] = ~np.isclose(sizes_wh, self.bboxes_xywh[rows, 2:]).all(axis=1)
+        return resized
 
 
 def plant(results: Results, share: float, rng: np.random.Generator) -> Planted:

@@ -100,7 +100,7 @@ def _kinds(errors: LabelErrors) -> dict[str, dict[str, Any]]:
             "planted_found_share": round(one.found_share, 3),
             "assumed_rate": None if math.isnan(one.rate) else round(one.rate, 5),
         }
-        for kind, (name, one) in enumerate(zip(KINDS, errors.calibrations, strict=True))
+        for kind, (name, one) in enumerate(zip(KINDS, errors.shown, strict=True))
     }
 
 

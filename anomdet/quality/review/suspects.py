@@ -28,6 +28,8 @@ _SAME_OBJECT_IOU = 0.5
 _INSIDE, _PART_OF_LABEL, _APART_IOU, _MOST_PARTS = 0.8, 0.7, 0.2, 10
 _OWN_CLASS = 2.0  # agreement of the label's own class, where another one's counts 1
 _TYPICAL = 3.0  # an offset of so many standard deviations of its class is half a suspicion
+_SEVERE_IOU = 1 / 3  # of label and object, as of a shift by half the size; a misplaced label then counts in full
+_BIGGER = 1.4  # ratio of areas from which a misplaced label is too big or too small, not shifted
 _FEW, _LEAST_SPREAD = 10, 0.02  # labels for a spread of their own; share of the side
 
 
@@ -72,6 +74,20 @@ def find_suspects(support: Support) -> Suspects:
     ]
     suspects = Suspects(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     return suspects.where(suspects.raw > _LEAST_RAW)
+
+
+def area_ratio(results: Results, suspects: Suspects) -> Floats:
+    """``(S,)`` of the label to that of the prediction, for labels that are misplaced; else 1."""
+    ratio: Floats = np.ones(len(suspects))
+    rows = np.flatnonzero(suspects.kind == MISPLACED)
+    ratio[rows] = results.gt.area[suspects.label[rows]] / np.maximum(results.pred.area[suspects.pred[rows]], 1e-9)
+    return ratio
+
+
+def is_resized(results: Results, suspects: Suspects) -> Bools:
+    """``(S,)`` whether a misplaced label seems to be too big or too small, rather than shifted."""
+    ratio = area_ratio(results, suspects)
+    return np.asarray((ratio >= _BIGGER) | (ratio <= 1 / _BIGGER))
 
 
 _Part = tuple[Ints, Ints, Ints, Ints, Ints, Floats]
@@ -139,7 +155,8 @@ def _misplaced(support: Support) -> _Part:
     agreeing, _ = support.best(of_class & (pairs.iou >= _SAME_OBJECT_IOU), support.trust[pairs.pred])
     rows = np.flatnonzero(pred >= 0)
     unusual = _unusual(_offsets(support.results, rows, pred[rows]), gt.label[rows])
-    apart = 1 - _mean_overlap(support)[rows]
+    severe = np.minimum((1 - _overlap(support, rows, pred[rows])) / (1 - _SEVERE_IOU), 1)
+    apart = severe * (1 - _mean_overlap(support)[rows])
     raw = np.maximum(trust - agreeing, 0)[rows] * apart * unusual / (unusual + _TYPICAL)
     return _part(MISPLACED, gt.image[rows], raw, label=rows, pred=pred[rows], other=None)
 
@@ -150,6 +167,14 @@ def _mean_overlap(support: Support) -> Floats:
     trust = support.trust[pairs.pred]
     weights = np.bincount(pairs.gt, trust, minlength=num)
     return np.asarray(np.bincount(pairs.gt, trust * pairs.iou, minlength=num) / np.maximum(weights, 1e-9))
+
+
+def _overlap(support: Support, rows: Ints, preds: Ints) -> Floats:
+    """``(N,)`` IoU of labels with predictions that overlap them."""
+    pairs, num_preds = support.pairs, len(support.results.pred)
+    keys = pairs.gt * num_preds + pairs.pred
+    order = np.argsort(keys)
+    return np.asarray(pairs.iou[order[np.searchsorted(keys[order], rows * num_preds + preds)]])
 
 
 def _offsets(results: Results, rows: Ints, preds: Ints) -> Floats:

@@ -261,7 +261,7 @@ def test_one_class_and_no_second_object_leave_kinds_without_a_probability() -> N
     gt = [(image, 0, BOX) for image in range(60)]
     pred = [(image, 0, BOX, 0.9) for image in range(60)]
     errors = find_label_errors(table(60, gt[1:], pred, num_classes=1))
-    numbers = {name: one.num_planted for name, one in zip(KINDS, errors.calibrations, strict=True)}
+    numbers = {name: one.num_planted for name, one in zip(KINDS, errors.shown, strict=True)}
     assert numbers["class"] == numbers["merged"] == 0
     assert numbers["missing"] >= FEWEST
     assert errors.suspects.image[0] == 0

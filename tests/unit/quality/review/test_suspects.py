@@ -33,4 +33,4 @@ def test_weak_predictions_nearer_to_a_label_make_its_place_less_suspect() -> Non
 def test_a_probability_is_read_from_many_planted_errors() -> None:
     """300 of a kind are too few: their draw would decide which kind comes first."""
     found = find_label_errors(detections(400))
-    assert min(one.num_planted for one in found.calibrations[:2]) >= 800
+    assert min(one.num_planted for one in found.shown[:2]) >= 800
