@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
 from collections.abc import Sequence
@@ -44,8 +43,8 @@ def with_views(detector: Detector, settings: Settings, paths: Sequence[Path], se
     if not choices:
         return detector
     _log.info(f"each image is looked at {1 + len(choices[0])} times, mirrored too")
-    mirrored = copy.copy(detector)
-    mirrored.artifact = replace(detector.artifact, tta=Views(choices[0]))
+    mirrored = object.__new__(type(detector))  # a copy by `copy` would open the file again
+    vars(mirrored).update(vars(detector), artifact=replace(detector.artifact, tta=Views(choices[0])))
     return mirrored
 
 

@@ -30,6 +30,9 @@ class Timed:
         self.artifact = Known(tta)
         self.now = 0.0
 
+    def __reduce__(self) -> str:
+        raise AssertionError("a detector that is copied by `copy` or sent elsewhere is opened from its file again")
+
     def predict(self, source: Sequence[Path]) -> Iterator[Path]:
         for path in source:
             self.now += 1
