@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, TypeAlias
@@ -88,6 +88,9 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __bool__(self) -> bool:  # by its length, `if detector(image): reject()` would pass a part rejected as unknown
+        raise TypeError("a Result is neither true nor false: ask result.verdict, or len(result) for its detections")
 
     def __repr__(self) -> str:
         shown = self.above_threshold()
@@ -275,7 +278,9 @@ class Result:
 
 
 def _checks(result: Result) -> list[tuple[str, bool]]:
-    count, boxes, scores = len(result.scores), result.bboxes_xyxy, result.scores
+    count, boxes, scores, threshold = len(result.scores), result.bboxes_xyxy, result.scores, result.threshold
+    of_all = tuple(threshold.values()) if isinstance(threshold, Mapping) else (threshold,)
+    lacking = set(result.class_nums.tolist()) - set(threshold) if isinstance(threshold, Mapping) else set()
     return [
         ("a size of two positive numbers", len(result.size_hw) == 2 and min(result.size_hw) > 0),
         ("float32 boxes (N, 4)", boxes.dtype == np.float32 and boxes.shape == (count, 4)),
@@ -286,15 +291,6 @@ def _checks(result: Result) -> list[tuple[str, bool]]:
         ("a class name each", len(result.class_names) == count),
         ("a part score that is a number", math.isfinite(result.part_score)),
         ("a verdict of accept or reject", result.verdict in (ACCEPT, REJECT)),
-        ("a threshold that is a score", all(value >= 0 for value in _values(result.threshold))),
-        ("a threshold for each class", not isinstance(result.threshold, Mapping) or _covers(result)),
+        ("a threshold that is a score", all(value >= 0 for value in of_all)),
+        ("a threshold for each class", not lacking),
     ]
-
-
-def _values(threshold: Threshold) -> Iterable[float]:
-    return threshold.values() if isinstance(threshold, Mapping) else (threshold,)
-
-
-def _covers(result: Result) -> bool:
-    assert isinstance(result.threshold, Mapping)
-    return set(result.class_nums.tolist()) <= set(result.threshold)

@@ -98,6 +98,12 @@ def test_without_detections() -> None:
     assert none.to_dict()["detections"] == [] == none.to_coco(1) == none.crop(np.zeros((40, 60, 3), np.uint8))
 
 
+def test_a_result_is_neither_true_nor_false() -> None:
+    """A part can be rejected without a detection, for something unknown."""
+    with pytest.raises(TypeError, match=r"ask result.verdict"):
+        bool(result())
+
+
 def test_files_have_boxes_both_ways() -> None:
     row = result().to_dict()["detections"][0]
     assert row == {

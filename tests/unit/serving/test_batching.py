@@ -90,7 +90,7 @@ def test_the_gain_is_measured() -> None:
 def test_a_lonely_image_does_not_wait() -> None:
     detector, sizes = FakeDetector(), []
     batcher = Batcher(detector, 8, lambda images, seconds: sizes.append(images))
-    assert batcher.submit(IMAGE).result(10)
+    assert batcher.submit(IMAGE).result(10).verdict
     batcher.close()
     assert batcher.join(10)
     assert sizes == [1]
