@@ -583,7 +583,7 @@ def test_bad_arguments(config, tmp_path, capsys):
         ([], "--config: expected settings, or --data DIR --page, got nothing"),
         (["--data", data_dir], "expected --page beside it"),
         (["--data", data_dir, "--page", "data.image_size=64"], "expected settings with --config only"),
-        (["--data", tmp_path / "none", "--page", "--out", tmp_path / "new"], "expected a folder, got nothing"),
+        (["--data", tmp_path / "none", "--page", "--out", tmp_path / "new"], "which is not there"),
         (["--data", data_dir, "--page", "--out", data_dir / "images" / "page"], "expected a place outside of the data"),
         (["--data", data_dir, "--page", "--out", tmp_path / "taken"], "one that holds index.html"),
         (["--data", data_dir, "--page", "--out", config], "expected a folder, got a file"),

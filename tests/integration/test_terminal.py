@@ -69,7 +69,7 @@ for command in {COMMANDS!r}:
     assert "Traceback" not in said and "unforeseen" not in said
     codes = re.findall(r"^END (\d)$", done.stdout, re.MULTILINE)
     assert codes == list("02000000002"), said
-    assert "Kratzer \\xfc" in done.stdout and "nothing\\x1b[2J/images" in done.stderr
+    assert "Kratzer \\xfc" in done.stdout and "nothing\\x1b[2J, which is not there" in done.stderr
     log = (here / "lögs\x1b[1m" / "training.log").read_text(encoding="utf-8")
     assert "1: Kratzer ü" in log and not OBEYED.search(log)
 
