@@ -46,7 +46,7 @@ def foreign_labels(paths: Iterable[Path]) -> str:
     likely = (path for path in paths if path.suffix.lower() in (".json", ".txt", *sum(_SUFFIXES, ())))
     for path in islice(likely, _MAX_FILES):
         suffix = path.suffix.lower()
-        found = next((told for suffixes, told in _SUFFIXES.items() if suffix in suffixes), None)
+        found = next((kind for suffixes, kind in _SUFFIXES.items() if suffix in suffixes), None)
         found = found or (_json_kind(path) if suffix == ".json" else text_kind(path))
         if found:
             return f"{path.name} holds {found[0]}: {found[1]}"

@@ -40,8 +40,8 @@ class Choice:
     def reason(self) -> str:
         """What the score comes from, the most first."""
         parts = sorted(((WEIGHTS[name] * value, name) for name, value in self.aspects.items()), reverse=True)
-        told = [REASONS[name] for value, name in parts if value >= 0.25 * self.score and value > 0]
-        return "; ".join(told) or "no other is left"
+        reasons = [REASONS[name] for value, name in parts if value >= 0.25 * self.score and value > 0]
+        return "; ".join(reasons) or "no other is left"
 
 
 def box_doubt(scores: Floats, thresholds: Floats) -> float:

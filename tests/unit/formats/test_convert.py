@@ -1,4 +1,4 @@
-"""A whole conversion: what is refused, what is left behind, what is told."""
+"""A whole conversion: what is refused, what is left behind, what is reported."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_a_linked_image_is_the_file_and_not_the_link(source: Path, tmp_path: Pat
 def test_without_images(source: Path, tmp_path: Path) -> None:
     run(source, "anomdet", "coco", tmp_path / "out", with_images=False)
     assert not (tmp_path / "out/images").exists()
-    told = refused(tmp_path / "out", "coco", "voc", tmp_path / "voc")
-    assert "expected the image a.png, got nothing; name their folder with --images, or leave" in told
+    message = refused(tmp_path / "out", "coco", "voc", tmp_path / "voc")
+    assert "expected the image a.png, got nothing; name their folder with --images, or leave" in message
     done = run(tmp_path / "out", "coco", "voc", tmp_path / "voc", with_images=False)
     assert (done.num_images, done.num_normal) == (2, 1)
     done = run(tmp_path / "out", "coco", "anomdet", tmp_path / "back", images=source / "images")
@@ -92,19 +92,19 @@ def test_a_failure_while_writing_leaves_nothing(source: Path, tmp_path: Path, mo
 
     monkeypatch.setattr(pictures.os, "link", full)
     monkeypatch.setattr(pictures.shutil, "copy2", full)
-    told = refused(source, "anomdet", "yolo", tmp_path / "out")
-    assert told.startswith("--out: expected a folder that can be written, got ")
-    assert "out (No space left on device)" in told
+    message = refused(source, "anomdet", "yolo", tmp_path / "out")
+    assert message.startswith("--out: expected a folder that can be written, got ")
+    assert "out (No space left on device)" in message
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_wrong_arguments_are_all_told_at_once(source: Path, tmp_path: Path) -> None:
-    told = refused(source, "pascal", "masks", source, images=tmp_path / "none")
-    assert "--from: expected one of anomdet, coco, csv, cvat, deeppcb, " in told
-    assert "--to: expected one of anomdet, coco, cvat, labelme, " in told
-    assert "which can only be read" in told
-    assert "--images: expected a folder of images" in told
-    assert "--out: expected an empty or new folder" in told
+    message = refused(source, "pascal", "masks", source, images=tmp_path / "none")
+    assert "--from: expected one of anomdet, coco, csv, cvat, deeppcb, " in message
+    assert "--to: expected one of anomdet, coco, cvat, labelme, " in message
+    assert "which can only be read" in message
+    assert "--images: expected a folder of images" in message
+    assert "--out: expected an empty or new folder" in message
     assert "anomdet has its images inside SRC" in refused(source, "anomdet", "coco", tmp_path / "out", images=source)
     assert "which is not there" in refused(tmp_path / "gone", "coco", "anomdet", tmp_path / "out")
 
@@ -119,15 +119,15 @@ def test_an_empty_folder_is_told(format_name: str, tmp_path: Path) -> None:
 
 def test_problems_are_capped(source: Path, tmp_path: Path) -> None:
     (source / "labels/a.txt").write_text("1 2 3\n" * 500)
-    told = refused(source, "anomdet", "coco", tmp_path / "out")
-    assert told.startswith("Nothing was written; the source has 500 problems:\n  labels/a.txt:1: expected 5 numbers")
-    assert told.endswith("\n  ... and 480 more")
+    message = refused(source, "anomdet", "coco", tmp_path / "out")
+    assert message.startswith("Nothing was written; the source has 500 problems:\n  labels/a.txt:1: expected 5 numbers")
+    assert message.endswith("\n  ... and 480 more")
 
 
 def test_problems_of_many_kinds_at_once(source: Path, tmp_path: Path) -> None:
     write_files(source, {"labels/a.txt": "1 2 3\n1 500 0 5 5\n", "labels/stray.txt": "", "images/c.png": None})
     (source / "images/sub/b c.png").write_bytes(b"no image")
-    told = refused(source, "anomdet", "coco", tmp_path / "out")
+    message = refused(source, "anomdet", "coco", tmp_path / "out")
     for text in (
         "labels/a.txt:1: expected 5 numbers",
         "labels/a.txt:2: expected a box within the image of 160 x 100 pixels (width x height), got x 500 to 505",
@@ -136,13 +136,13 @@ def test_problems_of_many_kinds_at_once(source: Path, tmp_path: Path) -> None:
         "; else write an empty file for a normal image",
         "b c.png: expected a readable image, got a file that starts with b'no image'",
     ):
-        assert text in told, told
+        assert text in message, message
 
 
 def test_a_bad_image_is_told_once(tmp_path: Path) -> None:
     files = {"images/a.png": b"no image", "labels/a.txt": "0 0.5 0.5 1 1\n", "images/b.png": None}
-    told = refused(write_files(tmp_path / "yolo", files), "yolo", "coco", tmp_path / "out")
-    assert "the source has 1 problem:" in told
+    message = refused(write_files(tmp_path / "yolo", files), "yolo", "coco", tmp_path / "out")
+    assert "the source has 1 problem:" in message
 
 
 def test_two_images_with_one_label_file(source: Path, tmp_path: Path) -> None:
@@ -160,8 +160,8 @@ def test_two_images_with_one_label_file(source: Path, tmp_path: Path) -> None:
 def test_names_that_lead_out_are_refused(name: str, tmp_path: Path) -> None:
     coco = {"images": [{"id": 1, "file_name": name, "width": 9, "height": 9}], "annotations": [], "categories": []}
     write_files(tmp_path / "coco", {"c.json": json.dumps(coco)})
-    told = refused(tmp_path / "coco", "coco", "anomdet", tmp_path / "out", with_images=False)
-    assert "an image name inside the folder of the images" in told
+    message = refused(tmp_path / "coco", "coco", "anomdet", tmp_path / "out", with_images=False)
+    assert "an image name inside the folder of the images" in message
 
 
 def test_another_size_than_the_file_has(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_another_size_than_the_file_has(tmp_path: Path) -> None:
         "categories": [],
     }
     write_files(tmp_path / "coco", {"c.json": coco, "a.png": None})
-    told = refused(tmp_path / "coco", "coco", "anomdet", tmp_path / "out")
-    assert "expected the image's size 160 x 100 (width x height), got 320 x 200" in told
+    message = refused(tmp_path / "coco", "coco", "anomdet", tmp_path / "out")
+    assert "expected the image's size 160 x 100 (width x height), got 320 x 200" in message
     coco["images"][0] |= {"width": 100, "height": 160}
     reported = refused(write_files(tmp_path / "coco", {"c.json": coco}), "coco", "anomdet", tmp_path / "out")
     assert "got 100 x 160; width and height may be exchanged; if the boxes fit the image, correct the two" in reported
@@ -193,7 +193,7 @@ def test_class_names_and_numbers(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("data: {}", "data.classes: expected a mapping as {1: scratch, 2: dent}, got nothing"),
         ("data: {classes: {x: y}}", "data.classes.x: expected an integer as class number, got 'x'"),
@@ -204,9 +204,9 @@ def test_class_names_and_numbers(source: Path, tmp_path: Path) -> None:
         ("data: {classes: {7: '-3'}}", "class 7: expected a name of its own, got '-3', as class -3"),
     ],
 )
-def test_wrong_classes(text: str, told: str, source: Path, tmp_path: Path) -> None:
+def test_wrong_classes(text: str, message: str, source: Path, tmp_path: Path) -> None:
     write_files(tmp_path, {"c.yaml": text})
-    assert told in refused(source, "anomdet", "voc", tmp_path / "out", classes=tmp_path / "c.yaml")
+    assert message in refused(source, "anomdet", "voc", tmp_path / "out", classes=tmp_path / "c.yaml")
 
 
 @pytest.mark.parametrize(
@@ -232,8 +232,8 @@ def test_a_file_of_classes_that_names_none_is_reported(text: str, source: Path, 
 def test_a_class_that_the_file_does_not_know(source: Path, tmp_path: Path) -> None:
     run(source, "anomdet", "labelme", tmp_path / "labelme")
     write_files(tmp_path, {"c.yaml": "data: {classes: {1: dent}}"})
-    told = refused(tmp_path / "labelme", "labelme", "coco", tmp_path / "out", classes=tmp_path / "c.yaml")
-    assert "a.json: shapes[0]: expected a class of dent, got '7'; add it to the list" in told
+    message = refused(tmp_path / "labelme", "labelme", "coco", tmp_path / "out", classes=tmp_path / "c.yaml")
+    assert "a.json: shapes[0]: expected a class of dent, got '7'; add it to the list" in message
 
 
 def test_what_is_not_carried_over_is_told_and_kept(tmp_path: Path) -> None:
@@ -268,5 +268,5 @@ def test_the_settings_fit_the_output(source: Path, tmp_path: Path) -> None:
     done = run(source, "anomdet", "anomdet", tmp_path / "no test")
     assert list(yaml.safe_load(done.settings)["data"]["split_files"]) == ["train", "val"]
     write_files(source, {"splits/val.txt": "gone.png\n"})
-    told = refused(source, "anomdet", "coco", tmp_path / "out")
-    assert "splits/val.txt:1: expected the name of an image, got 'gone.png'" in told
+    message = refused(source, "anomdet", "coco", tmp_path / "out")
+    assert "splits/val.txt:1: expected the name of an image, got 'gone.png'" in message

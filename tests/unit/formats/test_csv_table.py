@@ -132,7 +132,7 @@ def test_a_column_of_splits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         (",160,100,dent,1,2,3,4", "labels.csv:3: expected the name of an image, got nothing"),
         ("a.png,160,100,,1,2,3,4", "labels.csv:3: expected a class, got nothing; a normal image has a row without"),
@@ -151,12 +151,12 @@ def test_a_column_of_splits(tmp_path: Path) -> None:
         ("b.png,160,100,dent,161,2,163,4", "labels.csv:3: expected a box within the image of 160 x 100 pixels"),
     ],
 )
-def test_mistakes_are_named_with_their_line(row: str, told: str, tmp_path: Path) -> None:
+def test_mistakes_are_named_with_their_line(row: str, message: str, tmp_path: Path) -> None:
     text = f"{HEADER}a.png,160,100,dent,1,2,3,4\n{row}\n"
     write_files(tmp_path / "in", {"labels.csv": text, "a.png": None, "b.png": None})
     with pytest.raises(UserError) as raised:
         run(tmp_path / "in", "csv", "anomdet", tmp_path / "out")
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert not (tmp_path / "out").exists()
 
 
@@ -175,7 +175,7 @@ def test_what_is_left_out_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         (
             {"labels.csv": "a.png,1,2,3,4,dent\n"},
@@ -190,11 +190,11 @@ def test_what_is_left_out_is_reported(tmp_path: Path) -> None:
         ({"labels.csv": HEADER}, "SRC: expected at least one image with its labels, got none"),
     ],
 )
-def test_files_that_are_no_tables(files: dict, told: str, tmp_path: Path) -> None:
+def test_files_that_are_no_tables(files: dict, message: str, tmp_path: Path) -> None:
     source = write_files(tmp_path / "in", files) / "labels.csv"
     with pytest.raises(UserError) as raised:
         run(source, "csv", "anomdet", tmp_path / "out")
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_table_of_other_columns_says_which_are_read(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def _large() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("label", "told"),
+    ("label", "message"),
     [
         (held(picture()[:-40]), "a.json: imageData: expected a readable image, got"),
         (
@@ -86,11 +86,11 @@ def _large() -> bytes:
         (held(picture(size_wh=(100, 160))), "a.json: expected the image's size 100 x 160 (width x height), got 160 x"),
     ],
 )
-def test_what_is_no_picture_is_refused(label: dict, told: str, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_refused(label: dict, message: str, tmp_path: Path) -> None:
     write_files(tmp_path / "in", {"a.json": label})
     with pytest.raises(UserError) as raised:
         run(tmp_path / "in", None, "anomdet", tmp_path / "out")
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert [file.name for file in tmp_path.iterdir()] == ["in"]
 
 

@@ -19,7 +19,7 @@ ONE = "export the project as 'JSON'"
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("r.json", [{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}], "`anomdet evaluate --predictions` measures"),
         ("annotations.json", [{"version": 0, "shapes": [], "tracks": []}], "CVAT's backup: export the task as 'CVAT"),
@@ -47,11 +47,11 @@ ONE = "export the project as 'JSON'"
         ("readme.txt", "These are the parts.\n", "SRC shows none; name it with --from; of other kinds, export it as"),
     ],
 )
-def test_labels_that_are_not_read(name: str, content: object, told: str, tmp_path: Path) -> None:
+def test_labels_that_are_not_read(name: str, content: object, message: str, tmp_path: Path) -> None:
     write_files(tmp_path / "in", {name: content, "images/a.png": None})
     with pytest.raises(UserError) as raised:
         run(tmp_path / "in", None, "anomdet", tmp_path / "out")
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_list_of_images_with_their_boxes_makes_no_normal_images(tmp_path: Path) -> None:

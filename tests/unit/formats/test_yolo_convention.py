@@ -32,9 +32,9 @@ def test_boxes_that_leave_their_images_show_what_the_numbers_are(kind: str, seed
     source = write_files(tmp_path, files | {f"images/{i}.png": None for i in range(20)} | {"classes.txt": "dent\n"})
     dataset, findings = read("yolo", source)
     assert sum(len(picture.boxes) for picture in dataset.pictures) == 60
-    told = [what for what in notes_of(findings) if "as a centre and a size" in what]
+    message = [what for what in notes_of(findings) if "as a centre and a size" in what]
     expected = f"box that leaves its image as a centre and a size, and fits as {kind}"
-    assert told == ([] if kind == "a centre and a size" else [expected])
+    assert message == ([] if kind == "a centre and a size" else [expected])
 
 
 def test_boxes_at_the_edge_show_nothing(tmp_path: Path) -> None:
