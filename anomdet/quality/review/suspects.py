@@ -148,17 +148,34 @@ def _wrong_class(support: Support) -> _Part:
 
 
 def _misplaced(support: Support) -> _Part:
-    """The most trusted prediction about a label lies elsewhere than usual for the class, and no other one agrees."""
+    """The most trusted prediction about a label lies elsewhere than usual for the class, and no others agree with it.
+
+    Others that agree are one on the label, or several inside it that reach from end to end: it is of a group.
+    """
     gt, pairs = support.results.gt, support.pairs
     of_class = pairs.same_class & (pairs.iou >= _LEAST_BOX_IOU)
     trust, pred = support.best(of_class & support.is_nearest, support.trust[pairs.pred])
     agreeing, _ = support.best(of_class & (pairs.iou >= _SAME_OBJECT_IOU), support.trust[pairs.pred])
+    agreeing = np.maximum(agreeing, _agreeing_together(support))
     rows = np.flatnonzero(pred >= 0)
     unusual = _unusual(_offsets(support.results, rows, pred[rows]), gt.label[rows])
     severe = np.minimum((1 - _overlap(support, rows, pred[rows])) / (1 - _SEVERE_IOU), 1)
     apart = severe * (1 - _mean_overlap(support)[rows])
     raw = np.maximum(trust - agreeing, 0)[rows] * apart * unusual / (unusual + _TYPICAL)
     return _part(MISPLACED, gt.image[rows], raw, label=rows, pred=pred[rows], other=None)
+
+
+def _agreeing_together(support: Support) -> Floats:
+    """``(G,)`` trust of the weakest prediction that it takes for those inside a label to span it; 0: they do not."""
+    trust: Floats = np.zeros(len(support.results.gt))
+    for label, preds in _inside(support):
+        boxes = xywh_to_xyxy(support.results.pred.bboxes_xywh[preds])
+        first, last = np.minimum.accumulate(boxes[:, :2]), np.maximum.accumulate(boxes[:, 2:])
+        own = xywh_to_xyxy(support.results.gt.bboxes_xywh[[label]])
+        spanning = pairwise_iou(np.concatenate([first, last], axis=1), own)[:, 0] >= _SAME_OBJECT_IOU
+        if spanning.any():
+            trust[label] = support.trust[preds[spanning.argmax()]]
+    return trust
 
 
 def _mean_overlap(support: Support) -> Floats:

@@ -20,15 +20,13 @@ from anomdet.data.splits.folds import Fold, make_folds
 from anomdet.data.splits.groups import Grouping, group_images
 from anomdet.errors import Problem, UserError
 from anomdet.evaluation.results import Results, make_ground_truth, make_predictions
-from anomdet.layout import FOLDS_DIR, IMAGES_DIR, RUN_DIR, SETTINGS, SPLITS, TEST, TRAIN, VAL
+from anomdet.layout import FOLDS_DIR, IMAGES_DIR, RUN_DIR, SPLITS, TEST, TRAIN, VAL
 
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
 
 MIN_SCORE = 0.01  # a label is without support only where not even such a prediction is near
-# Of the minutes; the rest is for predicting, mirrored too if there is time. At least so much where predicting is slow.
-_TRAINING_SHARE, _LEAST_TRAINING_SHARE = 0.8, 0.5
-_FEW_PASSES = 5  # of a fold's training over its images
+_LEAST_MINUTES = 0.01  # where grouping the images took them all: the first training says how many it needs
 
 _log = logging.getLogger("anomdet")
 
@@ -83,61 +81,39 @@ def predict_by_folds(
         minutes: for all of them together; None: each is as the settings say.
     """
     from anomdet.data.splits.lists import freeze
+    from anomdet.workflows.reviews.fold_time import training_minutes, warn_of_few_passes
     from anomdet.workflows.reviews.views import with_views
     from anomdet.workflows.train import train
 
     began = time.monotonic()
     folds = make_folds(index, _grouping(settings, index), num_folds, settings.data.split.seed)
-    collected, training_minutes = Collected(index, [], [], {}, {}), None
+    grouped = time.monotonic()
+    fold_minutes = None if minutes is None else max(minutes - (grouped - began) / 60, _LEAST_MINUTES) / num_folds
+    collected, trains_for = Collected(index, [], [], {}, {}), None
     for number, fold in enumerate(folds, start=1):
         started = time.monotonic()
         folder = out_dir / FOLDS_DIR / str(number)
         folder.mkdir(parents=True)
         lists = freeze(folder, index, fold.splits, {"by": "folds of anomdet review", "fold": number})
         _log.info(f"fold {number} of {num_folds}: {_sizes(fold)}")
-        own = _fold_settings(settings, lists, folder / RUN_DIR, training_minutes)
+        own = _fold_settings(settings, lists, folder / RUN_DIR, trains_for)
         try:
-            if number == 1 and minutes is not None:
-                training_minutes = _training_minutes(own, len(fold.test), minutes / num_folds)
-                own = _fold_settings(settings, lists, folder / RUN_DIR, training_minutes)
+            if number == 1 and fold_minutes is not None:
+                trains_for = training_minutes(own, len(fold.test), fold_minutes)
+                own = _fold_settings(settings, lists, folder / RUN_DIR, trains_for)
             done = train(own)
         except UserError:
             if number == 1:  # as too few minutes: the folder is free for another try
                 _remove_folds(out_dir)
             raise
-        if number == 1 and minutes is not None:
-            _warn_of_few_passes(folder / RUN_DIR, len(fold.train))
+        if number == 1 and fold_minutes is not None:
+            warn_of_few_passes(folder / RUN_DIR, len(fold.train))
         path = done.best_checkpoint if done.best_checkpoint.is_file() else done.last_checkpoint
         paths = [index.data_dir / IMAGES_DIR / index.records[at].file_name for at in fold.test]
-        left_s = None if minutes is None else began + 60 * minutes * number / num_folds - time.monotonic()
+        left_s = None if fold_minutes is None else grouped + 60 * fold_minutes * number - time.monotonic()
         collected.add(with_views(_open(path, settings), own, paths, left_s), list(fold.test))
         _log.info(f"fold {number} of {num_folds}: done in {(time.monotonic() - started) / 60:.1f} minutes")
     return collected
-
-
-def _warn_of_few_passes(run_dir: Path, num_train: int) -> None:
-    """Minutes that are too few for the size of the images: a detector that knows little suspects right labels."""
-    planned = load_settings(run_dir / SETTINGS)
-    passes, what = _passes(planned, num_train), "images" if planned.data.tiles is None else "tiles with objects"
-    if passes < _FEW_PASSES:
-        _log.warning(
-            f"a fold's detector saw its {what} only {passes:.1f} times, and will suspect right labels: give more "
-            "--minutes, fewer --folds, or settings with a smaller data.image_size, as `anomdet init --minutes` "
-            "proposes them for the minutes of a fold"
-        )
-
-
-def _passes(planned: Settings, num_train: int) -> float:
-    """How often an image was seen; in tiles, one that shows an object: there are many others, which teach less."""
-    training = planned.training
-    if planned.data.tiles is None:
-        return training.epochs * (training.epoch_images or num_train) / num_train
-    from anomdet.config.translate import to_mmengine
-    from anomdet.workflows.runs.build import build_loader, complete
-
-    loader = build_loader(complete(to_mmengine(planned)))
-    shows = loader.dataset.image_class_counts.any(axis=1)
-    return float(training.epochs * loader.sampler.expected_draws()[shows].mean())
 
 
 def _remove_folds(out_dir: Path) -> None:
@@ -177,30 +153,6 @@ def _fold_settings(settings: Settings, lists: Path, folder: Path, minutes: float
     if minutes is not None:
         values["training"]["minutes"] = minutes
     return load_settings(values)
-
-
-def _training_minutes(settings: Settings, num_images: int, minutes: float) -> float:
-    """What a fold may train: most of its minutes; with tiles, which an image may have many of, what predicting leaves.
-
-    Args:
-        settings: of its training.
-        num_images: that it predicts.
-        minutes: for both.
-    """
-    from anomdet.config.translate import to_mmengine
-    from anomdet.workflows.timing.time_budget import time_here, timing_seconds
-
-    if settings.data.tiles is None:
-        return _TRAINING_SHARE * minutes
-    costs, _ = time_here(to_mmengine(settings), timing_seconds(minutes))
-    predicting = costs.val_image_s * num_images / 60
-    least = _LEAST_TRAINING_SHARE * minutes
-    if minutes - predicting < least:
-        _log.warning(
-            f"predicting the {num_images:,} images of a fold in tiles takes about {predicting:.1f} minutes, more than "
-            f"half of its {minutes:.1f}: the review takes about {(least + predicting) / minutes:.1f} times --minutes"
-        )
-    return max(min(_TRAINING_SHARE * minutes, minutes - predicting), least)
 
 
 def _open(path: Path, settings: Settings) -> Detector:

@@ -30,6 +30,18 @@ def test_weak_predictions_nearer_to_a_label_make_its_place_less_suspect() -> Non
     assert raw[0] > 1.05 * raw[1] > 0
 
 
+def test_a_label_that_several_predictions_span_is_of_a_group_and_not_too_big() -> None:
+    """Some label pieces one by one, some all of them at once: its part alone does not speak against the whole."""
+    group, first, last = (100, 100, 50, 120), (100, 100, 50, 40), (100, 180, 50, 40)
+    rows_gt = [(image, 0, group if image < 2 else BOX) for image in range(30)]
+    rows_pred = [(image, 0, first if image < 2 else BOX, 0.9) for image in range(30)] + [(1, 0, last, 0.7)]
+    results = table(30, rows_gt, sorted(rows_pred, key=lambda row: row[0]))
+    suspects = find_suspects(find_support(results, results.pred.score))
+    mine = suspects.where(suspects.kind == MISPLACED)
+    raw = dict(zip(mine.image.tolist(), mine.raw.tolist(), strict=True))
+    assert raw[0] > 0.5 and raw[1] < 0.4 * raw[0]
+
+
 def test_a_probability_is_read_from_many_planted_errors() -> None:
     """300 of a kind are too few: their draw would decide which kind comes first."""
     found = find_label_errors(detections(400))
