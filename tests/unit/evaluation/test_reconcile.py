@@ -111,6 +111,25 @@ def test_a_file_that_contradicts_itself_names_both(own_ids, own_names, place, na
     )
 
 
+def test_a_name_that_two_folders_have_contradicts_an_image_of_another_name():
+    """Ultralytics writes ``cam1/0002.png`` and ``cam2/0002.png`` as image 2 with file_name ``0002.png``."""
+    names = [f"cam{1 + at % 2}/{1 + at // 2:04}.png" for at in ZERO]
+    gt, numbers, own_names = truth(ONE, names), [1 + at // 2 for at in ZERO], [name[5:] for name in names]
+    results = results_from_coco(gt, found(gt, ONE, own_names))
+    assert is_perfect(results) and not results.notes
+    with pytest.raises(UserError) as caught:
+        results_from_coco(gt, found(gt, numbers, own_names), gt_file="gt.json", predictions_file="p.json")
+    assert str(caught.value.problems[0]) == (
+        "p.json[2]: expected image_id and file_name of one image of gt.json, got image_id 2, which is cam2/0001.png, "
+        "and file_name '0002.png', which is image 3 or 4 there; only with its folder does file_name say which; "
+        "4 such entries"
+    )
+    assert results_from_coco(gt, found(gt, numbers)).notes == (
+        "image_id 2 is taken for the id of cam2/0001.png; if it means cam1/0002.png or cam2/0002.png, "
+        "add file_name to the predictions",
+    )
+
+
 def test_many_unknown_ids_are_one_message():
     gt = truth(ZERO, NAMES)
     with pytest.raises(UserError) as caught:
