@@ -12,7 +12,14 @@ from anomdet.documents import VERSION
 from anomdet.errors import UserError
 from anomdet.evaluation.coco_checks import LARGEST, is_mark, wrong_entries, wrong_heads, wrong_lists
 from anomdet.evaluation.pairs import boxes_on_objects
-from anomdet.evaluation.reconcile import Images, classes_in_numbers, image_places, image_problems, shifted_classes
+from anomdet.evaluation.reconcile import (
+    Images,
+    classes_in_numbers,
+    group_of_all,
+    image_places,
+    image_problems,
+    shifted_classes,
+)
 from anomdet.evaluation.results import Floats, GroundTruth, Ints, Results, make_ground_truth, make_predictions
 from anomdet.words import counted
 
@@ -68,7 +75,8 @@ def _columns(ground_truth: dict, predictions: list, known: Images) -> Results:
         raise ValueError("an area that is none")
     crowd = _crowds(annotations)
     gt = make_ground_truth(image, label, bboxes_xywh, coco_area, crowd)
-    bboxes_xywh, (image, label, notes) = _bboxes(predictions), _meant(predictions, known, label_of, gt)
+    groups = group_of_all(categories, {annotation["category_id"] for annotation in annotations})
+    bboxes_xywh, (image, label, notes) = _bboxes(predictions), _meant(predictions, known, label_of, groups, gt)
     score = _numbers([prediction["score"] for prediction in predictions])
     if not ((score >= 0) & (score <= 1)).all():
         raise ValueError("a score that is none")
@@ -106,7 +114,9 @@ def _mark(annotation: dict) -> str | None:
     return next((name for name in _MARKS if annotation.get(name) or more.get(name)), None)
 
 
-def _meant(predictions: list, known: Images, label_of: dict, gt: GroundTruth) -> tuple[Ints, Ints, tuple[str, ...]]:
+def _meant(
+    predictions: list, known: Images, label_of: dict, groups: set, gt: GroundTruth
+) -> tuple[Ints, Ints, tuple[str, ...]]:
     """Image and class of each prediction, and how they were found where that needs a sentence."""
     image, note = image_places(predictions, known)
     if image is None:
@@ -117,7 +127,7 @@ def _meant(predictions: list, known: Images, label_of: dict, gt: GroundTruth) ->
         label = np.array([label_of.get(number + shift, -1) for number in class_ids], dtype=np.int64)
         return boxes_on_objects(image, label, _bboxes(predictions), gt)
 
-    shift, shift_note = shifted_classes(set(class_ids), list(label_of), agreement)
+    shift, shift_note = shifted_classes(set(class_ids), list(label_of), agreement, groups)
     label = _places(predictions, "category_id", {number - shift: k for number, k in label_of.items()})
     return image, label, tuple(filter(None, (note, shift_note)))
 

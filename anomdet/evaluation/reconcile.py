@@ -8,7 +8,7 @@ one way for all of its entries, the first that fits all of them and no ``file_na
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -222,25 +222,38 @@ def classes_in_numbers(entries: list[Any], names: Mapping[int, str]) -> tuple[li
     return entries, ""
 
 
+def group_of_all(categories: Sequence[Mapping[str, Any]], used: Collection[int]) -> set[int]:
+    """The number of the category that Roboflow puts in front of the classes: their group, which no object has."""
+    above = {str(one.get("supercategory")) for one in categories}
+    heads = [one for one in categories if one.get("supercategory") == "none" and str(one.get("name")) in above]
+    return {one["id"] for one in heads} - set(used)
+
+
 def shifted_classes(
-    class_ids: set[Any], class_nums: Sequence[int], agreement: Callable[[int], tuple[int, int]]
+    class_ids: set[Any],
+    class_nums: Sequence[int],
+    agreement: Callable[[int], tuple[int, int]],
+    groups: Collection[int] = (),
 ) -> tuple[int, str]:
     """What to add to each ``category_id`` of the predictions, and a sentence where that is not 0.
 
     Ultralytics counts classes from 0 or from 1, whatever the ground truth does. A shift by one is taken where some ids
-    are unknown and with it none is; or where hardly any box is on an object of its class and with the shift most are.
+    are unknown and with it none is; or where hardly any box is on an object of its class and with the shift most are;
+    or, of few boxes too, where more are and some were of no class but the group of all.
 
     Args:
         class_ids: of the predictions.
         class_nums: of the ground truth.
         agreement: a shift to the predictions on an object of their class, and on any object.
+        groups: of the class numbers, those of :func:`group_of_all`.
     """
     known = set(class_nums)
     if not class_ids or not all(isinstance(value, int) and not isinstance(value, bool) for value in class_ids):
         return 0, ""
     fitting = [shift for shift in (-1, 1) if {value + shift for value in class_ids} <= known]
     if class_ids <= known:
-        fitting = [shift for shift in fitting if _is_clear(agreement(0), agreement(shift))]
+        of_group = not class_ids.isdisjoint(groups)
+        fitting = [shift for shift in fitting if _is_clear(agreement(0), agreement(shift), of_group)]
     if len(fitting) != 1:
         return 0, ""
     direction = "less" if fitting[0] < 0 else "more"
@@ -251,6 +264,8 @@ def shifted_classes(
     )
 
 
-def _is_clear(now: tuple[int, int], then: tuple[int, int]) -> bool:
+def _is_clear(now: tuple[int, int], then: tuple[int, int], of_group: bool) -> bool:
     """At least ten boxes on objects; at most a tenth of them right now, at least half with the shift."""
+    if of_group and then[0] > now[0]:
+        return True
     return then[1] >= 10 and now[0] <= now[1] / 10 and then[0] >= then[1] / 2

@@ -165,6 +165,18 @@ def test_a_shift_that_the_ids_alone_do_not_show():
     assert measure(results, fixed(0.5)).metrics["precision"] == 1.0
 
 
+def test_few_boxes_of_the_group_of_all_classes_show_a_shift():
+    """Roboflow's exports have the group as category 0; RF-DETR and Ultralytics count the classes from 0."""
+    gt = truth(ZERO[:4], NAMES[:4], (1, 2))
+    names = {0: ("defects", "none"), 1: ("dent", "defects"), 2: ("spur", "defects")}
+    gt["categories"] = [{"id": i, "name": name, "supercategory": above} for i, (name, above) in names.items()]
+    results = results_from_coco(gt, found(gt, ZERO, shift=-1))
+    assert is_perfect(results) and "each is taken as one more" in results.notes[-1]
+    own = [*found(gt, ZERO), {**found(gt, ZERO)[0], "category_id": 0, "score": 0.1}]
+    without_last = [row for row in own if row["category_id"] != 2]
+    assert not results_from_coco(gt, without_last).notes, "a box of the group among right ones"
+
+
 def test_a_poor_classifier_is_no_shift():
     """Half of the boxes are of the next class: the detector's fault, which the numbers must show."""
     gt = truth(list(range(40)), [f"{i}.png" for i in range(40)], (0, 1, 2))
