@@ -10,6 +10,7 @@ from anomdet.words import counted
 _MOST_OF_COCO = 100  # predictions of a class in an image that COCO's numbers look at
 _LEAST_LOW_SCORE = 0.1  # detectors are cut at 0.05 and lower where they are to be measured
 _LEAST = 20  # predictions, to say something of their scores
+_MANY, _FEW = 5, 3  # predictions of an image; images
 
 
 def areas(results: Results) -> list[str]:
@@ -59,4 +60,20 @@ def scores(results: Results) -> list[str]:
     return [
         f"no score is below {lowest:.3g}: were the weaker predictions left out? They count as missed, so that mAP is "
         "lower than the detector's, and no lower threshold can be chosen; save them from 0.001 on"
+    ]
+
+
+def unpredicted(results: Results) -> list[str]:
+    """Images without a prediction, where nearly all others have many and no fewer of these have an object."""
+    gt, counts = results.gt, np.bincount(results.pred.image, minlength=results.num_images)
+    some, none = counts[counts > 0], counts == 0
+    if len(some) < _FEW or np.quantile(some, 0.05) < _MANY:
+        return []
+    defective = np.bincount(gt.image[~gt.crowd], minlength=results.num_images) > 0
+    if (defective & none).sum() < _FEW or defective[none].mean() < defective.mean() / 2:
+        return []
+    images = counted(int(none.sum()), "image has", "images have")
+    return [
+        f"{images} no prediction at any score, the other {len(some)} have {np.median(some):.0f} each: was every image "
+        "predicted? In one that was not all objects count as missed, and a good part as passed"
     ]

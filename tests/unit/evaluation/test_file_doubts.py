@@ -219,3 +219,14 @@ def test_boxes_in_the_pixels_of_mmdetections_configs_are_reported() -> None:
     boxes = [{**one, "bbox": [4 * side for side in one["bbox"]]} for one in found(content)]
     (note,) = doubts(content, boxes)
     assert "look like pixels of the image resized to 1333 x 800 at most: read so, 4 of the 4 best" in note
+
+
+def test_images_that_were_not_predicted_are_reported() -> None:
+    """The ground truth of all splits, the predictions of one: what was not looked at is no miss."""
+    content = truth(12)
+    many = [{**one, "bbox": [1, 1, 9 + i, 9], "score": 0.01 + 0.01 * i} for one in found(content) for i in range(6)]
+    (note,) = doubts(content, [one for one in many if one["image_id"] < 6])
+    assert note.startswith("p.json: 7 images have no prediction at any score, the other 6 have 6 each: was every image")
+    assert doubts(content, [one for one in many if one["image_id"] < 10]) == [], "a detector may see nothing on two"
+    content["annotations"] = content["annotations"][:6]
+    assert doubts(content, [one for one in many if one["image_id"] < 6]) == [], "good parts, on which nothing is found"
