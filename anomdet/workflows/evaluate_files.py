@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +87,9 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
 
     >>> anomdet.evaluate_files("predictions.json", "ground_truth.json").metrics["mAP"]  # doctest: +SKIP
     """
-    paths = (ground_truth, predictions, val_ground_truth, val_predictions, images, tile_map)
-    files = Files(*(None if path is None else Path(path) for path in paths))
+    given = (ground_truth, predictions, val_ground_truth, val_predictions, images, tile_map)
+    names = [field.name for field in fields(Files)]
+    files = Files(*(_path(name, path) for name, path in zip(names, given, strict=True)))
     _check(files)
     return _evaluate(files, load_settings(settings, overrides), out)
 
@@ -131,6 +133,14 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     measured = with_context(measured, about, settings.evaluation)
     written = write_all(measured, folder, settings.evaluation, read_picture, _log.info)
     return Evaluation(format_table(measured.metrics), measured.metrics, to_coco(results)[1], written)
+
+
+def _path(name: str, given: Any) -> Path | None:
+    """What it holds is no path: lists of predictions and objects are in files."""
+    if given is None or isinstance(given, (str, os.PathLike)):
+        return None if given is None else Path(given)
+    hint = "write it into a file first: json.dump(...)" if isinstance(given, (list, dict)) else ""
+    raise UserError(Problem(name, "the path of a file" if name != "images" else "a folder", type(given).__name__, hint))
 
 
 def _check(files: Files) -> None:
