@@ -143,7 +143,7 @@ def measure(
         per_class=_per_class(measured, included, coco),
         part_level=_part_level(measured),
         **(_tables(measured) if complete else {}),
-        notes=_silent_classes(measured),
+        notes=[*_silent_classes(measured), *(_alone(results) if complete else [])],
     )
 
 
@@ -212,6 +212,18 @@ def _silent_classes(measured: Measured) -> list[str]:
             f"set metrics.score_threshold={_round_down(best[k]):g} or lower{_or_choose(measured.point)}"
         )
     return notes
+
+
+def _alone(results: Results) -> list[str]:
+    """Images in whose names a pattern finds no part, while it does in those of others."""
+    named = zip(results.file_names, results.parts or (), strict=results.parts is not None)
+    alone = [name for name, part in named if name == part]
+    if not 0 < len(alone) < results.num_images:
+        return []
+    return [
+        f"{len(alone)} of {results.num_images} images are each a part of their own, as {alone[0]}: data.group_by finds "
+        "no part in their names"
+    ]
 
 
 def _or_choose(point: OperatingPoint) -> str:
