@@ -21,6 +21,7 @@ from anomdet.evaluation.reconcile import (
     shifted_classes,
 )
 from anomdet.evaluation.results import Floats, GroundTruth, Ints, Results, make_ground_truth, make_predictions
+from anomdet.evaluation.scored_data_set import scored_data_set
 from anomdet.words import counted
 
 _MARKS = ("ignore", "difficult")
@@ -34,12 +35,14 @@ def results_from_coco(
     Args:
         ground_truth: ``images`` (id, file_name; width, height and part where known), ``annotations`` (image_id,
             category_id, bbox xywh; area and iscrowd where they have them), ``categories`` (id, name).
-        predictions: image_id, category_id, bbox xywh, score, each.
+        predictions: image_id, category_id, bbox xywh, score, each; or a data set whose annotations have scores.
         gt_file, predictions_file: their names in messages.
 
     Raises:
         UserError: something else; all kinds of mistakes at once, with the places of the first.
     """
+    scored = scored_data_set(predictions)
+    predictions = predictions if scored is None else scored.entries
     if problems := wrong_lists(ground_truth, gt_file, predictions, predictions_file):
         raise UserError(problems)
     if problems := wrong_heads(ground_truth, gt_file):
@@ -47,6 +50,7 @@ def results_from_coco(
     listed = sorted(ground_truth["images"], key=lambda image: (isinstance(image["id"], str), image["id"]))
     images = Images([image["id"] for image in listed], [_text(image, "file_name") for image in listed], gt_file)
     names = {category["id"]: _text(category, "name") for category in ground_truth["categories"]}
+    predictions, set_note = (predictions, "") if scored is None else scored.with_ids_of(images, names)
     predictions, class_note = classes_in_numbers(predictions, names)
     try:
         results = _columns({**ground_truth, "images": listed}, predictions, images)
@@ -58,7 +62,7 @@ def results_from_coco(
         if not found:
             raise
         raise UserError(found) from None
-    return replace(results, notes=(*results.notes, class_note)) if class_note else results
+    return replace(results, notes=tuple(filter(None, (set_note, *results.notes, class_note))))
 
 
 def _columns(ground_truth: dict, predictions: list, known: Images) -> Results:
