@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -154,10 +154,23 @@ def _check(files: Files) -> None:
         )
         if getattr(files, name) is None and (getattr(files, other) is not None or not name.startswith("val_"))
     ]
+    problems += _no_coco(files)
     if files.images is not None and not files.images.is_dir():
         problems.append(Problem("--images", "a folder of images", f"{files.images}, which is none"))
     if problems:
         raise UserError(problems)
+
+
+def _no_coco(files: Files) -> Iterator[Problem]:
+    """Folders of labels, and the lines of predict: what writes a COCO file of them."""
+    of_truth = "write one: anomdet convert DATA --to coco --out OUT"
+    of_predictions = "write one: anomdet predict --save coco, or save_json=True of Ultralytics' val"
+    for name in ("ground_truth", "predictions", "val_ground_truth", "val_predictions"):
+        path = getattr(files, name)
+        if path is not None and (path.is_dir() or path.suffix == ".jsonl"):
+            hint = of_predictions if name.endswith("predictions") else of_truth
+            got = f"{path}, which is {'a folder' if path.is_dir() else 'a file of JSON lines'}"
+            yield Problem(f"--{name.replace('_', '-')}", "a COCO file", got, hint)
 
 
 def _point(files: Files, settings: Any, test: Results) -> Any:
