@@ -191,17 +191,6 @@ def test_marks_that_are_not_gone_by_are_reported(mark: dict[str, Any]) -> None:
     assert doubts(content, found(content)) == []
 
 
-def test_more_objects_than_coco_looks_at_are_reported() -> None:
-    content = truth()
-    content["annotations"] += [
-        {"id": 9, "image_id": 2, "category_id": 1, "bbox": [x, y, 4, 4]}
-        for x in range(0, 100, 8)
-        for y in range(100, 180, 8)
-    ]
-    (note,) = doubts(content, [])
-    assert note.startswith("g.json: 1 image has more than 100 objects of a class, 131 at most")
-
-
 def test_scores_that_are_cut_or_no_scores_are_reported() -> None:
     content = truth(30)
     scores = [0.25 + 0.01 * i for i in range(30)]

@@ -184,18 +184,6 @@ def test_images_of_one_part():
     assert {key: again[key] for key in COCO | MATCHING} == {key: metrics[key] for key in COCO | MATCHING}
 
 
-def test_images_without_a_part_beside_others_are_said():
-    """A second camera whose names are written otherwise: each of its images would be judged alone."""
-    ground_truth, predictions = draw_case(Case(0, num_images=9))
-    for image in ground_truth["images"]:
-        image["part"] = part_name(image["file_name"], r"part_([0-6])")
-    said = "2 of 9 images are each a part of their own, as "
-    assert [note for note in evaluate(ground_truth, predictions)["notes"] if note.startswith(said)]
-    for image in ground_truth["images"]:
-        image["part"] = part_name(image["file_name"], r"part_(\d)")
-    assert not [note for note in evaluate(ground_truth, predictions)["notes"] if "part of their own" in note]
-
-
 def test_thresholds_are_plain_numbers():
     metrics = evaluate(*draw_case(Case(0)), iou_thresholds=np.array([0.33]))
     assert type(metrics["mAP_33"]) is float
