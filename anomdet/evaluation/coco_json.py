@@ -10,7 +10,7 @@ import numpy as np
 
 from anomdet.documents import VERSION
 from anomdet.errors import UserError
-from anomdet.evaluation.coco_checks import LARGEST, is_mark, wrong_entries, wrong_heads, wrong_lists
+from anomdet.evaluation.coco_checks import LARGEST, another_format, is_mark, wrong_entries, wrong_heads, wrong_lists
 from anomdet.evaluation.pairs import boxes_on_objects
 from anomdet.evaluation.reconcile import (
     Images,
@@ -55,7 +55,7 @@ def results_from_coco(
     try:
         results = _columns({**ground_truth, "images": listed}, predictions, images)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        found = [
+        found = another_format(predictions, predictions_file) or [
             *wrong_entries(ground_truth["annotations"], gt_file, predictions, predictions_file, (images.by_id, names)),
             *image_problems(predictions, images, predictions_file),
         ]
