@@ -116,6 +116,10 @@ def image_places(entries: Sequence[Mapping[str, Any]], images: Images) -> tuple[
             note = _doubt(entries, images, found)
         return np.array(found, dtype=np.int64), note
     by_name = [_the_one(could) for could in told]
+    if None not in by_name and all(
+        at in images.stems(one.get("image_id")) for at, one in zip(by_name, entries, strict=True)
+    ):
+        return np.array(by_name, dtype=np.int64), "image_id is taken for the name of the file, file_name for its folder"
     if None not in by_name and not _is_known(entries, images):
         return np.array(by_name, dtype=np.int64), "images are found by file_name: image_id is no id of the other file"
     return None, ""

@@ -130,6 +130,14 @@ def test_a_name_that_two_folders_have_contradicts_an_image_of_another_name():
     )
 
 
+def test_the_folder_in_file_name_says_which_of_two_images():
+    names = [f"cam{1 + at % 2}/{1 + at // 2:04}.png" for at in ZERO]
+    gt = truth(ONE, names)
+    results = results_from_coco(gt, found(gt, [1 + at // 2 for at in ZERO], names))
+    assert is_perfect(results)
+    assert results.notes == ("image_id is taken for the name of the file, file_name for its folder",)
+
+
 def test_many_unknown_ids_are_one_message():
     gt = truth(ZERO, NAMES)
     with pytest.raises(UserError) as caught:
