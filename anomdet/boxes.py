@@ -32,6 +32,20 @@ def clip_xyxy(bboxes_xyxy: Array, height: int, width: int) -> Array:
     return np.clip(bboxes_xyxy, 0, limits)
 
 
+def with_sides(bboxes_xyxy: Array, height: int, width: int) -> Array:
+    """Boxes ``(N, 4)`` as labels: a side without length becomes the pixel of the image that it touches.
+
+    >>> with_sides(np.array([[200.0, 5, 200, 9]]), 100, 200).tolist()
+    [[199.0, 5.0, 200.0, 9.0]]
+    """
+    first, last = bboxes_xyxy[:, :2], bboxes_xyxy[:, 2:]
+    pixel = np.clip(np.floor(first), 0, np.array([width, height]) - 1)
+    is_flat = last <= first
+    sides = np.where(is_flat, pixel, first), np.where(is_flat, pixel + 1, last)
+    sized: Array = np.concatenate(sides, axis=1).astype(bboxes_xyxy.dtype)
+    return sized
+
+
 def area_xyxy(bboxes_xyxy: Array) -> Array:
     """Areas ``(N,)`` in square pixels; 0 where a box is turned inside out."""
     size_wh = np.maximum(bboxes_xyxy[:, 2:] - bboxes_xyxy[:, :2], 0)

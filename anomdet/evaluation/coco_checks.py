@@ -15,6 +15,7 @@ _MAX_PROBLEMS = 20
 _SHOWN = 3  # of equal mistakes
 _MOST_PIXELS = 2**31
 _LARGEST_ID = 2**63 - 1
+_NAMES_OF_CLASS = ("class_id", "class", "cls", "label", "category", "category_name", "class_name", "name")
 _NAMES_OF_SCORE = ("confidence", "conf", "probability", "prob", "scores", "confidence_score")
 
 
@@ -79,7 +80,10 @@ def wrong_entries(annotations: list, gt_file: str, predictions: list, prediction
             "category_id",
             "the id of a category in the ground truth",
             lambda value: _known(value, names),
-            lambda _: f"there are {classes}{more}" if names else "it has no categories",
+            lambda entry: (
+                _called(entry, "category_id", _NAMES_OF_CLASS)
+                or (f"there are {classes}{more}" if names else "it has no categories")
+            ),
         ),
         Check("bbox", "[x, y, width, height], finite (below 1e100), no size negative", _is_bbox, _hint_of_box),
     ]
@@ -88,6 +92,17 @@ def wrong_entries(annotations: list, gt_file: str, predictions: list, prediction
         *_in_few_lines(annotations, f"{gt_file}: annotations", [image, *of_both, _AREA, _CROWD]),
         *_in_few_lines(predictions, predictions_file, [*of_both, _SCORE]),
     ]
+
+
+def another_format(predictions: list, predictions_file: str) -> list[Problem]:
+    """One line for entries of other keys, as torchvision's (boxes, labels, scores of an image)."""
+    entries = [entry for entry in predictions if isinstance(entry, dict)]
+    missing = [key for key in ("category_id", "bbox", "score") if not any(key in entry for entry in entries)]
+    if not entries or len(missing) < 2:
+        return []
+    got = f"entries with {', '.join(map(short_repr, islice(entries[0], 6))) or 'nothing'}"
+    expected = "an entry for each box, with image_id, category_id, bbox (x, y, width, height) and score"
+    return [Problem(predictions_file, expected, got, "write them as COCO's results")]
 
 
 def _in_few_lines(entries: list, where: str, checks: list[Check]) -> Iterator[Problem]:
@@ -168,6 +183,11 @@ def _is_bbox(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value)) and min(value[2:]) >= 0
 
 
+def _called(entry: Mapping[str, Any], key: str, names: Iterable[str]) -> str:
+    name = next((name for name in names if name in entry), None) if entry.get(key) is None else None
+    return f"it is called {name!r} here: write it as {key}" if name else ""
+
+
 def _hint_of_box(entry: Mapping[str, Any]) -> str:
     if not entry.get("bbox") and entry.get("segmentation"):
         return "a mask alone is not measured: write the box around it"
@@ -177,8 +197,7 @@ def _hint_of_box(entry: Mapping[str, Any]) -> str:
 def _hint_of_score(entry: Mapping[str, Any]) -> str:
     score = entry.get("score")
     if score is None:
-        name = next((name for name in _NAMES_OF_SCORE if name in entry), None)
-        return f"it is called {name!r} here: write it as score" if name else ""
+        return _called(entry, "score", _NAMES_OF_SCORE)
     if not _is_number(score):
         return ""
     if 1 < score <= 100:

@@ -10,10 +10,18 @@ import numpy as np
 
 from anomdet.documents import VERSION
 from anomdet.errors import UserError
-from anomdet.evaluation.coco_checks import LARGEST, is_mark, wrong_entries, wrong_heads, wrong_lists
+from anomdet.evaluation.coco_checks import LARGEST, another_format, is_mark, wrong_entries, wrong_heads, wrong_lists
 from anomdet.evaluation.pairs import boxes_on_objects
-from anomdet.evaluation.reconcile import Images, classes_in_numbers, image_places, image_problems, shifted_classes
+from anomdet.evaluation.reconcile import (
+    Images,
+    classes_in_numbers,
+    group_of_all,
+    image_places,
+    image_problems,
+    shifted_classes,
+)
 from anomdet.evaluation.results import Floats, GroundTruth, Ints, Results, make_ground_truth, make_predictions
+from anomdet.evaluation.scored_data_set import scored_data_set
 from anomdet.words import counted
 
 _MARKS = ("ignore", "difficult")
@@ -27,12 +35,14 @@ def results_from_coco(
     Args:
         ground_truth: ``images`` (id, file_name; width, height and part where known), ``annotations`` (image_id,
             category_id, bbox xywh; area and iscrowd where they have them), ``categories`` (id, name).
-        predictions: image_id, category_id, bbox xywh, score, each.
+        predictions: image_id, category_id, bbox xywh, score, each; or a data set whose annotations have scores.
         gt_file, predictions_file: their names in messages.
 
     Raises:
         UserError: something else; all kinds of mistakes at once, with the places of the first.
     """
+    scored = scored_data_set(predictions)
+    predictions = predictions if scored is None else scored.entries
     if problems := wrong_lists(ground_truth, gt_file, predictions, predictions_file):
         raise UserError(problems)
     if problems := wrong_heads(ground_truth, gt_file):
@@ -40,18 +50,19 @@ def results_from_coco(
     listed = sorted(ground_truth["images"], key=lambda image: (isinstance(image["id"], str), image["id"]))
     images = Images([image["id"] for image in listed], [_text(image, "file_name") for image in listed], gt_file)
     names = {category["id"]: _text(category, "name") for category in ground_truth["categories"]}
+    predictions, set_note = (predictions, "") if scored is None else scored.with_ids_of(images, names)
     predictions, class_note = classes_in_numbers(predictions, names)
     try:
         results = _columns({**ground_truth, "images": listed}, predictions, images)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        found = [
+        found = another_format(predictions, predictions_file) or [
             *wrong_entries(ground_truth["annotations"], gt_file, predictions, predictions_file, (images.by_id, names)),
             *image_problems(predictions, images, predictions_file),
         ]
         if not found:
             raise
         raise UserError(found) from None
-    return replace(results, notes=(*results.notes, class_note)) if class_note else results
+    return replace(results, notes=tuple(filter(None, (set_note, *results.notes, class_note))))
 
 
 def _columns(ground_truth: dict, predictions: list, known: Images) -> Results:
@@ -68,7 +79,8 @@ def _columns(ground_truth: dict, predictions: list, known: Images) -> Results:
         raise ValueError("an area that is none")
     crowd = _crowds(annotations)
     gt = make_ground_truth(image, label, bboxes_xywh, coco_area, crowd)
-    bboxes_xywh, (image, label, notes) = _bboxes(predictions), _meant(predictions, known, label_of, gt)
+    groups = group_of_all(categories, {annotation["category_id"] for annotation in annotations})
+    bboxes_xywh, (image, label, notes) = _bboxes(predictions), _meant(predictions, known, label_of, groups, gt)
     score = _numbers([prediction["score"] for prediction in predictions])
     if not ((score >= 0) & (score <= 1)).all():
         raise ValueError("a score that is none")
@@ -106,7 +118,9 @@ def _mark(annotation: dict) -> str | None:
     return next((name for name in _MARKS if annotation.get(name) or more.get(name)), None)
 
 
-def _meant(predictions: list, known: Images, label_of: dict, gt: GroundTruth) -> tuple[Ints, Ints, tuple[str, ...]]:
+def _meant(
+    predictions: list, known: Images, label_of: dict, groups: set, gt: GroundTruth
+) -> tuple[Ints, Ints, tuple[str, ...]]:
     """Image and class of each prediction, and how they were found where that needs a sentence."""
     image, note = image_places(predictions, known)
     if image is None:
@@ -117,7 +131,7 @@ def _meant(predictions: list, known: Images, label_of: dict, gt: GroundTruth) ->
         label = np.array([label_of.get(number + shift, -1) for number in class_ids], dtype=np.int64)
         return boxes_on_objects(image, label, _bboxes(predictions), gt)
 
-    shift, shift_note = shifted_classes(set(class_ids), list(label_of), agreement)
+    shift, shift_note = shifted_classes(set(class_ids), list(label_of), agreement, groups)
     label = _places(predictions, "category_id", {number - shift: k for number, k in label_of.items()})
     return image, label, tuple(filter(None, (note, shift_note)))
 

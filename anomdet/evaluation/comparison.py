@@ -8,8 +8,15 @@ from typing import Any
 import numpy as np
 
 from anomdet.errors import Problem, UserError
-from anomdet.evaluation.intervals import LEAST_PARTS, bootstrap, bootstrap_interval, parts_behind
-from anomdet.evaluation.results import Results
+from anomdet.evaluation.intervals import (
+    LEAST_PARTS,
+    ROUNDING,
+    bootstrap,
+    bootstrap_interval,
+    parts_behind,
+    wilson_interval,
+)
+from anomdet.evaluation.results import Floats, Results
 from anomdet.evaluation.summary import Measured
 from anomdet.metric_catalogue import COMPARED, lower_is_better
 from anomdet.words import counted
@@ -34,17 +41,15 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
     _check(first, second)
     samples = [bootstrap(measured, num_resamples, seed)[0] for measured in (first, second)]
     numbers = [{**one.metrics, **one.metrics["part_level"]} for one in (first, second)]
-    out = {}
+    is_same, out = _same_predictions(first.results, second.results), {}
     for name in COMPARED:
         a, b = (one.get(name) for one in numbers)
         out[name] = {"first": a, "second": b, "difference": None, "interval": None}
         if a is not None and b is not None:
             num_parts = min(parts_behind(first)[name], parts_behind(second)[name])
             differences = samples[1][name] - samples[0][name]
-            interval = bootstrap_interval(b - a, differences, confidence, num_parts)
-            is_certain = interval is not None and interval[0] == interval[1] != 0
-            too_few = num_parts < LEAST_PARTS and b != a
-            out[name] |= {"difference": b - a, "interval": None if is_certain or too_few else interval}
+            interval = [0.0, 0.0] if is_same and a == b else _interval(b - a, differences, confidence, num_parts)
+            out[name] |= {"difference": b - a, "interval": interval}
     table = {
         "confidence": confidence,
         "num_resamples": num_resamples,
@@ -54,8 +59,22 @@ def compared(first: Measured, second: Measured, *, num_resamples: int, confidenc
         "counts": _counts(*(one.metrics["part_level"] for one in (first, second))),
         "numbers": out,
     }
-    same = [_SAME] if _same_predictions(first.results, second.results) else []
+    same = [_SAME] if is_same else []
     return {**table, "sentences": [*same, *(sentence(name, table) for name in _SAID)]}
+
+
+def _interval(difference: float, samples: Floats, confidence: float, num_parts: int) -> list[float] | None:
+    """Of a difference; None where the parts are too few, or all resamples show the same one.
+
+    Where none shows any, the two differ on no more parts than may fail where none of as many does (Wilson's bound).
+    """
+    if num_parts < LEAST_PARTS:
+        return None
+    if np.nanmax(np.abs(np.append(samples, difference))) <= ROUNDING:
+        most = wilson_interval(0, num_parts, confidence)
+        return None if most is None else [-most[1], most[1]]
+    interval = bootstrap_interval(difference, samples, confidence, num_parts)
+    return None if interval is None or interval[0] == interval[1] else interval
 
 
 def _same_predictions(a: Results, b: Results) -> bool:

@@ -7,9 +7,9 @@ import numpy as np
 from anomdet.evaluation.results import Results
 from anomdet.words import counted
 
-_MOST_OF_COCO = 100  # predictions of a class in an image that COCO's numbers look at
 _LEAST_LOW_SCORE = 0.1  # detectors are cut at 0.05 and lower where they are to be measured
 _LEAST = 20  # predictions, to say something of their scores
+_MANY, _FEW = 5, 3  # predictions of an image; images
 
 
 def areas(results: Results) -> list[str]:
@@ -26,21 +26,11 @@ def areas(results: Results) -> list[str]:
     ]
 
 
-def numbers_of_objects(results: Results) -> list[str]:
-    """More than COCO's numbers can find; or none."""
-    gt = results.gt
-    rows = np.column_stack([gt.image, gt.label])[~gt.crowd]
-    if not len(rows):
-        return ["no image has an object: mAP, recall and escapes have no value; are the annotations in another file?"]
-    groups, sizes = np.unique(rows, axis=0, return_counts=True)
-    num = len(np.unique(groups[sizes > _MOST_OF_COCO, 0]))
-    if not num:
+def no_objects(results: Results) -> list[str]:
+    """None at all."""
+    if (~results.gt.crowd).any():
         return []
-    images = counted(num, "image has", "images have")
-    return [
-        f"{images} more than {_MOST_OF_COCO} objects of a class, {int(sizes.max())} at most: COCO's numbers (as mAP) "
-        f"look at the {_MOST_OF_COCO} best predictions of a class in an image, and count the other objects as missed"
-    ]
+    return ["no image has an object: mAP, recall and escapes have no value; are the annotations in another file?"]
 
 
 def scores(results: Results) -> list[str]:
@@ -59,4 +49,20 @@ def scores(results: Results) -> list[str]:
     return [
         f"no score is below {lowest:.3g}: were the weaker predictions left out? They count as missed, so that mAP is "
         "lower than the detector's, and no lower threshold can be chosen; save them from 0.001 on"
+    ]
+
+
+def unpredicted(results: Results) -> list[str]:
+    """Images without a prediction, where nearly all others have many and no fewer of these have an object."""
+    gt, counts = results.gt, np.bincount(results.pred.image, minlength=results.num_images)
+    some, none = counts[counts > 0], counts == 0
+    if len(some) < _FEW or np.quantile(some, 0.05) < _MANY:
+        return []
+    defective = np.bincount(gt.image[~gt.crowd], minlength=results.num_images) > 0
+    if (defective & none).sum() < _FEW or defective[none].mean() < defective.mean() / 2:
+        return []
+    images = counted(int(none.sum()), "image has", "images have")
+    return [
+        f"{images} no prediction at any score, the other {len(some)} have {np.median(some):.0f} each: was every image "
+        "predicted? In one that was not all objects count as missed, and a good part as passed"
     ]

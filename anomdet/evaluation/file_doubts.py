@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anomdet.evaluation.box_units import check_box_units
-from anomdet.evaluation.doubtful_numbers import areas, numbers_of_objects, scores
+from anomdet.evaluation.doubtful_numbers import areas, no_objects, scores, unpredicted
 from anomdet.evaluation.other_reading import boxes_read_otherwise, classes_read_otherwise, images_read_otherwise
 from anomdet.evaluation.repeated import repeated
 from anomdet.evaluation.results import Results
@@ -29,13 +29,13 @@ def file_doubts(results: Results, gt_file: str, predictions_file: str) -> list[s
     ]
     if any("look like two corners" in note for note in units):
         read_otherwise = []
-    of_truth = (*results.gt_notes, *areas(results), *numbers_of_objects(results))
+    of_truth = (*results.gt_notes, *areas(results), *no_objects(results))
     return [
         *units,
         *read_otherwise,
         *_crowds(results, gt_file),
         *(f"{gt_file}: {note}" for note in of_truth),
-        *(f"{predictions_file}: {note}" for note in scores(results)),
+        *(f"{predictions_file}: {note}" for note in (*scores(results), *unpredicted(results))),
         *repeated(results, gt_file, predictions_file),
     ]
 

@@ -28,7 +28,7 @@ Samples: TypeAlias = dict[str, Floats]
 _CELLS = 4_000_000  # weights at a time: 32 MB
 _SHARES = ("precision", "recall", "escape_rate", "overkill_rate")
 LEAST_PARTS = 5  # fewer have under 40 different resamples, too few to cut off 2.5 % at either end
-_ROUNDING = 1e-9  # COCO's AP of a perfect detector is 1 - 2e-16 where a class has one object
+ROUNDING = 1e-9  # COCO's AP of a perfect detector is 1 - 2e-16 where a class has one object
 
 
 def draws(num_parts: int, num_resamples: int, seed: int = 0) -> Iterator[Ints]:
@@ -198,7 +198,7 @@ def bootstrap_interval(value: float, samples: Floats, confidence: float, num_par
     if not len(samples):
         return None
     normal = NormalDist()
-    same = np.abs(samples - value) <= _ROUNDING
+    same = np.abs(samples - value) <= ROUNDING
     share = (np.sum(~same & (samples < value)) + np.sum(same) / 2) / len(samples)
     bias = normal.inv_cdf(min(max(float(share), 0.5 / len(samples)), 1 - 0.5 / len(samples)))
     reach = _student(confidence, max(num_parts, 4) - 1) * np.sqrt(max(num_parts, 4) / (max(num_parts, 4) - 1))
@@ -229,11 +229,11 @@ def interval_of(
     ends = (0.0,) if metric is not None and metric.format == "decimal" else (0.0, 1.0)
     known = samples[~np.isnan(samples)]
     for end in ends:
-        if num_parts and abs(value - end) <= _ROUNDING and np.all(np.abs(known - end) <= _ROUNDING):
+        if num_parts and abs(value - end) <= ROUNDING and np.all(np.abs(known - end) <= ROUNDING):
             return wilson_interval(value * num_parts, num_parts, confidence), ""
     if num_parts >= LEAST_PARTS:
         bounds = bootstrap_interval(value, samples, confidence, num_parts)
-        if bounds is not None and bounds[1] - bounds[0] > _ROUNDING:
+        if bounds is not None and bounds[1] - bounds[0] > ROUNDING:
             return bounds, ""
     if key in _SHARES and num_parts:
         return wilson_interval(value * num_parts, num_parts, confidence), ""

@@ -8,7 +8,7 @@ one way for all of its entries, the first that fits all of them and no ``file_na
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -47,9 +47,13 @@ class Images:
 
     def of_stem(self, value: Any) -> int | None:
         """The stem or the name of one file, or the number that its stem's digits make."""
+        return _the_one(self.stems(value))
+
+    def stems(self, value: Any) -> list[int]:
+        """All of such a stem, name or number: in two folders there may be one each."""
         if isinstance(value, str):
-            return self.of_file(value)
-        return self._by_number.get(value) if _is_id(value) else None
+            return self.files(value)
+        return self._by_number.get(value, []) if _is_id(value) else []
 
     def of_digits(self, value: Any) -> int | None:
         """The id, as a text where it is a number, or the other way round."""
@@ -57,23 +61,28 @@ class Images:
             return self.by_id.get(int(value)) if value.isascii() and value.isdigit() and len(value) < 19 else None
         return self.by_id.get(str(value)) if _is_id(value) else None
 
-    def of_file(self, name: Any) -> int | None:
-        """The one image whose file has this name, or ends in it, or has this stem."""
+    def files(self, name: Any) -> list[int]:
+        """The images whose file has this name, or ends in it, or has this stem."""
         if not isinstance(name, str) or not name:
-            return None
+            return []
         path = PurePosixPath(name.replace("\\", "/"))
         found = self._by_name.get(path.name) or self._by_stem.get(path.name) or self._by_stem.get(path.stem, [])
         if len(found) > 1:
             found = [at for at in found if _is_tail(path.with_suffix("").parts, self.names[at])]
-        exact = [at for at in found if self.names[at] == str(path)]
-        return (exact or found)[0] if len(exact or found) == 1 else None
+        return [at for at in found if self.names[at] == str(path)] or found
 
     @cached_property
-    def _by_number(self) -> dict[int, int]:
-        """The number of each stem of digits alone, where no two files have the same."""
-        digits = [(int(stem), at) for stem, found in self._by_stem.items() if _is_number(stem) for at in found]
-        count = Counter(number for number, _ in digits)
-        return {number: at for number, at in digits if count[number] == 1}
+    def _by_number(self) -> dict[int, list[int]]:
+        """The images of each number that a stem of digits alone makes."""
+        numbers: dict[int, list[int]] = {}
+        for stem, found in self._by_stem.items():
+            if _is_number(stem):
+                numbers.setdefault(int(stem), []).extend(found)
+        return numbers
+
+
+def _the_one(places: list[int]) -> int | None:
+    return places[0] if len(places) == 1 else None
 
 
 def _is_number(stem: str) -> bool:
@@ -92,8 +101,8 @@ def _is_tail(parts: Sequence[str], name: str) -> bool:
 def image_places(entries: Sequence[Mapping[str, Any]], images: Images) -> tuple[Ints | None, str]:
     """The row of the image of each prediction, and a sentence where ``image_id`` is no id; None if no way fits all."""
     named = [entry.get("file_name") for entry in entries]
-    of_name: dict[Any, int | None] = {name: images.of_file(name) for name in set(filter(_is_text, named))}
-    told = [of_name[name] if _is_text(name) else None for name in named]
+    of_name: dict[Any, list[int]] = {name: images.files(name) for name in set(filter(_is_text, named))}
+    told = [of_name[name] if _is_text(name) else [] for name in named]
     ways: tuple[tuple[Callable[[Any], int | None], str], ...] = (
         (images.of_id, ""),
         (images.of_stem, "image_id is taken for the name of the file"),
@@ -101,24 +110,30 @@ def image_places(entries: Sequence[Mapping[str, Any]], images: Images) -> tuple[
     )
     for way, note in ways:
         found = _by(way, [entry.get("image_id") for entry in entries])
-        if None in found or not all(name in (None, at) for name, at in zip(told, found, strict=True)):
+        if None in found or not all(not could or at in could for could, at in zip(told, found, strict=True)):
             continue
         if not note and not any(told):
             note = _doubt(entries, images, found)
         return np.array(found, dtype=np.int64), note
-    if all(_is_text(name) for name in named) and None not in told and not _is_known(entries, images):
-        return np.array(told, dtype=np.int64), "images are found by file_name: image_id is no id of the other file"
+    by_name = [_the_one(could) for could in told]
+    if None not in by_name and all(
+        at in images.stems(one.get("image_id")) for at, one in zip(by_name, entries, strict=True)
+    ):
+        return np.array(by_name, dtype=np.int64), "image_id is taken for the name of the file, file_name for its folder"
+    if None not in by_name and not _is_known(entries, images):
+        return np.array(by_name, dtype=np.int64), "images are found by file_name: image_id is no id of the other file"
     return None, ""
 
 
 def _doubt(entries: Sequence[Mapping[str, Any]], images: Images, found: list[int | None]) -> str:
     """A sentence where the ids may be numbers of files as well, which are other images."""
-    others = _by(images.of_stem, [entry.get("image_id") for entry in entries])
-    at = next((i for i, (one, other) in enumerate(zip(found, others, strict=False)) if one != other), None)
-    if not entries or None in others or at is None:
+    of_value = {value: images.stems(value) for value in {entry["image_id"] for entry in entries}}
+    others = [of_value[entry["image_id"]] for entry in entries]
+    at = next((i for i, (one, could) in enumerate(zip(found, others, strict=True)) if one not in could), None)
+    if at is None or not all(others):
         return ""
-    one, other = (images.names[place] for place in (found[at], others[at]) if place is not None)
-    value = entries[at]["image_id"]
+    value, one = entries[at]["image_id"], images.names[found[at] or 0]
+    other = " or ".join(images.names[place] for place in others[at][:_SHOWN])
     return f"image_id {value!r} is taken for the id of {one}; if it means {other}, add file_name to the predictions"
 
 
@@ -142,24 +157,25 @@ def _is_text(value: Any) -> bool:
 def image_problems(entries: Sequence[Any], images: Images, where: str) -> Iterator[Problem]:
     """Why no way to read ``image_id`` fits: ids that nothing has, or file names that contradict them."""
     unknown: list[tuple[int, Any]] = []
-    contradicting: list[tuple[int, Any, int | None, int]] = []
+    contradicting: list[tuple[int, Any, int, list[int]]] = []
     for i, entry in enumerate(entries):
         if not isinstance(entry, dict):
             continue
         value = entry.get("image_id")
-        at, named = images.of_id(value), images.of_file(entry.get("file_name"))
-        if at is None and images.of_stem(value) is None and images.of_digits(value) is None:
+        could = images.files(entry.get("file_name"))
+        meant = [at for at in (images.of_id(value), images.of_stem(value)) if at is not None]
+        if not meant and images.of_digits(value) is None:
             unknown.append((i, value))
-        elif named is not None and named not in (at, images.of_stem(value)):
-            contradicting.append((i, value, at if at is not None else images.of_stem(value), named))
-    for i, value, at, named in contradicting[:_SHOWN]:
-        own = images.names[at] if at is not None else "no image"
+        elif could and meant and not set(could) & set(meant):
+            contradicting.append((i, value, meant[0], could))
+    for i, value, at, could in contradicting[:_SHOWN]:
+        ids = " or ".join(repr(images.ids[place]) for place in could[:_SHOWN])
         yield Problem(
             f"{where}[{i}]",
             f"image_id and file_name of one image of {images.file}",
-            f"image_id {value!r}, which is {own}, and file_name {entries[i]['file_name']!r}, which is image "
-            f"{images.ids[named]!r} there",
-            f"{len(contradicting)} such entries" if len(contradicting) > 1 else "",
+            f"image_id {value!r}, which is {images.names[at]}, and file_name {entries[i]['file_name']!r}, which is "
+            f"image {ids} there",
+            "; ".join(_about(could, len(contradicting))),
         )
     expected = "the id of an image in the ground truth"
     shown = unknown[: _SHOWN if len(unknown) > _SHOWN else None]
@@ -167,6 +183,13 @@ def image_problems(entries: Sequence[Any], images: Images, where: str) -> Iterat
         yield Problem(f"{where}[{i}].image_id", expected, _short(value), _hint(images) if i == shown[-1][0] else "")
     if len(unknown) > len(shown):
         yield Problem(where, f"{expected} in every entry", f"another in {len(unknown)} of {len(entries)}")
+
+
+def _about(could: Sequence[int], count: int) -> Iterator[str]:
+    if len(could) > 1:
+        yield "only with its folder does file_name say which"
+    if count > 1:
+        yield f"{count} such entries"
 
 
 def _hint(images: Images) -> str:
@@ -203,25 +226,38 @@ def classes_in_numbers(entries: list[Any], names: Mapping[int, str]) -> tuple[li
     return entries, ""
 
 
+def group_of_all(categories: Sequence[Mapping[str, Any]], used: Collection[int]) -> set[int]:
+    """The number of the category that Roboflow puts in front of the classes: their group, which no object has."""
+    above = {str(one.get("supercategory")) for one in categories}
+    heads = [one for one in categories if one.get("supercategory") == "none" and str(one.get("name")) in above]
+    return {one["id"] for one in heads} - set(used)
+
+
 def shifted_classes(
-    class_ids: set[Any], class_nums: Sequence[int], agreement: Callable[[int], tuple[int, int]]
+    class_ids: set[Any],
+    class_nums: Sequence[int],
+    agreement: Callable[[int], tuple[int, int]],
+    groups: Collection[int] = (),
 ) -> tuple[int, str]:
     """What to add to each ``category_id`` of the predictions, and a sentence where that is not 0.
 
     Ultralytics counts classes from 0 or from 1, whatever the ground truth does. A shift by one is taken where some ids
-    are unknown and with it none is; or where hardly any box is on an object of its class and with the shift most are.
+    are unknown and with it none is; or where hardly any box is on an object of its class and with the shift most are;
+    or, of few boxes too, where more are and some were of no class but the group of all.
 
     Args:
         class_ids: of the predictions.
         class_nums: of the ground truth.
         agreement: a shift to the predictions on an object of their class, and on any object.
+        groups: of the class numbers, those of :func:`group_of_all`.
     """
     known = set(class_nums)
     if not class_ids or not all(isinstance(value, int) and not isinstance(value, bool) for value in class_ids):
         return 0, ""
     fitting = [shift for shift in (-1, 1) if {value + shift for value in class_ids} <= known]
     if class_ids <= known:
-        fitting = [shift for shift in fitting if _is_clear(agreement(0), agreement(shift))]
+        of_group = not class_ids.isdisjoint(groups)
+        fitting = [shift for shift in fitting if _is_clear(agreement(0), agreement(shift), of_group)]
     if len(fitting) != 1:
         return 0, ""
     direction = "less" if fitting[0] < 0 else "more"
@@ -232,6 +268,8 @@ def shifted_classes(
     )
 
 
-def _is_clear(now: tuple[int, int], then: tuple[int, int]) -> bool:
+def _is_clear(now: tuple[int, int], then: tuple[int, int], of_group: bool) -> bool:
     """At least ten boxes on objects; at most a tenth of them right now, at least half with the shift."""
+    if of_group and then[0] > now[0]:
+        return True
     return then[1] >= 10 and now[0] <= now[1] / 10 and then[0] >= then[1] / 2

@@ -16,11 +16,11 @@ from anomdet.evaluation.counts import Matches, confusion_matrix, count, find_mat
 from anomdet.evaluation.curves import froc
 from anomdet.evaluation.error_breakdown import BACKGROUND_IOU, breakdown, diagnose
 from anomdet.evaluation.image_level import Parts, auroc, average_precision, number, part_level, parts_of, rejected
+from anomdet.evaluation.notes import notes
 from anomdet.evaluation.operating_point import Criterion, OperatingPoint, choose
 from anomdet.evaluation.pairs import Pairs, overlapping_pairs
 from anomdet.evaluation.results import Bools, Floats, Results
 from anomdet.metric_catalogue import COCO_KEYS, MATCHING_KEYS, threshold_key
-from anomdet.words import apart, counted
 
 SIZES_PX = {"tiny": (0, 16), "small": (16, 32), "medium": (32, 96), "large": (96, None)}
 
@@ -143,7 +143,7 @@ def measure(
         per_class=_per_class(measured, included, coco),
         part_level=_part_level(measured),
         **(_tables(measured) if complete else {}),
-        notes=_silent_classes(measured),
+        notes=notes(results, chosen, complete=complete),
     )
 
 
@@ -191,39 +191,6 @@ def _per_class(measured: Measured, included: list[str], coco: CocoNumbers) -> di
             "escapes": int((defective & ~caught.any(axis=1)).sum()),
         }
     return out
-
-
-def _silent_classes(measured: Measured) -> list[str]:
-    """Classes that have objects but no box from their threshold on, and what to change."""
-    results = measured.results
-    best, objects = np.zeros(results.num_classes), ~results.gt.crowd
-    np.maximum.at(best, results.pred.label, results.pred.score)
-    num_gt = np.bincount(results.gt.label[objects], minlength=results.num_classes)
-    notes = []
-    for k in np.flatnonzero((num_gt > 0) & (best < measured.score_thrs)).tolist():
-        threshold, name = measured.score_thrs[k], results.unique_names[k]
-        objects_of = counted(int(num_gt[k]), "object")
-        if best[k] == 0:
-            notes.append(f"{name}: no box of this class at any score, for {objects_of}; train it longer")
-            continue
-        shown, needed = apart(float(best[k]), float(threshold))
-        notes.append(
-            f"{name}: its best score, {shown}, stays under its threshold, {needed}: none of {objects_of} is reported; "
-            f"set metrics.score_threshold={_round_down(best[k]):g} or lower{_or_choose(measured.point)}"
-        )
-    return notes
-
-
-def _or_choose(point: OperatingPoint) -> str:
-    """Where the settings fix the threshold, they may leave it to the validation split."""
-    is_set = point.by == "fixed" and point.chosen_on == "settings"
-    return ", or leave it out: it is then chosen on the validation split" if is_set else ""
-
-
-def _round_down(score: float) -> float:
-    """Two digits, not above the score."""
-    digits = 1 - int(np.floor(np.log10(score)))
-    return float(np.floor(score * 10**digits) / 10**digits)
 
 
 def _part_level(measured: Measured) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def _numbers(table: Mapping[str, Any]) -> Table:
             Cell(DASH, "cannot be measured") if row[side] is None else Cell(f"{row[side]:.3f}") for side in _SIDES
         ]
         pair = row["interval"]
-        interval = Cell(f"{pair[0]:+.3f} to {pair[1]:+.3f}") if pair else Cell(DASH, "too few parts, or equal")
+        interval = Cell(f"{pair[0]:+.3f} to {pair[1]:+.3f}") if pair else Cell(DASH, "too few parts")
         metric = METRIC[key].worded(table["unit"])
         rows.append(Row(metric.label, [*values, interval, Cell(_better(key, pair), numeric=False)], metric.meaning))
     columns = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -58,14 +60,17 @@ def compare(
     from anomdet.outputs import make_folder
     from anomdet.report.comparison import write_comparison
 
-    if num_resamples < 1:
+    if not isinstance(num_resamples, Integral) or num_resamples < 1:
         raise UserError(Problem("--resamples", "an integer >= 1", str(num_resamples)))
+    if other := [one for one in (first, second) if not isinstance(one, (str, os.PathLike))]:
+        expected, hint = "folders that anomdet evaluate wrote", "of an Evaluation: evaluation.written[0].parent"
+        raise UserError(Problem("compare", expected, type(other[0]).__name__, hint))
     if not 0 < confidence < 1:
         raise UserError(Problem("--confidence", "a share above 0 and below 1", f"{confidence:g}"))
     if out is not None:
         check_names(Path(out), _FILES, "--out")
     table = compared(
-        _measured(Path(first)), _measured(Path(second)), num_resamples=num_resamples, confidence=confidence
+        _measured(Path(first)), _measured(Path(second)), num_resamples=int(num_resamples), confidence=confidence
     )
     text = comparison_text(table, str(first), str(second))
     if out is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +87,9 @@ def evaluate_files(  # noqa: PLR0913 (the files of two splits, the settings, and
 
     >>> anomdet.evaluate_files("predictions.json", "ground_truth.json").metrics["mAP"]  # doctest: +SKIP
     """
-    paths = (ground_truth, predictions, val_ground_truth, val_predictions, images, tile_map)
-    files = Files(*(None if path is None else Path(path) for path in paths))
+    given = (ground_truth, predictions, val_ground_truth, val_predictions, images, tile_map)
+    names = [field.name for field in fields(Files)]
+    files = Files(*(_path(name, path) for name, path in zip(names, given, strict=True)))
     _check(files)
     return _evaluate(files, load_settings(settings, overrides), out)
 
@@ -133,6 +135,14 @@ def _evaluate(files: Files, settings: Settings, out: str | Path | None) -> Evalu
     return Evaluation(format_table(measured.metrics), measured.metrics, to_coco(results)[1], written)
 
 
+def _path(name: str, given: Any) -> Path | None:
+    """What it holds is no path: lists of predictions and objects are in files."""
+    if given is None or isinstance(given, (str, os.PathLike)):
+        return None if given is None else Path(given)
+    hint = "write it into a file first: json.dump(...)" if isinstance(given, (list, dict)) else ""
+    raise UserError(Problem(name, "the path of a file" if name != "images" else "a folder", type(given).__name__, hint))
+
+
 def _check(files: Files) -> None:
     problems = [
         Problem(f"--{name.replace('_', '-')}", "a COCO file", "nothing", f"it goes with --{other.replace('_', '-')}")
@@ -144,10 +154,23 @@ def _check(files: Files) -> None:
         )
         if getattr(files, name) is None and (getattr(files, other) is not None or not name.startswith("val_"))
     ]
+    problems += _no_coco(files)
     if files.images is not None and not files.images.is_dir():
         problems.append(Problem("--images", "a folder of images", f"{files.images}, which is none"))
     if problems:
         raise UserError(problems)
+
+
+def _no_coco(files: Files) -> Iterator[Problem]:
+    """Folders of labels, and the lines of predict: what writes a COCO file of them."""
+    of_truth = "write one: anomdet convert DATA --to coco --out OUT"
+    of_predictions = "write one: anomdet predict --save coco, or save_json=True of Ultralytics' val"
+    for name in ("ground_truth", "predictions", "val_ground_truth", "val_predictions"):
+        path = getattr(files, name)
+        if path is not None and (path.is_dir() or path.suffix == ".jsonl"):
+            hint = of_predictions if name.endswith("predictions") else of_truth
+            got = f"{path}, which is {'a folder' if path.is_dir() else 'a file of JSON lines'}"
+            yield Problem(f"--{name.replace('_', '-')}", "a COCO file", got, hint)
 
 
 def _point(files: Files, settings: Any, test: Results) -> Any:

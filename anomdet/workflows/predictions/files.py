@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from anomdet.boxes import with_sides
 from anomdet.data.labels import Labels, write_labels
 from anomdet.inference.pixels import to_look_at
 from anomdet.inference.result import REJECT, Result
@@ -93,7 +94,7 @@ class ImageFiles:
         if not len(shown) and shown.verdict == REJECT:
             return  # an empty file would say that this part, which is rejected as unknown, is a normal one
         path = self._below(LABELS_DIR, f"{self._fitting(stem, len('.txt'))}.txt")
-        write_labels(path, Labels(shown.bboxes_xyxy, shown.class_nums))
+        write_labels(path, Labels(with_sides(shown.bboxes_xyxy, *shown.size_hw), shown.class_nums))
 
     def _crops(self, shown: Result, stem: str, judged: Judged) -> None:
         from anomdet.visualization.write import write_image

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from anomdet.anomalies import UNKNOWN
+from anomdet.boxes import with_sides, xyxy_to_xywh
 from anomdet.inference.outcome import FAILED
 from anomdet.inference.parts import Part
 from anomdet.inference.result import REJECT
@@ -149,9 +152,18 @@ def _annotations(folder: Path) -> Iterator[dict[str, Any]]:
     for image_id, document in _judged(folder):
         for row in document["detections"]:
             number += 1
-            bbox = row["bbox_xywh"]
+            bbox = _with_size(row, document["size_hw"])
             entry = {"id": number, "image_id": image_id, "category_id": row["class_num"], "bbox": bbox}
             yield {**entry, "area": bbox[2] * bbox[3], "iscrowd": 0, "score": row["score"]}
+
+
+def _with_size(row: dict[str, Any], size_hw: Sequence[int]) -> list[float]:
+    """Corner and size of a detection, which other tools refuse without a size."""
+    bbox_xywh: list[float] = row["bbox_xywh"]
+    if min(bbox_xywh[2:]) > 0:
+        return bbox_xywh
+    sized: list[float] = xyxy_to_xywh(with_sides(np.array([row["bbox_xyxy"]]), *size_hw))[0].tolist()
+    return sized
 
 
 def _join(file: IO[bytes], entries: Iterator[dict[str, Any]]) -> None:

@@ -190,6 +190,7 @@ def test_all_that_is_wrong_is_said_at_once_but_not_for_ever():
         ({"score": None, "confidence": 0.8}, "it is called 'confidence' here: write it as score", 4),
         ({"bbox": None, "segmentation": {"size": [9, 9], "counts": "a"}}, "write the box around it", 4),
         ({"category_id": 7}, "there are 1 (a), 2 (b)", 4),
+        ({"category_id": None, "class_id": 1}, "it is called 'class_id' here: write it as category_id", 4),
         ({"category_id": 7, "score": 87.5}, "divide percent by 100", 8),
     ],
 )
@@ -202,6 +203,18 @@ def test_a_mistake_of_all_entries_is_said_in_few_lines_with_what_to_do(change, h
     assert len(problems) == num
     assert hint in problems[2 if num == 4 else 6]
     assert "in every entry, got another in 30 of 30" in problems[-1]
+
+
+@pytest.mark.parametrize("entry", [{"boxes": [[1, 2, 3, 4]], "labels": [1], "scores": [0.9]}, {"name": "a", "box": {}}])
+def test_entries_of_another_format_are_one_line(entry):
+    """torchvision's are of an image each, those of Ultralytics' ``to_json`` of a box."""
+    data = small()
+    data["pred"] = [entry] * 9
+    with pytest.raises(UserError) as caught:
+        read(data)
+    (problem,) = map(str, caught.value.problems)
+    assert "expected an entry for each box, with image_id, category_id, bbox (x, y, width, height) and score" in problem
+    assert f"got entries with {', '.join(map(repr, entry))};" in problem
 
 
 JUNK = (None, True, -1, 0, 7, 10**25, 10**400, 1.5, -0.0, 1e308, NAN, INF, "", "x", "1", "\ud800", [], {}, [[]], [None])

@@ -111,6 +111,33 @@ def test_a_file_that_contradicts_itself_names_both(own_ids, own_names, place, na
     )
 
 
+def test_a_name_that_two_folders_have_contradicts_an_image_of_another_name():
+    """Ultralytics writes ``cam1/0002.png`` and ``cam2/0002.png`` as image 2 with file_name ``0002.png``."""
+    names = [f"cam{1 + at % 2}/{1 + at // 2:04}.png" for at in ZERO]
+    gt, numbers, own_names = truth(ONE, names), [1 + at // 2 for at in ZERO], [name[5:] for name in names]
+    results = results_from_coco(gt, found(gt, ONE, own_names))
+    assert is_perfect(results) and not results.notes
+    with pytest.raises(UserError) as caught:
+        results_from_coco(gt, found(gt, numbers, own_names), gt_file="gt.json", predictions_file="p.json")
+    assert str(caught.value.problems[0]) == (
+        "p.json[2]: expected image_id and file_name of one image of gt.json, got image_id 2, which is cam2/0001.png, "
+        "and file_name '0002.png', which is image 3 or 4 there; only with its folder does file_name say which; "
+        "4 such entries"
+    )
+    assert results_from_coco(gt, found(gt, numbers)).notes == (
+        "image_id 2 is taken for the id of cam2/0001.png; if it means cam1/0002.png or cam2/0002.png, "
+        "add file_name to the predictions",
+    )
+
+
+def test_the_folder_in_file_name_says_which_of_two_images():
+    names = [f"cam{1 + at % 2}/{1 + at // 2:04}.png" for at in ZERO]
+    gt = truth(ONE, names)
+    results = results_from_coco(gt, found(gt, [1 + at // 2 for at in ZERO], names))
+    assert is_perfect(results)
+    assert results.notes == ("image_id is taken for the name of the file, file_name for its folder",)
+
+
 def test_many_unknown_ids_are_one_message():
     gt = truth(ZERO, NAMES)
     with pytest.raises(UserError) as caught:
@@ -144,6 +171,18 @@ def test_a_shift_that_the_ids_alone_do_not_show():
     results = results_from_coco(gt, rows)
     assert "counted from another start" in results.notes[-1]
     assert measure(results, fixed(0.5)).metrics["precision"] == 1.0
+
+
+def test_few_boxes_of_the_group_of_all_classes_show_a_shift():
+    """Roboflow's exports have the group as category 0; RF-DETR and Ultralytics count the classes from 0."""
+    gt = truth(ZERO[:4], NAMES[:4], (1, 2))
+    names = {0: ("defects", "none"), 1: ("dent", "defects"), 2: ("spur", "defects")}
+    gt["categories"] = [{"id": i, "name": name, "supercategory": above} for i, (name, above) in names.items()]
+    results = results_from_coco(gt, found(gt, ZERO, shift=-1))
+    assert is_perfect(results) and "each is taken as one more" in results.notes[-1]
+    own = [*found(gt, ZERO), {**found(gt, ZERO)[0], "category_id": 0, "score": 0.1}]
+    without_last = [row for row in own if row["category_id"] != 2]
+    assert not results_from_coco(gt, without_last).notes, "a box of the group among right ones"
 
 
 def test_a_poor_classifier_is_no_shift():

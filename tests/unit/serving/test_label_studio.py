@@ -78,6 +78,15 @@ def test_without_a_folder_only_the_image_in_the_task_is_taken(tmp_path: Path) ->
         Images(None).read("a.png", 100)
 
 
+def test_where_uploads_are_is_said(folder: Path) -> None:
+    """Label Studio renames them: the folder that they were uploaded from has no such name."""
+    with pytest.raises(Refusal, match=r"abcdef12-a\.png'; start with --images and Label Studio's folder media"):
+        Images(folder).read("/data/upload/3/abcdef12-a.png", 100)
+    (folder / "upload" / "3").mkdir(parents=True)
+    (folder / "upload" / "3" / "abcdef12-a.png").write_bytes(b"uploaded")
+    assert Images(folder).read("/data/upload/3/abcdef12-a.png", 100) == b"uploaded"
+
+
 def test_a_file_that_came_later_is_found_and_a_large_one_refused(folder: Path) -> None:
     images = Images(folder)
     with pytest.raises(Refusal, match="at most 3 bytes"):

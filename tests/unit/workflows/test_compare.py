@@ -96,3 +96,13 @@ def test_a_class_without_its_threshold_is_named_and_gets_no_other(tmp_path: Path
         (folder / METRICS).write_text(json.dumps({**whole, "operating_point": point}))
         with pytest.raises(UserError, match=said):
             compare(folder, folder)
+
+
+def test_what_is_no_folder_or_number_is_refused_in_one_line(boxes: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"^compare: .* got Measured; of an Evaluation: evaluation\.written\[0\]\.parent"
+    ):
+        compare(five_parts(), boxes)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^--resamples: expected an integer >= 1, got 2\.5"):
+        compare(boxes, boxes, num_resamples=2.5)  # type: ignore[arg-type]
+    assert compare(boxes, boxes, num_resamples=np.int64(2), out=boxes.parent / "out").written

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 from anomdet.errors import UserError
+from anomdet.inference.result import Result
 from anomdet.workflows.predict import predict
 from anomdet.workflows.predictions.job import PredictJob
 from tests.unit.inference.fake_detector import FakeDetector
@@ -34,3 +37,19 @@ def test_what_is_no_score_is_refused_in_one_line(score: Any, tmp_path: Path) -> 
     for changes in ({"threshold": score}, {"min_score": score}):
         with pytest.raises(UserError, match=r"^--.*: expected a score from 0 to 1, got"):
             predict(PredictJob(FakeDetector(), PIXELS, out=tmp_path / "out", **changes))
+
+
+class AtTheEdge(FakeDetector):
+    """A box that lay beside the image and was cut to it: a two-stage network's may be left without a width."""
+
+    def _result(self, image: np.ndarray) -> Result:
+        return replace(super()._result(image), bboxes_xyxy=np.array([[24, 3, 24, 9]], np.float32))
+
+
+def test_labels_to_start_from_have_a_size(tmp_path: Path) -> None:
+    """Training and ``convert`` refused the files that ``predict`` had written."""
+    predict(PredictJob(AtTheEdge(), PIXELS, out=tmp_path / "out", save=("labels", "coco")))
+    (labels,) = (tmp_path / "out/labels").iterdir()
+    assert labels.read_text() == "7 23 3 1 6\n"
+    (annotation,) = json.loads((tmp_path / "out/coco.json").read_text())["annotations"]
+    assert annotation["bbox"] == [23.0, 3.0, 1.0, 6.0] and annotation["area"] == 6.0
