@@ -148,7 +148,8 @@ def _read_files(
         BadImageError(image.special) if image.special else header
         for image, header in zip(images, read.headers, strict=True)
     ]
-    headers, found = judge_headers(images, all_read)
+    num_empty = sum(entry.label is not None and entry.label.size == 0 for entry in entries)
+    headers, found = judge_headers(images, all_read, num_empty)
     findings += found
     findings += [
         Finding("label-unreadable", f"labels/{entry.label.name}", 0, "a readable label file", entry.label.special)
