@@ -34,7 +34,11 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         OSError: no room, no right to write, no such folder.
     """
     prefix = f".{path.name[:_SHOWN_CHARACTERS]}.{_host()}-{os.getpid()}."
-    handle, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+    except OSError as error:  # which names a file that nobody has asked for
+        error.filename = str(path)
+        raise
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

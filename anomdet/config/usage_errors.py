@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ _VALUES |= {"source": "an image, folder, list, video or camera", "--every": "an 
 _VALUES |= dict.fromkeys(("--threshold", "--min-score"), "a score from 0 to 1")
 _LONG = {"-c": "--config"}
 _KINDS = {"integer": "an integer", "number": "a number", "float": "a number"}  # in the words of typer
+_SAME = {"weights": "model", "checkpoint": "model", "input": "source"}  # options of other tools, arguments of ours
 _OTHER_WORDS = {"infer": "predict", "detect": "predict", "eval": "evaluate", "fit": "train", "annotate": "review"}
 
 
@@ -56,10 +58,20 @@ def _option_problem(error: Any, command: str, arguments: Sequence[str]) -> Probl
     hint = did_you_mean(repr(near)) if near else ""
     takes_settings = any(param.name == "overrides" for param in params)
     meant = [key] if "." in key else settings_like(key) if takes_settings else []
-    if meant:
-        given = value or _value_of(name, arguments) or "..."
+    given = value or _value_of(name, arguments) or "..."
+    if argument := _argument_like(key, params):
+        hint = f"{argument} has no dashes: {command} {shlex.quote(given)}"
+    elif meant:
         hint = f"settings have no dashes: {' or '.join(f'{setting}={given}' for setting in meant)}"
     return Problem("command line", f"an option of {command} ({', '.join([*known, '--help'])})", repr(name), hint)
+
+
+def _argument_like(key: str, params: Sequence[Any]) -> str:
+    """What the help calls the argument that an option of this name may mean, as ``--data`` DATA_DIR; empty: none."""
+    arguments = [param for param in params if param.param_type_name == "argument" and param.name != "overrides"]
+    start = _SAME.get(key, key).replace("-", "_").lower()
+    found = (str(one.metavar or one.name.upper()) for one in arguments if start and one.name.startswith(start))
+    return next(found, "").rstrip(".")
 
 
 def _value_problem(error: Any, param: Any, command: str, arguments: Sequence[str]) -> Problem:

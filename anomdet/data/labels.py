@@ -5,6 +5,7 @@ Pixels of the upright image, the corner is the top left one; an empty file is a 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ LINE_FORMAT = "class_num x_corner y_corner width height"
 INTEGER = r"[+-]?[0-9]{1,18}"
 NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"  # one way to match only: long lines stay quick
 LINE = re.compile(rf"\s*({INTEGER})" + rf"\s+({NUMBER})" * 4 + r"\s*", re.ASCII)
+_EXACT = 2.0**53  # below it each whole number is one of its own
 LIMIT_PX = 1e7  # float32 holds smaller numbers to the pixel
 
 
@@ -131,19 +133,35 @@ def line_fault(line: str) -> LineFault:
     fields = line.split()
     if len(fields) != 5:
         hint = "separate the numbers with spaces" if re.search("[,;]", line) else ""
+        hint = "zero bytes, as a crash leaves them: write the file anew" if "\0" in line else hint
         got = f"{len(fields)}: {shorten(' '.join(fields))!r}"
         return LineFault("label-field-count", f"5 numbers '{LINE_FORMAT}'", got, hint)
     if not re.fullmatch(INTEGER, fields[0]):
-        return LineFault("label-class-not-integer", "an integer as class_num", repr(shorten(fields[0])))
+        hint = f"write {whole}; anomdet check --fix does it in a copy" if (whole := whole_number(fields[0])) else ""
+        return LineFault("label-class-not-integer", "an integer as class_num", repr(shorten(fields[0])), hint)
     for name, field in zip(LINE_FORMAT.split()[1:], fields[1:], strict=True):
         code = _number_fault(field)
         if code:
             return LineFault(code, f"a finite number of pixels as {name}", repr(shorten(field)))
         if name in ("width", "height") and float(field) <= 0:
-            hint = "the box is a corner and a size, not two corners"
+            all_zero = all(re.fullmatch(NUMBER, one) and not float(one) for one in fields[1:])
+            hint = _NORMAL if all_zero else "the box is a corner and a size, not two corners"
             return LineFault("label-size-not-positive", f"a {name} > 0", shorten(field), hint)
     odd = next(character for character in line if character.isspace() and character not in " \t\n\r\f\v")
     return LineFault("label-odd-space", "numbers separated by spaces or tabs", f"the character U+{ord(odd):04X}")
+
+
+_NORMAL = "if it stands for a normal part, delete the line: an empty file is one"
+
+
+def whole_number(field: str) -> str:
+    """A class number that was saved as a fraction, as numpy.savetxt does; empty if it is none.
+
+    >>> whole_number("2.0"), whole_number("1.200000e+01"), whole_number("2.5")
+    ('2', '12', '')
+    """
+    value = float(field) if re.fullmatch(NUMBER, field) else math.inf
+    return str(int(value)) if abs(value) < _EXACT and value.is_integer() else ""
 
 
 def _number_fault(field: str) -> str:

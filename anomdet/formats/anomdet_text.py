@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from anomdet.data.index.files import list_files
+from anomdet.data.index.lost_labels import hint_of_lost_label, lost_labels
 from anomdet.data.index.spelling import by_spelling, hint_of_missing_image, hint_of_missing_label, other_kinds
 from anomdet.data.labels import parse_label_file
-from anomdet.formats.accounting import take_unlabelled
+from anomdet.formats.accounting import splits_by_folder, take_unlabelled
 from anomdet.formats.dataset import NOTHING, Box, Dataset, Findings, Phrase, Picture, Source, add_box
 from anomdet.formats.names_beside import names_beside
 from anomdet.formats.pictures import images_below
-from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR
+from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR, SPLITS_DIR
 from anomdet.strict_files import read_regular
 
 _UNLABELLED_HINT = "write an empty file for a normal image, or choose --unlabelled normal or skip"
@@ -33,21 +34,26 @@ def read(source: Source) -> Dataset:
     }
     twins = _report_twins(names, source.findings)
     lone_labels = by_spelling(stem for stem in labels if stem not in pictures)
+    in_images = [file.name for file in list_files(folders[0])]
+    lost = lost_labels(str(folders[0]), in_images, labels)
     for stem, picture in pictures.items():
         if stem in labels and stem not in twins:
             dataset.pictures.append(picture)
             _read_labels(f"{folders[1]}/{labels[stem]}", f"labels/{labels[stem]}", picture, source.findings)
-        elif stem not in labels and source.unlabelled in (None, "error"):
+        elif stem not in labels and (stem in lost or source.unlabelled in (None, "error")):
             hint = hint_of_missing_label(picture.file_name, lone_labels, _UNLABELLED_HINT)
+            hint = hint_of_lost_label(stem, lost) or hint
             source.findings.problem(picture.where, f"labels/{stem}.txt", NOTHING, hint)
         elif stem not in labels:
             take_unlabelled(picture, "image without a label file", dataset, source)
     spellings = by_spelling(pictures) if lone_labels else {}
-    others = other_kinds(file.name for file in list_files(folders[0])) if lone_labels else {}
+    others = other_kinds(in_images) if lone_labels else {}
     for stem in sorted(labels.keys() - pictures.keys()):
         hint = hint_of_missing_image(stem, spellings, others)
         source.findings.problem(f"labels/{labels[stem]}", f"an image images/{stem}.*", NOTHING, hint)
     _name_classes(dataset, source)
+    if not (source.path / SPLITS_DIR).is_dir():  # a classes.yaml beside the data is mostly the owner's
+        splits_by_folder(dataset, folders[0], lambda picture: picture.file_name.rpartition("/")[0])
     return dataset
 
 

@@ -12,7 +12,7 @@ from anomdet.formats.dataset import Findings
 from anomdet.formats.pictures import in_any_case
 from anomdet.formats.side_files import classes_beside, load_yaml, read_names
 from anomdet.layout import CLASSES_FILE
-from anomdet.strict_files import MAX_YAML_BYTES, parse_json, read_regular
+from anomdet.strict_files import MAX_YAML_BYTES, decode_text, parse_json, read_regular
 from anomdet.terminal import one_line
 
 DATA_YAML = "data.yaml"
@@ -52,7 +52,7 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
             continue
         found = read(path)
         if found is None:
-            notes.append(f"{name} not used: no names of classes can be read from it")
+            notes.append(f"{name} not used: {_why_unread(path)}")
             continue
         lacking = [num for num in wanted if num not in found]
         names = {num: found[num].strip() for num in wanted if num in found}
@@ -71,6 +71,16 @@ def names_beside(data_dir: Path, class_nums: Iterable[int]) -> FoundNames:
             left_out = [f"{name}: left out, as no label has them: {shown}"] if unused else []
             return FoundNames(names, name, (*notes, *left_out), unused)
     return FoundNames({num: str(num) for num in wanted}, "", tuple(notes))
+
+
+def _why_unread(path: Path) -> str:
+    try:
+        decode_text(read_regular(path, MAX_YAML_BYTES))
+    except UnicodeDecodeError:
+        return "it is no text in UTF-8; save it so, and its names are taken"
+    except OSError:
+        pass
+    return "no names of classes can be read from it"
 
 
 def _contradicting(names: dict[int, str], used: str, data_dir: Path) -> str:

@@ -150,7 +150,9 @@ def number_in(text: str | None, place: str, what: str, findings: Findings) -> fl
     """A finite number; None and a problem if the text is something else."""
     value = to_number(text)
     if value is None:
-        findings.problem(place, f"a finite number as {what}", text or NOTHING)
+        is_decimal = to_number((text or "").replace(",", ".")) is not None
+        hint = "write decimals with a point" if is_decimal else ""
+        findings.problem(place, f"a finite number as {what}", text or NOTHING, hint)
     return value
 
 

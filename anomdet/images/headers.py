@@ -54,6 +54,8 @@ def _foreign(start: bytes) -> str:
     for at, magic, kind in _FOREIGN:
         if start[at:].lower().startswith(magic):
             return kind
+    if not start.strip(b"\0"):
+        return "zero bytes in place of an image, as a crash or a cut copy leaves a file; copy it again"
     return f"a file that starts with {start[:8]!r}"
 
 

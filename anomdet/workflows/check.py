@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -167,7 +168,7 @@ def _settings(
         return load_settings(source, overrides)
     if data is None:
         folder = next((one for one in overrides if "=" not in one and Path(one).is_dir()), None)
-        hint = "see: anomdet check --help" if folder is None else f"write --data {folder}"
+        hint = "see: anomdet check --help" if folder is None else f"write --data {shlex.quote(str(folder))}"
         raise UserError(Problem("--data", "a data folder, or --config", "nothing", hint))
     if overrides:
         raise UserError(Problem("command line", "settings with --config only", repr(overrides[0])))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import Artifact
-from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SCALARS, SPLITS, VAL
+from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SCALARS, SPLITS, TRAIN, VAL
 from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
@@ -253,14 +253,22 @@ def set_operating_point(loaded: Loaded) -> None:
 
 def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
     """Images that the network has learned from give better metrics than new ones."""
+    from anomdet.data.dataset import TextLabelDataset
     from anomdet.engine.run_state import changed_splits
+    from anomdet.workflows.evaluations.other_splits import advice
 
-    changed = changed_splits(loaded.file.meta, runner.test_dataloader.dataset)
-    if changed:
-        runner.logger.warning(
-            f"{', '.join(changed)}: other images than when {loaded.file.path} was trained; if data.split, the ratios "
-            "or the images changed, it may have learned from some that it is measured on now"
-        )
+    dataset, meta = runner.test_dataloader.dataset, loaded.file.meta
+    if not (changed := changed_splits(meta, dataset)):
+        return
+    found = ""
+    if isinstance(dataset, TextLabelDataset) and loaded.split != TRAIN:
+        names = [dataset.index.records[at].file_name for at in dataset.positions]
+        found = advice(loaded.config.work_dir, meta.split_hashes, names)
+    otherwise = (
+        "if data.split, the ratios or the images changed, it may have learned from some that it is measured on now"
+    )
+    changes = f"{', '.join(changed)}: other images than when {loaded.file.path} was trained"
+    runner.logger.warning(f"{changes}; {found or otherwise}")
 
 
 def build_tester(config: Any, file: CheckpointFile, hooks: Sequence[Any] = ()) -> Any:

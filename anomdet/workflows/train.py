@@ -21,6 +21,7 @@ from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process, may_restart, num_processes
 from anomdet.run_lock import one_run_in
 from anomdet.workflows.data_folder.beside_data import refuse_raw_data, unused_files
+from anomdet.workflows.data_folder.other_convention import refuse_other_convention
 from anomdet.workflows.runs.describe import let_stand_alone
 from anomdet.workflows.runs.folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, output_folders, write_inputs
 from anomdet.workflows.runs.run_config import Run, has_no_network, load_run
@@ -166,7 +167,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         add_score(runner, prepared.config, result.best_checkpoint, if_missing=True)
         return replace(result, nothing_to_do=finished)
     check_score(runner, prepared.config)
-    check_objects(runner)
+    _check_data(runner, continues=continues)
     looked, warnings = look_at_splits(runner), look_at_tiles(runner)
     with run.blamed():
         runner.begin_tracking(backends)
@@ -182,6 +183,13 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         _run(runner, again)
     add_score(runner, prepared.config, result.best_checkpoint)
     return _with_best(result, runner)
+
+
+def _check_data(runner: Any, *, continues: bool) -> None:
+    """What would be learned wrongly from all of the data; a run that has begun ends as it began."""
+    check_objects(runner)
+    if not continues:
+        refuse_other_convention(runner.train_dataloader.dataset)
 
 
 def _take_backends(config: Any) -> list[Any]:

@@ -66,3 +66,10 @@ def test_a_spreadsheet_runs_no_cell_as_a_formula(text):
 @pytest.mark.parametrize("value", ["-0.5", "1e-3", "-7", ".5", "a=b", "a-1.png", -0.5, 3])
 def test_numbers_and_plain_texts_stay(value):
     assert csv_text([(value,)]) == f"{value}\n"
+
+
+def test_a_folder_that_cannot_be_written_is_reported_by_the_name_of_the_file(tmp_path):
+    """Not by that of the temporary file, which nobody has asked for."""
+    with pytest.raises(OSError) as raised:
+        write_text(tmp_path / "gone/run.yaml", "")
+    assert raised.value.filename == str(tmp_path / "gone/run.yaml")

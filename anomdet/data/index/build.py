@@ -11,6 +11,7 @@ import numpy as np
 from anomdet.data.index.columns import Columns, join_names
 from anomdet.data.index.image_batches import ImageCheck
 from anomdet.data.index.listing import Listing
+from anomdet.data.index.lost_labels import hint_of_lost_label, lost_labels
 from anomdet.data.index.pairs import Part, read_pairs
 from anomdet.data.index.parallel import in_parallel, num_cores, share_out
 from anomdet.data.index.spelling import by_spelling, hint_of_missing_image, hint_of_missing_label, other_kinds
@@ -57,7 +58,8 @@ def build(data_dir: str, listings: tuple[Listing, Listing], missing_labels: str,
     """
     problems: list[Problem] = []
     notes: list[str] = []
-    images, labels = _without_special(*_pair(*listings, missing_labels, problems, notes), *listings, problems)
+    pairs = _pair(data_dir, listings, missing_labels, problems, notes)
+    images, labels = _without_special(*pairs, *listings, problems)
     empty = _empty_files(listings[1])
     parts = _read(data_dir, images, [None if name in empty else name for name in labels], check)
     for part in parts:
@@ -82,15 +84,20 @@ def first_line(data_dir: str, label: str, class_num: int) -> str:
 
 
 def _pair(
-    images: Listing, labels: Listing, missing_labels: str, problems: list[Problem], notes: list[str]
+    data_dir: str,
+    listings: tuple[Listing, Listing],
+    missing_labels: str,
+    problems: list[Problem],
+    notes: list[str],
 ) -> tuple[list[str], list[str | None]]:
     """Each image and its label file; the files that have no partner are reported."""
-    image_names = _of_kind(images.names, IMAGE_SUFFIXES, "images", notes)
-    label_names = _of_kind(labels.names, (".txt",), "labels", notes)
+    image_names = _of_kind(listings[0].names, IMAGE_SUFFIXES, "images", notes)
+    label_names = _of_kind(listings[1].names, (".txt",), "labels", notes)
     image_stems, label_stems = [[_stem(name) for name in names] for names in (image_names, label_names)]
     if image_stems == label_stems and _has_no_twins(image_stems):
         return image_names, [*label_names]
     label_by_stem = _by_stem(label_names, label_stems, problems)
+    lost = lost_labels(f"{data_dir}/images", listings[0].names, label_by_stem)
     image_by_stem: dict[str, str] = {}
     pairs: list[tuple[str, str | None]] = []
     unlabelled: list[tuple[str, str]] = []
@@ -101,6 +108,8 @@ def _pair(
         if twin is not image:
             got = f"images/{twin} too, which has the same label file"
             problems.append(Problem(f"images/{image}", "a name of its own", got))
+        elif stem in lost:
+            unlabelled.append((image, stem))
         elif label is not None or missing_labels == "normal":
             num_missing += label is None
             pairs.append((image, label))
@@ -111,7 +120,7 @@ def _pair(
     if num_missing:
         fate = "counted as normal" if missing_labels == "normal" else "left out"
         notes.append(f"{num_missing} images without a label file {fate}")
-    problems += _without_partner(unlabelled, image_by_stem, label_by_stem, images.names)
+    problems += _without_partner(unlabelled, image_by_stem, label_by_stem, listings[0].names, lost)
     return [image for image, _ in pairs], [label for _, label in pairs]
 
 
@@ -125,7 +134,11 @@ def _by_stem(labels: list[str], stems: list[str], problems: list[Problem]) -> di
 
 
 def _without_partner(
-    unlabelled: list[tuple[str, str]], image_by_stem: dict[str, str], label_by_stem: dict[str, str], names: list[str]
+    unlabelled: list[tuple[str, str]],
+    image_by_stem: dict[str, str],
+    label_by_stem: dict[str, str],
+    names: list[str],
+    lost: dict[str, str],
 ) -> list[Problem]:
     """Images (name and stem) without a label file, then label files without an image."""
     lone_labels = [stem for stem in label_by_stem if stem not in image_by_stem]
@@ -134,7 +147,7 @@ def _without_partner(
     others = other_kinds(names) if lone_labels else {}
     problems = []
     for image, stem in unlabelled:
-        hint = hint_of_missing_label(image, labels_by_spelling, EMPTY_FILE)
+        hint = hint_of_lost_label(stem, lost) or hint_of_missing_label(image, labels_by_spelling, EMPTY_FILE)
         problems.append(Problem(f"images/{image}", f"labels/{stem}.txt", "nothing", hint))
     for stem in lone_labels:
         hint = hint_of_missing_image(stem, images_by_spelling, others)

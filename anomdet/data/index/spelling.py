@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from anomdet.images.read_header import OTHER_SUFFIXES
+from anomdet.layout import IMAGES_DIR, LABELS_DIR
 
 NO_LABELS = ("classes", "labels", "train", "val", "test")  # stems of text files that tools lay beside labels
 
@@ -51,11 +52,32 @@ def by_spelling(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def hint_of_folder(parent: str | Path, name: str) -> str:
-    """A hint for a folder that is not there: one beside it is spelled nearly as it; empty if there is none."""
+    """A hint for images/ or labels/ that is not there: one is spelled nearly so, or both lie above or below.
+
+    Empty if there is none.
+    """
     try:
-        return hint_of_spelling(name, by_spelling(os.listdir(parent)))  # noqa: PTH208 (names alone)
+        with os.scandir(parent) as entries:
+            folders = [entry.name for entry in entries if entry.is_dir()]
     except OSError:
         return ""
+    return hint_of_spelling(name, by_spelling(folders)) or _hint_of_level(Path(parent), sorted(folders))
+
+
+def _hint_of_level(parent: Path, folders: list[str]) -> str:
+    """Where images/ and labels/ both are, if not in the folder that was named but one above it or below."""
+    above = parent.resolve().parent
+    if parent.resolve().name in (IMAGES_DIR, LABELS_DIR) and _holds_both(above):
+        return f"name the folder above, {above}"
+    below = [folder for folder in folders if _holds_both(parent / folder)]
+    if len(below) < 2:
+        return f"{parent / below[0]} has both: name that folder" if below else ""
+    moved = f"{below[0]}/{IMAGES_DIR} to {IMAGES_DIR}/{below[0]}, {below[0]}/{LABELS_DIR} to {LABELS_DIR}/{below[0]}"
+    return f"{', '.join(below[:3])} have both: name one of them, or move {moved} and so on"
+
+
+def _holds_both(folder: Path) -> bool:
+    return all((folder / name).is_dir() for name in (IMAGES_DIR, LABELS_DIR))
 
 
 def hint_of_spelling(name: str, others: dict[str, list[str]], shown: str = "{}") -> str:

@@ -28,6 +28,7 @@ from anomdet.quality.check.lines import LabelFacts
 from anomdet.quality.check.pair_files import Entry, pair_files
 from anomdet.quality.check.read import read_files
 from anomdet.quality.check.table import Boxes, Floats, Rows, make_boxes
+from anomdet.quality.check.unturned import find_unturned
 
 _NAN = float("nan")
 
@@ -118,7 +119,9 @@ def check_data(data_dir: str | Path, rules: Rules) -> Checked:
     headers = [file.header for file in files if file.entry.image is not None]
     bit_depth, few = check_bit_depth(data_dir, images, headers, rules.bit_depth, read_all=rules.decode)
     findings += few
-    convention = find_convention(boxes)
+    turns = [file.header.orientation if file.header else 1 for file in files if file.has_boxes]
+    orientations = np.array(turns, dtype=np.int64)[boxes.file_at]
+    convention = find_unturned(boxes, orientations) or find_convention(boxes)
     if rules.decode:
         with_boxes = [file.entry.image for file in files if file.has_boxes]
         convention = judge_axes(data_dir, with_boxes, boxes, convention, bit_depth)
@@ -148,7 +151,8 @@ def _read_files(
         BadImageError(image.special) if image.special else header
         for image, header in zip(images, read.headers, strict=True)
     ]
-    headers, found = judge_headers(images, all_read)
+    num_empty = sum(entry.label is not None and entry.label.size == 0 for entry in entries)
+    headers, found = judge_headers(images, all_read, num_empty)
     findings += found
     findings += [
         Finding("label-unreadable", f"labels/{entry.label.name}", 0, "a readable label file", entry.label.special)

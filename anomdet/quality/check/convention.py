@@ -54,6 +54,7 @@ class Convention:
         code: of the finding; empty: as expected, or nothing shows otherwise.
         evidence: what the boxes show.
         open_questions: what they cannot show, a sentence each.
+        upright: ``(N, 4)`` corner and size, where the boxes are those of images without their EXIF orientation.
     """
 
     reading: str
@@ -61,6 +62,7 @@ class Convention:
     code: str = ""
     evidence: str = ""
     open_questions: tuple[str, ...] = field(default=())
+    upright: Floats | None = None
 
     def finding(self) -> Finding | None:
         """None where nothing is wrong."""
@@ -69,6 +71,10 @@ class Convention:
         if self.code == "boxes-from-one":
             hint = "subtract 1 from x and y"
             return Finding(self.code, "labels", 0, "x and y that count from 0", f"from 1: {self.evidence}", hint)
+        if self.upright is not None:
+            hint = "`anomdet check --fix OUT_DIR` writes a converted copy"
+            got = f"boxes of the image as its file stores it, without the EXIF orientation: {self.evidence}"
+            return Finding(self.code, "labels", 0, "boxes of the image as viewers show it", got, hint)
         what = f"{self.reading}{', in shares of the image' if self.scaled.any() else ''}"
         steps = ["multiply by the image's width and height"] if self.scaled.any() else []
         steps += [_SHIFTS[self.reading]] if _SHIFTS[self.reading] else []
@@ -77,7 +83,7 @@ class Convention:
 
     def to_xywh(self, boxes: Boxes) -> Floats:
         """Corner and size in pixels ``(N, 4)``; nan for a normalised box whose image is not known."""
-        return READINGS[self.reading](_to_pixels(boxes, self.scaled))
+        return self.upright if self.upright is not None else READINGS[self.reading](_to_pixels(boxes, self.scaled))
 
 
 def find_convention(boxes: Boxes) -> Convention:
@@ -175,9 +181,14 @@ def _is_centre(fits: dict[str, Fit], values: Floats) -> bool | str:
     return "x and y end in a half exactly where the width and the height are odd, as centres of whole pixels do"
 
 
+def is_better(read: Fit, other: Fit) -> bool:
+    """Whether as read now several boxes are wrong, and hardly any of them in another way."""
+    return read.num_wrong >= _MIN_WRONG and other.num_wrong <= _STILL_WRONG * read.num_wrong
+
+
 def _is_swapped(read: Fit, swapped: Fit) -> bool:
     """y before x: as read, boxes leave the image far; exchanged, hardly any does. Square images show nothing."""
-    if read.num_wrong < _MIN_WRONG or swapped.num_wrong > _STILL_WRONG * read.num_wrong:
+    if not is_better(read, swapped):
         return False
     far = (read.beyond_px / np.tile(np.maximum(read.bboxes_xywh[:, 2:], 1), 2)).max(axis=1)
     return bool(np.mean(far > 0.5) >= 0.2)

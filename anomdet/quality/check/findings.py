@@ -20,6 +20,7 @@ CODES: dict[str, tuple[str, str]] = {
     "boxes-two-corners": (ERROR, "boxes as two corners, where corner and size are expected"),
     "boxes-centre": (ERROR, "boxes as centre and size, where corner and size are expected"),
     "boxes-swapped": (ERROR, "boxes as y x, where x y is expected"),
+    "boxes-unturned": (ERROR, "boxes of images without their EXIF orientation, where upright ones are expected"),
     "boxes-from-one": (WARNING, "boxes that count pixels from 1, where 0 is expected"),
     "label-unreadable": (ERROR, "label files that cannot be read"),
     "label-binary": (ERROR, "label files that are no text"),

@@ -15,25 +15,30 @@ _MAX_GROUPS = 4
 
 
 def judge_headers(
-    images: Sequence[FoundFile], read: Sequence[Header | BadImageError]
+    images: Sequence[FoundFile], read: Sequence[Header | BadImageError], num_empty_labels: int = 0
 ) -> tuple[list[Header | None], list[Finding]]:
     """Header of each image, None where the file is bad; and what is wrong or worth a look.
 
     Args:
         images: below images/.
         read: what was read of each; equal headers are one object.
+        num_empty_labels: label files of zero bytes: what emptied an image may have emptied them, too.
     """
     headers = [None if isinstance(header, BadImageError) else header for header in read]
+    also = f"; {num_empty_labels} label files of zero bytes count as normal parts: see whether they are"
+    hint = f"copy it again{also if num_empty_labels else ''}"
     findings = [
-        _bad_image(image, error) for image, error in zip(images, read, strict=True) if isinstance(error, BadImageError)
+        _bad_image(image, error, hint)
+        for image, error in zip(images, read, strict=True)
+        if isinstance(error, BadImageError)
     ]
     return headers, findings + _differences(images, headers)
 
 
-def _bad_image(image: FoundFile, error: BadImageError) -> Finding:
+def _bad_image(image: FoundFile, error: BadImageError, hint_of_empty: str) -> Finding:
     where, got = f"images/{image.name}", str(error)
     if image.size == 0 and image.modified_ns and not image.special:
-        return Finding("image-empty", where, 0, "a readable image", "a file of zero bytes", "copy it again")
+        return Finding("image-empty", where, 0, "a readable image", "a file of zero bytes", hint_of_empty)
     if "truncated" in got:
         return Finding("image-truncated", where, 0, "a whole image", got, "copy it again")
     if isinstance(error, TooLargeImageError):

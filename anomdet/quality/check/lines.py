@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from anomdet.data.labels import INTEGER, LINE, LINE_FORMAT, LineFault, is_box, line_fault, shorten
+from anomdet.data.labels import LINE, LINE_FORMAT, LineFault, is_box, line_fault, shorten, whole_number
 from anomdet.quality.check.findings import Finding
 from anomdet.quality.check.text import read_text
 
@@ -120,8 +120,8 @@ def _correct(line: str, fault: LineFault, names: Mapping[str, int]) -> tuple[Lin
         first, *rest = line.split()
         if first in names:
             return fault, _good(" ".join([str(names[first]), *rest]))
-        whole = re.fullmatch(rf"({INTEGER})\.0*", first)
-        return fault, _good(" ".join([whole[1], *rest])) if whole else None
+        whole = whole_number(first)
+        return fault, _good(" ".join([whole, *rest])) if whole else None
     return fault, None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anomdet.data.index.files import IMAGE_SUFFIXES, FoundFile, found_files
 from anomdet.data.index.listing import list_folders
+from anomdet.data.index.lost_labels import hint_of_lost_label, lost_labels
 from anomdet.data.index.scan import no_data_folder
 from anomdet.data.index.spelling import (
     NO_LABELS,
@@ -35,6 +36,22 @@ class Entry:
     image: FoundFile | None
     label: FoundFile | None
     whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """What an image without a label file is.
+
+    Args:
+        rule: error, normal or skip.
+        lost: stem to the file beside the image that has its objects: such an image is an error by any rule.
+    """
+
+    rule: str
+    lost: dict[str, str]
+
+    def of(self, stem: str) -> str:
+        return "error" if stem in self.lost else self.rule
 
 
 def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[Finding]]:
@@ -67,7 +84,8 @@ def pair_files(data_dir: Path, missing_labels: str) -> tuple[list[Entry], list[F
     if images and stems == [_stem(label) for label in labels] and len(set(stems)) == len(stems):
         return [Entry(image, label, whole=True) for image, label in zip(images, labels, strict=True)], findings
     label_of, label_twins = _label_of_stem(labels, findings)
-    entries = _pair_images(images, label_of, label_twins, missing_labels, findings)
+    lost = lost_labels(os.fspath(data_dir / IMAGES_DIR), (one.name for one in found), label_of)
+    entries = _pair_images(images, label_of, label_twins, _Missing(missing_labels, lost), findings)
     image_stems = set(stems)
     lone_labels = [stem for stem in label_of if stem not in image_stems]
     images_by_spelling = by_spelling(image_stems) if lone_labels else {}
@@ -130,7 +148,7 @@ def _pair_images(
     images: list[FoundFile],
     label_of: dict[str, FoundFile],
     label_twins: set[str],
-    missing_labels: str,
+    missing: _Missing,
     findings: list[Finding],
 ) -> list[Entry]:
     entries: list[Entry] = []
@@ -148,20 +166,20 @@ def _pair_images(
             got = f"images/{first.name} too, which has the same label file"
             findings.append(Finding("image-twins", f"images/{image.name}", 0, "a name of its own", got, "rename one"))
         elif label is None:
-            findings.append(_without_label(image, labels_by_spelling, missing_labels, num_empty))
-        may_miss = label is not None or missing_labels == "normal"
+            findings.append(_without_label(image, labels_by_spelling, missing, num_empty))
+        may_miss = label is not None or missing.of(stem) == "normal"
         entries.append(Entry(image, label if first is image else None, may_miss and stem not in twins))
     return entries
 
 
-def _without_label(image: FoundFile, lone_labels: dict[str, list[str]], missing_labels: str, num_empty: int) -> Finding:
+def _without_label(image: FoundFile, lone_labels: dict[str, list[str]], missing: _Missing, num_empty: int) -> Finding:
     like = f" (there are {num_empty})" if num_empty else ""
     otherwise = f"write an empty file for a normal image{like}, or set data.missing_labels"
-    hint = hint_of_missing_label(image.name, lone_labels, otherwise)
+    hint = hint_of_lost_label(image.stem, missing.lost) or hint_of_missing_label(image.name, lone_labels, otherwise)
     severity, got = {
         "error": (ERROR, "nothing"),
         "normal": (NOTE, "nothing; it counts as a normal image (data.missing_labels)"),
         "skip": (NOTE, "nothing; it is left out (data.missing_labels)"),
-    }[missing_labels]
+    }[missing.of(image.stem)]
     where, expected = f"images/{image.name}", f"labels/{image.stem}.txt"
     return Finding("image-without-label", where, 0, expected, got, hint if severity == ERROR else "", severity)

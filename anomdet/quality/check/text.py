@@ -50,6 +50,9 @@ def read_text(data: bytes) -> LabelText:
     """Lines of a label file in any common encoding."""
     if data.isascii() and b"\r" not in data and b"\0" not in data:
         return LabelText(data.decode("ascii").split("\n"))
+    if not data.strip(b"\0"):
+        zeros = Oddity("label-binary", 1, "text", "zero bytes alone, as a crash leaves a file", "write the labels anew")
+        return LabelText([], (zeros,), readable=False)
     text, oddity = _decode(data)
     if text is None:
         assert oddity is not None

@@ -10,7 +10,7 @@ from anomdet.errors import UserError
 from anomdet.layout import SPLITS_DIR, TILE_MAP, TRAIN, VAL
 from anomdet.tiles import GROUPS
 from anomdet.words import counted
-from anomdet.workflows.data_folder.beside_data import split_lists
+from anomdet.workflows.data_folder.beside_data import split_folders, split_lists
 
 if TYPE_CHECKING:
     from anomdet.config.schema import Settings
@@ -77,8 +77,11 @@ def find_lists(data: DataSettings, index: DataIndex, given: set[str]) -> tuple[d
         UserError: they are faulty. Other splits in their place would train on what is to be measured.
     """
     found = split_lists(index.data_dir)
-    if not found or any(is_given(key, given) for key in (*SHARES, "data.split_files", "data.split")):
+    if any(is_given(key, given) for key in (*SHARES, "data.split_files", "data.split")):
         return {}, []
+    if not found:
+        line = split_folders(index.data_dir)
+        return {}, [f"! splits        {line}"] if line else []
     from anomdet.config.schema_data import SplitFiles
     from anomdet.config.translate_data import split_arguments
     from anomdet.data.splits.make import as_split_rule, make_splits

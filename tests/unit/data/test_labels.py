@@ -105,3 +105,22 @@ def test_long_digits_take_no_time(tmp_path, line):
     start = time.perf_counter()
     _, problems = parse(tmp_path, line)
     assert len(problems) == 1 and time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("2.0 2 3 4 5", "write 2; anomdet check --fix does it in a copy"),
+        ("-1.200000000000000000e+01 2 3 4 5", "write -12; anomdet check --fix does it in a copy"),
+        ("2.5 2 3 4 5", ""),
+        ("1e400 2 3 4 5", ""),
+        ("-1 0 0 0.0 0e5", "if it stands for a normal part, delete the line: an empty file is one"),
+        ("1 2 3 4 5\0\0", ""),
+        ("\0\0\0\0", "zero bytes, as a crash leaves them: write the file anew"),
+        ("0 0 0 0 x", "the box is a corner and a size, not two corners"),
+    ],
+)
+def test_hints_of_tables_of_numbers_and_of_stand_ins(tmp_path, line, hint):
+    """numpy.savetxt writes class numbers as fractions; other tools want a box of no size for an image without any."""
+    _, problems = parse(tmp_path, line)
+    assert [problem.hint for problem in problems] == [hint]

@@ -138,6 +138,10 @@ def test_a_column_of_splits(tmp_path: Path) -> None:
         ("a.png,160,100,,1,2,3,4", "labels.csv:3: expected a class, got nothing; a normal image has a row without"),
         ("a.png,160,100,dent,1,2,,4", "labels.csv:3: expected a finite number as xmax, got nothing"),
         ("a.png,160,100,dent,1,2,x,4", "labels.csv:3: expected a finite number as xmax, got 'x'"),
+        (
+            'a.png,160,100,dent,"1,5",2,3,4',
+            "labels.csv:3: expected a finite number as xmin, got '1,5'; write decimals with a point",
+        ),
         ("a.png,160,100,dent,nan,2,3,4", "labels.csv:3: expected a finite number as xmin, got 'nan'"),
         (
             "a.png,160,100,dent,3,2,1,4",

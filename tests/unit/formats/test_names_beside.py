@@ -130,3 +130,12 @@ def test_files_that_contradict_each_other_are_not_used(tmp_path):
     (tmp_path / "data.yaml").unlink()
     write_files(tmp_path, {"classes.txt": "hole\ndent\n"})
     assert names_beside(tmp_path, [0, 1]).names == {0: "hole", 1: "dent"}
+
+
+@pytest.mark.parametrize("name", ["classes.txt", "obj.names", "data.yaml", "classes.yaml"])
+def test_names_in_the_encoding_of_windows_say_so(name, tmp_path):
+    """As Notepad saves them as ANSI: classes were called by their numbers, with no word of the encoding."""
+    text = "names: [Brühe]\n" if name.endswith("yaml") else "Brühe\n"
+    (tmp_path / name).write_bytes(text.encode("cp1252"))
+    found = names_beside(tmp_path, [0])
+    assert found.notes == (f"{name} not used: it is no text in UTF-8; save it so, and its names are taken",)

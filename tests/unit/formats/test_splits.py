@@ -179,10 +179,17 @@ def test_what_no_list_names_is_kept_with_its_labels_or_listed(tmp_path: Path) ->
 def test_a_converted_folder_has_its_splits_in_lists_alone(tmp_path: Path) -> None:
     """Its folders may be called anything."""
     files = {"images/train/a.jpg": None, "labels/train/a.txt": "1 1 2 3 4\n", "images/val/b.jpg": None}
-    write_files(tmp_path / "in", files | {"labels/val/b.txt": "1 1 2 3 4\n"})
+    write_files(tmp_path / "in", files | {"labels/val/b.txt": "1 1 2 3 4\n", "splits/test.txt": ""})
     for format_name in ("yolo", "voc", "labelme", "coco"):
         run(tmp_path / "in", "anomdet", format_name, tmp_path / format_name)
         assert set(splits_of(format_name, tmp_path / format_name).values()) == {""}
+
+
+def test_folders_of_our_own_format(tmp_path: Path) -> None:
+    """Where no conversion wrote them, whether or not the owner names the classes."""
+    files = {"images/train/a.jpg": None, "images/val/b.jpg": None, "images/c.jpg": None, "classes.yaml": "1: dent"}
+    files |= {f"labels/{name}.txt": "1 1 2 3 4\n" for name in ("train/a", "val/b", "c")}
+    assert splits_of("anomdet", write_files(tmp_path, files)) == PAIR | {"c.jpg": ""}
 
 
 def test_lists_may_name_images_that_are_left_out_as_not_labelled(tmp_path: Path) -> None:

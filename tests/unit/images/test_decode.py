@@ -103,6 +103,7 @@ def test_transform_sets_the_keys(tmp_path):
 @pytest.mark.parametrize(
     ("start", "kind"),
     [
+        (b"\0" * 60, "zero bytes in place of an image"),
         (b"GIF89a", "a GIF file"),
         (b"\0\0\0\x20ftypavif", "an AVIF file"),
         (b"\0\0\0\x18ftypheic", "a HEIC file, as phones write them"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from anomdet.data.index.scan import scan
+from anomdet.data.index.spelling import hint_of_folder
 from anomdet.errors import UserError
 from anomdet.quality.check.check import Rules, check_data
 from anomdet.workflows.convert import convert
@@ -49,3 +50,16 @@ def test_a_text_file_beside_the_images_is_none_of_them(data_dir: Path) -> None:
     with pytest.raises(UserError) as caught:
         scan(data_dir)
     assert "not read" not in str(caught.value)
+
+
+def test_both_folders_one_level_above_or_below(tmp_path):
+    for name in ("data/images", "data/labels", "sets/test/images", "sets/test/labels"):
+        (tmp_path / name).mkdir(parents=True)
+    assert hint_of_folder(tmp_path / "data/images", "labels") == f"name the folder above, {tmp_path / 'data'}"
+    assert hint_of_folder(tmp_path, "images") == f"{tmp_path / 'data'} has both: name that folder"
+    for name in ("sets/train/images", "sets/train/labels"):
+        (tmp_path / name).mkdir(parents=True)
+    assert hint_of_folder(tmp_path / "sets", "images").startswith(
+        "test, train have both: name one of them, or move test/images to images/test, test/labels to labels/test"
+    )
+    assert hint_of_folder(tmp_path / "data/labels/x", "images") == ""

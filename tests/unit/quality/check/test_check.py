@@ -295,3 +295,12 @@ def test_the_look_at_pixels_leaves_out_images_that_are_too_large(make_data, monk
     monkeypatch.setattr(decode, "read_image", lambda path, **_: read.append(path.name) or pixels)
     check_data(data_dir, Rules(decode=True, max_image_megapixels=0.5))
     assert sorted(read) == ["0.png", "1.png", "3.png"]
+
+
+@pytest.mark.parametrize(("text", "more"), [("1 1 1 5 5", ""), ("", "; 1 label files of zero bytes count as normal")])
+def test_what_emptied_an_image_may_have_emptied_label_files(text, more, make_data):
+    """Cloud folders and crashes leave files of zero bytes: an image is an error, a label file is a normal part."""
+    data_dir = make_data({"a.png": "1 1 1 5 5", "b.png": text})
+    (data_dir / "images/a.png").write_bytes(b"")
+    found = next(one for one in check_data(data_dir, Rules()).findings if one.code == "image-empty")
+    assert found.hint.startswith(f"copy it again{more}") and ("label files" in found.hint) == bool(more)

@@ -24,6 +24,7 @@ from anomdet.quality.check.text import read_text
         ("1,2,x,4,5", "label-separator", None),
         ("1\u00a02 3 4 5", "label-odd-space", (2, 3, 4, 5)),
         ("1.0 2 3 4 5", "label-class-not-integer", (2, 3, 4, 5)),
+        ("1.000e+00 2.0e0 3 4 5", "label-class-not-integer", (2, 3, 4, 5)),
         ("1.5 2 3 4 5", "label-class-not-integer", None),
         ("dent 2 3 4 5", "label-class-not-integer", (2, 3, 4, 5)),
         ("bump 2 3 4 5", "label-class-not-integer", None),
@@ -74,6 +75,15 @@ def test_odd_bytes_are_told_and_read(data, code):
     assert [found.code for found in read.findings] == [code]
     assert [(row.line, row.class_num) for row in read.rows] == [(1, 1), (2, 2)]
     assert read.complete and read.rewrites[0].line == 0
+
+
+@pytest.mark.parametrize("length", [1, 2, 30])
+def test_zero_bytes_alone_are_no_utf_16(length):
+    read = read_labels(b"\0" * length, "a.txt", {})
+    assert [(found.code, found.got) for found in read.findings] == [
+        ("label-binary", "zero bytes alone, as a crash leaves a file")
+    ]
+    assert not read.rows and not read.complete
 
 
 def test_latin_1_names_the_first_line_that_is_not_utf_8():

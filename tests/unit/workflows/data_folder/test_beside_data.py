@@ -8,8 +8,9 @@ import pytest
 
 from anomdet.config.schema_data import DataSettings
 from anomdet.errors import UserError
+from anomdet.formats.convert import Job, convert
 from anomdet.workflows.check import check
-from anomdet.workflows.data_folder.beside_data import refuse_raw_data, unused_files
+from anomdet.workflows.data_folder.beside_data import refuse_raw_data, split_folders, unused_files
 from anomdet.workflows.init import init
 from anomdet.workflows.propose import propose_settings
 from anomdet.workflows.train import train
@@ -41,12 +42,31 @@ def test_the_command_that_converts_is_named(format_name: str, verb: str, tmp_pat
     assert str(raised.value).endswith(f"; convert it: {command}")
 
 
+@pytest.mark.parametrize("rule", ["error", "normal", "skip"])
+def test_labels_of_another_tool_in_labels_are_no_missing_ones(rule: str, tmp_path: Path) -> None:
+    """With data.missing_labels: normal all images would be normal parts."""
+    folder = write_files(tmp_path / "data", {"images/x/a.png": None, "labels/x/a.xml": "<annotation/>"})
+    with pytest.raises(UserError, match=f"convert {folder} --from voc --to anomdet --out {folder}_anomdet"):
+        propose_settings(folder, [f"data.missing_labels={rule}"])
+    refuse_raw_data(write_files(folder, {"labels/x/b.txt": ""}))
+
+
+def test_the_output_for_the_working_folder_is_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was ._anomdet, a hidden folder within the source, which convert refuses."""
+    monkeypatch.chdir(write_files(tmp_path / "data", RAW["voc"]))
+    with pytest.raises(UserError, match=f"convert . --from voc --to anomdet --out {tmp_path}/data_anomdet"):
+        refuse_raw_data(".")
+
+
 def test_several_formats_and_none(tmp_path: Path) -> None:
     write_files(tmp_path / "two", {"a.xml": "<annotation/>", "b.xml": "<annotations/>"})
     with pytest.raises(UserError, match=r"Pascal VOC \(a.xml\) or CVAT \(b.xml\); convert it: .*--from FORMAT"):
         refuse_raw_data(tmp_path / "two")
     refuse_raw_data(write_files(tmp_path / "none", {"images/a.png": None}))
     refuse_raw_data(tmp_path / "nowhere")
+    refuse_raw_data(
+        write_files(tmp_path / "good", {"images/a.png": None, "labels/.keep": "", "data.yaml": "names: [a]"})
+    )
     refuse_raw_data(write_files(tmp_path / "ours", {"images/a.png": None, "labels/a.txt": "", "x.json": coco("a")}))
 
 
@@ -123,3 +143,25 @@ def test_what_training_does_not_use_is_said(tmp_path: Path) -> None:
     (tmp_path / "splits/val.txt").unlink()
     assert "has train.txt, which is not used: data.split_files needs train and val" in unused_files(data)[0]
     assert unused_files(data.model_copy(update={"data_dir": str(tmp_path / "images")})) == []
+
+
+def test_folders_called_as_splits_are_said(tmp_path: Path) -> None:
+    """Their owner takes images/Test for the test split; convert writes it as a list, which init uses."""
+    folders = ("train", "valid", "Test")
+    files = {f"images/{folder}/{folder}{i}.png": None for folder in folders for i in range(2)}
+    files |= {name.replace("images/", "labels/").replace("png", "txt"): "7 10 20 30 40\n" for name in files}
+    data = write_files(tmp_path / "data", files)
+    line = (
+        "images/train, images/valid, images/Test do not count as splits, images of Test are trained on: "
+        f"anomdet convert {data} --from anomdet --to anomdet --out {data}_lists writes lists of them, which anomdet "
+        "init uses"
+    )
+    assert f"! splits        {line}" in propose_settings(data).notes
+    assert unused_files(DataSettings(data_dir=str(data))) == [line]
+    convert(Job(data, "anomdet", "anomdet", tmp_path / "data_lists"))
+    assert "  splits        lists found in splits/: train 2, val 2, test 2" in propose_settings(f"{data}_lists").notes
+    assert split_folders(f"{data}_lists") == ""
+
+
+def test_one_folder_called_train_says_nothing(tmp_path: Path) -> None:
+    assert split_folders(write_files(tmp_path, {"images/train/a.png": None, "images/b.png": None})) == ""

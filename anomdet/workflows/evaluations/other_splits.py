@@ -1,0 +1,38 @@
+"""Data that changed since the training: how many images it measures on and has learned from, and how to avoid that."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from anomdet.layout import SPLITS, SPLITS_DIR, TRAIN
+from anomdet.strict_files import MAX_LIST_BYTES, read_regular
+
+
+def advice(log_dir: str | Path, hashes: Mapping[str, str], measured: Iterable[str]) -> str:
+    """Images that were trained on, and the setting that keeps the splits of the run; empty: its lists are not there.
+
+    Args:
+        log_dir: where the run may have left its lists.
+        hashes: of the splits, as the checkpoint has them.
+        measured: names of the images.
+    """
+    folder = Path(log_dir) / SPLITS_DIR
+    texts = {split: _text(folder / f"{split}.txt", hashes.get(split, "")) for split in SPLITS}
+    if None in texts.values():
+        return ""
+    names = [name.encode("utf-8", "surrogateescape") for name in measured]
+    learned = set((texts[TRAIN] or b"").split(b"\n")).intersection(names)
+    lists = ", ".join(f"{split}: {folder / split}.txt" for split in SPLITS)
+    add = f"to measure on images that it has not seen add data.split.by=files 'data.split_files={{{lists}}}'"
+    return f"{len(learned):,} of these {len(names):,} images are in {folder / TRAIN}.txt; {add}"
+
+
+def _text(path: Path, expected: str) -> bytes | None:
+    """What a list holds; None: it is not the one with this hash."""
+    try:
+        text = read_regular(path, MAX_LIST_BYTES).removesuffix(b"\n")
+    except OSError:
+        return None
+    return text if hashlib.sha256(text).hexdigest() == expected else None
