@@ -102,7 +102,7 @@ def image_places(entries: Sequence[Mapping[str, Any]], images: Images) -> tuple[
     """The row of the image of each prediction, and a sentence where ``image_id`` is no id; None if no way fits all."""
     named = [entry.get("file_name") for entry in entries]
     of_name: dict[Any, list[int]] = {name: images.files(name) for name in set(filter(_is_text, named))}
-    told = [of_name[name] if _is_text(name) else [] for name in named]
+    named_places = [of_name[name] if _is_text(name) else [] for name in named]
     ways: tuple[tuple[Callable[[Any], int | None], str], ...] = (
         (images.of_id, ""),
         (images.of_stem, "image_id is taken for the name of the file"),
@@ -110,12 +110,12 @@ def image_places(entries: Sequence[Mapping[str, Any]], images: Images) -> tuple[
     )
     for way, note in ways:
         found = _by(way, [entry.get("image_id") for entry in entries])
-        if None in found or not all(not could or at in could for could, at in zip(told, found, strict=True)):
+        if None in found or not all(not could or at in could for could, at in zip(named_places, found, strict=True)):
             continue
-        if not note and not any(told):
+        if not note and not any(named_places):
             note = _doubt(entries, images, found)
         return np.array(found, dtype=np.int64), note
-    by_name = [_the_one(could) for could in told]
+    by_name = [_the_one(could) for could in named_places]
     if None not in by_name and all(
         at in images.stems(one.get("image_id")) for at, one in zip(by_name, entries, strict=True)
     ):
