@@ -138,9 +138,8 @@ class Images:
             return _inline(address)
         path = self._find(address) if len(address) <= _MAX_ADDRESS else None
         if path is None:
-            hint = "; start with --images and Label Studio's folder media, where its uploads are" * (
-                "upload/" in address
-            )
+            uploads = "; start with --images and Label Studio's folder media, where its uploads are"
+            hint = uploads if "upload/" in address else ""
             raise Refusal(400, f"expected data:image/...;base64,... or a file of --images, got {address!r:.200}{hint}")
         try:
             return read_regular(path, most_bytes)
