@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 from anomdet.config.load import load_settings
@@ -11,7 +12,7 @@ from anomdet.layout import SETTINGS
 from anomdet.workflows.reviews.views import flips_of
 
 # Of the minutes: what mirrored looks leave to the training at least, and what a first look does.
-_TRAINING_SHARE, _LEAST_TRAINING_SHARE = 0.8, 0.5
+_TRAINING_SHARE, _LEAST_TRAINING_SHARE = 0.75, 0.5
 _SPARE_SHARE = 0.02  # of the minutes, for opening the detector
 _SLOWER = 1.15  # predicting, than the few images that were timed
 _FEW_PASSES = 5  # of a fold's training over its images
@@ -30,10 +31,10 @@ def training_minutes(settings: Settings, num_images: int, minutes: float) -> flo
     from anomdet.config.translate import to_mmengine
     from anomdet.workflows.timing.time_budget import SHORTEST_TIMING_S, time_here
 
-    config = to_mmengine(settings)
-    costs, _ = time_here(config, SHORTEST_TIMING_S)
+    started = time.monotonic()
+    costs, _ = time_here(to_mmengine(settings), SHORTEST_TIMING_S)
     one_look = _SLOWER * costs.val_image_s * num_images / 60
-    left = (1 - _SPARE_SHARE) * minutes
+    left = (1 - _SPARE_SHARE) * minutes - (time.monotonic() - started) / 60
     looks = [1 + len(flips) for flips in flips_of(settings)]
     for training in (left - one_look * many for many in looks):
         if training >= _TRAINING_SHARE * minutes:

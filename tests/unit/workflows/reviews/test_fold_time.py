@@ -56,7 +56,7 @@ def test_a_fold_trains_as_long_as_predicting_leaves(
     monkeypatch.setattr(time_budget, "time_here", lambda config, seconds: (costs, None))
     with caplog.at_level(logging.WARNING):
         found = training_minutes(load_settings({}, overrides), 100, 5.0)
-    assert found == pytest.approx(minutes, abs=0.001)
+    assert found == pytest.approx(minutes, abs=0.01)
     assert said in caplog.text and bool(said) == ("--minutes" in caplog.text)
 
 
