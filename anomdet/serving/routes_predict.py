@@ -29,7 +29,8 @@ _BODY = {
         },
     }
 }
-_RAW = ("application/octet-stream", "application/x-www-form-urlencoded")  # the latter by curl --data-binary
+_OF_CURL = "application/x-www-form-urlencoded"  # as it calls what --data-binary sends
+_RAW = ("application/octet-stream", _OF_CURL)
 log = logging.getLogger("anomdet")
 MinScore = Annotated[float | None, Query(ge=0, le=1, description="Report detections from this score on, too.")]
 
@@ -100,7 +101,13 @@ async def _judge(desk: Desk, images: Images, request: Request, model: str | None
     elif kind and kind not in _RAW and not kind.startswith("image/"):
         expected = "image/*, application/octet-stream, multipart/form-data or application/json"
         raise Refusal(415, f"expected the type {expected}, got {kind!r:.100}")
-    result = await desk.judge(model, body, name=name, min_score=min_score)
+    try:
+        result = await desk.judge(model, body, name=name, min_score=min_score)
+    except Refusal as refusal:
+        if refusal.status == 400 and kind == _OF_CURL:
+            hint = "curl sends a file as it is with --data-binary @part.png, with -d without its line ends"
+            raise Refusal(400, f"{refusal.message}; {hint}") from None
+        raise
     return Response(result.to_json(), media_type="application/json")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import threading
 import time
@@ -52,6 +53,37 @@ def test_a_form_is_judged_and_its_file_name_only_repeated(plain: Service) -> Non
     )
     answer = plain.post("/predict", body, f"multipart/form-data; boundary={boundary}")
     assert (answer.status, answer.json["verdict"], answer.json["image"]) == (200, "accept", "/etc/passwd")
+
+
+def test_a_file_whose_name_is_no_ascii(plain: Service) -> None:
+    """As requests sends it on urllib3 1.x (requests 4652)."""
+    head = b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename*=utf-8''teil%C3%A4.png\r\n\r\n"
+    answer = plain.post("/predict", head + image_bytes(0.2) + b"\r\n--x--\r\n", "multipart/form-data; boundary=x")
+    assert (answer.status, answer.json["image"]) == (200, "teilä.png")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (
+            b"\xff\xd8\xff\xe0JFIF",
+            "application/x-www-form-urlencoded",
+            r"with --data-binary @part.png, with -d w",
+        ),
+        (b'{"image": "iVBORw0K"}', "application/json", r"tasks of Label Studio .*; an image is sent as it is"),
+        (image_bytes(0.2), "multipart/form-data", r"with a boundary, got none; leave out the header Content-Type"),
+        (base64.b64encode(image_bytes(0.2)), "image/png", r"an image in Base64; decode it"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc\r\n--x--\r\n',
+            "multipart/form-data; boundary=x",
+            r"one file, got none \(a part is a file if it has a filename\)",
+        ),
+    ],
+)
+def test_an_image_that_is_sent_wrongly(plain: Service, body: bytes, kind: str, said: str) -> None:
+    answer = plain.post("/predict", body, kind)
+    assert answer.status == 400
+    assert re.search(said, answer.json["error"])
 
 
 def test_a_model_is_chosen_by_its_name(plain: Service) -> None:
