@@ -131,7 +131,18 @@ def test_label_studio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             running.post("/predict", json.dumps(request), "application/json")
         assert caplog.text.count("the project of Label Studio has no label dent, scratch: it shows") == 1
         tasks[0]["data"]["image"] = "/etc/passwd"
-        assert running.post("/predict", json.dumps({"tasks": tasks}), "application/json").status == 400
+        assert running.post("/predict", json.dumps({"tasks": tasks[:1]}), "application/json").status == 400
+        # Label Studio sends all that were selected at once, and makes no prediction of an entry without a result.
+        many = json.dumps({"tasks": [*tasks[1:] * 40, tasks[0]]})
+        *found, without = running.post("/predict", many, "application/json").json["results"]
+        assert [len(one["result"]) for one in found] == [1] * 40
+        assert list(without) == ["error"] and "'/etc/passwd'" in without["error"]
+        assert "1 of 41 tasks of Label Studio have no prediction: expected data:image/" in caplog.text
+        answer = running.post("/predict", json.dumps({"tasks": tasks * 501}), "application/json")
+        assert (answer.status, answer.json["error"]) == (
+            413,
+            "expected at most 1,000 tasks in a request, got 1,002; select fewer in Label Studio",
+        )
 
 
 @pytest.mark.parametrize(
