@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from anomdet.errors import Problem, UserError
 from anomdet.images.headers import BadImageError
 from anomdet.images.read_header import header_of
 from anomdet.inference.folders import files_below, is_image
@@ -57,6 +58,8 @@ class _File:
 class Arrivals:
     """The complete images of a folder, as they arrive; a file that changes afterwards is a new one.
 
+    While the folder cannot be read, as where a network drive is lost, what was judged is not forgotten.
+
     Args:
         folder: looked through with all folders below it; hidden files (``.x.png.part``) are left alone.
         done: key to stamp of what was judged before.
@@ -68,6 +71,13 @@ class Arrivals:
         self._done = done
         self._files: dict[str, _File] = {}
         self._in_flight: set[tuple[str, Stamp | None]] = set()
+        self._place: tuple[int, int] | None = None  # device and number of the folder in which files were found
+        self._lost, self._away = (
+            "",
+            False,
+        )  # why the folder cannot be read; whether it, or what was in its place, is gone
+        self._unread: frozenset[str] = frozenset()  # folders in it that could not be read at the last look
+        self._reported: frozenset[str] = frozenset()  # of them
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
@@ -90,17 +100,23 @@ class Arrivals:
             yield from self._complete()
             look_s = time.thread_time() - start
             with self._lock:
-                is_busy = bool(self._in_flight) or any(not file.handed_on for file in self._files.values())
+                waits = not self._away and any(not file.handed_on for file in self._files.values())
+                is_busy = bool(self._in_flight) or waits
             last = time.monotonic() if is_busy else last
             if self._patience.idle_s is not None and time.monotonic() - last >= self._patience.idle_s:
+                if self._lost:
+                    hint = "connect its drive again: the same command continues"
+                    raise UserError(Problem(f"SOURCE {self.folder}", "a folder that can be read", self._lost, hint))
                 return
             self._stop.wait(max(self._patience.poll_s, _MOST_LOOKS * look_s))
 
     def _complete(self) -> Iterator[Item]:
         """One look at all files."""
-        now, present = time.monotonic(), set()
+        now, present, unread = time.monotonic(), set(), set()
         start = len(self.folder) + (not self.folder.endswith(os.sep))
         for path, error in files_below(self.folder):
+            if error is not None and path != self.folder:
+                unread.add(path[start:].replace(os.sep, "/") + "/")
             if error is not None or not is_image(path):
                 continue
             try:
@@ -112,11 +128,39 @@ class Arrivals:
             item = self._look(path, key, stamp, now, is_regular=stat.S_ISREG(look.st_mode))
             if item is not None:
                 yield item
+        self._look_after_folders(bool(present), frozenset(unread))
+        if self._away:
+            return  # what was there before is not gone
         with self._lock:  # else the memory of a line that runs for a year would grow
             for gone in self._files.keys() - present:
-                if not self._files.pop(gone).handed_on:
+                if not gone.startswith(tuple(unread)) and not self._files.pop(gone).handed_on:
                     log.warning(f"{gone} was gone before it was complete; it is not judged")
-        self._done.clear()  # all that is still there stands among the files now
+        if present:
+            self._done.clear()  # all that is still there stands among the files now
+
+    def _look_after_folders(self, has_files: bool, unread: frozenset[str]) -> None:
+        """A network drive that is lost leaves a folder that cannot be read, or the empty one that it was mounted on."""
+        was_away, place = self._away, None
+        try:
+            look = os.stat(self.folder)  # noqa: PTH116
+            with os.scandir(self.folder):
+                place, self._lost = (look.st_dev, look.st_ino), ""
+        except OSError as error:
+            self._lost = error.strerror or str(error)
+        if has_files:
+            self._place = place
+        self._away = not has_files and (place is None or self._place not in (None, place))
+        if self._away and not was_away:
+            why = (
+                f"it cannot be read ({self._lost})" if self._lost else "another folder, without images, is in its place"
+            )
+            log.warning(f"{self.folder}: {why}; waiting for its files")
+        elif was_away and not self._away:
+            log.warning(f"{self.folder}: it is back")
+        for name in sorted(unread & self._unread - self._reported):  # twice: not one that is being removed
+            log.warning(f"{self.folder}/{name} cannot be read: nothing in it is judged")
+        self._reported |= unread & self._unread
+        self._unread = unread
 
     def _look(self, path: str, key: str, stamp: Stamp, now: float, *, is_regular: bool) -> Item | None:
         """The item of a file that is complete, or that never will be; None: not now, or not again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -21,6 +22,7 @@ _FROM_BYTES = "open it first: PIL.Image.open(file), of bytes PIL.Image.open(io.B
 _ORIENTATION = 0x0112  # EXIF
 _PLAIN_PIL_MODES = ("L", "RGB", "I;16", "I;16L", "I;16B")
 _WIDE_PIL_MODES = ("I", "F")
+_UNREADABLE_PIL = (OSError, EOFError, SyntaxError, ValueError, AssertionError)  # the last: a file that is closed
 
 
 def is_pil(image: Any) -> bool:
@@ -127,13 +129,23 @@ def pil_pixels(image: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     Raises:
         UserError: of a mode whose white is not known; or its file, which PIL reads only now, is damaged.
     """
-    if image.mode in _WIDE_PIL_MODES:
-        hint = "convert it to mode L, RGB or I;16 first"
+    if image.mode in _WIDE_PIL_MODES:  # of which convert("L") makes all white from 255 on
+        hint = "for 16 bit: np.asarray(image).astype(np.uint16); for values from 0 to 255: .astype(np.uint8)"
         raise UserError(Problem("image", "a PIL image of 8 or 16 bit integers", f"mode {image.mode}", hint))
     try:
         return _pil_pixels(image)
-    except (OSError, EOFError, SyntaxError, ValueError) as error:
-        raise UserError(Problem("image", "a PIL image whose pixels can be read", str(error))) from None
+    except _UNREADABLE_PIL as error:
+        got, hint = str(error) or "one whose file is closed", "call image.load() while its file is open"
+        raise UserError(
+            Problem("image", "a PIL image whose pixels can be read", got, "" if str(error) else hint)
+        ) from None
+
+
+def loaded(image: Any) -> Any:
+    """A PIL image with its pixels in memory, so that its file may be closed; damage is reported by whoever uses it."""
+    with contextlib.suppress(*_UNREADABLE_PIL):
+        image.load()
+    return image
 
 
 def _pil_pixels(image: Any) -> tuple[NDArray[Any], tuple[str, ...]]:

@@ -21,7 +21,7 @@ from anomdet.images.read_header import IMAGE_SUFFIXES
 from anomdet.inference.folders import LeftOut, folder_items, is_image, output_key
 from anomdet.inference.item import Item, file_item, special_kind
 from anomdet.inference.lists import LIST_SUFFIXES, check_list, list_items, named_item
-from anomdet.inference.pixels import TO_ARRAY, check_channels, is_one_image, is_pil, is_tensor
+from anomdet.inference.pixels import TO_ARRAY, check_channels, is_one_image, is_pil, is_tensor, loaded
 from anomdet.inference.video import (
     VIDEO_SUFFIXES,
     camera_hint,
@@ -136,7 +136,15 @@ def _generated(given: Iterator[Source], channels: str) -> Iterator[Item]:
             path = os.fspath(source)
             yield file_item(path, output_key(path, os.getcwd()))  # noqa: PTH109
         else:
-            yield _array_item(source, number, channels)
+            yield _array_item(_kept(source), number, channels)
+
+
+def _kept(pixels: Any) -> Any:
+    """Pixels that stay as they are while the generator goes for the next image: cameras write it into the same memory,
+    and ``with Image.open(path) as image: yield image`` closes a file that was not read."""
+    if isinstance(pixels, np.ndarray):
+        return pixels.copy()
+    return loaded(pixels) if is_pil(pixels) else pixels
 
 
 def _array_item(pixels: Any, number: int, channels: str) -> Item:

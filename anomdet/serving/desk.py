@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from anomdet.errors import UserError, machine_limit
 from anomdet.inference.result import Result
@@ -15,6 +16,7 @@ from anomdet.serving.models import Given, Live, Models
 from anomdet.serving.refusal import Refusal
 from anomdet.serving.settings import MAX_IMAGES, ServeSettings
 
+_T = TypeVar("_T")
 log = logging.getLogger("anomdet")
 
 
@@ -84,12 +86,27 @@ class Desk:
         """
         if len(images) > MAX_IMAGES:
             raise Refusal(413, f"expected at most {MAX_IMAGES} images in a request, got {len(images):,}")
-        tasks = [asyncio.ensure_future(self.judge(model, given, min_score=min_score)) for given in images]
+        return await _together([self.judge(model, given, min_score=min_score) for given in images])
+
+    async def judge_each(self, model: str | None, images: Sequence[Given]) -> list[Result | Refusal]:
+        """The result of each image, or why it has none (400, 413); ``MAX_IMAGES`` of them at once, each in its time.
+
+        Raises:
+            Refusal: as :meth:`judge`, of what is no fault of an image.
+        """
+        found: list[Result | Refusal] = []
+        for start in range(0, len(images), MAX_IMAGES):
+            some = images[start : start + MAX_IMAGES]
+            found += await _together([self._judged_or_not(model, given) for given in some])
+        return found
+
+    async def _judged_or_not(self, model: str | None, given: Given) -> Result | Refusal:
         try:
-            return list(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
+            return await self.judge(model, given)
+        except Refusal as refusal:
+            if refusal.status not in (400, 413):
+                raise
+            return refusal
 
     async def reload(self, model: str) -> Live:
         """Open a model again, in a thread of its own.
@@ -134,3 +151,13 @@ class Desk:
         self._held, self._held_bytes = self._held + requests, self._held_bytes + num_bytes
         self.meters.held.set(self._held)
         self.meters.held_bytes.set(self._held_bytes)
+
+
+async def _together(works: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """What they return, in their order; if one fails, the others are cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -89,7 +89,11 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
         Refusal: 400, with what was expected.
     """
     length = _length(header_length, len(body))
-    request = read_json(_Request, body[:length])
+    try:
+        request = read_json(_Request, body[:length])
+    except Refusal as refusal:
+        expected = f"one input, {INPUT} of BYTES, with image files (no pixels) in Base64 or behind the JSON"
+        raise Refusal(400, f"expected {expected}: {refusal.message}") from None
     if len(request.inputs) != 1 or request.inputs[0].name != INPUT or request.inputs[0].datatype != "BYTES":
         got = ", ".join(f"{one.name} {one.datatype}" for one in request.inputs[:5])
         raise Refusal(400, f"expected one input, {INPUT} of BYTES, got {got[:100]!r}")
@@ -97,6 +101,9 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
     shape = request.inputs[0].shape
     if not images or (shape and math.prod(shape) != len(images)):
         raise Refusal(400, f"expected as many images as the shape says, {shape!r:.100}, got {len(images)}")
+    ignored = [name for one in request.inputs for name in one.parameters if "score" in name or "thr" in name]
+    if ignored:
+        raise Refusal(400, f"expected {ignored[0]!r:.100} among the parameters of the request, got it among an input's")
     return InferRequest(request.id, images, _outputs(request), _min_score(request.parameters))
 
 
@@ -176,8 +183,10 @@ def _outputs(request: _Request) -> dict[str, bool]:
 
 def _min_score(parameters: dict[str, Any]) -> float | None:
     value = parameters.get("min_score")
-    if "threshold" in parameters:
-        raise Refusal(400, "expected min_score among the parameters, got 'threshold'; the threshold is the model's")
+    other = next((name for name in parameters if name != "min_score" and ("score" in name or "thr" in name)), None)
+    if other is not None:
+        said = "expected min_score among the parameters, got"
+        raise Refusal(400, f"{said} {other!r:.100}; the threshold is the model's")
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:

@@ -70,7 +70,11 @@ def read_tasks(body: bytes) -> Tasks:
     Raises:
         Refusal: 400.
     """
-    return read_json(Tasks, body)
+    try:
+        return read_json(Tasks, body)
+    except Refusal as refusal:
+        hint = "an image is sent as it is, or as a file of a form: curl --data-binary @part.png"
+        raise Refusal(400, f"expected tasks of Label Studio in JSON: {refusal.message}; {hint}") from None
 
 
 def read_names(label_config: str | None) -> Names:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
@@ -11,6 +13,8 @@ from python_multipart.multipart import parse_options_header
 from anomdet.serving.refusal import Refusal
 
 _MAX_PARTS = 32
+# RFC 8187, which RFC 7578 forbids here; requests on urllib3 1.x sends names that are no ASCII so, and so only.
+_EXTENDED_NAME = re.compile(rb"filename\*\s*=\s*\"?[\w-]+'[\w-]*'([^;\"\s]*)", re.IGNORECASE)
 _OF_THE_ADDRESS = {"min_score", "model", "threshold"}
 
 
@@ -29,8 +33,11 @@ class Part:
     @property
     def file_name(self) -> str | None:
         """As the client calls the file; None: it is no file."""
-        _, options = parse_options_header(self.headers.get(b"content-disposition", b""))
-        name = options.get(b"filename")
+        disposition = self.headers.get(b"content-disposition", b"")
+        _, options = parse_options_header(disposition)
+        name, extended = options.get(b"filename"), _EXTENDED_NAME.search(disposition)
+        if name is None and extended is not None:
+            name = unquote_to_bytes(extended[1])
         return None if name is None else name.decode("utf-8", "replace")
 
     @property
@@ -82,7 +89,8 @@ def file_in(body: bytes, content_type: str) -> tuple[str | None, bytes]:
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     if not boundary:
-        raise Refusal(400, "expected multipart/form-data with a boundary")
+        hint = "leave out the header Content-Type: whoever writes the form sets it, with the boundary"
+        raise Refusal(400, f"expected multipart/form-data with a boundary, got none; {hint}")
     reader = _Reader()
     try:
         parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]
@@ -91,7 +99,8 @@ def file_in(body: bytes, content_type: str) -> tuple[str | None, bytes]:
         raise Refusal(400, f"expected multipart/form-data, got {str(error)[:200]!r}") from None
     files = [part for part in reader.parts if part.file_name is not None]
     if not reader.is_whole or len(files) != 1:
-        got = f"{len(files)} files" if reader.is_whole else "a form that is cut"
+        none = "none (a part is a file if it has a filename)"
+        got = (f"{len(files)} files" if files else none) if reader.is_whole else "a form that is cut"
         raise Refusal(400, f"expected a form with one file, got {got}")
     asked = {part.field_name for part in reader.parts if part.file_name is None} & _OF_THE_ADDRESS
     if asked:

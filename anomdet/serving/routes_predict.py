@@ -13,7 +13,7 @@ from anomdet.serving.desk import Desk
 from anomdet.serving.label_studio import Images, Names, prediction, read_names, read_tasks
 from anomdet.serving.multipart import file_in
 from anomdet.serving.refusal import Refusal
-from anomdet.serving.settings import MAX_IMAGES
+from anomdet.serving.settings import MAX_TASKS
 
 _BINARY = {"type": "string", "format": "binary"}
 _FORM = {"type": "object", "properties": {"file": _BINARY}, "required": ["file"]}
@@ -29,7 +29,8 @@ _BODY = {
         },
     }
 }
-_RAW = ("application/octet-stream", "application/x-www-form-urlencoded")  # the latter by curl --data-binary
+_OF_CURL = "application/x-www-form-urlencoded"  # as it calls what --data-binary sends
+_RAW = ("application/octet-stream", _OF_CURL)
 log = logging.getLogger("anomdet")
 MinScore = Annotated[float | None, Query(ge=0, le=1, description="Report detections from this score on, too.")]
 
@@ -100,7 +101,13 @@ async def _judge(desk: Desk, images: Images, request: Request, model: str | None
     elif kind and kind not in _RAW and not kind.startswith("image/"):
         expected = "image/*, application/octet-stream, multipart/form-data or application/json"
         raise Refusal(415, f"expected the type {expected}, got {kind!r:.100}")
-    result = await desk.judge(model, body, name=name, min_score=min_score)
+    try:
+        result = await desk.judge(model, body, name=name, min_score=min_score)
+    except Refusal as refusal:
+        if refusal.status == 400 and kind == _OF_CURL:
+            hint = "curl sends a file as it is with --data-binary @part.png, with -d without its line ends"
+            raise Refusal(400, f"{refusal.message}; {hint}") from None
+        raise
     return Response(result.to_json(), media_type="application/json")
 
 
@@ -108,9 +115,15 @@ async def _tasks(desk: Desk, images: Images, model: str | None, body: bytes) -> 
     names, addresses = _asked(body)
     _say_what_lacks(desk, model, names)
     most = desk.settings.request_bytes
-    results = await desk.judge_all(model, [partial(images.read, address, most) for address in addresses])
+    found = await desk.judge_each(model, [partial(images.read, address, most) for address in addresses])
+    refusals = [one for one in found if isinstance(one, Refusal)]
+    if refusals and len(refusals) == len(found):
+        raise refusals[0]
+    if refusals:  # an entry without a result: Label Studio makes no prediction of it, and one for each of the others
+        log.warning("%d of %d tasks of Label Studio have no prediction: %s", len(refusals), len(found), refusals[0])
     version = _version(desk, model)
-    return {"results": [prediction(result, names, version) for result in results], "model_version": version}
+    results = [{"error": one.message} if isinstance(one, Refusal) else prediction(one, names, version) for one in found]
+    return {"results": results, "model_version": version}
 
 
 def _say_what_lacks(desk: Desk, model: str | None, names: Names) -> None:
@@ -125,8 +138,9 @@ def _say_what_lacks(desk: Desk, model: str | None, names: Names) -> None:
 def _asked(body: bytes) -> tuple[Names, list[Any]]:
     """The project's names and the images' addresses; nothing else of the tasks stays in memory."""
     request = read_tasks(body)
-    if len(request.tasks) > MAX_IMAGES:
-        raise Refusal(413, f"expected at most {MAX_IMAGES} tasks in a request, got {len(request.tasks):,}")
+    if len(request.tasks) > MAX_TASKS:
+        hint = "select fewer in Label Studio"
+        raise Refusal(413, f"expected at most {MAX_TASKS:,} tasks in a request, got {len(request.tasks):,}; {hint}")
     names = read_names(request.label_config)
     return names, [task.data.get(names.field) for task in request.tasks]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from anomdet.errors import Problem, UserError
 
 MAX_IMAGES = 16  # of one request
+MAX_TASKS = 1000  # of Label Studio's, which sends all that were selected at once; their images are read one by one
 LOOPBACK = "127.0.0.1"
 _LEAST_TOKEN = 16  # characters: 96 bits in Base64
 

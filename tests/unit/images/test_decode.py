@@ -111,6 +111,8 @@ def test_transform_sets_the_keys(tmp_path):
         (b"RIFF\x10\0\0\0AVI LIST", "a video, whose frames anomdet predict judges"),
         (b"\x1aE\xdf\xa3\x01\0\0", "a video, whose frames anomdet predict judges"),
         (b"\x1f\x8b\x08\0\0\0\0\0", "a gzip file; unpack it"),
+        (b"/9j/4AAQSkZJ", "an image in Base64; decode it"),
+        (b"iVBORw0KGgo", "an image in Base64; decode it"),
         (b"P6\n64 64\n255\n", "a PPM file; save it as PNG"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 file"),
         (b"\xff\x4f\xff\x51\0\x2f", "a JPEG 2000 file"),

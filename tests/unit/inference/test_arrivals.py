@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from anomdet.errors import UserError
 from anomdet.inference import arrivals
 from anomdet.inference.arrivals import Arrivals, Patience
 from anomdet.inference.item import Item, NotYetError, UnreadableImageError
@@ -144,6 +145,48 @@ def test_idle_ends_only_when_all_that_was_handed_on_is_judged(tmp_path: Path, mo
     monkeypatch.setattr(watched._stop, "wait", judge)
     assert next(items, None) is None
     assert clock.now >= began + 20 + 3
+
+
+def test_a_network_drive_that_comes_back_is_not_judged_again(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """chokidar 1089, watchfiles 35: all files were reported anew; watchdog 489: nobody heard of the loss."""
+    folder, gone = tmp_path / "incoming", tmp_path / "gone"
+    folder.mkdir()
+    (folder / "x.png").write_bytes(image_bytes(0.5))
+    watched = Arrivals(str(folder), {}, Patience())
+    assert [key for found in looks(watched, clock, 3) for key in keys(found)] == ["x.png"]
+    folder.rename(gone)
+    assert not any(looks(watched, clock, 3))
+    folder.mkdir()  # where it was mounted
+    assert not any(looks(watched, clock, 3))
+    folder.rmdir()
+    gone.rename(folder)
+    (folder / "y.png").write_bytes(image_bytes(0.5))
+    assert [key for found in looks(watched, clock, 3) for key in keys(found)] == ["y.png"]
+    said = [record.message.removeprefix(f"{folder}: ") for record in caplog.records]
+    assert said == ["it cannot be read (No such file or directory); waiting for its files", "it is back"]
+
+
+def test_before_a_drive_is_mounted_nothing_is_forgotten(tmp_path: Path, clock: Clock) -> None:
+    source = tmp_path / "x.png"
+    source.write_bytes(image_bytes(0.5))
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    look = source.stat()
+    watched = Arrivals(str(folder), {"x.png": (look.st_size, look.st_mtime_ns)}, Patience())
+    assert not any(looks(watched, clock, 3))
+    source.rename(folder / "x.png")
+    assert not any(looks(watched, clock, 3))
+
+
+def test_idle_is_not_the_end_of_a_drive_that_is_lost(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Arrivals(str(tmp_path / "gone"), {}, Patience(idle_s=3))
+    monkeypatch.setattr(watched._stop, "wait", lambda seconds: setattr(clock, "now", clock.now + seconds))
+    with pytest.raises(UserError, match=r"expected a folder that can be read, got No such file or directory"):
+        list(watched)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")

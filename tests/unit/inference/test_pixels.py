@@ -73,6 +73,22 @@ def test_a_pil_image_whose_file_is_cut(tmp_path):
         to_bgr8(image)
 
 
+def test_a_pil_image_whose_file_is_closed(tmp_path):
+    PIL.Image.fromarray(RGB).save(tmp_path / "x.png")
+    with PIL.Image.open(tmp_path / "x.png") as image:
+        pass
+    with pytest.raises(UserError, match=r"got one whose file is closed; call image.load\(\)"):
+        to_bgr8(image)
+
+
+def test_a_wide_pil_image_becomes_one_as_the_message_says():
+    """convert("L"), as it said before, makes all white from 255 on."""
+    image = PIL.Image.fromarray(GREY16.astype(np.int32))
+    with pytest.raises(UserError, match=r"mode I; for 16 bit: np.asarray\(image\).astype\(np.uint16\)"):
+        to_bgr8(image)
+    np.testing.assert_array_equal(to_bgr8(np.asarray(image).astype(np.uint16))[0], to_bgr8(GREY16)[0])
+
+
 def test_views_and_other_byte_orders():
     view = RGB[::2, ::-1]
     np.testing.assert_array_equal(to_bgr8(view)[0], to_bgr8(view.copy())[0])

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from anomdet.errors import UserError
 from anomdet.inference.item import Item, UnreadableImageError
 from anomdet.inference.lists import lines_of
+from anomdet.inference.pixels import to_bgr8
 from anomdet.inference.sources import open_sources
 from tests.unit.inference.fake_detector import image_bytes
 
@@ -100,6 +102,28 @@ def test_a_generator_is_asked_as_images_are_needed() -> None:
     items = iter(open_sources(generated()))
     next(items)
     assert asked == [0]
+
+
+def test_a_generator_may_use_its_memory_again(tmp_path: Path) -> None:
+    """As cameras do (harvesters 450, pylablib 60): the images before had the pixels of later ones."""
+    frame = np.empty((4, 4, 3), np.uint8)
+
+    def grabbed():
+        for number in range(3):
+            frame[...] = number
+            yield frame
+
+    items = list(open_sources(grabbed()))
+    assert [int(item.read(None).max()) for item in items] == [0, 1, 2]
+
+    PIL.Image.fromarray(frame).save(tmp_path / "x.png")
+
+    def opened():
+        with PIL.Image.open(tmp_path / "x.png") as image:
+            yield image
+
+    (item,) = open_sources(opened())
+    assert to_bgr8(item.read(None))[0].max() == 2
 
 
 def test_a_text_list(here: Path) -> None:

@@ -117,6 +117,22 @@ def test_what_is_no_request_is_refused(body: bytes, length: str | None, said: st
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize(
+    ("tensor", "more", "said"),
+    [
+        ({"datatype": "UINT8", "data": [1, 2]}, {}, r"image of BYTES, with image files \(no pixels\) .*valid string"),
+        ({"data": [["a"]]}, {}, r"expected one input, image of BYTES, .*valid string"),  # Triton 4405
+        ({"parameters": {"min_score": 0.1}}, {}, "'min_score' among the parameters of the request, got it among"),
+        ({}, {"parameters": {"min_scores": 0.1}}, "expected min_score among the parameters, got 'min_scores'"),
+        ({}, {"parameters": {"conf_thr": 0.1}}, "got 'conf_thr'; the threshold is the model's"),
+    ],
+)
+def test_what_would_be_ignored_or_is_no_file_is_refused(tensor: dict, more: dict, said: str) -> None:
+    image = {"name": "image", "shape": [1], "datatype": "BYTES", "data": ["AAAA"]}
+    with pytest.raises(Refusal, match=said):
+        read_request(json.dumps({"inputs": [{**image, **tensor}], **more}).encode(), None)
+
+
 def test_an_element_longer_than_the_rest_is_refused() -> None:
     raw = struct.pack("<I", 2**32 - 1) + b"abc"
     tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import threading
 import time
@@ -54,6 +55,37 @@ def test_a_form_is_judged_and_its_file_name_only_repeated(plain: Service) -> Non
     assert (answer.status, answer.json["verdict"], answer.json["image"]) == (200, "accept", "/etc/passwd")
 
 
+def test_a_file_whose_name_is_no_ascii(plain: Service) -> None:
+    """As requests sends it on urllib3 1.x (requests 4652)."""
+    head = b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename*=utf-8''teil%C3%A4.png\r\n\r\n"
+    answer = plain.post("/predict", head + image_bytes(0.2) + b"\r\n--x--\r\n", "multipart/form-data; boundary=x")
+    assert (answer.status, answer.json["image"]) == (200, "teilä.png")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (
+            b"\xff\xd8\xff\xe0JFIF",
+            "application/x-www-form-urlencoded",
+            r"with --data-binary @part.png, with -d w",
+        ),
+        (b'{"image": "iVBORw0K"}', "application/json", r"tasks of Label Studio .*; an image is sent as it is"),
+        (image_bytes(0.2), "multipart/form-data", r"with a boundary, got none; leave out the header Content-Type"),
+        (base64.b64encode(image_bytes(0.2)), "image/png", r"an image in Base64; decode it"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc\r\n--x--\r\n',
+            "multipart/form-data; boundary=x",
+            r"one file, got none \(a part is a file if it has a filename\)",
+        ),
+    ],
+)
+def test_an_image_that_is_sent_wrongly(plain: Service, body: bytes, kind: str, said: str) -> None:
+    answer = plain.post("/predict", body, kind)
+    assert answer.status == 400
+    assert re.search(said, answer.json["error"])
+
+
 def test_a_model_is_chosen_by_its_name(plain: Service) -> None:
     image = image_bytes(0.3)
     assert plain.post("/predict", image).json["verdict"] == "accept"
@@ -99,7 +131,18 @@ def test_label_studio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             running.post("/predict", json.dumps(request), "application/json")
         assert caplog.text.count("the project of Label Studio has no label dent, scratch: it shows") == 1
         tasks[0]["data"]["image"] = "/etc/passwd"
-        assert running.post("/predict", json.dumps({"tasks": tasks}), "application/json").status == 400
+        assert running.post("/predict", json.dumps({"tasks": tasks[:1]}), "application/json").status == 400
+        # Label Studio sends all that were selected at once, and makes no prediction of an entry without a result.
+        many = json.dumps({"tasks": [*tasks[1:] * 40, tasks[0]]})
+        *found, without = running.post("/predict", many, "application/json").json["results"]
+        assert [len(one["result"]) for one in found] == [1] * 40
+        assert list(without) == ["error"] and "'/etc/passwd'" in without["error"]
+        assert "1 of 41 tasks of Label Studio have no prediction: expected data:image/" in caplog.text
+        answer = running.post("/predict", json.dumps({"tasks": tasks * 501}), "application/json")
+        assert (answer.status, answer.json["error"]) == (
+            413,
+            "expected at most 1,000 tasks in a request, got 1,002; select fewer in Label Studio",
+        )
 
 
 @pytest.mark.parametrize(
