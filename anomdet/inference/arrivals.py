@@ -72,10 +72,8 @@ class Arrivals:
         self._files: dict[str, _File] = {}
         self._in_flight: set[tuple[str, Stamp | None]] = set()
         self._place: tuple[int, int] | None = None  # device and number of the folder in which files were found
-        self._lost, self._away = (
-            "",
-            False,
-        )  # why the folder cannot be read; whether it, or what was in its place, is gone
+        self._lost = ""  # why the folder cannot be read
+        self._away = False  # whether it is gone, or another one is in its place
         self._unread: frozenset[str] = frozenset()  # folders in it that could not be read at the last look
         self._reported: frozenset[str] = frozenset()  # of them
         self._lock = threading.Lock()
@@ -151,9 +149,8 @@ class Arrivals:
             self._place = place
         self._away = not has_files and (place is None or self._place not in (None, place))
         if self._away and not was_away:
-            why = (
-                f"it cannot be read ({self._lost})" if self._lost else "another folder, without images, is in its place"
-            )
+            emptied = "another folder, without images, is in its place"
+            why = f"it cannot be read ({self._lost})" if self._lost else emptied
             log.warning(f"{self.folder}: {why}; waiting for its files")
         elif was_away and not self._away:
             log.warning(f"{self.folder}: it is back")
