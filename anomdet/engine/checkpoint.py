@@ -99,7 +99,9 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 def _bytes_of(path: Path) -> bytes:
     if not path.is_file():
         got = "a folder" if path.is_dir() else "nothing there" if not path.exists() else "no regular file"
+        is_elsewhere = not (path.is_absolute() or path.exists())
         hint = "train first, or name another file"
+        hint += f"; a path starts from the folder {Path.cwd()}" if is_elsewhere else ""
         last = path.with_name(LAST)
         if path.name == BEST and last.is_file():
             hint = f"no validation gave a value of training.monitor; give --checkpoint {last} for the last epoch"

@@ -14,6 +14,8 @@ from anomdet.terminal import give_up, lines, one_line, say
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (mmengine, mmdet))
 _NOBODYS = "base_module.py"  # a paragraph for each parameter
+# Nothing is lost: InspectionTrainLoop counts the batches of a step anew in each epoch.
+_UNTRUE = "Resumed iteration number is not divisible by"
 
 
 class _Format(logging.Formatter):
@@ -36,7 +38,7 @@ class OwnLines(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         from_library = record.pathname.startswith(_LIBRARIES)
-        if record.pathname.endswith(_NOBODYS):
+        if record.pathname.endswith(_NOBODYS) or (from_library and str(record.msg).startswith(_UNTRUE)):
             return False
         return record.levelno > logging.INFO or not from_library or self.level <= logging.DEBUG
 

@@ -13,6 +13,7 @@ from mmengine.dist import all_gather_object
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
 from mmengine.runner.amp import autocast
+from torch import nn
 
 from anomdet.engine.contracts import SkipsDraws
 from anomdet.engine.equal_sizes import Tiles, predict_equal_sizes
@@ -59,7 +60,8 @@ class InspectionTrainLoop(EpochBasedTrainLoop):
     def run_epoch(self) -> None:
         """The rest of one epoch."""
         runner, first = self.runner, self.first_batch
-        runner.optim_wrapper.initialize_count_status(runner.model, 0, len(self.dataloader) - first)
+        # The Runner has looked for batch norms in the model: here, their warning would come again in each epoch.
+        runner.optim_wrapper.initialize_count_status(nn.Identity(), 0, len(self.dataloader) - first)
         runner.call_hook("before_train_epoch")
         runner.model.train()
         for idx, data_batch in enumerate(self._batches(first), start=first):

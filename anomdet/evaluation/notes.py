@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anomdet.evaluation.coco import MAX_DETECTIONS
-from anomdet.evaluation.operating_point import OperatingPoint
+from anomdet.evaluation.operating_point import NO_CLASS, OperatingPoint
 from anomdet.evaluation.results import Results
 from anomdet.words import apart, counted
 
@@ -21,7 +21,8 @@ def notes(results: Results, point: OperatingPoint, *, complete: bool) -> list[st
         complete: all of them; else what matters in a validation, too.
     """
     of_images = [*_alone(results), *_crowded(results)] if complete else []
-    return [*_silent_classes(results, point), *of_images]
+    of_classes = [] if point.note == NO_CLASS else _silent_classes(results, point)
+    return [*of_classes, *of_images]
 
 
 def _silent_classes(results: Results, point: OperatingPoint) -> list[str]:

@@ -18,6 +18,8 @@ from anomdet.evaluation.image_level import Parts, parts_of
 from anomdet.evaluation.results import Bools, Floats, Results
 
 By = Literal["auto", "max_f1", "min_recall", "max_false_alarms", "costs"]
+NO_CLASS = "no class was learned: the normal-only score alone gives the verdict, and no box is expected"
+"""The note of the point of a run without a network for boxes."""
 _NO_BOX = f"with the threshold {NOTHING_PASSES} no box counts"
 
 

@@ -41,10 +41,12 @@ def as_numbers(outputs: dict[str, Any] | None) -> dict[str, float]:
 def _global_batch(runner: Runner) -> str:
     """What a step sees where that is more than one batch."""
     accumulated = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
+    accumulated = min(accumulated, len(runner.train_dataloader))  # a step ends with its epoch
     total = runner.train_dataloader.batch_size * runner.world_size * accumulated
     if total == runner.train_dataloader.batch_size:
         return ""
-    parts = f"{runner.world_size} processes" + (f", {accumulated} batches a step" if accumulated > 1 else "")
+    parts = counted(runner.world_size, "process", "processes")
+    parts += f", {accumulated} batches a step" if accumulated > 1 else ""
     return f"; {parts}: {total} images a step"
 
 

@@ -17,6 +17,7 @@ from anomdet.engine.hooks.checkpoints import BestAndLastHook
 from anomdet.evaluation.results import part_names
 from anomdet.layout import BEST, LAST
 from anomdet.metric_catalogue import MONITORS, VAL_LOSS
+from anomdet.words import counted
 from anomdet.workflows.runs.bit_depth import note_on_bits
 from anomdet.workflows.runs.own_metric import own_metric
 from anomdet.workflows.runs.views import note_on_views
@@ -53,7 +54,7 @@ def log_data(runner: Any, notes: Sequence[str], warnings: Sequence[str] = ()) ->
             f"training.scheduler.warmup_iterations={warmup}: it will hardly learn"
         )
     of_names = (*_normal_classes(dataset.metainfo), *_numbers_as_names(dataset.metainfo), *_one_part(runner, dataset))
-    for note in (*warnings, *of_names, *_other_scale(dataset), *undefined_metrics(runner)):
+    for note in (*warnings, *of_names, *_long_steps(runner), *_other_scale(dataset), *undefined_metrics(runner)):
         runner.logger.warning(note)
     for note in dataset.index.notes if isinstance(dataset, HasSplits) else ():
         runner.logger.info(f"data: {note}")
@@ -130,6 +131,18 @@ def _one_part(runner: Any, dataset: Any) -> list[str]:
     return [
         f"data.group_by {group_by!r} makes one part of all {len(names):,} images, {parts.pop()!r}: there is one "
         "verdict on them together; put what differs between parts into its first group"
+    ]
+
+
+def _long_steps(runner: Any) -> list[str]:
+    """Steps of more batches than an epoch has: each ends with its epoch, whatever `scale_lr` counts."""
+    accumulated = (runner.cfg.get("optim_wrapper") or {}).get("accumulative_counts", 1)
+    if accumulated == 1 or (batches := len(runner.train_dataloader)) >= accumulated:
+        return []
+    scaled = f"; scale_lr has set the learning rate for {accumulated}" if runner.cfg.get("scale_lr") else ""
+    return [
+        f"training.accumulation_steps={accumulated}, but an epoch has {counted(batches, 'batch', 'batches')}: a step "
+        f"ends with its epoch: the run makes {counted(runner.max_epochs, 'step')}{scaled}; set it to {batches} or less"
     ]
 
 

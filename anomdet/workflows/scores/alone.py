@@ -11,6 +11,7 @@ from typing import Any
 from anomdet.config.schema import NORMAL_ONLY, ModelSettings
 from anomdet.defaults import MIDDLE_SCORE
 from anomdet.errors import Problem, UserError
+from anomdet.evaluation.operating_point import NO_CLASS
 from anomdet.layout import TRAINING_LOG
 from anomdet.ranks import num_processes
 from anomdet.words import counted
@@ -20,8 +21,6 @@ from anomdet.workflows.runs.folders import make_rooms, write_inputs
 from anomdet.workflows.runs.run_config import Run, has_no_network
 from anomdet.workflows.runs.split_record import log_splits, look_at_splits, write_splits
 from anomdet.workflows.scores.learn import check_score, learn_score, normal_images_of, with_score
-
-NO_CLASS = "no class was learned: the normal-only score alone gives the verdict, and no box is expected"
 
 
 def or_score_alone(run: Run) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,6 +132,8 @@ def test_no_dict_and_no_file(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "list.pth")
     with pytest.raises(UserError, match="nothing there"):
         load_checkpoint(tmp_path / "none.pth")
+    with pytest.raises(UserError, match=f"a path starts from the folder {re.escape(str(Path.cwd()))}"):
+        load_checkpoint("checkpoints/none.pth")  # of a run that was moved: it is looked for in today's folder
     with pytest.raises(UserError, match="got a folder"):
         load_checkpoint(tmp_path)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import mmdet
 import mmengine
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -40,6 +43,20 @@ def test_the_libraries_lines_are_detail(library: str) -> None:
 def test_the_initialisation_of_each_parameter_is_nobodys_detail() -> None:
     path = str(Path(mmengine.__file__).parent / "model" / "base_module.py")
     assert not shown(path, logging.INFO, logging.DEBUG)
+
+
+def test_no_gradient_is_lost_where_an_accumulating_run_is_resumed() -> None:
+    """MMEngine says so of an iteration that is no multiple of the batches of a step; our loop counts by epochs."""
+    wrapper = OptimWrapper(torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0), accumulative_counts=3)
+    said: list[logging.LogRecord] = []
+    logger = MMLogger.get_instance("resumed", logger_name="resumed")
+    logger.handlers[:] = [handler := logging.Handler()]
+    handler.addFilter(OwnLines(logging.INFO))
+    handler.emit = said.append  # type: ignore[method-assign]
+    wrapper.initialize_count_status(nn.Identity(), 5, 10)
+    assert not said
+    wrapper.initialize_count_status(nn.BatchNorm2d(1), 6, 10)
+    assert [record.getMessage()[:22] for record in said] == ["Gradient accumulative "]
 
 
 @pytest.mark.parametrize("optim_wrapper", [None, {}])

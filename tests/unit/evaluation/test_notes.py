@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anomdet.evaluation.coco_json import results_from_coco
-from anomdet.evaluation.operating_point import fixed
+from anomdet.evaluation.operating_point import NO_CLASS, fixed
 from anomdet.evaluation.results import part_name
 from anomdet.evaluation.summary import measure
 from tests.unit.evaluation.cases import Case, draw_case
@@ -23,6 +23,14 @@ def test_images_without_a_part_beside_others_are_said():
     for image in ground_truth["images"]:
         image["part"] = part_name(image["file_name"], r"part_(\d)")
     assert not [note for note in notes(ground_truth, predictions) if "part of their own" in note]
+
+
+def test_classes_that_no_network_learned_are_not_silent() -> None:
+    """Of a run on good parts alone: to train it longer would change nothing."""
+    truth, _ = draw_case(Case(0, num_images=9))
+    assert [note for note in notes(truth, []) if "train it longer" in note]
+    alone = measure(results_from_coco(truth, []), fixed(0.5, "default", NO_CLASS), complete=True).metrics["notes"]
+    assert not [note for note in alone if "train it longer" in note]
 
 
 def test_more_objects_than_coco_looks_at_are_said() -> None:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine.config import ConfigDict
+from torch.utils.data import DataLoader, SequentialSampler
 
 from anomdet.data.dataset import TextLabelDataset
 from anomdet.data.synth.generate import generate
@@ -56,6 +57,26 @@ def test_a_pattern_that_makes_one_part_of_all_images(
     log_data(SimpleNamespace(train_dataloader=loader, val_dataloader=None, max_iters=9, cfg=cfg, logger=logger), [])
     found = [one for one in caplog.messages if "makes one part of all 12 images, 'part'" in one]
     assert len(found) == said
+
+
+def test_steps_of_more_batches_than_an_epoch_has(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    generate(tmp_path, num_images=12, seed=1)
+    dataset, logger = TextLabelDataset(str(tmp_path), "train", pipeline=[]), logging.getLogger("run")
+    sampler = SequentialSampler(dataset)
+
+    def said(accumulated: int, **more: object) -> list[str]:
+        caplog.clear()
+        wrapper = dict(type="OptimWrapper", accumulative_counts=accumulated)
+        cfg = ConfigDict(test_dataloader=dict(dataset=dict()), optim_wrapper=wrapper, **more)
+        loader = DataLoader(dataset, batch_size=5, sampler=sampler)  # 8 images
+        runner = dict(train_dataloader=loader, val_dataloader=None, max_iters=6, max_epochs=3, cfg=cfg, logger=logger)
+        log_data(SimpleNamespace(**runner), [])
+        return [one.message for one in caplog.records if "accumulation_steps" in one.message]
+
+    assert said(2) == []
+    (note,) = said(8)
+    assert "an epoch has 2 batches" in note and "makes 3 steps; set it to 2 or less" in note
+    assert "has set the learning rate for 8" in said(8, scale_lr=dict(base_batch_size=16))[0]
 
 
 @pytest.mark.parametrize(
