@@ -6,7 +6,7 @@ Mueller: Automated Detection of Mislabeled Images in Object Detection, 2023); th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -64,13 +64,14 @@ class Suspects:
 
 def find_suspects(support: Support) -> Suspects:
     """All suspicions of all kinds; one fault may appear under several."""
+    inside = list(_inside(support))
     parts = [
         _missing(support),
         _wrong_class(support),
-        _misplaced(support),
+        _misplaced(support, inside),
         _unsupported(support),
         _double(support),
-        _merged(support),
+        _merged(support, inside),
     ]
     suspects = Suspects(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     return suspects.where(suspects.raw > _LEAST_RAW)
@@ -91,6 +92,7 @@ def is_resized(results: Results, suspects: Suspects) -> Bools:
 
 
 _Part = tuple[Ints, Ints, Ints, Ints, Ints, Floats]
+_Inside = tuple[int, Ints]  # a label, and predictions in it
 
 
 def _part(kind: int, image: Ints, raw: Floats, *, label: Ints | None, pred: Ints | None, other: Ints | None) -> _Part:
@@ -147,7 +149,7 @@ def _wrong_class(support: Support) -> _Part:
     return _part(WRONG_CLASS, gt.image[rows], raw[rows], label=rows, pred=pred[rows], other=None)
 
 
-def _misplaced(support: Support) -> _Part:
+def _misplaced(support: Support, inside: Sequence[_Inside]) -> _Part:
     """The most trusted prediction about a label lies elsewhere than usual for the class, and no others agree with it.
 
     Others that agree are one on the label, or several inside it that reach from end to end: it is of a group.
@@ -156,7 +158,7 @@ def _misplaced(support: Support) -> _Part:
     of_class = pairs.same_class & (pairs.iou >= _LEAST_BOX_IOU)
     trust, pred = support.best(of_class & support.is_nearest, support.trust[pairs.pred])
     agreeing, _ = support.best(of_class & (pairs.iou >= _SAME_OBJECT_IOU), support.trust[pairs.pred])
-    agreeing = np.maximum(agreeing, _agreeing_together(support))
+    agreeing = np.maximum(agreeing, _agreeing_together(support, inside))
     rows = np.flatnonzero(pred >= 0)
     unusual = _unusual(_offsets(support.results, rows, pred[rows]), gt.label[rows])
     severe = np.minimum((1 - _overlap(support, rows, pred[rows])) / (1 - _SEVERE_IOU), 1)
@@ -165,10 +167,10 @@ def _misplaced(support: Support) -> _Part:
     return _part(MISPLACED, gt.image[rows], raw, label=rows, pred=pred[rows], other=None)
 
 
-def _agreeing_together(support: Support) -> Floats:
+def _agreeing_together(support: Support, inside: Sequence[_Inside]) -> Floats:
     """``(G,)`` trust of the weakest prediction that it takes for those inside a label to span it; 0: they do not."""
     trust: Floats = np.zeros(len(support.results.gt))
-    for label, preds in _inside(support):
+    for label, preds in inside:
         boxes = xywh_to_xyxy(support.results.pred.bboxes_xywh[preds])
         first, last = np.minimum.accumulate(boxes[:, :2]), np.maximum.accumulate(boxes[:, 2:])
         own = xywh_to_xyxy(support.results.gt.bboxes_xywh[[label]])
@@ -263,17 +265,17 @@ def _overlapping_labels(results: Results) -> tuple[Ints, Ints, Floats]:
     return pairs.pred[once], pairs.gt[once], pairs.iou[once]
 
 
-def _merged(support: Support) -> _Part:
+def _merged(support: Support, inside: Sequence[_Inside]) -> _Part:
     """One label over two objects: two trusted predictions inside it, apart from each other, and none of the whole."""
     gt, pairs = support.results.gt, support.pairs
     whole, _ = support.best(pairs.iou >= _PART_OF_LABEL, support.agreement)
-    found = [(label, *parts) for label, rows in _inside(support) if (parts := _two_apart(support, rows))]
+    found = [(label, *parts) for label, rows in inside if (parts := _two_apart(support, rows))]
     label, pred, other = (np.array([one[at] for one in found], dtype=np.int64) for at in range(3))
     raw = np.minimum(support.trust[pred], support.trust[other]) * (1 - whole[label])
     return _part(MERGED, gt.image[label], raw, label=label, pred=pred, other=other)
 
 
-def _inside(support: Support) -> Iterator[tuple[int, Ints]]:
+def _inside(support: Support) -> Iterator[_Inside]:
     """Labels that hold several smaller predictions, with the most trusted of these."""
     results, pairs = support.results, support.pairs
     smaller = results.pred.area[pairs.pred] <= _PART_OF_LABEL * results.gt.area[pairs.gt]
