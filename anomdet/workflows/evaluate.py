@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from anomdet.config.load import SettingsSource
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import Artifact
-from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SCALARS, SPLITS, TRAIN, VAL
+from anomdet.layout import BEST, EVALUATION_DIR, EVALUATION_LOG, IMAGES_DIR, SCALARS, SPLITS, VAL
 from anomdet.output_rule import check_apart, check_names, claim
 from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
+from anomdet.workflows.evaluations.other_splits import warn_of_other_splits
 from anomdet.workflows.runs.as_trained import (
     in_checkpoint,
     normalize_as_trained,
@@ -102,7 +103,7 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         runner.logger.info(note)
     if views := views_fact(loaded.config):
         runner.logger.info(f"test-time augmentation: {views['tta']}")
-    warn_of_other_splits(runner, loaded)
+    note = warn_of_other_splits(runner, loaded)
     with run.blamed():
         found = runner.test()
     for key in foreign_keys(found):
@@ -112,6 +113,8 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         return Evaluation()
     if measured.point.note and not has_no_network(loaded.config):
         runner.logger.warning(f"operating point: {measured.point.note}")
+    if note:
+        measured = measured.with_metrics(notes=[*measured.metrics.get("notes", []), note])
     return _written(measured, run, loaded, runner, folder)
 
 
@@ -249,26 +252,6 @@ def set_operating_point(loaded: Loaded) -> None:
     runner.logger.info("choosing the operating point on the validation split: the checkpoint has none of this kind")
     runner.test()
     metric.point = runner.test_evaluator.metrics[0].share_point()
-
-
-def warn_of_other_splits(runner: Any, loaded: Loaded) -> None:
-    """Images that the network has learned from give better metrics than new ones."""
-    from anomdet.data.dataset import TextLabelDataset
-    from anomdet.engine.run_state import changed_splits
-    from anomdet.workflows.evaluations.other_splits import advice
-
-    dataset, meta = runner.test_dataloader.dataset, loaded.file.meta
-    if not (changed := changed_splits(meta, dataset)):
-        return
-    found = ""
-    if isinstance(dataset, TextLabelDataset) and loaded.split != TRAIN:
-        names = [dataset.index.records[at].file_name for at in dataset.positions]
-        found = advice(loaded.config.work_dir, meta.split_hashes, names)
-    otherwise = (
-        "if data.split, the ratios or the images changed, it may have learned from some that it is measured on now"
-    )
-    changes = f"{', '.join(changed)}: other images than when {loaded.file.path} was trained"
-    runner.logger.warning(f"{changes}; {found or otherwise}")
 
 
 def build_tester(config: Any, file: CheckpointFile, hooks: Sequence[Any] = ()) -> Any:

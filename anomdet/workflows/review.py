@@ -83,6 +83,7 @@ def review(
         "model": loaded.model.name,
         "checkpoint": None if checkpoint is None else str(checkpoint),
         "folds": None if checkpoint is not None else folds,
+        "looks": collected.looks,
         "not_reviewed": sorted(collected.failed),
     }
     return _written(collected.table(), about, index, out_dir)

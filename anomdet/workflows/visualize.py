@@ -90,7 +90,8 @@ def _predict(loaded: Any, limit: int | None) -> tuple[Any, list[int]]:
     Returns:
         The Runner; and which of the predicted images are to be drawn.
     """
-    from anomdet.workflows.evaluate import build_tester, set_operating_point, warn_of_other_splits
+    from anomdet.workflows.evaluate import build_tester, set_operating_point
+    from anomdet.workflows.evaluations.other_splits import warn_of_other_splits
 
     set_operating_point(loaded)
     group_by, drawn = own_metric(loaded.config).get("group_by"), []

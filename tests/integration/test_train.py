@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -293,6 +294,8 @@ def test_an_evaluation_on_other_splits_is_warned_of(trained: Trained, tmp_path: 
     for override, warned in (("data.split.seed=0", False), ("data.split.seed=5", True)):
         run_command("evaluate", "-c", trained.config, override, f"logging.log_dir={tmp_path}")
         assert (words in capsys.readouterr().out) == warned
+        noted = json.loads((tmp_path / "evaluation/metrics.json").read_text())["notes"]
+        assert any(words in note for note in noted) == warned
 
 
 @pytest.mark.parametrize(

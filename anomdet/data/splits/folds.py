@@ -14,8 +14,9 @@ from anomdet.data.splits.positions import Positions
 from anomdet.errors import Problem, UserError
 from anomdet.layout import TEST, TRAIN, VAL
 
-_FEWEST_PIECES = 3  # of a fold; one piece of another fold chooses the checkpoint
-_VAL_SHARE, _LEAST_VAL = 0.1, 30  # of the images beside the fold, for that piece; images in it
+_FEWEST_PIECES = 3  # of a fold; one piece of another fold is the validation split
+_VAL_SHARE, _WATCH_SHARE = 0.1, 0.04  # of the images beside the fold, for that piece; where it decides nothing
+_LEAST_VAL = 30  # images in it
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Fold:
 
     Args:
         train: images to learn from.
-        val: images that choose the best checkpoint.
+        val: images that choose the best checkpoint, or only show how the training does.
         test: images of this fold, of which the detector has seen neither these nor their near-duplicates.
     """
 
@@ -38,7 +39,9 @@ class Fold:
         return {TRAIN: self.train, VAL: self.val, TEST: self.test}
 
 
-def make_folds(index: DataIndex, grouping: Grouping, num_folds: int, seed: int = 0) -> list[Fold]:
+def make_folds(
+    index: DataIndex, grouping: Grouping, num_folds: int, seed: int = 0, *, chooses: bool = True
+) -> list[Fold]:
     """Folds of about the same number of images and of images of each class; a group is in one fold.
 
     Args:
@@ -46,11 +49,14 @@ def make_folds(index: DataIndex, grouping: Grouping, num_folds: int, seed: int =
         grouping: what must stay together.
         num_folds: at least 2.
         seed: another seed, other folds.
+        chooses: whether the validation split decides about the checkpoint; else it is smaller.
 
     Raises:
         UserError: too few groups of images.
     """
-    pieces = _pieces_of_fold(len(index.records), grouping.num_groups, num_folds)
+    pieces = _pieces_of_fold(
+        len(index.records), grouping.num_groups, num_folds, _VAL_SHARE if chooses else _WATCH_SHARE
+    )
     num_pieces = pieces * num_folds
     if grouping.num_groups < num_pieces:
         expected = f"at least {num_pieces} groups of images for {num_folds} folds"
@@ -60,14 +66,14 @@ def make_folds(index: DataIndex, grouping: Grouping, num_folds: int, seed: int =
     fold_of = piece_of % num_folds  # neighbouring pieces share a rare class: they go to different folds
     folds = []
     for fold in range(num_folds):
-        chooses = piece_of == num_folds + (fold + 1) % num_folds
-        parts = (~chooses & (fold_of != fold), chooses, fold_of == fold)
+        is_val = piece_of == num_folds + (fold + 1) % num_folds
+        parts = (~is_val & (fold_of != fold), is_val, fold_of == fold)
         folds.append(Fold(*(Positions(np.flatnonzero(part)) for part in parts)))
     return folds
 
 
-def _pieces_of_fold(num_images: int, num_groups: int, num_folds: int) -> int:
-    """So many that the piece that chooses the checkpoint is small: what it holds, nobody learns from."""
-    wanted = round(1 / (_VAL_SHARE * (num_folds - 1)))
+def _pieces_of_fold(num_images: int, num_groups: int, num_folds: int, val_share: float) -> int:
+    """So many that the validation split is small: what it holds, nobody learns from."""
+    wanted = round(1 / (val_share * (num_folds - 1)))
     most = min(num_images // _LEAST_VAL, num_groups) // num_folds
     return max(min(wanted, most), _FEWEST_PIECES)

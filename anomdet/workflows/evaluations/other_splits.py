@@ -5,9 +5,34 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from anomdet.layout import SPLITS, SPLITS_DIR, TRAIN
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
+
+if TYPE_CHECKING:
+    from anomdet.workflows.evaluate import Loaded
+
+
+def warn_of_other_splits(runner: Any, loaded: Loaded) -> str:
+    """The warning that is logged: images that the network has learned from give better metrics than new ones."""
+    from anomdet.data.dataset import TextLabelDataset
+    from anomdet.engine.run_state import changed_splits
+
+    dataset, meta = runner.test_dataloader.dataset, loaded.file.meta
+    if not (changed := changed_splits(meta, dataset)):
+        return ""
+    found = ""
+    if isinstance(dataset, TextLabelDataset) and loaded.split != TRAIN:
+        names = [dataset.index.records[at].file_name for at in dataset.positions]
+        found = advice(loaded.config.work_dir, meta.split_hashes, names)
+    otherwise = (
+        "if data.split, the ratios or the images changed, it may have learned from some that it is measured on now"
+    )
+    changes = f"{', '.join(changed)}: other images than when {loaded.file.path} was trained"
+    note = f"{changes}; {found or otherwise}"
+    runner.logger.warning(note)
+    return note
 
 
 def advice(log_dir: str | Path, hashes: Mapping[str, str], measured: Iterable[str]) -> str:

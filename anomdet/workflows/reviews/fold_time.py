@@ -12,8 +12,8 @@ from anomdet.layout import SETTINGS
 from anomdet.workflows.reviews.views import flips_of
 
 # Of the minutes: what mirrored looks leave to the training at least, and what a first look does.
-_TRAINING_SHARE, _LEAST_TRAINING_SHARE = 0.75, 0.5
-_SPARE_SHARE = 0.02  # of the minutes, for opening the detector
+_TRAINING_SHARE, _LEAST_TRAINING_SHARE = 0.7, 0.5
+_SPARE_SHARE = 0.05  # of the minutes: a training may end a little late, and its detector is opened
 _SLOWER = 1.15  # predicting, than the few images that were timed
 _FEW_PASSES = 5  # of a fold's training over its images
 
@@ -40,7 +40,7 @@ def training_minutes(settings: Settings, num_images: int, minutes: float) -> flo
         if training >= _TRAINING_SHARE * minutes:
             return training
     least = _LEAST_TRAINING_SHARE * minutes
-    if left - one_look < least:
+    if one_look > minutes - least:
         what = " in tiles" if settings.data.tiles is not None else ""
         _log.warning(
             f"predicting the {num_images:,} images of a fold{what} takes about {one_look:.1f} minutes, more than "

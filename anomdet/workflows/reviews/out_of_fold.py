@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,17 +41,20 @@ class Collected:
         results: of each of them.
         failed: why there is none, by the name of an image.
         names: of the detectors' classes.
+        looks: of each detector, how often it looked at an image.
     """
 
     index: DataIndex
-    positions: list[int]
-    results: list[Any]
-    failed: dict[str, str]
-    names: dict[int, str]
+    positions: list[int] = field(default_factory=list)
+    results: list[Any] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    looks: list[int] = field(default_factory=list)
 
     def add(self, detector: Detector, positions: Sequence[int]) -> None:
         """Predict some images."""
         self.names |= detector.classes
+        self.looks.append(len(detector.artifact.tta.plan) if detector.artifact.tta else 1)
         paths = [self.index.data_dir / IMAGES_DIR / self.index.records[at].file_name for at in positions]
         for at, outcome in zip(positions, detector.predict(paths, min_score=MIN_SCORE), strict=True):
             if error := getattr(outcome, "error", ""):
@@ -86,10 +89,12 @@ def predict_by_folds(
     from anomdet.workflows.train import train
 
     began = time.monotonic()
-    folds = make_folds(index, _grouping(settings, index), num_folds, settings.data.split.seed)
+    # In a number of minutes the schedule ends with the training: its last epoch needs nobody to choose it.
+    chooses = minutes is None
+    folds = make_folds(index, _grouping(settings, index), num_folds, settings.data.split.seed, chooses=chooses)
     grouped = time.monotonic()
     fold_minutes = None if minutes is None else max(minutes - (grouped - began) / 60, _LEAST_MINUTES) / num_folds
-    collected, trains_for = Collected(index, [], [], {}, {}), None
+    collected, trains_for = Collected(index), None
     for number, fold in enumerate(folds, start=1):
         started = time.monotonic()
         folder = out_dir / FOLDS_DIR / str(number)
@@ -108,7 +113,7 @@ def predict_by_folds(
             raise
         if number == 1 and fold_minutes is not None:
             warn_of_few_passes(folder / RUN_DIR, len(fold.train))
-        path = done.best_checkpoint if done.best_checkpoint.is_file() else done.last_checkpoint
+        path = done.best_checkpoint if chooses and done.best_checkpoint.is_file() else done.last_checkpoint
         paths = [index.data_dir / IMAGES_DIR / index.records[at].file_name for at in fold.test]
         left_s = None if fold_minutes is None else grouped + 60 * fold_minutes * number - time.monotonic()
         collected.add(with_views(_open(path, settings), own, paths, left_s), list(fold.test))
@@ -183,7 +188,7 @@ def predict_by_checkpoint(settings: Settings, index: DataIndex, checkpoint: Path
         got = "other images than its training split" if learned else "a checkpoint that does not say"
         hint = "give the settings of its training, with the lists in its log_dir/splits as data.split_files"
         raise UserError(Problem(f"--checkpoint {checkpoint}", "the splits that it was trained with", got, hint))
-    collected = Collected(index, [], [], {}, {})
+    collected = Collected(index)
     collected.add(_open(checkpoint, settings), sorted([*positions[VAL], *positions[TEST]]))
     return collected
 

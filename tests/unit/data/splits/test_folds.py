@@ -8,8 +8,9 @@ from anomdet.data.splits.groups import group_images
 from anomdet.errors import UserError
 
 
-def folds_of(index, num_folds, group_regex=None):
-    return make_folds(index, group_images(index, group_regex=group_regex, join_near_duplicates=False), num_folds)
+def folds_of(index, num_folds, group_regex=None, **options):
+    groups = group_images(index, group_regex=group_regex, join_near_duplicates=False)
+    return make_folds(index, groups, num_folds, **options)
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ def test_rare_classes_are_learned_in_every_fold(make_index, classes, num_folds):
 def test_few_images_choose_the_checkpoint(make_index, num_folds, share):
     for fold in folds_of(make_index([[0]] * 1200), num_folds):
         assert len(fold.val) / (len(fold.train) + len(fold.val)) == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.parametrize(("num_folds", "share"), [(2, 0.04), (3, 0.04), (4, 1 / 24), (5, 1 / 24)])
+def test_a_validation_split_that_chooses_nothing_is_smaller(make_index, num_folds, share):
+    folds = folds_of(make_index([[0]] * 3000), num_folds, chooses=False)
+    assert sorted(at for fold in folds for at in fold.test) == list(range(3000))
+    for fold in folds:
+        assert len(fold.val) / (len(fold.train) + len(fold.val)) == pytest.approx(share, abs=0.005)
 
 
 def test_of_few_images_the_piece_that_chooses_is_not_tiny(make_index):
