@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anomdet.config.schema import Settings
     from anomdet.data.index.scan import DataIndex
     from anomdet.quality.review.corrected import Corrected
+    from anomdet.quality.review.errors import LabelErrors
 
 FEWEST_FOLDS, MOST_FOLDS = 2, 20
 _log = logging.getLogger("anomdet")
@@ -69,6 +70,7 @@ def review(
     if num_processes() > 1:
         raise UserError(Problem("review", "one process", f"{num_processes()}", "run it without torchrun"))
     loaded, index, out_dir = prepared(settings, overrides, Path(out))
+    from anomdet.quality.review.errors import find_label_errors
     from anomdet.workflows.reviews.out_of_fold import predict_by_checkpoint, predict_by_folds
 
     if checkpoint is not None:
@@ -78,15 +80,17 @@ def review(
         collected = predict_by_folds(loaded, index, out_dir, num_folds=folds, minutes=minutes)
     for name, error in collected.failed.items():
         _log.warning(f"{name} is not reviewed: {error}")
+    results, second = collected.table()
     about = {
         "data_dir": str(index.data_dir),
         "model": loaded.model.name,
         "checkpoint": None if checkpoint is None else str(checkpoint),
         "folds": None if checkpoint is not None else folds,
         "looks": collected.looks,
+        "second_opinions": int(second.asked.sum()),
         "not_reviewed": sorted(collected.failed),
     }
-    return _written(collected.table(), about, index, out_dir)
+    return _written(find_label_errors(results, second=second), about, index, out_dir)
 
 
 def prepared(
@@ -130,13 +134,12 @@ def scan_data(settings: Settings) -> DataIndex:
     return index
 
 
-def _written(results: Any, about: Mapping[str, Any], index: DataIndex, out_dir: Path) -> Review:
+def _written(errors: LabelErrors, about: Mapping[str, Any], index: DataIndex, out_dir: Path) -> Review:
     from anomdet.outputs import csv_text, write_text
-    from anomdet.quality.review.errors import find_label_errors
     from anomdet.quality.review.record import to_document, to_rows
     from anomdet.workflows.reviews.page import write_review_page
 
-    document = to_document(find_label_errors(results), about)
+    document = to_document(errors, about)
     paths = [
         write_text(out_dir / REVIEW, json.dumps(document, indent=1, allow_nan=False) + "\n"),
         write_text(out_dir / SUSPECTS_CSV, csv_text(to_rows(document)).encode("utf-8", "backslashreplace").decode()),

@@ -9,6 +9,7 @@ import numpy as np
 
 from anomdet.evaluation.results import Bools, Floats, Ints, Results
 from anomdet.quality.review.calibrate import KindShown, calibrate
+from anomdet.quality.review.second_opinion import SecondOpinion, weigh
 from anomdet.quality.review.support import find_support
 from anomdet.quality.review.suspects import KINDS, MISPLACED, MISSING, Suspects, area_ratio, find_suspects, is_resized
 
@@ -51,11 +52,14 @@ class LabelErrors:
         return {name: float(np.nansum(self.probability[self.suspects.kind == kind])) for kind, name in enumerate(KINDS)}
 
 
-def find_label_errors(results: Results, *, seed: int = 0, least: float = 0.05) -> LabelErrors:
+def find_label_errors(
+    results: Results, *, second: SecondOpinion | None = None, seed: int = 0, least: float = 0.05
+) -> LabelErrors:
     """Labels that are probably wrong.
 
     Args:
         results: labels, and predictions of detectors that did not learn from these labels, down to low scores.
+        second: of detectors that did learn from them; None: there is none.
         seed: of the errors that are planted for the calibration.
         least: probability; whatever is less probable is left out.
 
@@ -66,6 +70,8 @@ def find_label_errors(results: Results, *, seed: int = 0, least: float = 0.05) -
     support = find_support(results)
     suspects = find_suspects(support)
     shown, probability = calibrate(support, suspects, seed)
+    if second is not None:
+        probability = weigh(results, suspects, probability, second)
     normal = np.bincount(results.gt.image, minlength=results.num_images) == 0
     fires = np.zeros(len(suspects), dtype=bool)
     rows = np.flatnonzero(suspects.kind == MISSING)

@@ -14,14 +14,14 @@ from anomdet.workflows.reviews.views import flips_of
 # Of the minutes: what mirrored looks leave to the training at least, and what a first look does.
 _TRAINING_SHARE, _LEAST_TRAINING_SHARE = 0.7, 0.5
 _SPARE_SHARE = 0.05  # of the minutes: a training may end a little late, and its detector is opened
-_SLOWER = 1.15  # predicting, than the few images that were timed
+_SECOND = 1  # look, for the second opinion on as many images
 _FEW_PASSES = 5  # of a fold's training over its images
 
 _log = logging.getLogger("anomdet")
 
 
 def training_minutes(settings: Settings, num_images: int, minutes: float) -> float:
-    """What a fold may train: what predicting its images leaves, mirrored too if that takes a fifth at most.
+    """What a fold may train: what predicting leaves, mirrored too if there is time for it.
 
     Args:
         settings: of its training.
@@ -33,10 +33,10 @@ def training_minutes(settings: Settings, num_images: int, minutes: float) -> flo
 
     started = time.monotonic()
     costs, _ = time_here(to_mmengine(settings), SHORTEST_TIMING_S)
-    one_look = _SLOWER * costs.val_image_s * num_images / 60
+    one_look = costs.val_image_s * num_images / 60
     left = (1 - _SPARE_SHARE) * minutes - (time.monotonic() - started) / 60
     looks = [1 + len(flips) for flips in flips_of(settings)]
-    for training in (left - one_look * many for many in looks):
+    for training in (left - one_look * (many + _SECOND) for many in looks):
         if training >= _TRAINING_SHARE * minutes:
             return training
     least = _LEAST_TRAINING_SHARE * minutes
@@ -46,7 +46,7 @@ def training_minutes(settings: Settings, num_images: int, minutes: float) -> flo
             f"predicting the {num_images:,} images of a fold{what} takes about {one_look:.1f} minutes, more than "
             f"half of its {minutes:.1f}: the review takes about {(least + one_look) / minutes:.1f} times --minutes"
         )
-    return max(left - one_look, least)
+    return max(left - one_look * (1 + _SECOND), least)
 
 
 def warn_of_few_passes(run_dir: Path, num_train: int) -> None:

@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,9 @@ from anomdet.data.index.scan import DataIndex
 from anomdet.data.splits.folds import Fold, make_folds
 from anomdet.data.splits.groups import Grouping, group_images
 from anomdet.errors import Problem, UserError
-from anomdet.evaluation.results import Results, make_ground_truth, make_predictions
+from anomdet.evaluation.results import Ints, Predictions, Results, make_ground_truth, make_predictions
 from anomdet.layout import FOLDS_DIR, IMAGES_DIR, RUN_DIR, SPLITS, TEST, TRAIN, VAL
+from anomdet.quality.review.second_opinion import SecondOpinion
 
 if TYPE_CHECKING:
     from anomdet.inference.detector import Detector
@@ -42,6 +43,7 @@ class Collected:
         failed: why there is none, by the name of an image.
         names: of the detectors' classes.
         looks: of each detector, how often it looked at an image.
+        second: results by position, of detectors that learned from these images.
     """
 
     index: DataIndex
@@ -50,25 +52,44 @@ class Collected:
     failed: dict[str, str] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     looks: list[int] = field(default_factory=list)
+    second: dict[int, Any] = field(default_factory=dict)
 
     def add(self, detector: Detector, positions: Sequence[int]) -> None:
         """Predict some images."""
         self.names |= detector.classes
         self.looks.append(len(detector.artifact.tta.plan) if detector.artifact.tta else 1)
-        paths = [self.index.data_dir / IMAGES_DIR / self.index.records[at].file_name for at in positions]
-        for at, outcome in zip(positions, detector.predict(paths, min_score=MIN_SCORE), strict=True):
+        outcomes = detector.predict(self.paths(positions), min_score=MIN_SCORE)
+        for at, outcome in zip(positions, outcomes, strict=True):
             if error := getattr(outcome, "error", ""):
                 self.failed[self.index.records[at].file_name] = error
             else:
                 self.positions.append(at)
                 self.results.append(outcome)
 
-    def table(self) -> Results:
-        """Labels and predictions of the images that could be read."""
+    def ask(self, detector: Detector, positions: Sequence[int], ends: float | None) -> None:
+        """The second opinion of a detector that learned from some images, on as many as there is time for."""
+        if _is_late(ends):
+            return
+        outcomes = detector.predict(self.paths(positions), min_score=MIN_SCORE)
+        for at, outcome in zip(positions, outcomes, strict=True):
+            if not getattr(outcome, "error", ""):
+                self.second[at] = outcome
+            if _is_late(ends):
+                return
+
+    def paths(self, positions: Sequence[int]) -> list[Path]:
+        """The files of some images."""
+        return [self.index.data_dir / IMAGES_DIR / self.index.records[at].file_name for at in positions]
+
+    def table(self) -> tuple[Results, SecondOpinion]:
+        """Labels and predictions of the images that could be read, and the second opinion on them."""
         order = np.argsort(self.positions)
         positions = np.array(self.positions, dtype=np.int64)[order]
         names = {num: str(num) for num in self.index.class_nums} | self.names
-        return _as_results(self.index, positions, [self.results[at] for at in order], names)
+        results = _as_results(self.index, positions, [self.results[at] for at in order], names)
+        asked = np.array([at in self.second for at in positions.tolist()], dtype=bool)
+        pred = _as_predictions([self.second[at] for at in positions[asked].tolist()], results.class_nums)
+        return results, SecondOpinion(replace(pred, image=np.flatnonzero(asked)[pred.image]), asked)
 
 
 def predict_by_folds(
@@ -114,11 +135,17 @@ def predict_by_folds(
         if number == 1 and fold_minutes is not None:
             warn_of_few_passes(folder / RUN_DIR, len(fold.train))
         path = done.best_checkpoint if chooses and done.best_checkpoint.is_file() else done.last_checkpoint
-        paths = [index.data_dir / IMAGES_DIR / index.records[at].file_name for at in fold.test]
-        left_s = None if fold_minutes is None else grouped + 60 * fold_minutes * number - time.monotonic()
-        collected.add(with_views(_open(path, settings), own, paths, left_s), list(fold.test))
+        detector, paths = _open(path, settings), collected.paths(fold.test)
+        ends = None if fold_minutes is None else grouped + 60 * fold_minutes * number
+        left_s = None if ends is None else ends - time.monotonic()
+        collected.add(with_views(detector, own, paths, left_s), list(fold.test))
+        collected.ask(detector, list(folds[number % num_folds].test), ends)
         _log.info(f"fold {number} of {num_folds}: done in {(time.monotonic() - started) / 60:.1f} minutes")
     return collected
+
+
+def _is_late(ends: float | None) -> bool:
+    return ends is not None and time.monotonic() > ends
 
 
 def _remove_folds(out_dir: Path) -> None:
@@ -199,8 +226,6 @@ def _as_results(index: DataIndex, positions: np.ndarray, results: Sequence[Any],
     class_nums = np.array(sorted(names), dtype=np.int64)
     labels = [columns.labels(at) for at in positions.tolist()]
     gt_xyxy, gt_nums, gt_image = _rows([(one.bboxes_xyxy, one.class_nums) for one in labels])
-    pred_xyxy, pred_nums, pred_image = _rows([(one.bboxes_xyxy, one.class_nums) for one in results])
-    scores = np.concatenate([np.zeros(0), *(one.scores.astype(np.float64) for one in results)])
     return Results(
         np.arange(len(positions)),
         [index.records[at].file_name for at in positions.tolist()],
@@ -208,8 +233,14 @@ def _as_results(index: DataIndex, positions: np.ndarray, results: Sequence[Any],
         class_nums,
         [names[num] for num in class_nums.tolist()],
         make_ground_truth(gt_image, np.searchsorted(class_nums, gt_nums), gt_xyxy),
-        make_predictions(pred_image, np.searchsorted(class_nums, pred_nums), pred_xyxy, scores),
+        _as_predictions(results, class_nums),
     )
+
+
+def _as_predictions(results: Sequence[Any], class_nums: Ints) -> Predictions:
+    bboxes_xywh, nums, image = _rows([(one.bboxes_xyxy, one.class_nums) for one in results])
+    scores = np.concatenate([np.zeros(0), *(one.scores.astype(np.float64) for one in results)])
+    return make_predictions(image, np.searchsorted(class_nums, nums), bboxes_xywh, scores)
 
 
 def _rows(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
