@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from anomdet.formats.archives import unpacked
 from anomdet.formats.dataset import Dataset, Findings, Phrase, Source
 from anomdet.formats.embedded import scratch_folder
 from anomdet.formats.formats import FORMATS, Format
+from anomdet.formats.other_numbers import take_by_name
 from anomdet.formats.pictures import check_inside, check_pictures, note_other_images, place_images
 from anomdet.formats.recognise import recognise_one
 from anomdet.formats.side_files import (
@@ -77,6 +79,7 @@ class Converted:
         num_linked, num_copied: images.
         written: what is worth opening.
         recognised: the format that the source was found to be in, and by which file; empty if it was named.
+        keep: what keeps the class numbers in later conversions; empty: they were given.
     """
 
     num_images: int
@@ -89,6 +92,7 @@ class Converted:
     num_copied: int
     written: list[Path] = field(default_factory=list)
     recognised: str = ""
+    keep: str = ""
 
     @property
     def text(self) -> str:
@@ -109,6 +113,8 @@ class Converted:
             lines += [f"  {note}" for note in self.notes[:_MAX_NOTES]]
         if len(self.notes) > _MAX_NOTES:
             lines.append(f"  and {len(self.notes) - _MAX_NOTES} more in {NOTES_FILE}")
+        if self.keep:
+            lines.append(f"later exports may count the classes otherwise: {self.keep} gives them these numbers")
         if self.settings:
             lines += ["for the settings:", *(f"  {line}" for line in self.settings.splitlines())]
         return "\n".join(lines)
@@ -131,7 +137,9 @@ def convert(job: Job) -> Converted:
         given = read_classes(job.classes) if job.classes is not None else classes_beside(path)
         dataset = _read(source, source_format, given, target_format, job)
         done = _write(job, target_format, dataset, findings)
-    return replace(done, recognised=f"{name} ({shown_by})" if shown_by else "")
+    counted_there = job.classes is None and name != "anomdet" and len(done.names) > 1
+    keep = f"--classes {shlex.quote((job.out / CLASSES_FILE).as_posix())}" if counted_there else ""
+    return replace(done, recognised=f"{name} ({shown_by})" if shown_by else "", keep=keep)
 
 
 def _read(source: Source, source_format: Format, given: dict[int, str] | None, target: Format, job: Job) -> Dataset:
@@ -152,6 +160,8 @@ def _read(source: Source, source_format: Format, given: dict[int, str] | None, t
     if with_images:
         check_inside(dataset, source, follow_links=job.follow_links)
     check_pictures(dataset, findings, with_images=with_images, images_hint=hint)
+    if given and job.classes is not None:
+        take_by_name(dataset, given, classes_beside(source.path) or {}, findings)
     settle_classes(dataset, given, findings)
     check_names(dataset, findings)
     if target.by_stem:

@@ -105,7 +105,7 @@ def check(
     data_dir, rules = _rules(used, Path(data) if data is not None else None, options)
     page = _check_places(data_dir, options.report, fix, out)
     refuse_raw_data(data_dir)
-    checked = check_data(data_dir, rules)
+    checked = _with_names(check_data(data_dir, rules), rules)
     if used is not None:
         checked = _with_splits(checked, rules, used.data, options)
     findings = make_strict(checked.findings) if options.strict else checked.findings
@@ -186,6 +186,20 @@ def _rules(settings: Settings | None, data: Path | None, options: CheckOptions) 
         assert data is not None
         return data, Rules(decode=options.decode)
     return data or Path(settings.data.data_dir), rules_of(settings.data, decode=options.decode)
+
+
+def _with_names(checked: Checked, rules: Rules) -> Checked:
+    """With a finding where classes.yaml beside the data calls classes otherwise than the settings do."""
+    from anomdet.layout import CLASSES_FILE
+    from anomdet.quality.check.findings import Finding, sort_findings
+    from anomdet.workflows.data_folder.other_names import other_names
+
+    beside, known = other_names(checked.data_dir, rules.classes)
+    if not beside:
+        return checked
+    hint = "if the labels were converted anew with other numbers, convert them with --classes and these settings"
+    found = Finding("class-named", CLASSES_FILE, 0, f"the names of data.classes ({known})", beside, hint)
+    return replace(checked, findings=sort_findings([*checked.findings, found]))
 
 
 def _with_splits(checked: Checked, rules: Rules, data: DataSettings, options: CheckOptions) -> Checked:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from anomdet.errors import Problem, UserError
 from anomdet.inference.artifact import Artifact
 from anomdet.layout import VAL
+from anomdet.workflows.data_folder.other_names import warn_of_other_names
 from anomdet.workflows.evaluate import Loaded, build_tester, with_checkpoint
 from anomdet.workflows.runs.describe import fixed_point
 from anomdet.workflows.runs.own_metric import own_metric, wanted_criterion
@@ -58,6 +59,7 @@ def _chosen(run: Run, loaded: Loaded) -> dict[str, Any]:
     """The operating point and its criterion, chosen on the validation split."""
     with run.blamed():
         runner = build_tester(loaded.config, loaded.file)
+    warn_of_other_names(runner, loaded)
     logging.getLogger("anomdet").info(f"choosing the operating point on the {VAL} split")
     with run.blamed():
         runner.test()

@@ -17,6 +17,7 @@ from anomdet.outputs import make_folder
 from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
+from anomdet.workflows.data_folder.other_names import warn_of_other_names
 from anomdet.workflows.evaluations.other_splits import warn_of_other_splits
 from anomdet.workflows.runs.as_trained import (
     in_checkpoint,
@@ -103,7 +104,7 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         runner.logger.info(note)
     if views := views_fact(loaded.config):
         runner.logger.info(f"test-time augmentation: {views['tta']}")
-    note = warn_of_other_splits(runner, loaded)
+    notes = [warn_of_other_splits(runner, loaded), warn_of_other_names(runner, loaded)]
     with run.blamed():
         found = runner.test()
     for key in foreign_keys(found):
@@ -113,8 +114,8 @@ def _evaluate(run: Run, loaded: Loaded, folder: Path) -> Evaluation:
         return Evaluation()
     if measured.point.note and not has_no_network(loaded.config):
         runner.logger.warning(f"operating point: {measured.point.note}")
-    if note:
-        measured = measured.with_metrics(notes=[*measured.metrics.get("notes", []), note])
+    if notes := [note for note in notes if note]:
+        measured = measured.with_metrics(notes=[*measured.metrics.get("notes", []), *notes])
     return _written(measured, run, loaded, runner, folder)
 
 

@@ -76,6 +76,7 @@ def review_command(
     removed = sum(change.action == "removed" for change in fixed.changes)
     added = sum(change.action == "added" for change in fixed.changes)
     text = f"{fixed.num_images:,} images; {removed:,} labels removed, {added:,} added; the data stay as they were"
+    text = "\n".join([text, *fixed.notes])
     if fixed.num_hard_normals:
         text += (
             f"\n{fixed.num_hard_normals:,} confirmed hard normals in {HARD_NORMALS}; to draw them more often in "

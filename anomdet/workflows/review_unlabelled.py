@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,7 +166,8 @@ def _written(
     left = f"{len(rows):,} of {len(results):,} images chosen; near-duplicates of these and of the labelled are left out"
     written.append(_write_page(folder, rows, [results[choice.at] for choice in choices], detector, left, out_dir))
     text = "\n".join(f"{row['rank']:>4}  {row['score']:.2f}  {row['image']}  {row['reason']}" for row in rows[:20])
-    return ToLabel(rows, written, f"{text}\n{left}")
+    back = f"anomdet convert EXPORT --to anomdet --out DIR --images {shlex.quote(str(folder))} --classes SETTINGS"
+    return ToLabel(rows, written, f"{text}\n{left}\nlabels come back, with the class numbers of now, by {back}")
 
 
 def _write_page(

@@ -26,7 +26,7 @@ from anomdet.workflows.runs.describe import let_stand_alone
 from anomdet.workflows.runs.folders import CHECKPOINT_DIR, LOG_DIR, make_rooms, output_folders, write_inputs
 from anomdet.workflows.runs.run_config import Run, has_no_network, load_run
 from anomdet.workflows.runs.split_record import check_objects, log_splits, look_at_splits, write_splits
-from anomdet.workflows.runs.starting_weights import check_init_files, check_start, read_start
+from anomdet.workflows.runs.starting_weights import check_init_files, check_start, learned_before, read_start
 from anomdet.workflows.runs.tile_losses import look_at_tiles
 from anomdet.workflows.runs.training_log import checkpoint_hook, log_best, log_data
 from anomdet.workflows.scores.alone import learn_alone, or_score_alone
@@ -168,7 +168,7 @@ def _train(prepared: _Prepared, folders: dict[str, Path], *, resume: bool, again
         return replace(result, nothing_to_do=finished)
     check_score(runner, prepared.config)
     _check_data(runner, continues=continues)
-    looked, warnings = look_at_splits(runner), look_at_tiles(runner)
+    looked, warnings = look_at_splits(runner), [*look_at_tiles(runner), *learned_before(runner, prepared.weights)]
     with run.blamed():
         runner.begin_tracking(backends)
     if is_main_process():

@@ -90,6 +90,7 @@ def _predict(loaded: Any, limit: int | None) -> tuple[Any, list[int]]:
     Returns:
         The Runner; and which of the predicted images are to be drawn.
     """
+    from anomdet.workflows.data_folder.other_names import warn_of_other_names
     from anomdet.workflows.evaluate import build_tester, set_operating_point
     from anomdet.workflows.evaluations.other_splits import warn_of_other_splits
 
@@ -101,6 +102,7 @@ def _predict(loaded: Any, limit: int | None) -> tuple[Any, list[int]]:
         loaded.config.test_evaluator = loaded.config.test_evaluator[0]
     runner = build_tester(loaded.config, loaded.file)
     warn_of_other_splits(runner, loaded)
+    warn_of_other_names(runner, loaded)
     runner.test()
     return runner, drawn
 

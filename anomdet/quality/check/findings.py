@@ -52,6 +52,7 @@ CODES: dict[str, tuple[str, str]] = {
     "box-whole-image": (WARNING, "boxes that cover the whole image"),
     "box-tiny": (WARNING, "boxes under 2 pixels"),
     "class-normal": (WARNING, "classes called as good parts are"),
+    "class-named": (WARNING, "classes that classes.yaml names otherwise than the settings"),
     "class-once": (WARNING, "classes seen only once"),
     "label-twins": (ERROR, "label files that differ only in their suffix"),
     "leak-near-duplicate": (WARNING, "nearly the same image in two splits"),

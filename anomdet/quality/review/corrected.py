@@ -34,12 +34,14 @@ class Corrected:
         num_images: in it.
         changes: each of them, as in changes.csv.
         num_hard_normals: images in hard_normals.txt.
+        notes: on the images: those that are left out, as data.missing_labels says.
     """
 
     out_dir: Path
     num_images: int
     changes: list[Change]
     num_hard_normals: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -84,7 +86,8 @@ def write_corrected(index: DataIndex, decided: Decisions, out_dir: Path, where: 
         _take_along(index.data_dir, partial)
         if hard:
             write_names(partial / HARD_NORMALS, index, hard)
-    return Corrected(out_dir, len(names), changes, len(hard))
+    notes = tuple(note for note in index.notes if "without a label file" in note)
+    return Corrected(out_dir, len(names), changes, len(hard), notes)
 
 
 def _take_along(data_dir: Path, out_dir: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from anomdet.errors import Problem, UserError
 from anomdet.layout import CLASSES_FILE, IMAGES_DIR, LABELS_DIR, SPLIT_OF, SPLITS, SPLITS_DIR, TEST, TRAIN, VAL
+from anomdet.workflows.data_folder.other_names import other_names
 
 if TYPE_CHECKING:
     from anomdet.config.schema_data import DataSettings
@@ -113,4 +114,8 @@ def unused_files(data: DataSettings) -> list[str]:
         lines.append(line)
     if data.classes is None and (path := Path(data.data_dir) / CLASSES_FILE).is_file():
         lines.append(f"{path} has class names that the settings do not use; copy its data.classes into them")
+    beside, known = other_names(data.data_dir, data.classes)
+    if beside:
+        path = Path(data.data_dir) / CLASSES_FILE
+        lines.append(f"{path} says {beside}, data.classes {known}: correct the wrong one, else all reports are misread")
     return lines

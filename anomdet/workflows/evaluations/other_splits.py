@@ -61,3 +61,9 @@ def _text(path: Path, expected: str) -> bytes | None:
     except OSError:
         return None
     return text if hashlib.sha256(text).hexdigest() == expected else None
+
+
+def kept_list(path: Path, expected: str) -> set[bytes] | None:
+    """The names of images in a list of a run; None: it is not the one with this hash."""
+    text = _text(path, expected)
+    return None if text is None else set(text.split(b"\n"))

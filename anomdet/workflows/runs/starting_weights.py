@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomdet.addresses import init_files
 from anomdet.inference.artifact import Artifact
+from anomdet.layout import PREVIOUS, SPLITS, SPLITS_DIR, TEST, TRAIN, VAL
 from anomdet.workflows.runs.describe import use_normalization
+
+_WORK_DIR = re.compile(r"^work_dir = '([^'\\\\\n]+)'$", re.MULTILINE)
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile
@@ -70,3 +74,40 @@ def check_start(runner: Any, file: CheckpointFile | None) -> None:
     runner.preloaded = file
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_weights(model, file.content, file.path, strict=False)
+
+
+def learned_before(runner: Any, file: CheckpointFile | None) -> list[str]:
+    """A sentence where the weights have learned from images that this run validates or is tested on.
+
+    Known only where the lists of the run that made the weights still lie in its log_dir: a checkpoint has their hashes.
+    """
+    from anomdet.data.contracts import HasSplits
+    from anomdet.engine.run_state import changed_splits
+
+    dataset = runner.train_dataloader.dataset
+    if file is None or not isinstance(dataset, HasSplits) or not changed_splits(file.meta, dataset):
+        return []
+    learned = _train_list(file)
+    names = dataset.index.columns.file_names()
+    measured = [names[at] for split in (VAL, TEST) for at in dataset.splits.positions[split]]
+    number = len(learned.intersection(name.encode("utf-8", "surrogateescape") for name in measured))
+    if not number:
+        return []
+    return [
+        f"{file.path}, from which this run starts, has learned from {number:,} of the {len(measured):,} images of val "
+        f"and test: metrics would be too good; give data.split_files copies of its lists {', '.join(SPLITS)} "
+        f"(logging.log_dir/{SPLITS_DIR} of its run), with new images added"
+    ]
+
+
+def _train_list(file: CheckpointFile) -> set[bytes]:
+    """The images that a checkpoint was trained on, by the list of its run; empty: it is gone."""
+    from anomdet.workflows.evaluations.other_splits import kept_list
+
+    work_dir = _WORK_DIR.search(str(file.content["meta"].get("cfg")))
+    if work_dir is None:
+        return set()
+    folders = [Path(work_dir[1]), *sorted(Path(work_dir[1], PREVIOUS).glob("*"))]
+    hashed = file.meta.split_hashes.get(TRAIN, "")
+    lists = (kept_list(folder / SPLITS_DIR / f"{TRAIN}.txt", hashed) for folder in folders)
+    return next((names for names in lists if names is not None), set())

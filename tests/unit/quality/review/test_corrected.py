@@ -96,6 +96,13 @@ def test_labels_in_files_called_txt_in_capitals_are_kept_and_corrected(tmp_path:
     assert [change.action for change in done.changes] == ["removed"]
 
 
+def test_images_that_are_left_out_are_said(index: DataIndex, tmp_path: Path) -> None:
+    (tmp_path / "data/labels/c.txt").unlink()
+    done = write(scan(tmp_path / "data", missing_labels="skip"), [], tmp_path / "copy")
+    assert (done.num_images, done.notes) == (2, ("1 images without a label file left out",))
+    assert write(index, [], tmp_path / "whole").notes == ()
+
+
 def test_class_names_and_splits_come_along(index: DataIndex, tmp_path: Path) -> None:
     for name in ("classes.yaml", "splits/train.txt", "splits/val.txt"):
         (tmp_path / "data" / name).parent.mkdir(exist_ok=True)

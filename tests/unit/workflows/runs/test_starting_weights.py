@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from anomdet.engine.checkpoint import save_atomically
 from anomdet.errors import UserError
 from anomdet.workflows.runs.bit_depth import resolve_bit_depth
 from anomdet.workflows.runs.describe import describe
-from anomdet.workflows.runs.starting_weights import read_start
+from anomdet.workflows.runs.starting_weights import learned_before, read_start
 
 
 def complete_config(**model: Any) -> Any:
@@ -77,3 +79,33 @@ def test_a_resumed_run_takes_its_own_checkpoint(weights: Path) -> None:
 def test_a_run_that_starts_from_nothing_reads_nothing() -> None:
     config = complete_config(pretrained=False)
     assert read_start(config, config, None, []) is None
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_images_that_the_weights_have_learned_from_are_counted(moved: bool, tmp_path: Path) -> None:
+    """Data that grew are split anew: images of before go from train to test."""
+    folder = tmp_path / "logs" / ("previous/20261201" if moved else "") / "splits"
+    folder.mkdir(parents=True)
+    (folder / "train.txt").write_text("a.png\nb.png\n")
+    before = {"train": hashlib.sha256(b"a.png\nb.png").hexdigest(), "val": "1", "test": "2"}
+    meta = SimpleNamespace(split_hashes=before)
+    file: Any = SimpleNamespace(
+        path=tmp_path / "best_model.pth", content={"meta": {"cfg": f"x = 1\nwork_dir = '{tmp_path}/logs'\n"}}, meta=meta
+    )
+    columns = SimpleNamespace(file_names=lambda: ["a.png", "b.png", "c.png", "d.png"])
+    dataset = SimpleNamespace(
+        index=SimpleNamespace(columns=columns),
+        split_rule=None,
+        splits=SimpleNamespace(positions={"train": [0], "val": [3], "test": [1, 2]}),
+        hard_normals=None,
+        split_class_counts=dict,
+        split_hashes={**before, "train": "0"},
+    )
+    runner = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=dataset))
+    (line,) = learned_before(runner, file)
+    assert "has learned from 1 of the 3 images of val and test: metrics would be too good" in line
+    dataset.split_hashes = before
+    assert learned_before(runner, file) == [] == learned_before(runner, None)
+    dataset.split_hashes = {**before, "train": "0"}
+    (folder / "train.txt").write_text("of another run\n")
+    assert learned_before(runner, file) == []
