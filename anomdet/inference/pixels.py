@@ -19,6 +19,8 @@ _EXPECTED = "an array (H, W), (H, W, 3) or (H, W, 4) of uint8 or uint16"
 TO_ARRAY = "channels last, 0 to 255: (255 * tensor).round().byte().permute(1, 2, 0).cpu().numpy()"
 _TO_UINT8 = "bring the values to 0 to 255 and call .astype(np.uint8)"
 _FROM_BYTES = "open it first: PIL.Image.open(file), of bytes PIL.Image.open(io.BytesIO(data))"
+_SEVERAL = "several images go to predict or predict_batch, as a list"
+_NOTHING_READ = "cv2.imread gives None for a file that is not there or is no image; give the path itself"
 _ORIENTATION = 0x0112  # EXIF
 _PLAIN_PIL_MODES = ("L", "RGB", "I;16", "I;16L", "I;16B")
 _WIDE_PIL_MODES = ("I", "F")
@@ -65,12 +67,13 @@ def to_bgr8(image: Any, channels: str = "rgb", bit_depth: int = 16) -> tuple[NDA
         image, warnings = pil_pixels(image)
         channels = "rgb"
     if not isinstance(image, np.ndarray):
-        is_file = isinstance(image, bytes) or hasattr(image, "read")
-        hint = TO_ARRAY if is_tensor(image) else _FROM_BYTES if is_file else ""
-        raise UserError(Problem("image", f"a path, {_EXPECTED} or a PIL image", type(image).__name__, hint))
+        raise UserError(
+            Problem("image", f"a path, {_EXPECTED} or a PIL image", type(image).__name__, _how_to_give(image))
+        )
     array = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or not array.size:
-        hint = "put the channels last: image.transpose(1, 2, 0)" if array.ndim == 3 and len(array) in (3, 4) else ""
+        is_planar = array.ndim == 3 and len(array) in (3, 4)
+        hint = "put the channels last: image.transpose(1, 2, 0)" if is_planar else _SEVERAL if array.ndim == 4 else ""
         raise UserError(Problem("image", _EXPECTED, f"shape {image.shape}", hint))
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise UserError(Problem("image", _EXPECTED, str(image.dtype), _how_to_convert(image)))
@@ -104,6 +107,17 @@ def _three_channels(array: NDArray[np.uint8], channels: str) -> NDArray[np.uint8
     if array.shape[2] == 4:
         return np.asarray(cv2.cvtColor(array, cv2.COLOR_RGBA2BGR if channels == "rgb" else cv2.COLOR_BGRA2BGR))
     return np.asarray(cv2.cvtColor(array, cv2.COLOR_RGB2BGR)) if channels == "rgb" else array
+
+
+def _how_to_give(image: Any) -> str:
+    if image is None:
+        return _NOTHING_READ
+    if isinstance(image, (list, tuple)):
+        return _SEVERAL
+    if isinstance(image, cv2.UMat):
+        return "call image.get()"
+    is_file = isinstance(image, bytes) or hasattr(image, "read")
+    return TO_ARRAY if is_tensor(image) else _FROM_BYTES if is_file else ""
 
 
 def _how_to_convert(image: NDArray[Any]) -> str:

@@ -56,6 +56,7 @@ def test_each_image_is_reviewed_once_by_a_detector_that_has_not_seen_it(reviewed
 def test_what_a_review_leaves(reviewed: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads((reviewed / "review/review.json").read_text())
     assert document["about"]["looks"] == [4, 4]  # mirrored, as its training showed them
+    assert document["about"]["second_opinions"] == document["num_images"]
     assert document["num_images"] == len(scan(data_dir).records)
     assert document["num_labels"] == len(scan(data_dir).columns.class_nums)
     assert document["classes"] == {str(num): name for num, name in CLASSES_OF_DATA.items()}
@@ -75,7 +76,7 @@ def test_a_checkpoint_reviews_what_it_did_not_learn_from(trained: Trained, tmp_p
     done = review(trained.config, out=tmp_path / "review", checkpoint=trained.checkpoint_dir / "last.pth")
     lists = [(trained.log_dir / f"splits/{split}.txt").read_text().split() for split in ("val", "test")]
     assert done.document["num_images"] == sum(map(len, lists))
-    assert done.document["about"]["looks"] == [1]
+    assert done.document["about"]["looks"] == [1] and done.document["about"]["second_opinions"] == 0
     assert {one["image"] for one in done.document["suspects"]} <= {name for names in lists for name in names}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from anomdet.data.index.scan import scan
 from anomdet.views import Views
 from anomdet.workflows import train
 from anomdet.workflows.reviews import fold_time, out_of_fold, views
-from anomdet.workflows.reviews.out_of_fold import _fold_settings, predict_by_folds
+from anomdet.workflows.reviews.out_of_fold import Collected, _fold_settings, predict_by_folds
 
 
 def test_a_fold_learns_no_normal_only_score(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_in_minutes_the_last_epoch_predicts_and_fewer_images_are_kept_from_it(
     seen: list[str] = []
     looks = iter([Views(("horizontal",)), None])
     monkeypatch.setattr(train, "train", lambda settings: done)
-    monkeypatch.setattr(out_of_fold, "_open", lambda path, settings: seen.append(path.name))
+    monkeypatch.setattr(out_of_fold, "_open", lambda path, settings: seen.append(path.name) or Blank(None))
     monkeypatch.setattr(views, "with_views", lambda *_: Blank(next(looks)))
     monkeypatch.setattr(fold_time, "training_minutes", lambda *_: 1.0)
     monkeypatch.setattr(fold_time, "warn_of_few_passes", lambda *_: None)
@@ -62,6 +62,41 @@ def test_in_minutes_the_last_epoch_predicts_and_fewer_images_are_kept_from_it(
     out = tmp_path / "review"
     collected = predict_by_folds(settings, scan(tmp_path / "data"), out, num_folds=2, minutes=minutes)
     assert seen == [opened, opened] and collected.looks == [2, 1]
-    assert sorted(collected.positions) == list(range(800))
+    assert sorted(collected.positions) == sorted(collected.second) == list(range(800))
+    results, second = collected.table()
+    assert results.num_images == 800 and second.asked.all() and not len(second.pred)
     lists = [(out / f"folds/{number}/splits/val.txt").read_text().split() for number in (1, 2)]
     assert [len(names) for names in lists] == [num_val, num_val]
+
+
+class Seen(Blank):
+    """Finds one object on each image, as far right as the image's number says; a second passes with each."""
+
+    now = 0.0
+
+    def predict(self, paths: Sequence[Path], min_score: float) -> Iterator[Any]:
+        for path in paths:
+            Seen.now += 1
+            left = float(path.stem)
+            yield SimpleNamespace(
+                bboxes_xyxy=np.array([[left, 0, left + 2, 2]]), class_nums=np.array([1]), scores=np.array([0.5])
+            )
+
+
+def test_a_second_opinion_is_asked_for_as_long_as_there_is_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for at in range(6):
+        cv2.imwrite(str(tmp_path / f"images/{at}.png"), np.zeros((9, 9, 3), np.uint8))
+        (tmp_path / f"labels/{at}.txt").write_text("1 2 2 4 4\n")
+    monkeypatch.setattr(out_of_fold.time, "monotonic", lambda: Seen.now)
+    collected, detector = Collected(scan(tmp_path)), Seen(None)
+    collected.add(detector, [4, 5, 0, 1, 2, 3])
+    collected.ask(detector, [3, 5, 1], Seen.now + 1.5)
+    collected.ask(detector, [0, 2], Seen.now - 1)
+    results, second = collected.table()
+    assert second.asked.tolist() == [False, False, False, True, False, True]
+    assert second.pred.image.tolist() == [3, 5] and second.pred.bboxes_xywh[:, 0].tolist() == [3, 5]
+    assert results.pred.bboxes_xywh[:, 0].tolist() == list(range(6))
