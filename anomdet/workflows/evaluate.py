@@ -18,7 +18,6 @@ from anomdet.ranks import is_main_process
 from anomdet.run_lock import one_run_in
 from anomdet.words import counted
 from anomdet.workflows.data_folder.other_names import warn_of_other_names
-from anomdet.workflows.evaluations.other_splits import warn_of_other_splits
 from anomdet.workflows.runs.as_trained import (
     in_checkpoint,
     normalize_as_trained,
@@ -27,6 +26,7 @@ from anomdet.workflows.runs.as_trained import (
 )
 from anomdet.workflows.runs.bit_depth import bit_depth_of, known_bits, take_bit_depth
 from anomdet.workflows.runs.mmdet_config import class_names
+from anomdet.workflows.runs.other_splits import warn_of_other_splits
 from anomdet.workflows.runs.own_metric import kept_point, own_metric, wanted_criterion
 from anomdet.workflows.runs.run_config import Run, has_no_network, load_run
 from anomdet.workflows.runs.tiles import AS_TRAINED, note_on_tiles, tile_as_trained

@@ -92,7 +92,7 @@ def _predict(loaded: Any, limit: int | None) -> tuple[Any, list[int]]:
     """
     from anomdet.workflows.data_folder.other_names import warn_of_other_names
     from anomdet.workflows.evaluate import build_tester, set_operating_point
-    from anomdet.workflows.evaluations.other_splits import warn_of_other_splits
+    from anomdet.workflows.runs.other_splits import warn_of_other_splits
 
     set_operating_point(loaded)
     group_by, drawn = own_metric(loaded.config).get("group_by"), []

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anomdet.layout import CLASSES_FILE
-
-if TYPE_CHECKING:
-    from anomdet.workflows.evaluate import Loaded
 
 _SHOWN = 5
 
@@ -38,7 +35,7 @@ def _shown(classes: Mapping[int, str]) -> str:
     return ", ".join([*shown[:_SHOWN], *(["..."] if len(shown) > _SHOWN else [])])
 
 
-def warn_of_other_names(runner: Any, loaded: Loaded) -> str:
+def warn_of_other_names(runner: Any, loaded: Any) -> str:
     """The warning that is logged: what the data call one class, the checkpoint learned as another one."""
     names = loaded.file.meta.dataset_meta.names
     beside, known = other_names(getattr(runner.test_dataloader.dataset, "data_root", ""), names) if names else ("", "")

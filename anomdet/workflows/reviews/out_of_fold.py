@@ -135,10 +135,9 @@ def predict_by_folds(
         if number == 1 and fold_minutes is not None:
             warn_of_few_passes(folder / RUN_DIR, len(fold.train))
         path = done.best_checkpoint if chooses and done.best_checkpoint.is_file() else done.last_checkpoint
-        detector, paths = _open(path, settings), collected.paths(fold.test)
-        ends = None if fold_minutes is None else grouped + 60 * fold_minutes * number
+        detector, ends = _open(path, settings), None if fold_minutes is None else grouped + 60 * fold_minutes * number
         left_s = None if ends is None else ends - time.monotonic()
-        collected.add(with_views(detector, own, paths, left_s), list(fold.test))
+        collected.add(with_views(detector, own, collected.paths(fold.test), left_s), list(fold.test))
         collected.ask(detector, list(folds[number % num_folds].test), ends)
         _log.info(f"fold {number} of {num_folds}: done in {(time.monotonic() - started) / 60:.1f} minutes")
     return collected

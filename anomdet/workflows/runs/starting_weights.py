@@ -102,7 +102,7 @@ def learned_before(runner: Any, file: CheckpointFile | None) -> list[str]:
 
 def _train_list(file: CheckpointFile) -> set[bytes]:
     """The images that a checkpoint was trained on, by the list of its run; empty: it is gone."""
-    from anomdet.workflows.evaluations.other_splits import kept_list
+    from anomdet.workflows.runs.other_splits import kept_list
 
     work_dir = _WORK_DIR.search(str(file.content["meta"].get("cfg")))
     if work_dir is None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anomdet.layout import SPLITS, SPLITS_DIR, TRAIN
 from anomdet.strict_files import MAX_LIST_BYTES, read_regular
 
-if TYPE_CHECKING:
-    from anomdet.workflows.evaluate import Loaded
 
+def warn_of_other_splits(runner: Any, loaded: Any) -> str:
+    """The warning that is logged: images that the network has learned from give better metrics than new ones.
 
-def warn_of_other_splits(runner: Any, loaded: Loaded) -> str:
-    """The warning that is logged: images that the network has learned from give better metrics than new ones."""
+    Args:
+        runner: that tests.
+        loaded: the config, the checkpoint and the split that it tests.
+    """
     from anomdet.data.dataset import TextLabelDataset
     from anomdet.engine.run_state import changed_splits
 

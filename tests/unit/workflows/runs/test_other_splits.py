@@ -2,7 +2,7 @@
 
 import hashlib
 
-from anomdet.workflows.evaluations.other_splits import advice
+from anomdet.workflows.runs.other_splits import advice
 
 
 def test_images_that_were_trained_on_are_counted_and_the_lists_named(tmp_path):
