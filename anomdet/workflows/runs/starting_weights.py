@@ -11,7 +11,8 @@ from anomdet.inference.artifact import Artifact
 from anomdet.layout import PREVIOUS, SPLITS, SPLITS_DIR, TEST, TRAIN, VAL
 from anomdet.workflows.runs.describe import use_normalization
 
-_WORK_DIR = re.compile(r"^work_dir = '([^'\\\\\n]+)'$", re.MULTILINE)
+# No network share: a stranger's checkpoint may name one, and Windows would sign in there.
+_WORK_DIR = re.compile(r"^work_dir = '((?!//)[^'\\\\\n]+)'$", re.MULTILINE)
 
 if TYPE_CHECKING:  # its type costs torch
     from anomdet.engine.checkpoint import CheckpointFile

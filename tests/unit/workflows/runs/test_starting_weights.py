@@ -107,5 +107,10 @@ def test_images_that_the_weights_have_learned_from_are_counted(moved: bool, tmp_
     dataset.split_hashes = before
     assert learned_before(runner, file) == [] == learned_before(runner, None)
     dataset.split_hashes = {**before, "train": "0"}
+    (line,) = learned_before(runner, file)
+    # The same folder, written as //server/share: Windows would sign in at the server of a stranger's checkpoint.
+    file.content = {"meta": {"cfg": f"work_dir = '/{tmp_path}/logs'\n"}}
+    assert learned_before(runner, file) == []
+    file.content = {"meta": {"cfg": f"work_dir = '{tmp_path}/logs'\n"}}
     (folder / "train.txt").write_text("of another run\n")
     assert learned_before(runner, file) == []
